@@ -1,0 +1,71 @@
+"""Identity by content: a canonical JSON form, and digests of it.
+
+Two values with the same canonical JSON are the same thing. A value without a stable form (a callable, a set, NaN)
+raises instead of getting an identity that changes from process to process.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+SCHEMA = 1
+"""Raised by one whenever a change to the code changes what an unchanged spec computes; part of every run id."""
+
+
+def label_field(**kwargs: Any) -> Any:
+    """A dataclass field that is recorded but isn't part of the identity (a label, a path)."""
+    return dataclasses.field(compare=False, **kwargs)
+
+
+def canonical(value: Any, *, labels: bool = False) -> Any:
+    """Reduce a value to plain JSON types in a stable form.
+
+    Dataclasses become `{"type": name, field: value…}` without their label fields, unless `labels` is set (for records).
+    An object with an `identity` property is replaced by what that returns (a run by its id), so that graphs hash in
+    linear time.
+    """
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise TypeError(f"{value} has no stable identity; use a finite number")
+        return int(value) if value == int(value) and abs(value) < 2**53 else value
+    if isinstance(value, list | tuple):
+        return [canonical(item, labels=labels) for item in value]
+    if isinstance(value, Mapping):
+        if not all(isinstance(key, str) for key in value):
+            raise TypeError(f"keys must be strings to have a stable identity, got {list(value)!r}")
+        return {key: canonical(value[key], labels=labels) for key in sorted(value)}
+    if hasattr(value, "identity") and not isinstance(value, type):
+        return value.identity
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names = [field.name for field in dataclasses.fields(value) if field.compare or labels]
+        return {"type": type(value).__name__} | {name: canonical(getattr(value, name), labels=labels) for name in names}
+    raise TypeError(f"{value!r} of type {type(value).__name__} has no stable identity; use numbers, strings, lists, dicts")
+
+
+def canonical_json(value: Any) -> str:
+    """Canonical JSON text of a value: sorted keys, no blanks, ASCII."""
+    return json.dumps(canonical(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest(value: Any, length: int = 16) -> str:
+    """The first `length` hex digits of the SHA-256 of a value's canonical JSON."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:length]
+
+
+def file_checksum(path: Path) -> str:
+    """SHA-256 of a file's bytes, 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def folder_checksum(folder: Path) -> str:
+    """SHA-256 over the names and bytes of all files below a folder, hidden ones left out, 64 hex digits."""
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    visible = [name for name in names if not any(part.startswith(".") for part in name.split("/"))]
+    return hashlib.sha256("\n".join(f"{name} {file_checksum(folder / name)}" for name in visible).encode()).hexdigest()

@@ -1,0 +1,105 @@
+"""Predictions: the only currency between runs.
+
+Weak labels, ground truth, ensembles, relabelled sets and test predictions are all one table keyed by example id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from raysweep.errors import CorruptFile, InvalidInput
+from raysweep.files import written_atomically
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Class probabilities by example id, N rows and K classes.
+
+    Raises:
+        InvalidInput: lengths differ, ids repeat, or a covered row isn't a probability distribution.
+    """
+
+    ids: npt.NDArray[np.str_]
+    """(N,) example ids, unique."""
+    probabilities: npt.NDArray[np.float64]
+    """(N, K), rows sum to 1."""
+    weight: npt.NDArray[np.float64]
+    """(N,) weight of the example in a loss that is trained on these labels; 1 unless a transform says otherwise."""
+    covered: npt.NDArray[np.bool_]
+    """(N,) False where the source abstains: the example isn't trained on."""
+    source: str
+    """Who predicts: a run's id, "ground truth", or a transform's name."""
+
+    def __post_init__(self) -> None:
+        num_rows = len(self.ids)
+        if self.probabilities.ndim != 2 or not num_rows == len(self.probabilities) == len(self.weight) == len(self.covered):
+            raise InvalidInput(f"predictions of {self.source}: ids, probabilities (N, K), weight and covered differ in length")
+        if len(np.unique(self.ids)) != num_rows:
+            raise InvalidInput(f"predictions of {self.source}: an example id occurs twice")
+        rows = self.probabilities[self.covered]
+        if not np.isfinite(rows).all() or (rows < 0).any() or not np.allclose(rows.sum(axis=1), 1, atol=1e-4):
+            raise InvalidInput(f"predictions of {self.source}: a row isn't a probability distribution")
+
+    @classmethod
+    def of(cls, ids: Sequence[str] | npt.NDArray[np.str_], probabilities: npt.ArrayLike, source: str) -> Predictions:
+        """Predictions that cover every example with weight 1."""
+        ones = np.ones(len(ids))
+        return cls(np.asarray(ids, dtype=str), np.asarray(probabilities, np.float64), ones, ones.astype(bool), source)
+
+    @classmethod
+    def one_hot(cls, ids: Sequence[str], classes: npt.ArrayLike, num_classes: int, source: str = "ground truth") -> Predictions:
+        """Certain labels from class numbers (N,)."""
+        return cls.of(ids, np.eye(num_classes)[np.asarray(classes, dtype=int)], source)
+
+    @property
+    def classes(self) -> npt.NDArray[np.int64]:
+        """(N,) the most probable class; the lowest number on a tie."""
+        return self.probabilities.argmax(axis=1)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def align(self, ids: Sequence[str] | npt.NDArray[np.str_]) -> Predictions:
+        """The rows of the given ids, in their order.
+
+        Raises:
+            InvalidInput: an id has no prediction.
+        """
+        position = pd.Index(self.ids).get_indexer(pd.Index(ids))
+        if (position < 0).any():
+            missing = [str(item) for item, where in zip(ids, position, strict=True) if where < 0]
+            raise InvalidInput(f"predictions of {self.source} lack {len(missing)} of {len(ids)} examples, such as {missing[0]!r}")
+        return Predictions(
+            self.ids[position], self.probabilities[position], self.weight[position], self.covered[position], self.source
+        )
+
+    def write(self, path: Path) -> None:
+        """Write a Parquet file: columns id, probabilities (list of K), weight, covered, source."""
+        columns = {"id": self.ids, "probabilities": list(self.probabilities), "weight": self.weight, "covered": self.covered}
+        with written_atomically(path) as temporary:
+            pd.DataFrame(columns | {"source": self.source}).to_parquet(temporary, index=False)
+
+    @classmethod
+    def read(cls, path: Path) -> Predictions:
+        """Read a Parquet file that `write` made.
+
+        Raises:
+            CorruptFile: the file isn't such a table.
+        """
+        try:
+            frame = pd.read_parquet(path)
+            return cls(
+                frame["id"].to_numpy(dtype=str),
+                np.stack(frame["probabilities"].to_list()).astype(np.float64),
+                frame["weight"].to_numpy(np.float64),
+                frame["covered"].to_numpy(bool),
+                str(frame["source"].iloc[0]),
+            )
+        except (OSError, KeyError, ValueError, IndexError) as error:
+            raise CorruptFile(f"{path} can't be read as predictions: {error}") from error

@@ -1,0 +1,213 @@
+"""Pinning and preparing: everything a run reads is checked, identified by content and put into the store before it trains.
+
+A task's examples are loaded, divided and written once; a hub model's revision becomes a commit, a folder the checksum of
+its files; texts become token numbers once for each (task, tokenizer). Workers then read files of the store only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from raysweep.errors import CorruptFile, InvalidInput
+from raysweep.files import read_json, write_json
+from raysweep.identity import canonical_json, digest, file_checksum, folder_checksum
+from raysweep.models.source import context_length, folder_problem, load_config, load_tokenizer, tokenizer_key
+from raysweep.models.tokenizers import check_tokenizer, make_tokenizer
+from raysweep.spec import Folder, Hub, ModelSpec, RunSpec, Scratch, TaskSpec
+from raysweep.store import Store
+from raysweep.tasks import load_task
+from raysweep.tasks.base import Example
+
+if TYPE_CHECKING:
+    from raysweep.tasks.base import TaskData
+
+
+def pin_task(spec: TaskSpec, store: Store) -> TaskSpec:
+    """Load a task, write its examples into the store, and return its spec with the digest of their content.
+
+    Raises:
+        InvalidInput: the task is unknown, or its data can't be used.
+    """
+    data = load_task(spec)
+    content = _content_digest(data)
+
+    def write(folder: Path) -> None:
+        for name, examples in data.splits.items():
+            _frame(examples).to_parquet(folder / f"{name}.parquet", index=False)
+        checksums = {path.name: file_checksum(path) for path in sorted(folder.glob("*.parquet"))}
+        facts = {"name": spec.name, "kind": data.kind, "num_classes": data.num_classes, "files": checksums}
+        write_json(folder / "task.json", facts)
+
+    store.fill(store.task(content), write)
+    return dataclasses.replace(spec, content=content, kind=data.kind, num_classes=data.num_classes)
+
+
+def read_split(task: TaskSpec, split: str, store: Store) -> pd.DataFrame:
+    """The examples of a pinned task's split: columns id, group, texts, label, difficulty.
+
+    Raises:
+        InvalidInput: there is no such split.
+        CorruptFile: the file isn't what was written.
+    """
+    folder = store.task(task.content or "")
+    checksums = read_json(folder / "task.json")["files"]
+    path = folder / f"{split}.parquet"
+    if path.name not in checksums:
+        allowed = ", ".join(name.removesuffix(".parquet") for name in checksums)
+        raise InvalidInput(f"unknown split {split!r} of task {task.name!r}; it has {allowed}")
+    if not path.exists() or file_checksum(path) != checksums[path.name]:
+        raise CorruptFile(f"{path} isn't what raysweep wrote (its checksum differs); delete {folder} and run the command again")
+    return pd.read_parquet(path)
+
+
+def split_names(task: TaskSpec, store: Store) -> list[str]:
+    """The splits of a pinned task."""
+    names = read_json(store.task(task.content or "") / "task.json")["files"]
+    return [name.removesuffix(".parquet") for name in names]
+
+
+def _frame(examples: list[Example]) -> pd.DataFrame:
+    columns = ("id", "group", "texts", "label", "difficulty")
+    frame = pd.DataFrame({name: [getattr(example, name) for example in examples] for name in columns})
+    return frame.astype({"label": "Int64", "difficulty": "float64"})
+
+
+def _content_digest(data: TaskData) -> str:
+    hasher = hashlib.sha256(f"{data.kind} {data.num_classes}".encode())
+    for name, examples in data.splits.items():
+        hasher.update(f"\x1d{name}".encode())
+        for example in examples:
+            fields = (example.id, example.group, *example.texts, str(example.label), repr(example.difficulty))
+            hasher.update("\x1f".join(fields).encode() + b"\x1e")
+    return hasher.hexdigest()[:16]
+
+
+class Preparation:
+    """Pins tasks and models for one plan, loading each task and hashing each folder once."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._tasks: dict[str, TaskSpec] = {}
+        self._models: dict[int, tuple[ModelSpec, ModelSpec]] = {}
+        self._tokens: set[tuple[str | None, str]] = set()
+
+    def task(self, spec: TaskSpec) -> TaskSpec:
+        """The task with the digest of its content; see `pin_task`."""
+        key = canonical_json([dataclasses.asdict(spec)])
+        if key not in self._tasks:
+            self._tasks[key] = pin_task(spec, self._store)
+        return self._tasks[key]
+
+    def model(self, model: ModelSpec) -> ModelSpec:
+        """The model with its weights identified: a commit, a checksum, or the pinned run that makes them.
+
+        Raises:
+            InvalidInput: a folder lacks weights or tokenizer, a hub revision can't be resolved, a name is unknown.
+        """
+        if id(model) not in self._models:
+            # The spec is kept beside its pinned form, so that its id() isn't given to another object.
+            self._models[id(model)] = (model, dataclasses.replace(model, base=self._base(model)))
+        return self._models[id(model)][1]
+
+    def _base(self, model: ModelSpec) -> Hub | Folder | Scratch | RunSpec:
+        base = model.base
+        if isinstance(base, Hub):
+            return dataclasses.replace(base, commit=base.commit or _hub_commit(base))
+        if isinstance(base, Folder):
+            problem = folder_problem(Path(base.path))
+            if problem:
+                raise InvalidInput(f"model {model.name!r}: {base.path} can't be used: {problem}")
+            path = Path(base.path).absolute()
+            return Folder(path=str(path), content=folder_checksum(path)[:16])
+        if isinstance(base, RunSpec):
+            return dataclasses.replace(base, task=self.task(base.task), model=self.model(base.model))
+        check_tokenizer(base.tokenizer)
+        return base
+
+    def tokens(self, task: TaskSpec, model: ModelSpec) -> None:
+        """Make a pinned task's tokens for a pinned model; see `prepare_tokens`."""
+        key = (task.content, canonical_json(model))
+        if key not in self._tokens:
+            prepare_tokens(task, model, self._store)
+            self._tokens.add(key)
+
+
+def _hub_commit(hub: Hub) -> str:
+    """The commit that a hub revision names now; without a network, what the local cache holds of it."""
+    if len(hub.revision) == 40 and set(hub.revision) <= set("0123456789abcdef"):
+        return hub.revision
+    import huggingface_hub
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    cached = Path(HF_HUB_CACHE) / f"models--{hub.id.replace('/', '--')}" / "refs" / hub.revision
+    try:
+        commit = huggingface_hub.HfApi().model_info(hub.id, revision=hub.revision, timeout=10).sha
+    except Exception as error:  # noqa: BLE001 (whatever the network or the hub says, the cache may know)
+        if not cached.exists():
+            raise InvalidInput(
+                f"model {hub.id!r}: its revision {hub.revision!r} can't be resolved ({type(error).__name__}) and isn't in "
+                f"the local cache; name an existing model, a 40-digit commit, or a local folder"
+            ) from error
+        commit = cached.read_text().strip()
+    if commit is None:
+        raise InvalidInput(f"model {hub.id!r}: the hub names no commit for revision {hub.revision!r}")
+    return commit
+
+
+def prepare_tokens(task: TaskSpec, model: ModelSpec, store: Store) -> Path:
+    """A pinned task's texts as token numbers of a pinned model, made once: the folder with, for each split,
+
+    `<split>.tokens.npy` (all tokens, int32) and `<split>.offsets.npy` (number of texts + 1, int64).
+
+    Raises:
+        InvalidInput: a text is longer than the model's context and truncation is off, or has no token.
+    """
+    base = model.base
+    if isinstance(base, RunSpec):
+        _ensure_tokenizer(base.model, base.task, store)
+    _ensure_tokenizer(model, task, store)
+    limit = context_length(model, load_config(model, task, store))
+    key = digest([task.content, tokenizer_key(model, task), limit, model.truncation])
+
+    def write(folder: Path) -> None:
+        tokenizer = load_tokenizer(model, task, store)
+        cut = model.truncation != "off"
+        if cut:
+            tokenizer.truncation_side = model.truncation
+        for split in split_names(task, store):
+            frame = read_split(task, split, store)
+            texts = [text for row in frame["texts"] for text in row]
+            lists = tokenizer(texts, truncation=cut, max_length=limit if cut else None, return_attention_mask=False)["input_ids"]
+            owners = [example for example, row in zip(frame["id"], frame["texts"], strict=True) for _ in row]
+            for owner, tokens in zip(owners, lists, strict=True):
+                _require_fit(len(tokens), limit, model, f"{task.name}/{split}/{owner}")
+            np.save(folder / f"{split}.tokens.npy", np.concatenate([np.asarray(tokens, np.int32) for tokens in lists]))
+            np.save(folder / f"{split}.offsets.npy", np.cumsum([0, *map(len, lists)], dtype=np.int64))
+
+    return store.fill(store.tokens(key), write)
+
+
+def _ensure_tokenizer(model: ModelSpec, task: TaskSpec, store: Store) -> None:
+    base = model.base
+    if isinstance(base, Scratch):
+        folder = store.tokenizer(tokenizer_key(model, task))
+        texts = [text for row in read_split(task, "train", store)["texts"] for text in row]
+        store.fill(folder, lambda temporary: make_tokenizer(base.tokenizer, texts, temporary))
+
+
+
+
+def _require_fit(num_tokens: int, limit: int, model: ModelSpec, where: str) -> None:
+    if num_tokens == 0:
+        raise InvalidInput(f"the text of {where} has no token for model {model.name!r}; an example needs a text")
+    if num_tokens > limit:
+        raise InvalidInput(
+            f"the text of {where} has {num_tokens} tokens, the context of model {model.name!r} holds {limit} and truncation "
+            'is off; set ModelSpec.truncation to "left" or "right", or leave out such texts'
+        )

@@ -1,0 +1,31 @@
+"""The local runner: a plan in this process, one run after another, without Ray. For debugging and for most tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from raysweep.scheduling.board import Board
+from raysweep.training.execute import Job, execute
+from raysweep.training.process import ProcessNotClean, clean_process
+
+
+def run_locally(board: Board, code: Mapping[str, Any]) -> None:
+    """Execute every run of the board that isn't done, in the plan's order.
+
+    Whatever `Resources.num_workers` says, one process trains: by the design a result doesn't depend on it.
+    """
+    while ready := board.ready():
+        run = ready[0]
+        board.start(run)
+        job = Job.of(run, board.store, code, in_process=True)
+        try:
+            with clean_process():
+                execute(job)
+        except ProcessNotClean:
+            board.end(run)
+            raise
+        except Exception as error:  # the trial's boundary: the run's error.txt holds the traceback
+            board.end(run, f"{type(error).__name__}: {error}")
+        else:
+            board.end(run)

@@ -1,0 +1,46 @@
+"""One trial: one run, through Ray Train, in this process or in a worker group."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from raysweep.store import RunState, Store
+from raysweep.training.execute import Job, execute
+from raysweep.training.process import clean_process
+
+
+def run_trial(job: Job) -> None:
+    """Execute a run with a `TorchTrainer`; return at once if it is done.
+
+    With `num_workers=0`, Ray Train's local mode calls the loop in this process, which Tune keeps for its next run: it is
+    left as it was found, or `ProcessNotClean` is raised and Tune lets it go. Otherwise a worker group trains.
+    """
+    store = Store(job.store_folder)
+    if store.state(job.spec) is RunState.DONE:
+        return
+    if job.resources.num_workers == 0:
+        with clean_process():
+            _fit(job, store)
+    else:
+        _fit(job, store)
+
+
+def _fit(job: Job, store: Store) -> None:
+    from ray.train import RunConfig, ScalingConfig
+    from ray.train.torch import TorchConfig, TorchTrainer
+
+    resources = job.resources
+    on_gpu = resources.gpus_per_worker > 0
+    per_worker = {"CPU": resources.cpus_per_worker} | ({"GPU": resources.gpus_per_worker} if on_gpu else {})
+    scaling = ScalingConfig(num_workers=resources.num_workers, use_gpu=on_gpu, resources_per_worker=per_worker)
+    # Ray Train resumes whatever ran under the same name: the name is the run's id, so it can only be the run itself.
+    config = RunConfig(name=job.spec.id, storage_path=str(Path(store.ray) / "train"))
+    backend = TorchConfig(backend="nccl" if on_gpu else "gloo", timeout_s=resources.timeout_seconds)
+    TorchTrainer(
+        _train_worker, train_loop_config={"job": job}, torch_config=backend, scaling_config=scaling, run_config=config
+    ).fit()
+
+
+def _train_worker(config: dict[str, Any]) -> None:
+    execute(config["job"])

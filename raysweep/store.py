@@ -1,0 +1,230 @@
+"""The store: a folder that is the only record of what was computed.
+
+One class owns every file name of a run. Files are written under a temporary name and renamed. A run is done when its
+`result.json` exists, which is written last and holds the checksums of all other files; every reader checks them.
+
+    STORE/runs/<id>/    spec.json, environment.json, progress.json, checkpoints/, predictions/, curves/, model/,
+                        error.txt (why it failed), result.json (done)
+    STORE/tasks/, STORE/tokenizers/, STORE/tokens/    what runs read, each identified by its content
+    STORE/ray/          scratch space of Ray Tune and Ray Train
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from raysweep.errors import CorruptFile, ForeignFolder, InvalidInput
+from raysweep.files import read_json, write_json
+from raysweep.identity import canonical, digest, file_checksum
+from raysweep.predictions import Predictions
+from raysweep.spec import RunSpec
+
+
+class RunState(enum.StrEnum):
+    """A run's state as its files tell it; "running" is known only to whoever runs it."""
+
+    MISSING = "missing"
+    FAILED = "failed"
+    DONE = "done"
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """Every file name of one run."""
+
+    folder: Path
+
+    @property
+    def spec(self) -> Path:
+        return self.folder / "spec.json"
+
+    @property
+    def environment(self) -> Path:
+        return self.folder / "environment.json"
+
+    @property
+    def progress(self) -> Path:
+        return self.folder / "progress.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    @property
+    def training_curve(self) -> Path:
+        return self.folder / "curves" / "training.parquet"
+
+    def curve_predictions(self, split: str) -> Path:
+        return self.folder / "curves" / f"{split}.parquet"
+
+    def predictions(self, split: str) -> Path:
+        return self.folder / "predictions" / f"{split}.parquet"
+
+    @property
+    def model(self) -> Path:
+        return self.folder / "model"
+
+    @property
+    def error(self) -> Path:
+        return self.folder / "error.txt"
+
+    @property
+    def result(self) -> Path:
+        return self.folder / "result.json"
+
+    def claim(self, spec: RunSpec) -> None:
+        """Make the folder this run's own, or check that it is.
+
+        Raises:
+            ForeignFolder: it holds another spec.
+            CorruptFile: its spec.json is unreadable.
+        """
+        record = {"id": spec.id, "identity": canonical(spec.content), "fields": canonical(spec.content, labels=True)}
+        if self.spec.exists():
+            if read_json(self.spec).get("identity") != record["identity"]:
+                raise ForeignFolder(
+                    f"{self.folder} holds the spec of another run than {spec.id}; it was renamed, edited or written by "
+                    "another version of raysweep. Move the folder away and run the same command again"
+                )
+            return
+        write_json(self.spec, record)
+
+    def finish(self, spec: RunSpec, metrics: Mapping[str, float], info: Mapping[str, Any]) -> None:
+        """Write result.json: the run is done. Files whose names start with a dot, checkpoints and progress aren't part of it."""
+        parts = [self.spec, self.environment, *sorted((self.folder / "curves").glob("*.parquet"))]
+        parts += sorted((self.folder / "predictions").glob("*.parquet")) + sorted(p for p in self.model.glob("*") if p.is_file())
+        checksums = {path.relative_to(self.folder).as_posix(): file_checksum(path) for path in parts if path.exists()}
+        content = {"id": spec.id, "metrics": dict(metrics), "info": dict(info), "files": checksums}
+        write_json(self.result, content | {"checksum": digest(content)})
+        self.error.unlink(missing_ok=True)
+
+    def read_result(self) -> dict[str, Any]:
+        """The content of result.json: id, metrics, info, files.
+
+        Raises:
+            CorruptFile: it isn't what was written.
+        """
+        result = read_json(self.result)
+        checksum = result.pop("checksum", None) if isinstance(result, dict) else None
+        if checksum is None or checksum != digest(result):
+            raise CorruptFile(f"{self.result} isn't what raysweep wrote (its checksum differs)")
+        return result
+
+    def verified(self, path: Path) -> Path:
+        """`path`, if it is a file of this finished run and holds what was written.
+
+        Raises:
+            CorruptFile: it doesn't. The run then counts as not done, so that the same command computes it again.
+        """
+        name = path.relative_to(self.folder).as_posix()
+        expected = self.read_result()["files"].get(name)
+        if expected is None or not path.exists() or file_checksum(path) != expected:
+            os.replace(self.result, self.result.with_suffix(".damaged"))
+            raise CorruptFile(
+                f"{path} is missing or isn't what raysweep wrote (its checksum differs); it isn't used. "
+                "Run the same command again: the run it belongs to is computed again"
+            )
+        return path
+
+    @property
+    def has_model(self) -> bool:
+        """Whether the finished run's weights were kept."""
+        return any(name.startswith("model/") for name in self.read_result()["files"])
+
+    def verified_model(self) -> Path:
+        """The folder of the run's saved model, every file of it checked."""
+        names = [name for name in self.read_result()["files"] if name.startswith("model/")]
+        if not names:
+            raise CorruptFile(f"{self.folder} has no saved model; delete the folder and run the same command again")
+        for name in names:
+            self.verified(self.folder / name)
+        return self.model
+
+    def read_predictions(self, split: str) -> Predictions:
+        """The run's predictions on a split, checked against their checksum."""
+        return Predictions.read(self.verified(self.predictions(split)))
+
+
+class Store:
+    """A folder of runs and of what they read.
+
+    Raises:
+        InvalidInput: the folder can't be made or written.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder).absolute()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            probe = self.folder / f".probe-{uuid.uuid4().hex[:8]}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise InvalidInput(f"the store {self.folder} can't be written ({error}); name another folder with --store") from error
+
+    def run(self, run_id: str) -> RunPaths:
+        """The files of a run."""
+        return RunPaths(self.folder / "runs" / run_id)
+
+    def task(self, content: str) -> Path:
+        """The folder of a task's examples."""
+        return self.folder / "tasks" / content
+
+    def tokenizer(self, content: str) -> Path:
+        """The folder of a tokenizer that was made here."""
+        return self.folder / "tokenizers" / content
+
+    def tokens(self, content: str) -> Path:
+        """The folder of a task's texts as a model's token numbers."""
+        return self.folder / "tokens" / content
+
+    def fill(self, folder: Path, write: Callable[[Path], None]) -> Path:
+        """Make a folder that is named by its content, unless it is there; of two writers at once, one wins."""
+        if not folder.exists():
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            temporary = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
+            try:
+                write(temporary)
+                temporary.chmod(0o755)
+                os.rename(temporary, folder)
+            except OSError:
+                if not folder.exists():
+                    raise
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+        return folder
+
+    @property
+    def ray(self) -> Path:
+        """Scratch space of Ray Tune and Ray Train; nothing in it is read again."""
+        return self.folder / "ray"
+
+    def state(self, spec: RunSpec) -> RunState:
+        """A run's state. A result that is unreadable or incomplete counts as missing, so that the run is computed again.
+
+        Predictions and curves are checked against their checksums, the (large) model for presence; its content is
+        checked when it is loaded.
+        """
+        paths = self.run(spec.id)
+        if not paths.result.exists():
+            return RunState.FAILED if paths.error.exists() else RunState.MISSING
+        try:
+            names = paths.read_result()["files"]
+            for name in names:
+                path = paths.folder / name
+                if name.startswith("model/"):
+                    if not path.exists():
+                        raise CorruptFile(f"{path} is missing")
+                else:
+                    paths.verified(path)
+        except CorruptFile:
+            return RunState.MISSING
+        return RunState.DONE

@@ -1,0 +1,167 @@
+"""The sandbox: a made-up language in which the truth about every sentence, and what can be known of it, is known exactly.
+
+A sentence has K hidden binary attributes z, each ±1 with equal chance. Its words are drawn independently with
+P(word | z) ∝ exp(frequency_word + Σ_k z_k · loading_word,k); loadings are sparse, and their strength differs between
+attributes. Nobody tells a language model of the attributes, but to predict a sentence's next word it must infer them from
+the words before; larger models do it better. Task k is to name attribute k of a sentence. The posterior P(z_k | words)
+is a sum over 2^K cases, so each example's difficulty and the Bayes accuracy are exact.
+
+Everything follows from the parameters by fixed seeds: the same task on every machine.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from raysweep.errors import InvalidInput
+from raysweep.tasks.base import Example, Task, tasks
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """The language: V words, K attributes."""
+
+    num_words: int = 300
+    strengths: tuple[float, ...] = (1.6, 1.3, 1.0, 0.8)
+    """Standard deviation of the loadings of each attribute: how loudly it speaks."""
+    share_loaded: float = 0.25
+    """Share of the words that an attribute moves at all."""
+    sentence_length: int = 10
+    """Mean number of words; lengths are uniform within ±3 of it."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.num_words < 10 or not self.strengths or self.sentence_length < 4 or not 0 < self.share_loaded <= 1:
+            raise InvalidInput(
+                "sandbox: needs num_words of at least 10, one strength or more, sentence_length of at least 4, "
+                "and share_loaded in (0, 1]"
+            )
+
+    @property
+    def words(self) -> list[str]:
+        """The vocabulary: two- and three-letter syllables, in a fixed order."""
+        syllables = ("".join(letters) for size in (1, 2) for letters in itertools.product(*[_SYLLABLES] * size))
+        return list(itertools.islice((word for word in syllables), self.num_words))
+
+    @cached_property
+    def settings(self) -> npt.NDArray[np.int64]:
+        """(2^K, K) all combinations of attributes, ±1."""
+        return np.array(list(itertools.product((-1, 1), repeat=len(self.strengths))))
+
+    @cached_property
+    def log_word_probabilities(self) -> Floats:
+        """(2^K, V) log P(word | z)."""
+        rng = np.random.default_rng([self.seed, 1])
+        num_attributes = len(self.strengths)
+        frequency = rng.normal(0, 0.7, self.num_words)
+        loaded = rng.random((num_attributes, self.num_words)) < self.share_loaded
+        loadings = rng.normal(0, 1, (num_attributes, self.num_words)) * loaded * np.array(self.strengths)[:, None]
+        logits = frequency + self.settings @ loadings
+        return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+
+    def sentences(self, count: int, stream: int) -> tuple[list[npt.NDArray[np.int64]], npt.NDArray[np.int64]]:
+        """Word numbers of `count` sentences, and their attributes (count, K); each `stream` is an independent draw."""
+        rng = np.random.default_rng([self.seed, 2, stream])
+        setting = rng.integers(len(self.settings), size=count)
+        lengths = rng.integers(self.sentence_length - 3, self.sentence_length + 4, size=count)
+        cumulative = np.exp(self.log_word_probabilities).cumsum(axis=1)
+        draws = rng.random((count, self.sentence_length + 3))
+        words = [
+            np.searchsorted(cumulative[z], draw[:length] * cumulative[z, -1])
+            for z, draw, length in zip(setting, draws, lengths, strict=True)
+        ]
+        return words, self.settings[setting]
+
+    def posterior(self, sentences: list[npt.NDArray[np.int64]], attribute: int) -> Floats:
+        """(N,) exact P(attribute = +1 | words) of sentences."""
+        likelihood = np.stack([self.log_word_probabilities[:, sentence].sum(axis=1) for sentence in sentences])
+        likelihood = np.exp(likelihood - likelihood.max(axis=1, keepdims=True))
+        positive = self.settings[:, attribute] == 1
+        return likelihood[:, positive].sum(axis=1) / likelihood.sum(axis=1)
+
+    def text(self, sentence: npt.NDArray[np.int64]) -> str:
+        """A sentence in words."""
+        words = self.words
+        return " ".join(words[number] for number in sentence)
+
+
+_SYLLABLES = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "aeiou"]
+_STREAMS = {"train": 0, "test": 1, "corpus": 2, "corpus_validation": 3}
+
+
+def bayes_accuracy(examples: list[Example]) -> float:
+    """The best accuracy that anyone can expect on these examples: the mean of max(p, 1 − p) of the exact posterior."""
+    return float(np.mean([1 - (example.difficulty or 0.0) / 2 for example in examples]))
+
+
+def load_attribute(
+    attribute: int = 0, num_sentences: int = 12_000, num_test_sentences: int = 4_000, **world: object
+) -> Mapping[str, list[Example]]:
+    """Sentences labelled with one attribute. Difficulty is 1 − |2·P(z = +1 | words) − 1|: 0 certain, 1 undecidable."""
+    language = World(**world)  # type: ignore[arg-type]
+    if not 0 <= attribute < len(language.strengths):
+        raise InvalidInput(f"sandbox: attribute is {attribute}; this world has 0 to {len(language.strengths) - 1}")
+    pools = {}
+    for pool, count in (("train", num_sentences), ("test", num_test_sentences)):
+        sentences, attributes = language.sentences(count, _STREAMS[pool])
+        difficulty = 1 - np.abs(2 * language.posterior(sentences, attribute) - 1)
+        rows = zip(sentences, attributes[:, attribute], difficulty, strict=True)
+        pools[pool] = [
+            Example(
+                id=f"{pool}-{number}",
+                group=f"{pool}-{number}",
+                texts=(language.text(sentence),),
+                label=int(z == 1),
+                difficulty=float(hardness),
+            )
+            for number, (sentence, z, hardness) in enumerate(rows)
+        ]
+    return pools
+
+
+def load_corpus(num_sentences: int = 60_000, **world: object) -> Mapping[str, list[Example]]:
+    """Unlabelled sentences for pretraining, drawn apart from those of the tasks."""
+    language = World(**world)  # type: ignore[arg-type]
+    pools = {}
+    for pool, stream, count in (("train", "corpus", num_sentences), ("validation", "corpus_validation", 1_000)):
+        sentences, _ = language.sentences(count, _STREAMS[stream])
+        pools[pool] = [
+            Example(id=f"{pool}-{number}", group=f"{pool}-{number}", texts=(language.text(sentence),))
+            for number, sentence in enumerate(sentences)
+        ]
+    return pools
+
+
+tasks.add(
+    "sandbox",
+    Task(
+        name="sandbox",
+        summary="Sandbox: name a hidden attribute of a made-up sentence; the Bayes accuracy is known exactly",
+        kind="classification",
+        load=load_attribute,
+        num_train=2_000,
+        num_validation=500,
+        num_test=2_000,
+    ),
+)
+tasks.add(
+    "sandbox_corpus",
+    Task(
+        name="sandbox_corpus",
+        summary="Sandbox: unlabelled sentences that its models are pretrained on",
+        kind="text",
+        num_classes=0,
+        load=load_corpus,
+        num_train=60_000,
+        num_validation=1_000,
+        balanced=False,
+    ),
+)

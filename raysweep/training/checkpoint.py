@@ -1,0 +1,82 @@
+"""Checkpoints that a killed run resumes from.
+
+`checkpoints/<ranks>-zero<stage>/step-<n>/` holds DeepSpeed's state, the curves so far, and a manifest with the checksums of
+all files, written last: a checkpoint without a valid manifest doesn't exist. A run that is resumed with other resources
+than it was started with begins anew, since DeepSpeed divides states by rank and stage.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+
+from raysweep.errors import CorruptFile
+from raysweep.files import read_json, write_json
+from raysweep.identity import file_checksum
+from raysweep.resources import Resources
+from raysweep.store import RunPaths
+from raysweep.training.engine import Engine
+from raysweep.training.records import Records
+
+logger = logging.getLogger(__name__)
+_MANIFEST = "manifest.json"
+
+
+class Checkpoints:
+    """The checkpoints of one run under one division of its state."""
+
+    def __init__(self, paths: RunPaths, resources: Resources) -> None:
+        self._all = paths.checkpoints
+        self._folder = paths.checkpoints / f"{resources.world_size}-zero{resources.zero_stage}"
+
+    def save(self, step: int, engine: Engine, records: Records) -> None:
+        """Write a checkpoint after `step` steps and drop the one before the last; all ranks call it."""
+        folder = self._folder / f"step-{step:08d}"
+        if engine.rank == 0:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+        engine.barrier()
+        engine.save_checkpoint(folder / "engine")
+        engine.barrier()
+        if engine.rank == 0:
+            records.save(RunPaths(folder))
+            files = sorted(path for path in folder.rglob("*") if path.is_file())
+            checksums = {path.relative_to(folder).as_posix(): file_checksum(path) for path in files}
+            write_json(folder / _MANIFEST, {"step": step, "seconds": records.seconds, "files": checksums})
+            for older in sorted(self._folder.glob("step-*"))[:-2]:
+                shutil.rmtree(older, ignore_errors=True)
+        engine.barrier()
+
+    def latest(self) -> Path | None:
+        """The newest checkpoint whose files are all as they were written."""
+        for folder in sorted(self._folder.glob("step-*"), reverse=True):
+            if _is_valid(folder):
+                return folder
+            logger.warning("%s is incomplete or damaged and isn't used", folder)
+        return None
+
+    def restore(self, engine: Engine, splits: list[str]) -> tuple[int, Records]:
+        """Load the newest valid checkpoint: the number of steps done and the records; (0, empty) without one."""
+        folder = self.latest()
+        if folder is None:
+            return 0, Records()
+        manifest = read_json(folder / _MANIFEST)
+        engine.load_checkpoint(folder / "engine")
+        logger.info("resuming from %s", folder)
+        return int(manifest["step"]), Records.load(RunPaths(folder), splits, manifest["seconds"])
+
+    def remove(self) -> None:
+        """Delete all checkpoints: the run is done."""
+        shutil.rmtree(self._all, ignore_errors=True)
+
+
+def _is_valid(folder: Path) -> bool:
+    manifest = folder / _MANIFEST
+    if not manifest.exists():
+        return False
+    try:
+        files = read_json(manifest)["files"]
+    except (CorruptFile, KeyError):
+        return False
+    return all((folder / name).exists() and file_checksum(folder / name) == checksum for name, checksum in files.items())

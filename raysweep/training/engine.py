@@ -1,0 +1,208 @@
+"""DeepSpeed behind a few methods: the only module that imports it, and only inside the process that trains."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from raysweep.resources import Resources
+from raysweep.spec import Optimization
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+
+def deepspeed_config(optimization: Optimization, resources: Resources) -> dict[str, Any]:
+    """DeepSpeed's configuration: from `Resources`, and the two things of it that change a result, precision and clipping."""
+    micro_batch = resources.micro_batch(optimization.batch_size)
+    zero: dict[str, Any] = {"stage": resources.zero_stage}
+    if resources.offload_optimizer:
+        zero["offload_optimizer"] = {"device": "cpu"}
+    if resources.offload_parameters:
+        zero["offload_param"] = {"device": "cpu"}
+    if resources.zero_stage == 3:
+        zero["stage3_gather_16bit_weights_on_model_save"] = False
+    return {
+        "train_batch_size": optimization.batch_size,
+        "train_micro_batch_size_per_gpu": micro_batch,
+        "gradient_accumulation_steps": optimization.batch_size // (micro_batch * resources.world_size),
+        "gradient_clipping": optimization.gradient_clipping or 0.0,
+        "bf16": {"enabled": optimization.precision == "bfloat16"},
+        "zero_optimization": zero,
+        "zero_allow_untested_optimizer": True,
+        "zero_force_ds_cpu_optimizer": False,
+        "steps_per_print": 2**31,
+        "wall_clock_breakdown": False,
+    }
+
+
+@contextmanager
+def process_group(on_gpu: bool) -> Iterator[None]:
+    """Have torch's and DeepSpeed's process groups for the block, and none after it.
+
+    In a worker group Ray Train has made torch's group already. In the trial's own process (`num_workers=0`) a group of
+    one is made here, over a store in memory, so that nothing listens on a port.
+    """
+    import torch.distributed as dist
+
+    if not on_gpu:
+        os.environ["DS_ACCELERATOR"] = "cpu"
+    import deepspeed
+
+    if not dist.is_initialized():
+        os.environ.update({"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "LOCAL_SIZE": "1"})
+        backend = "cpu:gloo,cuda:nccl" if on_gpu else "gloo"
+        dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        deepspeed.init_distributed(dist_init_required=False, auto_mpi_discovery=False)
+        yield
+    finally:
+        deepspeed.comm.destroy_process_group()
+
+
+@dataclass(frozen=True)
+class Sharding:
+    """How to reach a parameter, whether ZeRO-3 divides it among the ranks or not."""
+
+    is_sharded: bool
+
+    @contextmanager
+    def whole(self, parameter: Tensor) -> Iterator[Tensor]:
+        """The whole parameter, for writing; all ranks must write the same."""
+        if not self.is_sharded:
+            yield parameter
+            return
+        import deepspeed
+
+        with deepspeed.zero.GatheredParameters([parameter], modifier_rank=0):
+            yield parameter
+
+    def local(self, parameter: Tensor) -> Tensor:
+        """This rank's share of the parameter."""
+        return parameter.ds_tensor if self.is_sharded else parameter  # type: ignore[attr-defined, no-any-return]
+
+
+class Engine:
+    """A model being trained by DeepSpeed."""
+
+    def __init__(self, model: PreTrainedModel, optimization: Optimization, resources: Resources) -> None:
+        import deepspeed
+        import torch
+
+        config = deepspeed_config(optimization, resources)
+        if resources.activation_checkpointing:
+            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.AdamW(
+            trained,
+            lr=optimization.learning_rate,
+            betas=optimization.betas,
+            eps=optimization.epsilon,
+            weight_decay=optimization.weight_decay,
+            fused=not resources.offload_optimizer,
+        )
+        self._deepspeed, *_ = deepspeed.initialize(model=model, optimizer=optimizer, model_parameters=trained, config=config)
+        self.accumulation: int = config["gradient_accumulation_steps"]
+        self.world_size = resources.world_size
+        self.rank: int = self._deepspeed.global_rank
+        self.device: torch.device = self._deepspeed.device
+        self.sharding = Sharding(resources.zero_stage == 3)
+
+    @property
+    def module(self) -> PreTrainedModel:
+        """The model itself."""
+        return self._deepspeed.module
+
+    def forward(self, **inputs: Tensor) -> Tensor:
+        """Logits of a batch, in float32."""
+        return self._deepspeed(**inputs).logits.float()
+
+    def train_mode(self, training: bool) -> None:
+        """Switch between training and evaluation (dropout, activation checkpointing)."""
+        self._deepspeed.train(training)
+
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradient of this micro batch's share of the global batch's loss.
+
+        DeepSpeed averages over ranks and over micro batches; the share is scaled so that it sums instead.
+        """
+        self._deepspeed.backward(loss * (self.world_size * self.accumulation))
+
+    def step(self, learning_rate: float) -> None:
+        """End a micro batch; after the last one of a global batch, clip and update."""
+        for group in self._deepspeed.optimizer.param_groups:
+            group["lr"] = learning_rate
+        self._deepspeed.step()
+
+    def gather(self, rows: Tensor) -> Tensor:
+        """The same-shaped rows of all ranks, concatenated in rank order."""
+        import torch
+        import torch.distributed as dist
+
+        if self.world_size == 1:
+            return rows
+        parts = [torch.empty_like(rows) for _ in range(self.world_size)]
+        dist.all_gather(parts, rows.contiguous())
+        return torch.cat(parts)
+
+    def sum(self, values: Tensor) -> Tensor:
+        """Element-wise sum over the ranks."""
+        import torch.distributed as dist
+
+        if self.world_size > 1:
+            dist.all_reduce(values)
+        return values
+
+    def barrier(self) -> None:
+        """Wait for all ranks."""
+        import torch.distributed as dist
+
+        dist.barrier()
+
+    def save_checkpoint(self, folder: Path) -> None:
+        """Write optimizer and model states below `folder`; all ranks call it."""
+        self._deepspeed.save_checkpoint(str(folder), tag="state", save_latest=False)
+
+    def load_checkpoint(self, folder: Path) -> None:
+        """Read what `save_checkpoint` wrote, with the same number of ranks and ZeRO stage."""
+        self._deepspeed.load_checkpoint(str(folder), tag="state", load_lr_scheduler_states=False)
+
+    def state_dict(self) -> Mapping[str, Tensor]:
+        """The whole model's tensors in CPU memory of rank 0 (empty on other ranks); all ranks call it."""
+        if not self.sharding.is_sharded:
+            return self.module.state_dict() if self.rank == 0 else {}
+        import deepspeed
+
+        whole: dict[str, Tensor] = {}
+        for name, parameter in self.module.named_parameters(remove_duplicate=False):
+            with deepspeed.zero.GatheredParameters([parameter]):
+                if self.rank == 0:
+                    whole[name] = parameter.detach().cpu().clone()
+        return whole | {name: buffer.cpu() for name, buffer in self.module.named_buffers() if name in self.module.state_dict()}
+
+    def close(self) -> None:
+        """Free what DeepSpeed holds: hooks, buffers, its references to the model."""
+        self._deepspeed.destroy()
+
+
+@contextmanager
+def sharded_loading(optimization: Optimization, resources: Resources) -> Iterator[Sharding]:
+    """While the block builds a model under ZeRO-3, transformers divides it among the ranks as it loads it."""
+    if resources.zero_stage != 3:
+        yield Sharding(False)
+        return
+    from transformers.integrations import HfDeepSpeedConfig
+    from transformers.integrations.deepspeed import unset_hf_deepspeed_config
+
+    keep_alive = HfDeepSpeedConfig(deepspeed_config(optimization, resources))
+    try:
+        yield Sharding(True)
+    finally:
+        unset_hf_deepspeed_config()
+        del keep_alive

@@ -1,0 +1,114 @@
+"""Execute one run in the processes that train it, from its claim on the folder to its `result.json`."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import os
+import platform
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from raysweep.errors import RaysweepError
+from raysweep.files import write_json
+from raysweep.measure import measure_run
+from raysweep.resources import Resources
+from raysweep.spec import RunSpec
+from raysweep.store import Store
+from raysweep.training.engine import process_group
+from raysweep.training.loop import Report, train
+
+if TYPE_CHECKING:
+    from raysweep.plan import PlannedRun
+
+_PROGRESS_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run to be executed: what, with what, and where its record is."""
+
+    spec: RunSpec
+    resources: Resources
+    store_folder: str
+    save_weights: bool
+    code: Mapping[str, Any]
+    """The state of the user's code when the sweep was started: commit, uncommitted changes."""
+
+    @classmethod
+    def of(cls, run: PlannedRun, store: Store, code: Mapping[str, Any], *, in_process: bool = False) -> Job:
+        """The job of a planned run; `in_process` trains it in one process whatever its resources say."""
+        resources = replace(run.resources, num_workers=0) if in_process else run.resources
+        return cls(run.spec, resources, str(store.folder), run.save_weights, code)
+
+
+def execute(job: Job) -> None:
+    """Train, measure and record a run; called by every worker of it, rank 0 writes.
+
+    A failure is written to the run's error.txt, its cause in the first line and the traceback after it, and raised on.
+    """
+    try:
+        _execute(job)
+    except Exception as error:
+        cause = str(error) if isinstance(error, RaysweepError) else f"{type(error).__name__}: {error}"
+        path = Store(job.store_folder).run(job.spec.id).error
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"{' '.join(cause.split())}\n\n{traceback.format_exc()}")
+        raise
+
+
+def _execute(job: Job) -> None:
+    started = time.time()
+    store = Store(job.store_folder)
+    paths = store.run(job.spec.id)
+    rank = int(os.environ.get("RANK", "0"))
+    if rank == 0:
+        paths.claim(job.spec)
+        write_json(paths.environment, environment(job))
+    with process_group(on_gpu=job.resources.gpus_per_worker > 0):
+        report = _progress_writer(job) if rank == 0 else lambda progress: None
+        records = train(job.spec, job.resources, store, job.save_weights, report)
+        if rank == 0:
+            info = {
+                "num_steps": len(records.training["step"]),
+                "num_tokens": records.num_tokens,
+                "seconds_training": records.seconds["training"],
+                "seconds_evaluation": records.seconds["evaluation"],
+                "seconds_total": time.time() - started,
+                "finished_at": time.time(),
+                "resources": asdict(job.resources),
+            }
+            paths.finish(job.spec, measure_run(job.spec, store), info)
+
+
+def _progress_writer(job: Job) -> Report:
+    """Write progress.json at most twice a second: what the live table shows of a run."""
+    path = Store(job.store_folder).run(job.spec.id).progress
+    last = 0.0
+
+    def report(progress: Mapping[str, Any]) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _PROGRESS_SECONDS:
+            last = time.monotonic()
+            write_json(path, dict(progress))
+
+    return report
+
+
+def environment(job: Job) -> dict[str, Any]:
+    """What the run was computed with and on: resources, versions of all packages, machine, code."""
+    import torch
+
+    devices = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    machine = {"host": platform.node(), "platform": platform.platform(), "python": platform.python_version(), "gpus": devices}
+    return {"resources": asdict(job.resources), "machine": machine, "packages": _package_versions(), "code": dict(job.code)}
+
+
+@functools.cache
+def _package_versions() -> dict[str, str]:
+    found = ((item.metadata["Name"], item.version) for item in importlib.metadata.distributions())
+    return dict(sorted((name, version) for name, version in found if name))

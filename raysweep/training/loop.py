@@ -1,0 +1,108 @@
+"""The training loop: one flat function, for every objective, head, ZeRO stage and number of workers.
+
+It knows no Ray and no MLflow: it is called in each worker with a process group in place, reads the store, and tells its
+progress through `report`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from raysweep.models.build import build_model
+from raysweep.models.save import save_model
+from raysweep.models.source import load_tokenizer
+from raysweep.predictions import Predictions
+from raysweep.prepare import split_names
+from raysweep.resources import Resources
+from raysweep.spec import RunSpec
+from raysweep.store import Store
+from raysweep.training.batching import global_batches, learning_rate
+from raysweep.training.checkpoint import Checkpoints
+from raysweep.training.data import TokenizedSplit
+from raysweep.training.engine import Engine, sharded_loading
+from raysweep.training.evaluation import evaluate
+from raysweep.training.heads import Head, LanguageModelHead
+from raysweep.training.records import PendingLosses, Records
+from raysweep.training.step import TrainingSet, training_step
+
+Report = Callable[[Mapping[str, Any]], None]
+
+_LOOK_EVERY = 10
+"""Steps between two looks at the losses: often enough to stop a diverged run soon, seldom enough not to hold up a GPU."""
+
+
+def train(spec: RunSpec, resources: Resources, store: Store, save_weights: bool, report: Report) -> Records:
+    """Train a run as one of its workers; rank 0 saves predictions, curves and model. Returns the records.
+
+    Raises:
+        TrainingDiverged: the loss became NaN or infinite; names the step and the last good checkpoint.
+    """
+    import torch
+
+    torch.set_num_threads(max(1, int(resources.cpus_per_worker)))
+    splits = {name: TokenizedSplit.load(spec, name, store) for name in split_names(spec.task, store)}
+    with sharded_loading(spec.optimization, resources) as sharding:
+        model = build_model(spec, store, sharding)
+    engine = Engine(model, spec.optimization, resources)
+    pad_token = load_tokenizer(spec.model, spec.task, store).pad_token_id
+    head = (LanguageModelHead if spec.task.kind == "text" else Head)(engine, pad_token)
+    data = TrainingSet.load(spec, splits[spec.train_split], store, engine.device)
+
+    plan, looks = spec.optimization, spec.evaluation
+    num_steps = plan.num_steps(len(data.rows))
+    curve_splits = [name for name in ("validation", "test") if name in splits]
+    checkpoints = Checkpoints(store.run(spec.id), resources)
+    start, records = checkpoints.restore(engine, curve_splits)
+    pending = PendingLosses(engine, checkpoints)
+    micro_batch = resources.micro_batch(plan.batch_size)
+    engine.train_mode(True)
+    report({"step": start, "num_steps": num_steps})
+
+    for step, drawn in enumerate(global_batches(len(data.rows), num_steps, plan.batch_size, plan.order, spec.seed)):
+        if step < start:
+            continue
+        with _timed(records, "training"):
+            if spec.model.dropout:  # by step, so that a resumed run drops what it would have dropped
+                torch.manual_seed((spec.seed * 1_000_003 + step) * 1_009 + engine.rank)
+            batch, rate = data.rows[drawn], learning_rate(plan, step, num_steps)
+            loss = training_step(head, data, batch, micro_batch, spec.objective, step / num_steps, rate)
+            pending.add(step, loss, rate, int(data.split.num_tokens[batch].sum()))
+            done = step + 1
+            is_last = done == num_steps
+            is_point = bool(looks.every) and done % looks.every == 0 and not is_last
+            is_checkpoint = bool(resources.checkpoint_every) and done % resources.checkpoint_every == 0 and not is_last
+            if done % _LOOK_EVERY == 0 or is_point or is_checkpoint or is_last:
+                pending.flush(records)
+                report({"step": done, "num_steps": num_steps, "loss": records.training["loss"][-1]})
+        if is_point:
+            with _timed(records, "evaluation"):
+                for name in curve_splits:
+                    outputs = evaluate(head, splits[name], looks.num_examples, resources.evaluation_batch_size)
+                    records.add_point(name, done, splits[name].ids[: looks.num_examples], outputs)
+        if is_checkpoint:
+            checkpoints.save(done, engine, records)
+
+    with _timed(records, "evaluation"):
+        for name in [name for name in splits if name != "supervisor" and (name in curve_splits or spec.task.kind != "text")]:
+            outputs = evaluate(head, splits[name], len(splits[name]), resources.evaluation_batch_size)
+            if name in curve_splits:
+                records.add_point(name, num_steps, splits[name].ids[: looks.num_examples], outputs[: looks.num_examples])
+            if spec.task.kind != "text" and engine.rank == 0:
+                path = store.run(spec.id).predictions(name)
+                Predictions.of(splits[name].ids, outputs, spec.id).write(path)
+    if engine.rank == 0:
+        records.save(store.run(spec.id))
+    if save_weights:
+        save_model(engine, store.run(spec.id).model, load_tokenizer(spec.model, spec.task, store))
+    engine.close()
+    return records
+
+
+@contextmanager
+def _timed(records: Records, what: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    records.seconds[what] += time.perf_counter() - start

@@ -1,0 +1,76 @@
+"""A kept process: a run leaves nothing behind, or the process isn't kept."""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+
+class ProcessNotClean(Exception):
+    """A run left threads, a process group or GPU memory behind; the process must end."""
+
+
+_GPU_SLACK_BYTES = 64 * 2**20
+"""What CUDA libraries keep for themselves after their first use (workspaces of cuBLAS)."""
+
+
+@contextmanager
+def clean_process() -> Iterator[None]:
+    """Restore random state, environment, thread count, autograd and default type after the block, and look at what is left.
+
+    Raises:
+        ProcessNotClean: the block succeeded but left something that can't be taken back.
+    """
+    import torch
+
+    _quiet_libraries()
+    environment = dict(os.environ)
+    random_state, numpy_state, torch_state = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    num_threads, dtype, grad = torch.get_num_threads(), torch.get_default_dtype(), torch.is_grad_enabled()
+    threads = set(threading.enumerate())
+    memory = torch.cuda.memory_allocated() if torch.cuda.is_available() else 0
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(environment)
+        random.setstate(random_state)
+        np.random.set_state(numpy_state)
+        torch.set_rng_state(torch_state)
+        torch.set_num_threads(num_threads)
+        torch.set_default_dtype(dtype)
+        torch.set_grad_enabled(grad)
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+    left = [thread.name for thread in set(threading.enumerate()) - threads if thread.is_alive() and not _belongs_to_ray(thread)]
+    if left:
+        raise ProcessNotClean(f"threads are still running: {', '.join(sorted(left))}")
+    if torch.distributed.is_initialized():
+        raise ProcessNotClean("a process group is still there")
+    if torch.cuda.is_available() and torch.cuda.memory_allocated() > memory + _GPU_SLACK_BYTES:
+        held = (torch.cuda.memory_allocated() - memory) / 2**20
+        raise ProcessNotClean(f"{held:.0f} MiB of GPU memory are still held")
+
+
+def _belongs_to_ray(thread: threading.Thread) -> bool:
+    return thread.name.startswith(("ray", "Ray", "asyncio", "AsyncIO"))
+
+
+def _quiet_libraries() -> None:
+    """No progress bars (tqdm would leave its monitor thread behind) and only warnings in the logs of a run."""
+    import logging
+
+    import tqdm
+    import transformers
+
+    tqdm.tqdm.monitor_interval = 0
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    logging.getLogger("DeepSpeed").setLevel(logging.WARNING)

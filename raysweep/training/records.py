@@ -1,0 +1,98 @@
+"""What a run writes down while it trains: the training curve, and predictions at the points of the evaluation curves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from raysweep.errors import TrainingDiverged
+from raysweep.files import written_atomically
+from raysweep.store import RunPaths
+
+if TYPE_CHECKING:
+    from raysweep.training.checkpoint import Checkpoints
+    from raysweep.training.engine import Engine
+
+
+@dataclass
+class Records:
+    """Kept in memory, saved in every checkpoint and at the end."""
+
+    training: dict[str, list[float]] = field(default_factory=lambda: {"step": [], "loss": [], "learning_rate": [], "tokens": []})
+    """One entry a step: the global batch's loss, the learning rate, the tokens trained on (padding left out)."""
+    points: dict[str, list[pd.DataFrame]] = field(default_factory=dict)
+    """By split: frames of columns step, id, outputs (class probabilities; in tasks of kind "text", one loss)."""
+    seconds: dict[str, float] = field(default_factory=lambda: {"training": 0.0, "evaluation": 0.0})
+
+    def add_step(self, step: int, loss: float, learning_rate: float, tokens: int) -> None:
+        """Write down one optimizer step."""
+        for name, value in (("step", step), ("loss", loss), ("learning_rate", learning_rate), ("tokens", tokens)):
+            self.training[name].append(value)
+
+    def add_point(self, split: str, step: int, ids: npt.NDArray[np.str_], outputs: npt.NDArray[np.float64]) -> None:
+        """Write down a point of the evaluation curves: outputs (n, K) after `step` steps."""
+        frame = pd.DataFrame({"step": step, "id": ids, "outputs": list(outputs.astype(np.float32))})
+        self.points.setdefault(split, []).append(frame)
+
+    @property
+    def num_tokens(self) -> int:
+        """Tokens trained on so far."""
+        return int(sum(self.training["tokens"]))
+
+    def save(self, paths: RunPaths) -> None:
+        """Write the curves' files of a run (or of a checkpoint laid out as one)."""
+        _write(pd.DataFrame(self.training).astype({"step": "int64", "tokens": "int64"}), paths.training_curve)
+        for split, frames in self.points.items():
+            _write(pd.concat(frames, ignore_index=True), paths.curve_predictions(split))
+
+    @classmethod
+    def load(cls, paths: RunPaths, splits: list[str], seconds: dict[str, float]) -> Records:
+        """Read what `save` wrote."""
+        training = {name: column.tolist() for name, column in pd.read_parquet(paths.training_curve).items()}
+        found = {split: paths.curve_predictions(split) for split in splits}
+        points = {split: [pd.read_parquet(path)] for split, path in found.items() if path.exists()}
+        return cls({str(name): values for name, values in training.items()}, points, dict(seconds))
+
+
+def _write(frame: pd.DataFrame, path: Path) -> None:
+    with written_atomically(path) as temporary:
+        frame.to_parquet(temporary, index=False)
+
+
+class PendingLosses:
+    """Losses of the last steps, kept on the device so that the device needn't wait for us at every step."""
+
+    def __init__(self, engine: Engine, checkpoints: Checkpoints) -> None:
+        self._engine = engine
+        self._checkpoints = checkpoints
+        self._pending: list[tuple[int, Any, float, int]] = []
+
+    def add(self, step: int, own_loss: Any, learning_rate: float, tokens: int) -> None:
+        """`own_loss`: this rank's share of the global batch's loss, a tensor."""
+        self._pending.append((step, own_loss, learning_rate, tokens))
+
+    def flush(self, records: Records) -> None:
+        """Sum the losses over the ranks and write them down.
+
+        Raises:
+            TrainingDiverged: one isn't finite; names the first such step.
+        """
+        import torch
+
+        if not self._pending:
+            return
+        losses = self._engine.sum(torch.stack([entry[1] for entry in self._pending]).double()).tolist()
+        for (step, _, learning_rate, tokens), loss in zip(self._pending, losses, strict=True):
+            if not np.isfinite(loss):
+                good = self._checkpoints.latest() or "none was written before"
+                raise TrainingDiverged(
+                    f"the loss became {loss} at step {step}; last good checkpoint: {good}. Lower Optimization.learning_rate, "
+                    "add warmup_fraction or gradient_clipping, or look at the labels"
+                )
+            records.add_step(step, loss, learning_rate, tokens)
+        self._pending.clear()

@@ -1,0 +1,102 @@
+"""One optimizer step: the global batch's loss, its micro batches, and the statistics that span them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from raysweep.errors import InvalidInput
+from raysweep.objectives import BatchContext, Objective, objectives
+from raysweep.training.batching import Rows, micro_batches
+from raysweep.training.data import TokenizedSplit, training_labels
+from raysweep.training.heads import Head, num_target_tokens
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from raysweep.spec import Call, RunSpec
+    from raysweep.store import Store
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """The examples a run trains on, with what it takes for true."""
+
+    split: TokenizedSplit
+    rows: Rows
+    """Rows of the split that have a label; the others are never drawn."""
+    weights: npt.NDArray[np.float64]
+    """(N,) weight of each row in the mean over a global batch; in tasks of kind "text", its number of predicted tokens."""
+    labels: Tensor
+    """(N, K) on the device; (N, 0) in tasks of kind "text"."""
+    prior: Tensor
+    """(K,) mean label."""
+
+    @classmethod
+    def load(cls, spec: RunSpec, split: TokenizedSplit, store: Store, device: torch.device) -> TrainingSet:
+        """The run's training split with its labels.
+
+        Raises:
+            InvalidInput: there are fewer examples than one global batch.
+        """
+        import torch
+
+        if spec.task.kind == "text":
+            weights, probabilities = num_target_tokens(split), np.zeros((len(split), 0))
+            rows = np.flatnonzero(weights > 0)
+        else:
+            given = training_labels(spec, spec.train_split, store).align(split.ids)
+            weights, probabilities = given.weight, given.probabilities
+            rows = np.flatnonzero(given.covered & (weights > 0))
+        if spec.optimization.num_steps(len(rows)) == 0:
+            raise InvalidInput(
+                f"split {spec.train_split!r} of task {spec.task.name!r} has {len(rows)} labelled examples: with "
+                f"{spec.optimization.epochs:g} epochs that is less than one batch of {spec.optimization.batch_size}"
+            )
+        labels = torch.tensor(probabilities, dtype=torch.float32, device=device)
+        return cls(split, rows, weights, labels, labels[torch.as_tensor(rows, device=device)].mean(dim=0))
+
+
+def training_step(
+    head: Head, data: TrainingSet, batch: Rows, micro_batch: int, objective: Call, step_fraction: float, rate: float
+) -> Tensor:
+    """Forward, backward and update on a global batch (rows of the split): this rank's share of its mean loss.
+
+    An objective that looks at the whole batch gets the logits of all ranks and micro batches: from the one forward pass
+    where the rank holds its share in one micro batch, else from an extra pass without gradients.
+    """
+    import torch
+
+    engine, function = head.engine, objectives.get(objective.name)
+    lengths = data.split.lengths
+    parts = micro_batches(batch, lengths, micro_batch, engine.rank, engine.world_size)
+    outputs = [head.outputs(data.split, parts[0])] if len(parts) == 1 else None
+    context = BatchContext(step_fraction, data.prior, None, None)
+    if function.needs_global_batch:
+        if outputs is not None:
+            own_logits = outputs[0].detach()
+        else:
+            with torch.no_grad():
+                own_logits = torch.cat([head.outputs(data.split, rows) for rows in parts])
+        every_rank = [micro_batches(batch, lengths, micro_batch, rank, engine.world_size) for rank in range(engine.world_size)]
+        order = np.concatenate([rows for rank_parts in every_rank for rows in rank_parts])
+        context = BatchContext(step_fraction, data.prior, engine.gather(own_logits), data.labels[torch.as_tensor(order)])
+    total_weight = float(data.weights[batch].sum())
+    own_loss = torch.zeros((), device=engine.device)
+    for number, rows in enumerate(parts):
+        logits = outputs[number] if outputs is not None else head.outputs(data.split, rows)
+        losses = _losses(function, logits, data.labels[torch.as_tensor(rows)], context, objective)
+        weights = torch.as_tensor(data.weights[rows], dtype=losses.dtype, device=engine.device)
+        loss = (losses * weights).sum() / total_weight
+        engine.backward(loss)
+        engine.step(rate)
+        own_loss += loss.detach()
+    return own_loss
+
+
+def _losses(function: Objective, logits: Tensor, labels: Tensor, context: BatchContext, objective: Call) -> Tensor:
+    return logits[:, 0] if function.token_level else function.loss(logits, labels, context, **objective.params)
