@@ -1,0 +1,53 @@
+"""raysweep: distributed sweeps for weak-to-strong generalization on Ray, DeepSpeed and MLflow.
+
+What an experiment file needs is named here; importing it loads no torch, ray or mlflow.
+"""
+
+from raysweep.errors import InvalidInput, RaysweepError
+from raysweep.models.families import Family, Model, families
+from raysweep.resources import Resources
+from raysweep.spec import (
+    Call,
+    Evaluation,
+    Folder,
+    Full,
+    GroundTruth,
+    HeadOnly,
+    Hub,
+    Lora,
+    ModelSpec,
+    Optimization,
+    RunSpec,
+    Scratch,
+    TaskSpec,
+    WeakLabels,
+)
+from raysweep.sweep import Method, Sweep, grid
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Call",
+    "Evaluation",
+    "Family",
+    "Folder",
+    "Full",
+    "GroundTruth",
+    "HeadOnly",
+    "Hub",
+    "InvalidInput",
+    "Lora",
+    "Method",
+    "Model",
+    "ModelSpec",
+    "Optimization",
+    "RaysweepError",
+    "Resources",
+    "RunSpec",
+    "Scratch",
+    "Sweep",
+    "TaskSpec",
+    "WeakLabels",
+    "families",
+    "grid",
+]

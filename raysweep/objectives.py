@@ -49,10 +49,6 @@ class Objective:
     token_level: bool = False
     """For tasks of kind "text": the trainer gives the mean negative log-likelihood of an example's tokens."""
 
-    @property
-    def __doc__(self) -> str | None:  # type: ignore[override]
-        return self.loss.__doc__
-
 
 objectives: Registry[Objective] = Registry("objective")
 
@@ -144,7 +140,9 @@ def confidence(
     """
     assert context.batch_logits is not None
     alpha = alpha_max * (min(1.0, context.step_fraction / warmup_fraction) if warmup_fraction > 0 else 1.0)
-    prior = context.prior if threshold == "prior" else context.prior.new_full(context.prior.shape, 1 / len(context.prior))
+    prior = (
+        context.prior if threshold == "prior" else context.prior.new_full(context.prior.shape, 1 / len(context.prior))
+    )
     own = hardened(context.batch_logits, prior, logits)
     return (1 - alpha) * _soft_cross_entropy(logits, labels) + alpha * _soft_cross_entropy(logits, own)
 
@@ -166,7 +164,9 @@ def confidence_openai(
 
     assert context.batch_logits is not None and context.batch_labels is not None
     if logits.shape[-1] != 2:
-        raise InvalidInput(f"objective 'confidence_openai' is for two classes, this task has {logits.shape[-1]}; use 'confidence'")
+        raise InvalidInput(
+            f"objective 'confidence_openai' is for two classes, this task has {logits.shape[-1]}; use 'confidence'"
+        )
     warm = context.step_fraction > warmup_fraction
     coefficient = alpha_max * (1.0 if warm else context.step_fraction)
     batch_first = context.batch_logits.detach().softmax(dim=-1)[:, 0]

@@ -164,7 +164,9 @@ def _checked(method: Method | str) -> Method:
         inspect.signature(recipe).bind(None, **method.params)
     except TypeError as error:
         allowed = ", ".join(list(inspect.signature(recipe).parameters)[1:]) or "none"
-        raise InvalidInput(f"method {method.name!r}: {error}; parameters of recipe {method.recipe!r}: {allowed}") from error
+        raise InvalidInput(
+            f"method {method.name!r}: {error}; parameters of recipe {method.recipe!r}: {allowed}"
+        ) from error
     return method
 
 
@@ -172,7 +174,9 @@ def _require_distinct_names(task_specs: list[TaskSpec], models: list[Model]) -> 
     named: dict[str, Model] = {}
     for model in models:
         if named.setdefault(model.name, model) != model:
-            raise InvalidInput(f"two different models of the sweep are called {model.name!r}; give each ModelSpec a name of its own")
+            raise InvalidInput(
+                f"two different models of the sweep are called {model.name!r}; give each ModelSpec a name of its own"
+            )
     labels = [task.label for task in task_specs]
     if len(set(labels)) < len(labels):
         raise InvalidInput(f"the sweep has a task twice: {', '.join(labels)}; give each TaskSpec a label of its own")
@@ -222,7 +226,9 @@ def _check_run(run: PlannedRun, store: Store) -> None:
         raise InvalidInput(f"{where}: objective {spec.objective.name!r}: {error}") from error
     if objective.token_level != (spec.task.kind == "text"):
         wanted = "language_modelling" if spec.task.kind == "text" else "cross_entropy or another one for labels"
-        raise InvalidInput(f"{where}: objective {spec.objective.name!r} doesn't fit a task of kind {spec.task.kind!r}; use {wanted}")
+        raise InvalidInput(
+            f"{where}: objective {spec.objective.name!r} doesn't fit a task of kind {spec.task.kind!r}; use {wanted}"
+        )
     if isinstance(spec.labels, WeakLabels):
         for call in spec.labels.transforms:
             transforms.get(call.name)

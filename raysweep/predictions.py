@@ -38,8 +38,12 @@ class Predictions:
 
     def __post_init__(self) -> None:
         num_rows = len(self.ids)
-        if self.probabilities.ndim != 2 or not num_rows == len(self.probabilities) == len(self.weight) == len(self.covered):
-            raise InvalidInput(f"predictions of {self.source}: ids, probabilities (N, K), weight and covered differ in length")
+        if self.probabilities.ndim != 2 or not num_rows == len(self.probabilities) == len(self.weight) == len(
+            self.covered
+        ):
+            raise InvalidInput(
+                f"predictions of {self.source}: ids, probabilities (N, K), weight and covered differ in length"
+            )
         if len(np.unique(self.ids)) != num_rows:
             raise InvalidInput(f"predictions of {self.source}: an example id occurs twice")
         rows = self.probabilities[self.covered]
@@ -53,7 +57,9 @@ class Predictions:
         return cls(np.asarray(ids, dtype=str), np.asarray(probabilities, np.float64), ones, ones.astype(bool), source)
 
     @classmethod
-    def one_hot(cls, ids: Sequence[str], classes: npt.ArrayLike, num_classes: int, source: str = "ground truth") -> Predictions:
+    def one_hot(
+        cls, ids: Sequence[str], classes: npt.ArrayLike, num_classes: int, source: str = "ground truth"
+    ) -> Predictions:
         """Certain labels from class numbers (N,)."""
         return cls.of(ids, np.eye(num_classes)[np.asarray(classes, dtype=int)], source)
 
@@ -74,14 +80,21 @@ class Predictions:
         position = pd.Index(self.ids).get_indexer(pd.Index(ids))
         if (position < 0).any():
             missing = [str(item) for item, where in zip(ids, position, strict=True) if where < 0]
-            raise InvalidInput(f"predictions of {self.source} lack {len(missing)} of {len(ids)} examples, such as {missing[0]!r}")
+            raise InvalidInput(
+                f"predictions of {self.source} lack {len(missing)} of {len(ids)} examples, such as {missing[0]!r}"
+            )
         return Predictions(
             self.ids[position], self.probabilities[position], self.weight[position], self.covered[position], self.source
         )
 
     def write(self, path: Path) -> None:
         """Write a Parquet file: columns id, probabilities (list of K), weight, covered, source."""
-        columns = {"id": self.ids, "probabilities": list(self.probabilities), "weight": self.weight, "covered": self.covered}
+        columns = {
+            "id": self.ids,
+            "probabilities": list(self.probabilities),
+            "weight": self.weight,
+            "covered": self.covered,
+        }
         with written_atomically(path) as temporary:
             pd.DataFrame(columns | {"source": self.source}).to_parquet(temporary, index=False)
 

@@ -17,7 +17,14 @@ import pandas as pd
 from raysweep.errors import CorruptFile, InvalidInput
 from raysweep.files import read_json, write_json
 from raysweep.identity import canonical_json, digest, file_checksum, folder_checksum
-from raysweep.models.source import context_length, folder_problem, load_config, load_tokenizer, tokenizer_key
+from raysweep.models.source import (
+    context_key,
+    context_length,
+    folder_problem,
+    load_config,
+    load_tokenizer,
+    tokenizer_key,
+)
 from raysweep.models.tokenizers import check_tokenizer, make_tokenizer
 from raysweep.spec import Folder, Hub, ModelSpec, RunSpec, Scratch, TaskSpec
 from raysweep.store import Store
@@ -62,7 +69,9 @@ def read_split(task: TaskSpec, split: str, store: Store) -> pd.DataFrame:
         allowed = ", ".join(name.removesuffix(".parquet") for name in checksums)
         raise InvalidInput(f"unknown split {split!r} of task {task.name!r}; it has {allowed}")
     if not path.exists() or file_checksum(path) != checksums[path.name]:
-        raise CorruptFile(f"{path} isn't what raysweep wrote (its checksum differs); delete {folder} and run the command again")
+        raise CorruptFile(
+            f"{path} isn't what raysweep wrote (its checksum differs); delete {folder} and run the command again"
+        )
     return pd.read_parquet(path)
 
 
@@ -148,7 +157,7 @@ def _hub_commit(hub: Hub) -> str:
     cached = Path(HF_HUB_CACHE) / f"models--{hub.id.replace('/', '--')}" / "refs" / hub.revision
     try:
         commit = huggingface_hub.HfApi().model_info(hub.id, revision=hub.revision, timeout=10).sha
-    except Exception as error:  # noqa: BLE001 (whatever the network or the hub says, the cache may know)
+    except Exception as error:
         if not cached.exists():
             raise InvalidInput(
                 f"model {hub.id!r}: its revision {hub.revision!r} can't be resolved ({type(error).__name__}) and isn't in "
@@ -168,14 +177,11 @@ def prepare_tokens(task: TaskSpec, model: ModelSpec, store: Store) -> Path:
     Raises:
         InvalidInput: a text is longer than the model's context and truncation is off, or has no token.
     """
-    base = model.base
-    if isinstance(base, RunSpec):
-        _ensure_tokenizer(base.model, base.task, store)
-    _ensure_tokenizer(model, task, store)
-    limit = context_length(model, load_config(model, task, store))
-    key = digest([task.content, tokenizer_key(model, task), limit, model.truncation])
+    key = digest([task.content, tokenizer_key(model, task), context_key(model)])
 
     def write(folder: Path) -> None:
+        _ensure_tokenizer(model, task, store)
+        limit = context_length(model, load_config(model, task, store))
         tokenizer = load_tokenizer(model, task, store)
         cut = model.truncation != "off"
         if cut:
@@ -183,7 +189,9 @@ def prepare_tokens(task: TaskSpec, model: ModelSpec, store: Store) -> Path:
         for split in split_names(task, store):
             frame = read_split(task, split, store)
             texts = [text for row in frame["texts"] for text in row]
-            lists = tokenizer(texts, truncation=cut, max_length=limit if cut else None, return_attention_mask=False)["input_ids"]
+            lists = tokenizer(texts, truncation=cut, max_length=limit if cut else None, return_attention_mask=False)[
+                "input_ids"
+            ]
             owners = [example for example, row in zip(frame["id"], frame["texts"], strict=True) for _ in row]
             for owner, tokens in zip(owners, lists, strict=True):
                 _require_fit(len(tokens), limit, model, f"{task.name}/{split}/{owner}")
@@ -195,12 +203,12 @@ def prepare_tokens(task: TaskSpec, model: ModelSpec, store: Store) -> Path:
 
 def _ensure_tokenizer(model: ModelSpec, task: TaskSpec, store: Store) -> None:
     base = model.base
+    if isinstance(base, RunSpec):
+        _ensure_tokenizer(base.model, base.task, store)
     if isinstance(base, Scratch):
         folder = store.tokenizer(tokenizer_key(model, task))
         texts = [text for row in read_split(task, "train", store)["texts"] for text in row]
         store.fill(folder, lambda temporary: make_tokenizer(base.tokenizer, texts, temporary))
-
-
 
 
 def _require_fit(num_tokens: int, limit: int, model: ModelSpec, where: str) -> None:

@@ -78,9 +78,7 @@ def naive(cell: Cell) -> CellRuns:
 
 
 @recipes.register("confidence")
-def confidence(
-    cell: Cell, alpha_max: float = 0.5, warmup_fraction: float = 0.2, threshold: str = "prior"
-) -> CellRuns:
+def confidence(cell: Cell, alpha_max: float = 0.5, warmup_fraction: float = 0.2, threshold: str = "prior") -> CellRuns:
     """Auxiliary confidence loss (Burns et al. 2023, appendix A.4); α_max 0.75 for the largest students, 0.5 else."""
     floor = cell.floor()
     params = {"alpha_max": alpha_max, "warmup_fraction": warmup_fraction, "threshold": threshold}

@@ -76,6 +76,10 @@ class RunPaths:
     def error(self) -> Path:
         return self.folder / "error.txt"
 
+    def failure(self) -> str:
+        """The cause of the run's failure, in one line."""
+        return self.error.read_text().strip().partition("\n")[0]
+
     @property
     def result(self) -> Path:
         return self.folder / "result.json"
@@ -100,7 +104,9 @@ class RunPaths:
     def finish(self, spec: RunSpec, metrics: Mapping[str, float], info: Mapping[str, Any]) -> None:
         """Write result.json: the run is done. Files whose names start with a dot, checkpoints and progress aren't part of it."""
         parts = [self.spec, self.environment, *sorted((self.folder / "curves").glob("*.parquet"))]
-        parts += sorted((self.folder / "predictions").glob("*.parquet")) + sorted(p for p in self.model.glob("*") if p.is_file())
+        parts += sorted((self.folder / "predictions").glob("*.parquet")) + sorted(
+            p for p in self.model.glob("*") if p.is_file()
+        )
         checksums = {path.relative_to(self.folder).as_posix(): file_checksum(path) for path in parts if path.exists()}
         content = {"id": spec.id, "metrics": dict(metrics), "info": dict(info), "files": checksums}
         write_json(self.result, content | {"checksum": digest(content)})
@@ -168,7 +174,9 @@ class Store:
             probe.touch()
             probe.unlink()
         except OSError as error:
-            raise InvalidInput(f"the store {self.folder} can't be written ({error}); name another folder with --store") from error
+            raise InvalidInput(
+                f"the store {self.folder} can't be written ({error}); name another folder with --store"
+            ) from error
 
     def run(self, run_id: str) -> RunPaths:
         """The files of a run."""

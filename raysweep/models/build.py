@@ -55,7 +55,9 @@ def build_model(spec: RunSpec, store: Store, sharding: Sharding) -> PreTrainedMo
                 ignore_mismatched_sizes=True,
             )
         except (OSError, ValueError, RuntimeError) as error:
-            raise InvalidInput(f"model {spec.model.name!r}: weights can't be loaded from {source.name}: {error}") from error
+            raise InvalidInput(
+                f"model {spec.model.name!r}: weights can't be loaded from {source.name}: {error}"
+            ) from error
         new = sorted({*report["missing_keys"], *(key[0] for key in report["mismatched_keys"])})
     _initialise(model, new, spec, sharding)
     model = _tune(model, spec, new)

@@ -1,7 +1,7 @@
 """Tokenizers for models that are pretrained here, made from the corpus once and shared by a family.
 
-    Call("word_level")                          one token a blank-separated word: the sandbox
-    Call("byte_pair", {"vocabulary_size": n})   byte-level byte-pair encoding (Sennrich et al. 2016): real text
+Call("word_level")                          one token a blank-separated word: the sandbox
+Call("byte_pair", {"vocabulary_size": n})   byte-level byte-pair encoding (Sennrich et al. 2016): real text
 """
 
 from __future__ import annotations
@@ -22,9 +22,15 @@ def check_tokenizer(call: Call) -> None:
         raise unknown("tokenizer", call.name, _KNOWN)
     allowed = {"vocabulary_size"} if call.name == "byte_pair" else set()
     if set(call.params) != allowed:
-        raise InvalidInput(f"tokenizer {call.name!r} takes {sorted(allowed) or 'no parameters'}, got {sorted(call.params)}")
-    if call.name == "byte_pair" and not (isinstance(call.params["vocabulary_size"], int) and call.params["vocabulary_size"] >= 300):
-        raise InvalidInput("tokenizer 'byte_pair': vocabulary_size must be a whole number of at least 300 (256 are the bytes)")
+        raise InvalidInput(
+            f"tokenizer {call.name!r} takes {sorted(allowed) or 'no parameters'}, got {sorted(call.params)}"
+        )
+    if call.name == "byte_pair" and not (
+        isinstance(call.params["vocabulary_size"], int) and call.params["vocabulary_size"] >= 300
+    ):
+        raise InvalidInput(
+            "tokenizer 'byte_pair': vocabulary_size must be a whole number of at least 300 (256 are the bytes)"
+        )
 
 
 def make_tokenizer(call: Call, texts: Iterable[str], folder: Path) -> None:

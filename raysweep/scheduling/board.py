@@ -113,11 +113,11 @@ class Board:
                     self._entries[dependent].waits_for.discard(run.id)
             self._on_change(entry)
             return
-        error = self.store.run(run.id).error
-        if not error.exists():
-            error.parent.mkdir(parents=True, exist_ok=True)
-            error.write_text((reason or "the process that trained it died without a word; it may have run out of memory") + "\n")
-        self._fail(entry, error.read_text().strip().partition("\n")[0])
+        paths = self.store.run(run.id)
+        if not paths.error.exists():
+            paths.folder.mkdir(parents=True, exist_ok=True)
+            paths.error.write_text((reason or "the process that trained it died; it may have run out of memory") + "\n")
+        self._fail(entry, paths.failure())
 
     def _fail(self, entry: Entry, reason: str) -> None:
         with self._lock:

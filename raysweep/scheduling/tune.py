@@ -135,7 +135,9 @@ class _GraphSearcher(Searcher):
         return None
 
     def _fits(self, run: PlannedRun, slack: float | Mapping[str, float]) -> bool:
-        room = {name: free + (slack[name] if isinstance(slack, Mapping) else slack) for name, free in self._free.items()}
+        room = {
+            name: free + (slack[name] if isinstance(slack, Mapping) else slack) for name, free in self._free.items()
+        }
         return all(amount <= room[name] for name, amount in run.resources.total().items())
 
     def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:

@@ -1,10 +1,10 @@
 """The sandbox: a made-up language in which the truth about every sentence, and what can be known of it, is known exactly.
 
 A sentence has K hidden binary attributes z, each ±1 with equal chance. Its words are drawn independently with
-P(word | z) ∝ exp(frequency_word + Σ_k z_k · loading_word,k); loadings are sparse, and their strength differs between
-attributes. Nobody tells a language model of the attributes, but to predict a sentence's next word it must infer them from
-the words before; larger models do it better. Task k is to name attribute k of a sentence. The posterior P(z_k | words)
-is a sum over 2^K cases, so each example's difficulty and the Bayes accuracy are exact.
+P(word | z) ∝ exp(frequency_word + Σ_k z_k · loading_word,k), where loadings are sparse. Nobody tells a language model of
+the attributes, but to predict a sentence's next word it must infer them from the words before; larger models do it
+better. Task k is to name attribute k of a sentence. The posterior P(z_k | words) is a sum over 2^K cases, so each
+example's difficulty and the Bayes accuracy are exact.
 
 Everything follows from the parameters by fixed seeds: the same task on every machine.
 """
@@ -29,42 +29,44 @@ Floats = npt.NDArray[np.float64]
 class World:
     """The language: V words, K attributes."""
 
-    num_words: int = 300
-    strengths: tuple[float, ...] = (1.6, 1.3, 1.0, 0.8)
-    """Standard deviation of the loadings of each attribute: how loudly it speaks."""
-    share_loaded: float = 0.25
+    num_words: int = 500
+    num_attributes: int = 6
+    """K; a small model can't hold as many as there are, and learns some better than others."""
+    strength: float = 1.2
+    """Standard deviation of the loadings: how loudly attributes speak."""
+    share_loaded: float = 0.3
     """Share of the words that an attribute moves at all."""
     sentence_length: int = 10
     """Mean number of words; lengths are uniform within ±3 of it."""
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.num_words < 10 or not self.strengths or self.sentence_length < 4 or not 0 < self.share_loaded <= 1:
+        in_range = 10 <= self.num_words <= _MAX_WORDS and 1 <= self.num_attributes <= 12 and self.sentence_length >= 4
+        if not in_range or not 0 < self.share_loaded <= 1 or not self.strength > 0:
             raise InvalidInput(
-                "sandbox: needs num_words of at least 10, one strength or more, sentence_length of at least 4, "
-                "and share_loaded in (0, 1]"
+                f"sandbox: {self} can't be; it needs 10 to {_MAX_WORDS} num_words, 1 to 12 num_attributes, sentence_length of "
+                "at least 4, strength above 0 and share_loaded in (0, 1]"
             )
 
     @property
     def words(self) -> list[str]:
-        """The vocabulary: two- and three-letter syllables, in a fixed order."""
+        """The vocabulary: words of one and two syllables, in a fixed order."""
         syllables = ("".join(letters) for size in (1, 2) for letters in itertools.product(*[_SYLLABLES] * size))
-        return list(itertools.islice((word for word in syllables), self.num_words))
+        return list(itertools.islice(syllables, self.num_words))
 
     @cached_property
     def settings(self) -> npt.NDArray[np.int64]:
         """(2^K, K) all combinations of attributes, ±1."""
-        return np.array(list(itertools.product((-1, 1), repeat=len(self.strengths))))
+        return np.array(list(itertools.product((-1, 1), repeat=self.num_attributes)))
 
     @cached_property
     def log_word_probabilities(self) -> Floats:
         """(2^K, V) log P(word | z)."""
         rng = np.random.default_rng([self.seed, 1])
-        num_attributes = len(self.strengths)
         frequency = rng.normal(0, 0.7, self.num_words)
-        loaded = rng.random((num_attributes, self.num_words)) < self.share_loaded
-        loadings = rng.normal(0, 1, (num_attributes, self.num_words)) * loaded * np.array(self.strengths)[:, None]
-        logits = frequency + self.settings @ loadings
+        loaded = rng.random((self.num_attributes, self.num_words)) < self.share_loaded
+        loadings = rng.normal(0, self.strength, (self.num_attributes, self.num_words)) * loaded
+        logits: Floats = frequency + self.settings @ loadings
         return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
 
     def sentences(self, count: int, stream: int) -> tuple[list[npt.NDArray[np.int64]], npt.NDArray[np.int64]]:
@@ -85,7 +87,8 @@ class World:
         likelihood = np.stack([self.log_word_probabilities[:, sentence].sum(axis=1) for sentence in sentences])
         likelihood = np.exp(likelihood - likelihood.max(axis=1, keepdims=True))
         positive = self.settings[:, attribute] == 1
-        return likelihood[:, positive].sum(axis=1) / likelihood.sum(axis=1)
+        shares: Floats = likelihood[:, positive].sum(axis=1) / likelihood.sum(axis=1)
+        return shares
 
     def text(self, sentence: npt.NDArray[np.int64]) -> str:
         """A sentence in words."""
@@ -93,6 +96,7 @@ class World:
         return " ".join(words[number] for number in sentence)
 
 
+_MAX_WORDS = 70 + 70**2
 _SYLLABLES = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "aeiou"]
 _STREAMS = {"train": 0, "test": 1, "corpus": 2, "corpus_validation": 3}
 
@@ -103,12 +107,27 @@ def bayes_accuracy(examples: list[Example]) -> float:
 
 
 def load_attribute(
-    attribute: int = 0, num_sentences: int = 12_000, num_test_sentences: int = 4_000, **world: object
+    attribute: int = 0,
+    num_sentences: int = 12_000,
+    num_test_sentences: int = 4_000,
+    num_words: int = 500,
+    num_attributes: int = 6,
+    strength: float = 1.2,
+    share_loaded: float = 0.3,
+    sentence_length: int = 10,
+    world_seed: int = 0,
 ) -> Mapping[str, list[Example]]:
     """Sentences labelled with one attribute. Difficulty is 1 − |2·P(z = +1 | words) − 1|: 0 certain, 1 undecidable."""
-    language = World(**world)  # type: ignore[arg-type]
-    if not 0 <= attribute < len(language.strengths):
-        raise InvalidInput(f"sandbox: attribute is {attribute}; this world has 0 to {len(language.strengths) - 1}")
+    language = World(
+        num_words=num_words,
+        num_attributes=num_attributes,
+        strength=strength,
+        share_loaded=share_loaded,
+        sentence_length=sentence_length,
+        seed=world_seed,
+    )
+    if not 0 <= attribute < num_attributes:
+        raise InvalidInput(f"sandbox: attribute is {attribute}; this world has 0 to {num_attributes - 1}")
     pools = {}
     for pool, count in (("train", num_sentences), ("test", num_test_sentences)):
         sentences, attributes = language.sentences(count, _STREAMS[pool])
@@ -127,9 +146,24 @@ def load_attribute(
     return pools
 
 
-def load_corpus(num_sentences: int = 60_000, **world: object) -> Mapping[str, list[Example]]:
+def load_corpus(
+    num_sentences: int = 60_000,
+    num_words: int = 500,
+    num_attributes: int = 6,
+    strength: float = 1.2,
+    share_loaded: float = 0.3,
+    sentence_length: int = 10,
+    world_seed: int = 0,
+) -> Mapping[str, list[Example]]:
     """Unlabelled sentences for pretraining, drawn apart from those of the tasks."""
-    language = World(**world)  # type: ignore[arg-type]
+    language = World(
+        num_words=num_words,
+        num_attributes=num_attributes,
+        strength=strength,
+        share_loaded=share_loaded,
+        sentence_length=sentence_length,
+        seed=world_seed,
+    )
     pools = {}
     for pool, stream, count in (("train", "corpus", num_sentences), ("validation", "corpus_validation", 1_000)):
         sentences, _ = language.sentences(count, _STREAMS[stream])
@@ -147,7 +181,7 @@ tasks.add(
         summary="Sandbox: name a hidden attribute of a made-up sentence; the Bayes accuracy is known exactly",
         kind="classification",
         load=load_attribute,
-        num_train=2_000,
+        num_train=1_000,
         num_validation=500,
         num_test=2_000,
     ),

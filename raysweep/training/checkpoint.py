@@ -79,4 +79,6 @@ def _is_valid(folder: Path) -> bool:
         files = read_json(manifest)["files"]
     except (CorruptFile, KeyError):
         return False
-    return all((folder / name).exists() and file_checksum(folder / name) == checksum for name, checksum in files.items())
+    return all(
+        (folder / name).exists() and file_checksum(folder / name) == checksum for name, checksum in files.items()
+    )

@@ -20,6 +20,7 @@ from raysweep.transforms import transforms
 if TYPE_CHECKING:
     import torch
 
+
 @dataclass(frozen=True)
 class TokenizedSplit:
     """N examples of S texts each, as token numbers; memory-mapped."""

@@ -107,7 +107,9 @@ class Engine:
             weight_decay=optimization.weight_decay,
             fused=not resources.offload_optimizer,
         )
-        self._deepspeed, *_ = deepspeed.initialize(model=model, optimizer=optimizer, model_parameters=trained, config=config)
+        self._deepspeed, *_ = deepspeed.initialize(
+            model=model, optimizer=optimizer, model_parameters=trained, config=config
+        )
         self.accumulation: int = config["gradient_accumulation_steps"]
         self.world_size = resources.world_size
         self.rank: int = self._deepspeed.global_rank
@@ -184,7 +186,9 @@ class Engine:
             with deepspeed.zero.GatheredParameters([parameter]):
                 if self.rank == 0:
                     whole[name] = parameter.detach().cpu().clone()
-        return whole | {name: buffer.cpu() for name, buffer in self.module.named_buffers() if name in self.module.state_dict()}
+        return whole | {
+            name: buffer.cpu() for name, buffer in self.module.named_buffers() if name in self.module.state_dict()
+        }
 
     def close(self) -> None:
         """Free what DeepSpeed holds: hooks, buffers, its references to the model."""

@@ -104,8 +104,18 @@ def environment(job: Job) -> dict[str, Any]:
     import torch
 
     devices = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    machine = {"host": platform.node(), "platform": platform.platform(), "python": platform.python_version(), "gpus": devices}
-    return {"resources": asdict(job.resources), "machine": machine, "packages": _package_versions(), "code": dict(job.code)}
+    machine = {
+        "host": platform.node(),
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "gpus": devices,
+    }
+    return {
+        "resources": asdict(job.resources),
+        "machine": machine,
+        "packages": _package_versions(),
+        "code": dict(job.code),
+    }
 
 
 @functools.cache

@@ -32,7 +32,6 @@ class Head:
         logits = self.engine.forward(**split.collate(rows, self.pad_token, self.engine.device))
         return logits.reshape(len(rows), -1)
 
-
     def readings(self, outputs: Tensor) -> Tensor:
         """(B, K) class probabilities."""
         return outputs.softmax(dim=-1)

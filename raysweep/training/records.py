@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 class Records:
     """Kept in memory, saved in every checkpoint and at the end."""
 
-    training: dict[str, list[float]] = field(default_factory=lambda: {"step": [], "loss": [], "learning_rate": [], "tokens": []})
+    training: dict[str, list[float]] = field(
+        default_factory=lambda: {"step": [], "loss": [], "learning_rate": [], "tokens": []}
+    )
     """One entry a step: the global batch's loss, the learning rate, the tokens trained on (padding left out)."""
     points: dict[str, list[pd.DataFrame]] = field(default_factory=dict)
     """By split: frames of columns step, id, outputs (class probabilities; in tasks of kind "text", one loss)."""

@@ -1,0 +1,155 @@
+"""What a person sees while a sweep runs: a live table in a terminal, a line an event elsewhere (a job's log)."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from raysweep.scheduling.board import Board, Entry, Standing
+
+_ROWS = 14
+_COLOURS = {Standing.RUNNING: "cyan", Standing.DONE: "green", Standing.FAILED: "red", Standing.WAITING: "dim"}
+
+
+class Progress:
+    """A context in which a board's changes are shown."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._board: Board | None = None
+        self._live: Live | None = None
+        self._recent: deque[Entry] = deque(maxlen=_ROWS)
+        self._begun = time.monotonic()
+
+    def show(self, board: Board) -> Progress:
+        """Show this board from now on."""
+        self._board = board
+        return self
+
+    def __enter__(self) -> Progress:
+        if self._console.is_terminal:
+            self._live = Live(get_renderable=self._render, console=self._console, refresh_per_second=2, transient=True)
+            self._live.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.__exit__(kind, error, trace)
+
+    def changed(self, entry: Entry) -> None:
+        """An entry of the board has changed."""
+        if entry.standing in (Standing.DONE, Standing.FAILED):
+            self._recent.append(entry)
+            if self._live is None:
+                result = entry.reason or _accuracy_text(self._reading(entry))
+                self._console.print(
+                    f"{entry.standing:<7} {_describe(entry)}  {result}  [{self._counts()}]", markup=False
+                )
+
+    def _render(self) -> RenderableType:
+        assert self._board is not None
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+        for column in ("kind", "model", "pair", "seed", "state", "step", "accuracy"):
+            table.add_column(column, no_wrap=True)
+        entries = list(self._board.entries.values())
+        running = [entry for entry in entries if entry.standing is Standing.RUNNING][:_ROWS]
+        waiting = [entry for entry in entries if entry.standing is Standing.WAITING]
+        room = max(0, _ROWS - len(running))
+        recent = list(self._recent)[-max(room - 3, 0) :] if room > 3 else []
+        for entry in [*recent, *running, *waiting[: room - len(recent)]]:
+            reading = self._reading(entry)
+            steps = f"{reading['step']}/{reading['num_steps']}" if "step" in reading else ""
+            result = entry.reason[:40] or _accuracy_text(reading)
+            style = _COLOURS.get(entry.standing, "")
+            spec = entry.run.spec
+            table.add_row(
+                entry.run.kind,
+                spec.model.name,
+                _pair(entry),
+                str(spec.seed),
+                str(entry.standing),
+                steps,
+                result,
+                style=style,
+            )
+        return Group(table, Text(self._counts(), style="bold"))
+
+    def _counts(self) -> str:
+        assert self._board is not None
+        counts = {standing: self._board.count(standing) for standing in Standing}
+        shown = (Standing.DONE, Standing.CACHED, Standing.RUNNING, Standing.FAILED, Standing.WAITING)
+        parts = [f"{counts[standing]} {standing}" for standing in shown]
+        left = self._seconds_left(counts[Standing.WAITING] + counts[Standing.RUNNING], counts[Standing.RUNNING])
+        return ", ".join(parts) + (f"; about {_duration(left)} left" if left is not None else "")
+
+    def _seconds_left(self, num_open: int, num_running: int) -> float | None:
+        """From what finished runs of the same model and kind took, else what any took; None before one has finished."""
+        assert self._board is not None
+        if num_open == 0:
+            return None
+        entries = list(self._board.entries.values())
+        finished = [entry for entry in entries if entry.standing is Standing.DONE and entry.seconds is not None]
+        if not finished:
+            return None
+        took: dict[tuple[str, str], list[float]] = {}
+        for entry in finished:
+            took.setdefault((entry.run.kind, entry.run.spec.model.name), []).append(entry.seconds or 0.0)
+        everything = [entry.seconds or 0.0 for entry in finished]
+        total = 0.0
+        for entry in entries:
+            if entry.standing in (Standing.WAITING, Standing.RUNNING):
+                like = took.get((entry.run.kind, entry.run.spec.model.name), everything)
+                passed = (
+                    time.monotonic() - entry.started if entry.started and entry.standing is Standing.RUNNING else 0.0
+                )
+                total += max(0.0, sum(like) / len(like) - passed)
+        return total / max(1, num_running)
+
+    def _reading(self, entry: Entry) -> dict[str, Any]:
+        """What the run has told of itself: the last line of its progress, or its result."""
+        assert self._board is not None
+        paths = self._board.store.run(entry.run.id)
+        try:
+            if entry.standing is Standing.DONE:
+                result = json.loads(paths.result.read_text())
+                steps = result["info"]["num_steps"]
+                return {"step": steps, "num_steps": steps} | result["metrics"]
+            return dict(json.loads(paths.progress.read_text())) if entry.standing is Standing.RUNNING else {}
+        except (OSError, ValueError, KeyError):  # being written, or not there yet: shown next time
+            return {}
+
+
+def _accuracy_text(reading: dict[str, Any]) -> str:
+    for name in ("test_accuracy", "validation_accuracy"):
+        if name in reading:
+            return f"{reading[name]:.3f}"
+    if "validation_loss" in reading:
+        return f"loss {reading['validation_loss']:.3f}"
+    return f"loss {reading['loss']:.3f}" if "loss" in reading else ""
+
+
+def _describe(entry: Entry) -> str:
+    spec = entry.run.spec
+    parts = [entry.run.kind, spec.model.name, f"on {spec.task.label}", f"seed {spec.seed}"]
+    return " ".join(parts + ([f"({_pair(entry)})"] if _pair(entry) else []))
+
+
+def _pair(entry: Entry) -> str:
+    pairs = entry.run.pairs
+    return f"{pairs[0][0]} → {pairs[0][1]}" if entry.run.kind == "student" and len(pairs) == 1 else ""
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else (f"{minutes} min {rest} s" if minutes else f"{rest} s")

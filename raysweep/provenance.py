@@ -1,0 +1,28 @@
+"""The state of the user's code when a sweep is started: commit and uncommitted changes."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+
+def code_state(folder: Path) -> dict[str, str | None]:
+    """The git commit of a folder, the diff of its tracked files against it, and the names of its untracked files.
+
+    All are None outside a git repository (a directory that was uploaded to a cluster, say).
+    """
+    commit = _git(folder, "rev-parse", "HEAD")
+    if commit is None:
+        return {"commit": None, "diff": None, "untracked": None}
+    untracked = _git(folder, "ls-files", "--others", "--exclude-standard")
+    return {"commit": commit.strip(), "diff": _git(folder, "diff", "HEAD"), "untracked": untracked}
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=30, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout
