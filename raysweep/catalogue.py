@@ -6,7 +6,7 @@ from raysweep.models.families import families
 from raysweep.objectives import objectives
 from raysweep.recipes import recipes
 from raysweep.registry import Registry, summary
-from raysweep.tasks import tasks
+from raysweep.tasks.base import tasks
 from raysweep.transforms import transforms
 
 

@@ -55,9 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def add(
-        name: str, function: Any, help: str, *, file: bool = True, as_json: bool = False
-    ) -> argparse.ArgumentParser:
+    def add(name: str, function: Any, help: str, *, file: bool = True, as_json: bool = False) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
         command.set_defaults(command=function)
         if file:
@@ -78,12 +76,8 @@ def _parser() -> argparse.ArgumentParser:
 
     add("plan", _plan, "show the graph of runs, what sharing saves and what is done, and train nothing", as_json=True)
     run = add("run", _run, "train every run that isn't done, show progress, and print the results")
-    run.add_argument(
-        "--local", action="store_true", help="in this process, one run after another, without Ray (for debugging)"
-    )
-    add(
-        "status", _status, "count the runs that are done, failed and missing, with the causes of failures", as_json=True
-    )
+    run.add_argument("--local", action="store_true", help="in this process, one run after another, without Ray (for debugging)")
+    add("status", _status, "count the runs that are done, failed and missing, with the causes of failures", as_json=True)
     add("results", _results, "print the results of the cells that are finished", as_json=True)
     add("sync", _sync, "rebuild everything in MLflow from the store")
     add("list", _list, "list the tasks, models, methods, objectives and transforms by name", file=False, as_json=True)
@@ -133,9 +127,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     finally:
         unsaved = tracker.close(_TRACKING_PATIENCE_SECONDS)
     console.print(results_table(Results(plan, store).rows()))
-    console.print(
-        f"\nMLflow: {options.tracking_uri}\nOpen its UI with: {ui_command(options.tracking_uri)}", markup=False
-    )
+    console.print(f"\nMLflow: {options.tracking_uri}\nOpen its UI with: {ui_command(options.tracking_uri)}", markup=False)
     if unsaved:
         print(f"raysweep: {unsaved}", file=sys.stderr)
     return _tell_failures(board)
@@ -189,10 +181,7 @@ def _results(options: argparse.Namespace, console: Console) -> int:
     rows = results.rows()
     if options.json:
         cells = [results.cell(cell) for cell in plan.cells if results.is_finished(cell)]
-        named = [
-            {name: getattr(found.cell, name) for name in ("task", "weak", "strong", "method", "seed")}
-            for found in cells
-        ]
+        named = [{name: getattr(found.cell, name) for name in ("task", "weak", "strong", "method", "seed")} for found in cells]
         listed = [names | dict(found.metrics) for names, found in zip(named, cells, strict=True)]
         _print_json({"sweep": plan.sweep.name, "rows": [row.to_json() for row in rows], "cells": listed})
     else:

@@ -45,9 +45,7 @@ def canonical(value: Any, *, labels: bool = False) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = [field.name for field in dataclasses.fields(value) if field.compare or labels]
         return {"type": type(value).__name__} | {name: canonical(getattr(value, name), labels=labels) for name in names}
-    raise TypeError(
-        f"{value!r} of type {type(value).__name__} has no stable identity; use numbers, strings, lists, dicts"
-    )
+    raise TypeError(f"{value!r} of type {type(value).__name__} has no stable identity; use numbers, strings, lists, dicts")
 
 
 def canonical_json(value: Any) -> str:

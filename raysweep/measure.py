@@ -56,7 +56,7 @@ def measure_curve(spec: RunSpec, store: Store) -> pd.DataFrame:
             continue
         points = pd.read_parquet(paths.verified(paths.curve_predictions(split)))
         for step, point in points.groupby("step", sort=True):
-            row = rows.setdefault(int(step), {})  # type: ignore[call-overload]
+            row = rows.setdefault(int(str(step)), {})
             outputs = np.stack(point["outputs"].to_list()).astype(np.float64)
             if spec.task.kind == "text":
                 row[f"{split}_loss"] = float(outputs.mean())

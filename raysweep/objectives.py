@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from raysweep.errors import InvalidInput
 from raysweep.registry import Registry
@@ -32,10 +32,8 @@ class BatchContext:
     """(G, K) labels of the whole global batch, in the same order."""
 
 
-class LossFunction(Protocol):
-    """logits (B, K), labels (B, K) as probabilities, context → loss (B,)."""
-
-    def __call__(self, logits: Tensor, labels: Tensor, context: BatchContext, **params: Any) -> Tensor: ...
+LossFunction = Callable[..., "Tensor"]
+"""(logits (B, K), labels (B, K) as probabilities, context, **params) → loss (B,)."""
 
 
 @dataclass(frozen=True)
@@ -140,9 +138,7 @@ def confidence(
     """
     assert context.batch_logits is not None
     alpha = alpha_max * (min(1.0, context.step_fraction / warmup_fraction) if warmup_fraction > 0 else 1.0)
-    prior = (
-        context.prior if threshold == "prior" else context.prior.new_full(context.prior.shape, 1 / len(context.prior))
-    )
+    prior = context.prior if threshold == "prior" else context.prior.new_full(context.prior.shape, 1 / len(context.prior))
     own = hardened(context.batch_logits, prior, logits)
     return (1 - alpha) * _soft_cross_entropy(logits, labels) + alpha * _soft_cross_entropy(logits, own)
 

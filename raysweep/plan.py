@@ -164,9 +164,7 @@ def _checked(method: Method | str) -> Method:
         inspect.signature(recipe).bind(None, **method.params)
     except TypeError as error:
         allowed = ", ".join(list(inspect.signature(recipe).parameters)[1:]) or "none"
-        raise InvalidInput(
-            f"method {method.name!r}: {error}; parameters of recipe {method.recipe!r}: {allowed}"
-        ) from error
+        raise InvalidInput(f"method {method.name!r}: {error}; parameters of recipe {method.recipe!r}: {allowed}") from error
     return method
 
 

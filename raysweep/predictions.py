@@ -38,12 +38,8 @@ class Predictions:
 
     def __post_init__(self) -> None:
         num_rows = len(self.ids)
-        if self.probabilities.ndim != 2 or not num_rows == len(self.probabilities) == len(self.weight) == len(
-            self.covered
-        ):
-            raise InvalidInput(
-                f"predictions of {self.source}: ids, probabilities (N, K), weight and covered differ in length"
-            )
+        if self.probabilities.ndim != 2 or not num_rows == len(self.probabilities) == len(self.weight) == len(self.covered):
+            raise InvalidInput(f"predictions of {self.source}: ids, probabilities (N, K), weight and covered differ in length")
         if len(np.unique(self.ids)) != num_rows:
             raise InvalidInput(f"predictions of {self.source}: an example id occurs twice")
         rows = self.probabilities[self.covered]
@@ -57,9 +53,7 @@ class Predictions:
         return cls(np.asarray(ids, dtype=str), np.asarray(probabilities, np.float64), ones, ones.astype(bool), source)
 
     @classmethod
-    def one_hot(
-        cls, ids: Sequence[str], classes: npt.ArrayLike, num_classes: int, source: str = "ground truth"
-    ) -> Predictions:
+    def one_hot(cls, ids: Sequence[str], classes: npt.ArrayLike, num_classes: int, source: str = "ground truth") -> Predictions:
         """Certain labels from class numbers (N,)."""
         return cls.of(ids, np.eye(num_classes)[np.asarray(classes, dtype=int)], source)
 

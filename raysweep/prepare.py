@@ -69,9 +69,7 @@ def read_split(task: TaskSpec, split: str, store: Store) -> pd.DataFrame:
         allowed = ", ".join(name.removesuffix(".parquet") for name in checksums)
         raise InvalidInput(f"unknown split {split!r} of task {task.name!r}; it has {allowed}")
     if not path.exists() or file_checksum(path) != checksums[path.name]:
-        raise CorruptFile(
-            f"{path} isn't what raysweep wrote (its checksum differs); delete {folder} and run the command again"
-        )
+        raise CorruptFile(f"{path} isn't what raysweep wrote (its checksum differs); delete {folder} and run the command again")
     return pd.read_parquet(path)
 
 

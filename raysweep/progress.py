@@ -40,9 +40,7 @@ class Progress:
             self._live.__enter__()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._live is not None:
             self._live.__exit__(kind, error, trace)
 
@@ -52,9 +50,7 @@ class Progress:
             self._recent.append(entry)
             if self._live is None:
                 result = entry.reason or _accuracy_text(self._reading(entry))
-                self._console.print(
-                    f"{entry.standing:<7} {_describe(entry)}  {result}  [{self._counts()}]", markup=False
-                )
+                self._console.print(f"{entry.standing:<7} {_describe(entry)}  {result}  [{self._counts()}]", markup=False)
 
     def _render(self) -> RenderableType:
         assert self._board is not None
@@ -109,9 +105,7 @@ class Progress:
         for entry in entries:
             if entry.standing in (Standing.WAITING, Standing.RUNNING):
                 like = took.get((entry.run.kind, entry.run.spec.model.name), everything)
-                passed = (
-                    time.monotonic() - entry.started if entry.started and entry.standing is Standing.RUNNING else 0.0
-                )
+                passed = time.monotonic() - entry.started if entry.started and entry.standing is Standing.RUNNING else 0.0
                 total += max(0.0, sum(like) / len(like) - passed)
         return total / max(1, num_running)
 

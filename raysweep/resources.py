@@ -48,20 +48,14 @@ class Resources:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < low:
                 raise InvalidInput(f"Resources.{name} is {value!r}; it must be a whole number of at least {low}")
-        if self.micro_batch_size is not None and not (
-            isinstance(self.micro_batch_size, int) and self.micro_batch_size >= 1
-        ):
-            raise InvalidInput(
-                f"Resources.micro_batch_size is {self.micro_batch_size!r}; it must be None or at least 1"
-            )
+        if self.micro_batch_size is not None and not (isinstance(self.micro_batch_size, int) and self.micro_batch_size >= 1):
+            raise InvalidInput(f"Resources.micro_batch_size is {self.micro_batch_size!r}; it must be None or at least 1")
         if self.zero_stage not in get_args(ZeroStage):
             raise InvalidInput(f"Resources.zero_stage is {self.zero_stage!r}; it must be 0, 1, 2 or 3")
         if not self.cpus_per_worker > 0 or self.gpus_per_worker < 0:
             raise InvalidInput("Resources: cpus_per_worker must be above 0 and gpus_per_worker at least 0")
         if self.gpus_per_worker != int(self.gpus_per_worker) and (self.gpus_per_worker > 1 or self.num_workers > 1):
-            raise InvalidInput(
-                "Resources.gpus_per_worker may be a fraction only below 1 and with num_workers of 0 or 1"
-            )
+            raise InvalidInput("Resources.gpus_per_worker may be a fraction only below 1 and with num_workers of 0 or 1")
         if self.offload_optimizer and self.zero_stage == 0:
             raise InvalidInput("Resources.offload_optimizer needs zero_stage 1, 2 or 3")
         if self.offload_parameters and self.zero_stage != 3:

@@ -69,9 +69,7 @@ class Results:
 
     def cell(self, cell: PlannedCell) -> CellResult:
         """The numbers of a finished cell."""
-        floor, student, ceiling = (
-            self._right_of(run) for run in (cell.runs.floor, cell.runs.student, cell.runs.ceiling)
-        )
+        floor, student, ceiling = (self._right_of(run) for run in (cell.runs.floor, cell.runs.student, cell.runs.ceiling))
         accuracies = {
             "weak_accuracy": float(floor.mean()),
             "student_accuracy": float(student.mean()),

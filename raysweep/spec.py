@@ -39,9 +39,7 @@ def _require_number(owner: object, field_name: str, low: float, high: float = ma
     """Require a finite number in [low, high], or (low, high] where `above` is set."""
     value = getattr(owner, field_name)
     is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    bounds = f"a number {'above' if above else 'of at least'} {low:g}" + (
-        f" and at most {high:g}" if high < math.inf else ""
-    )
+    bounds = f"a number {'above' if above else 'of at least'} {low:g}" + (f" and at most {high:g}" if high < math.inf else "")
     _require(is_number and (value > low if above else value >= low) and value <= high, owner, field_name, bounds)
 
 
@@ -185,9 +183,7 @@ class ModelSpec:
 
     def __post_init__(self) -> None:
         _require(isinstance(self.name, str) and bool(self.name), self, "name", "a non-empty name")
-        _require(
-            isinstance(self.base, Hub | Folder | Scratch | RunSpec), self, "base", "a Hub, Folder, Scratch or RunSpec"
-        )
+        _require(isinstance(self.base, Hub | Folder | Scratch | RunSpec), self, "base", "a Hub, Folder, Scratch or RunSpec")
         _require(isinstance(self.tuning, Full | Lora | HeadOnly), self, "tuning", "Full(), Lora(…) or HeadOnly()")
         _require_choice(self, "head_init", HeadInit)
         _require_choice(self, "truncation", Truncation)
@@ -301,9 +297,7 @@ class RunSpec:
     def id(self) -> str:
         """16 hex digits: the digest of the schema number and of all fields, dependencies entering by their own ids."""
         if not self.is_pinned:
-            raise InvalidInput(
-                f"the run of {self.model.name} on {self.task.name} isn't pinned; use raysweep.prepare.pin first"
-            )
+            raise InvalidInput(f"the run of {self.model.name} on {self.task.name} isn't pinned; use raysweep.prepare.pin first")
         return digest(self.content)
 
     @property

@@ -63,9 +63,7 @@ class Sweep:
             raise InvalidInput(f"Sweep.ceiling_split is {self.ceiling_split!r}; it must be 'transfer' or 'supervisor'")
         names = [method if isinstance(method, str) else method.name for method in self.methods]
         if len(set(names)) < len(names):
-            raise InvalidInput(
-                f"Sweep.methods holds a name twice: {', '.join(names)}; give each Method a name of its own"
-            )
+            raise InvalidInput(f"Sweep.methods holds a name twice: {', '.join(names)}; give each Method a name of its own")
 
     def resources_of(self, spec: RunSpec) -> Resources:
         """The resources of one run."""
@@ -86,9 +84,7 @@ def load_sweep(location: str) -> Sweep:
     name, _, function_name = location.partition(":")
     path = Path(name)
     if not path.is_file():
-        raise InvalidInput(
-            f"there is no experiment file {name!r}; an experiment is a Python file with a function sweep()"
-        )
+        raise InvalidInput(f"there is no experiment file {name!r}; an experiment is a Python file with a function sweep()")
     spec = importlib.util.spec_from_file_location(f"raysweep_experiment_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise InvalidInput(f"{name!r} isn't a Python file")
@@ -101,7 +97,5 @@ def load_sweep(location: str) -> Sweep:
         raise InvalidInput(f"{name} has no function {function_name or 'sweep'}(); it must return a raysweep.Sweep")
     sweep = function()
     if not isinstance(sweep, Sweep):
-        raise InvalidInput(
-            f"{location}: the function returned a {type(sweep).__name__}; it must return a raysweep.Sweep"
-        )
+        raise InvalidInput(f"{location}: the function returned a {type(sweep).__name__}; it must return a raysweep.Sweep")
     return sweep

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from raysweep.errors import InvalidInput
 from raysweep.models.source import load_config, load_tokenizer, weights_source
@@ -36,33 +36,32 @@ def build_model(spec: RunSpec, store: Store, sharding: Sharding) -> PreTrainedMo
     if not spec.model.dropout:
         _switch_off_dropout(config)
     config.pad_token_id = load_tokenizer(spec.model, spec.task, store).pad_token_id
-    if spec.task.kind == "text":
-        auto = AutoModelForCausalLM
-    else:
+    auto: Any = AutoModelForCausalLM
+    if spec.task.kind != "text":
         auto = AutoModelForSequenceClassification
-        config.num_labels = 1 if spec.task.kind == "preference" else spec.task.num_classes
+        config.num_labels = 1 if spec.task.kind == "preference" else spec.task.num_classes or 0
+    new: list[str]
     if isinstance(spec.model.base, Scratch):
         model, new = auto.from_config(config, dtype=torch.float32), []
     else:
-        source = weights_source(spec.model, store)
-        try:
-            model, report = auto.from_pretrained(
-                source.name,
-                **source.keywords,
-                config=config,
-                dtype=torch.float32,
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,
-            )
-        except (OSError, ValueError, RuntimeError) as error:
-            raise InvalidInput(
-                f"model {spec.model.name!r}: weights can't be loaded from {source.name}: {error}"
-            ) from error
-        new = sorted({*report["missing_keys"], *(key[0] for key in report["mismatched_keys"])})
+        model, new = _from_pretrained(auto, config, spec, store)
     _initialise(model, new, spec, sharding)
     model = _tune(model, spec, new)
     _require_finite(model, spec.model.name, sharding)
     return model
+
+
+def _from_pretrained(auto: Any, config: PretrainedConfig, spec: RunSpec, store: Store) -> tuple[Any, list[str]]:
+    """The model with its pretrained weights, and the names of the parameters that the checkpoint lacks."""
+    import torch
+
+    source = weights_source(spec.model, store)
+    options = {"config": config, "dtype": torch.float32, "output_loading_info": True, "ignore_mismatched_sizes": True}
+    try:
+        model, report = auto.from_pretrained(source.name, **source.keywords, **options)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise InvalidInput(f"model {spec.model.name!r}: weights can't be loaded from {source.name}: {error}") from error
+    return model, sorted({*report["missing_keys"], *(key[0] for key in report["mismatched_keys"])})
 
 
 def _switch_off_dropout(config: PretrainedConfig) -> None:
@@ -117,7 +116,7 @@ def _tune(model: PreTrainedModel, spec: RunSpec, new: list[str]) -> PreTrainedMo
     lora = LoraConfig(
         task_type=kind,
         r=tuning.rank,
-        lora_alpha=tuning.alpha,
+        lora_alpha=tuning.alpha,  # type: ignore[arg-type]
         lora_dropout=0.0,
         target_modules=list(tuning.target_modules) or None,
     )

@@ -40,9 +40,7 @@ def context_key(model: ModelSpec) -> str:
     base = model.base
     while isinstance(base, RunSpec):
         base = base.model.base
-    architecture = (
-        base.config if isinstance(base, Scratch) else (base.commit if isinstance(base, Hub) else base.content)
-    )
+    architecture = base.config if isinstance(base, Scratch) else (base.commit if isinstance(base, Hub) else base.content)
     return digest([architecture, model.max_tokens, model.truncation])
 
 
@@ -82,9 +80,7 @@ def load_tokenizer(model: ModelSpec, task: TaskSpec, store: Store) -> PreTrained
     tokenizer.padding_side = "right"
     if tokenizer.pad_token_id is None:
         if tokenizer.eos_token_id is None:
-            raise InvalidInput(
-                f"model {model.name!r}: the tokenizer of {source.name} has neither a padding nor an end token"
-            )
+            raise InvalidInput(f"model {model.name!r}: the tokenizer of {source.name} has neither a padding nor an end token")
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
 
@@ -104,16 +100,12 @@ def load_config(model: ModelSpec, task: TaskSpec, store: Store) -> PretrainedCon
         if isinstance(base, Scratch):
             tokenizer = load_tokenizer(model, task, store)
             special = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": tokenizer.pad_token_id}
-            return AutoConfig.for_model(
-                base.architecture, **({"vocab_size": len(tokenizer)} | special | dict(base.config))
-            )
+            return AutoConfig.for_model(base.architecture, **({"vocab_size": len(tokenizer)} | special | dict(base.config)))
         source = _pretrained(model)
         return AutoConfig.from_pretrained(source.name, **source.keywords)
     except (OSError, ValueError, TypeError, KeyError) as error:
         where = base.architecture if isinstance(base, Scratch) else _pretrained(model).name
-        raise InvalidInput(
-            f"model {model.name!r}: no configuration can be made from {where}: {_first_line(error)}"
-        ) from error
+        raise InvalidInput(f"model {model.name!r}: no configuration can be made from {where}: {_first_line(error)}") from error
 
 
 def weights_source(model: ModelSpec, store: Store) -> Source:
@@ -132,9 +124,7 @@ def context_length(model: ModelSpec, config: PretrainedConfig) -> int:
     limit = getattr(config.get_text_config(), "max_position_embeddings", None) or getattr(config, "n_positions", None)
     if model.max_tokens is None:
         if limit is None:
-            raise InvalidInput(
-                f"model {model.name!r}: its configuration names no context length; set ModelSpec.max_tokens"
-            )
+            raise InvalidInput(f"model {model.name!r}: its configuration names no context length; set ModelSpec.max_tokens")
         return int(limit)
     if limit is not None and model.max_tokens > limit:
         raise InvalidInput(f"model {model.name!r}: max_tokens is {model.max_tokens}, its context holds at most {limit}")

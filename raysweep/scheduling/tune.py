@@ -118,7 +118,7 @@ class _GraphSearcher(Searcher):
         self._suggested: dict[str, PlannedRun] = {}
         """By trial, until its run has ended."""
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
         if self._board.is_complete:
             return Searcher.FINISHED
         taken = {run.id for run in self._suggested.values()}
@@ -135,9 +135,7 @@ class _GraphSearcher(Searcher):
         return None
 
     def _fits(self, run: PlannedRun, slack: float | Mapping[str, float]) -> bool:
-        room = {
-            name: free + (slack[name] if isinstance(slack, Mapping) else slack) for name, free in self._free.items()
-        }
+        room = {name: free + (slack[name] if isinstance(slack, Mapping) else slack) for name, free in self._free.items()}
         return all(amount <= room[name] for name, amount in run.resources.total().items())
 
     def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
@@ -173,7 +171,7 @@ class _StartWatcher(tune.Callback):
 class _Trial(tune.Trainable):
     """A process that executes one run after another."""
 
-    def setup(self, config: dict[str, Any], jobs: Mapping[str, Job]) -> None:
+    def setup(self, config: dict[str, Any], jobs: Mapping[str, Job]) -> None:  # type: ignore[override]
         self._jobs = jobs
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:

@@ -77,9 +77,7 @@ def _draw(content: list[str], count: int) -> int:
     return int(digest(content), 16) % count
 
 
-def hub_task(
-    name: str, summary: str, data: HubData, *, render: Callable[[Row], Iterable[Draft]], shares: Shares
-) -> Task:
+def hub_task(name: str, summary: str, data: HubData, *, render: Callable[[Row], Iterable[Draft]], shares: Shares) -> Task:
     """Register a classification task whose rows carry a label."""
 
     def load() -> dict[str, list[Example]]:
@@ -99,9 +97,7 @@ def choice_task(name: str, summary: str, data: HubData, *, question: Callable[[R
     return tasks.add(name, Task(name=name, summary=summary, kind="classification", load=load))
 
 
-def preference_task(
-    name: str, summary: str, data: HubData, *, pair: Callable[[Row], tuple[str, str]], shares: Shares
-) -> Task:
+def preference_task(name: str, summary: str, data: HubData, *, pair: Callable[[Row], tuple[str, str]], shares: Shares) -> Task:
     """Register a task of (chosen, rejected) pairs."""
 
     def load() -> dict[str, list[Example]]:

@@ -144,9 +144,7 @@ class _Rules:
         # In the shuffled order again: a half that is cut to size should not be made of its largest groups.
         return [[group for group in groups if half_of[group[0].group] == half] for half in (0, 1)]
 
-    def held_out(
-        self, split: str, pool: list[Example] | None, training: Groups, usable: int
-    ) -> tuple[list[Example], Groups]:
+    def held_out(self, split: str, pool: list[Example] | None, training: Groups, usable: int) -> tuple[list[Example], Groups]:
         """The test or validation split, from its own pool or else cut from training, and what is left of training."""
         if pool is not None:
             return self.equal(split, [self.shuffled_groups(pool)])[0], training

@@ -19,9 +19,7 @@ from raysweep.tasks.base import Example, Task, tasks
 SUFFIXES = (".txt", ".md", ".txt.gz", ".md.gz")
 
 
-def load_folder(
-    *, path: str, num_characters: int = 400, num_characters_total: int | None = None
-) -> dict[str, list[Example]]:
+def load_folder(*, path: str, num_characters: int = 400, num_characters_total: int | None = None) -> dict[str, list[Example]]:
     """The distinct chunks of all text files below a folder, in the order of their paths.
 
     Raises:

@@ -35,13 +35,9 @@ class Location:
             try:
                 database.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise InvalidInput(
-                    f"the folder of tracking URI {uri!r} can't be made ({error}); name another one"
-                ) from error
+                raise InvalidInput(f"the folder of tracking URI {uri!r} can't be made ({error}); name another one") from error
             if not os.access(database if database.exists() else database.parent, os.W_OK):
-                raise InvalidInput(
-                    f"tracking URI {uri!r}: {database} can't be written; name another file with --tracking-uri"
-                )
+                raise InvalidInput(f"tracking URI {uri!r}: {database} can't be written; name another file with --tracking-uri")
             return cls(f"sqlite:///{database}" + (f"?{options}" if options else ""), database)
         if not re.fullmatch(f"{_SERVERS}|{_DATABASES}", uri):
             raise InvalidInput(

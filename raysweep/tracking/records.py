@@ -137,20 +137,33 @@ def run_record(run: PlannedRun, methods: str, store: Store, parent: str) -> Reco
             NOTE_TAG: f"Failed:\n```\n{error[-_MAX_TEXT + 100 :]}\n```",
         }
         return Record(
-            tag=RUN_TAG, identity=run.id, name=_run_name(run, methods), status="FAILED", start=failed_at, end=failed_at,
-            params=_clipped(params), tags=_clipped(tags), dataset=dataset,
-        )  # fmt: skip
+            tag=RUN_TAG,
+            identity=run.id,
+            name=_run_name(run, methods),
+            status="FAILED",
+            start=failed_at,
+            end=failed_at,
+            params=_clipped(params),
+            tags=_clipped(tags),
+            dataset=dataset,
+        )
     result = paths.read_result()
     commit = read_json(paths.verified(paths.environment))["code"].get("commit")
     tags |= {NOTE_TAG: f"Folder: `{paths.folder}`"} | ({COMMIT_TAG: commit} if commit else {})
-    params |= {
-        f"resources_{name}": str(value) for name, value in result["info"]["resources"].items() if value is not None
-    }
+    params |= {f"resources_{name}": str(value) for name, value in result["info"]["resources"].items() if value is not None}
     return Record(
-        tag=RUN_TAG, identity=run.id, name=_run_name(run, methods), status="FINISHED", **_times([paths]),
-        params=_clipped(params), tags=_clipped(tags), result=digest(result),
-        points=lambda: _run_points(spec, store), dataset=dataset, artifacts=(paths.spec, paths.environment, paths.result),
-    )  # fmt: skip
+        tag=RUN_TAG,
+        identity=run.id,
+        name=_run_name(run, methods),
+        status="FINISHED",
+        **_times([paths]),
+        params=_clipped(params),
+        tags=_clipped(tags),
+        result=digest(result),
+        points=lambda: _run_points(spec, store),
+        dataset=dataset,
+        artifacts=(paths.spec, paths.environment, paths.result),
+    )
 
 
 def cell_record(cell: PlannedCell, results: Results, store: Store, parent: str, links: Mapping[str, str]) -> Record:
@@ -169,9 +182,7 @@ def cell_record(cell: PlannedCell, results: Results, store: Store, parent: str, 
     note = "\n".join(f"- {end}: [{run.model.name}, run {run.id}]({links[end]})" for end, run in ends.items())
     tags = {"kind": "cell", **names, **{f"raysweep.{end}": run.id for end, run in ends.items()}, PARENT_TAG: parent}
     student = _spec_params(cell.runs.student)
-    hyperparameters = {
-        name: value for name, value in student.items() if name not in ("task", "model", "seed", "labels")
-    }
+    hyperparameters = {name: value for name, value in student.items() if name not in ("task", "model", "seed", "labels")}
 
     def points() -> Iterator[Point]:
         yield from (Point(name, value) for name, value in results.cell(cell).metrics.items())
@@ -207,7 +218,6 @@ def _run_name(run: PlannedRun, methods: str) -> str:
 def _spec_params(spec: RunSpec) -> dict[str, str]:
     """A run's spec, flat: one name, one value."""
     base, labels = spec.model.base, spec.labels
-    weak = isinstance(labels, WeakLabels)
     values: dict[str, Any] = {
         "task": spec.task.label,
         "task_content": spec.task.content,
@@ -216,7 +226,7 @@ def _spec_params(spec: RunSpec) -> dict[str, str]:
         "train_split": spec.train_split,
         "labels": f"run {labels.supervisor.id}" if isinstance(labels, WeakLabels) else "ground truth",
         "transforms": "; ".join(str(call) for call in labels.transforms) if isinstance(labels, WeakLabels) else None,
-        "supervisor": labels.supervisor.model.name if isinstance(labels, WeakLabels) and weak else None,
+        "supervisor": labels.supervisor.model.name if isinstance(labels, WeakLabels) else None,
         **_call("objective", spec.objective),
         **_fields(spec.optimization),
         "model_base": _base_name(base),
@@ -249,16 +259,12 @@ def _text(value: Any) -> str:
 
 
 def _clipped(texts: Mapping[str, str]) -> dict[str, str]:
-    return {
-        name: text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 1] + "…" for name, text in texts.items() if text
-    }
+    return {name: text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 1] + "…" for name, text in texts.items() if text}
 
 
 def _dataset(task: TaskSpec, context: str, store: Store) -> Dataset:
     folder = store.task(task.content or "")
-    counts = {
-        split: pyarrow.parquet.read_metadata(folder / f"{split}.parquet").num_rows for split in split_names(task, store)
-    }
+    counts = {split: pyarrow.parquet.read_metadata(folder / f"{split}.parquet").num_rows for split in split_names(task, store)}
     source = {"task": task.name, "params": dict(task.params), "split_seed": task.split_seed, "folder": str(folder)}
     return Dataset(name=task.label, digest=task.content or "", source=source, num_examples=counts, context=context)
 
@@ -267,9 +273,7 @@ def _run_points(spec: RunSpec, store: Store) -> Iterator[Point]:
     paths = store.run(spec.id)
     result = paths.read_result()
     numbers = {
-        name: value
-        for name, value in result["info"].items()
-        if isinstance(value, int | float) and name != "finished_at"
+        name: value for name, value in result["info"].items() if isinstance(value, int | float) and name != "finished_at"
     }
     yield from (Point(name, float(value)) for name, value in (numbers | result["metrics"]).items())
     training = _thinned(pd.read_parquet(paths.verified(paths.training_curve)))

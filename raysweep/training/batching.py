@@ -41,9 +41,7 @@ def micro_batches(batch: Rows, lengths: Rows, micro_batch: int, rank: int, world
     At each micro step all ranks hold examples of neighbouring lengths, so that none waits for another's longer ones.
     """
     ordered = batch[np.argsort(lengths[batch], kind="stable")]
-    return [
-        step[rank * micro_batch : (rank + 1) * micro_batch] for step in ordered.reshape(-1, world_size * micro_batch)
-    ]
+    return [step[rank * micro_batch : (rank + 1) * micro_batch] for step in ordered.reshape(-1, world_size * micro_batch)]
 
 
 def evaluation_batches(lengths: Rows, batch_size: int, rank: int, world_size: int) -> list[Rows]:
@@ -64,7 +62,5 @@ def learning_rate(optimization: Optimization, step: int, num_steps: int) -> floa
     if step < warmup:
         return optimization.learning_rate * (step + 1) / warmup
     progress = (step - warmup) / max(1, num_steps - warmup)
-    factor = {"constant": 1.0, "linear": 1 - progress, "cosine": (1 + math.cos(math.pi * progress)) / 2}[
-        optimization.schedule
-    ]
+    factor = {"constant": 1.0, "linear": 1 - progress, "cosine": (1 + math.cos(math.pi * progress)) / 2}[optimization.schedule]
     return optimization.learning_rate * factor

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from raysweep.errors import CorruptFile
@@ -56,7 +57,7 @@ class Checkpoints:
             logger.warning("%s is incomplete or damaged and isn't used", folder)
         return None
 
-    def restore(self, engine: Engine, splits: list[str]) -> tuple[int, Records]:
+    def restore(self, engine: Engine, splits: Sequence[str]) -> tuple[int, Records]:
         """Load the newest valid checkpoint: the number of steps done and the records; (0, empty) without one."""
         folder = self.latest()
         if folder is None:
@@ -79,6 +80,4 @@ def _is_valid(folder: Path) -> bool:
         files = read_json(manifest)["files"]
     except (CorruptFile, KeyError):
         return False
-    return all(
-        (folder / name).exists() and file_checksum(folder / name) == checksum for name, checksum in files.items()
-    )
+    return all((folder / name).exists() and file_checksum(folder / name) == checksum for name, checksum in files.items())

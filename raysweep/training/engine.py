@@ -58,7 +58,7 @@ def process_group(on_gpu: bool) -> Iterator[None]:
     if not dist.is_initialized():
         os.environ.update({"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "LOCAL_SIZE": "1"})
         backend = "cpu:gloo,cuda:nccl" if on_gpu else "gloo"
-        dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
+        dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)  # type: ignore[attr-defined]
     try:
         deepspeed.init_distributed(dist_init_required=False, auto_mpi_discovery=False)
         yield
@@ -107,9 +107,7 @@ class Engine:
             weight_decay=optimization.weight_decay,
             fused=not resources.offload_optimizer,
         )
-        self._deepspeed, *_ = deepspeed.initialize(
-            model=model, optimizer=optimizer, model_parameters=trained, config=config
-        )
+        self._deepspeed, *_ = deepspeed.initialize(model=model, optimizer=optimizer, model_parameters=trained, config=config)
         self.accumulation: int = config["gradient_accumulation_steps"]
         self.world_size = resources.world_size
         self.rank: int = self._deepspeed.global_rank
@@ -186,9 +184,7 @@ class Engine:
             with deepspeed.zero.GatheredParameters([parameter]):
                 if self.rank == 0:
                     whole[name] = parameter.detach().cpu().clone()
-        return whole | {
-            name: buffer.cpu() for name, buffer in self.module.named_buffers() if name in self.module.state_dict()
-        }
+        return whole | {name: buffer.cpu() for name, buffer in self.module.named_buffers() if name in self.module.state_dict()}
 
     def close(self) -> None:
         """Free what DeepSpeed holds: hooks, buffers, its references to the model."""
@@ -201,8 +197,7 @@ def sharded_loading(optimization: Optimization, resources: Resources) -> Iterato
     if resources.zero_stage != 3:
         yield Sharding(False)
         return
-    from transformers.integrations import HfDeepSpeedConfig
-    from transformers.integrations.deepspeed import unset_hf_deepspeed_config
+    from transformers.integrations.deepspeed import HfDeepSpeedConfig, unset_hf_deepspeed_config
 
     keep_alive = HfDeepSpeedConfig(deepspeed_config(optimization, resources))
     try:

@@ -53,7 +53,7 @@ def train(spec: RunSpec, resources: Resources, store: Store, save_weights: bool,
 
     plan, looks = spec.optimization, spec.evaluation
     num_steps = plan.num_steps(len(data.rows))
-    curve_splits = [name for name in ("validation", "test") if name in splits]
+    curve_splits = [name for name in splits if name in ("validation", "test")]
     checkpoints = Checkpoints(store.run(spec.id), resources)
     start, records = checkpoints.restore(engine, curve_splits)
     pending = PendingLosses(engine, checkpoints)
@@ -86,14 +86,10 @@ def train(spec: RunSpec, resources: Resources, store: Store, save_weights: bool,
             checkpoints.save(done, engine, records)
 
     with _timed(records, "evaluation"):
-        for name in [
-            name for name in splits if name != "supervisor" and (name in curve_splits or spec.task.kind != "text")
-        ]:
+        for name in [name for name in splits if name != "supervisor" and (name in curve_splits or spec.task.kind != "text")]:
             outputs = evaluate(head, splits[name], len(splits[name]), resources.evaluation_batch_size)
             if name in curve_splits:
-                records.add_point(
-                    name, num_steps, splits[name].ids[: looks.num_examples], outputs[: looks.num_examples]
-                )
+                records.add_point(name, num_steps, splits[name].ids[: looks.num_examples], outputs[: looks.num_examples])
             if spec.task.kind != "text" and engine.rank == 0:
                 path = store.run(spec.id).predictions(name)
                 Predictions.of(splits[name].ids, outputs, spec.id).write(path)

@@ -49,11 +49,7 @@ def clean_process() -> Iterator[None]:
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-    left = [
-        thread.name
-        for thread in set(threading.enumerate()) - threads
-        if thread.is_alive() and not _belongs_to_ray(thread)
-    ]
+    left = [thread.name for thread in set(threading.enumerate()) - threads if thread.is_alive() and not _belongs_to_ray(thread)]
     if left:
         raise ProcessNotClean(f"threads are still running: {', '.join(sorted(left))}")
     if torch.distributed.is_initialized():

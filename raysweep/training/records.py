@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,7 +54,7 @@ class Records:
             _write(pd.concat(frames, ignore_index=True), paths.curve_predictions(split))
 
     @classmethod
-    def load(cls, paths: RunPaths, splits: list[str], seconds: dict[str, float]) -> Records:
+    def load(cls, paths: RunPaths, splits: Sequence[str], seconds: dict[str, float]) -> Records:
         """Read what `save` wrote."""
         training = {name: column.tolist() for name, column in pd.read_parquet(paths.training_curve).items()}
         found = {split: paths.curve_predictions(split) for split in splits}
@@ -93,8 +94,8 @@ class PendingLosses:
             if not np.isfinite(loss):
                 good = self._checkpoints.latest() or "none was written before"
                 raise TrainingDiverged(
-                    f"the loss became {loss} at step {step}; last good checkpoint: {good}. Lower Optimization.learning_rate, "
-                    "add warmup_fraction or gradient_clipping, or look at the labels"
+                    f"the loss became {loss} at step {step}; last good checkpoint: {good}. Lower the learning_rate, add "
+                    "warmup_fraction or gradient_clipping, or look at the labels"
                 )
             records.add_step(step, loss, learning_rate, tokens)
         self._pending.clear()

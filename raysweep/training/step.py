@@ -30,7 +30,7 @@ class TrainingSet:
     rows: Rows
     """Rows of the split that have a label; the others are never drawn."""
     weights: npt.NDArray[np.float64]
-    """(N,) weight of each row in the mean over a global batch; in tasks of kind "text", its number of predicted tokens."""
+    """(N,) weight of each row in the mean over a global batch; for "text", its number of predicted tokens."""
     labels: Tensor
     """(N, K) on the device; (N, 0) in tasks of kind "text"."""
     prior: Tensor
@@ -82,13 +82,9 @@ def training_step(
         else:
             with torch.no_grad():
                 own_logits = torch.cat([head.outputs(data.split, rows) for rows in parts])
-        every_rank = [
-            micro_batches(batch, lengths, micro_batch, rank, engine.world_size) for rank in range(engine.world_size)
-        ]
+        every_rank = [micro_batches(batch, lengths, micro_batch, rank, engine.world_size) for rank in range(engine.world_size)]
         order = np.concatenate([rows for rank_parts in every_rank for rows in rank_parts])
-        context = BatchContext(
-            step_fraction, data.prior, engine.gather(own_logits), data.labels[torch.as_tensor(order)]
-        )
+        context = BatchContext(step_fraction, data.prior, engine.gather(own_logits), data.labels[torch.as_tensor(order)])
     total_weight = float(data.weights[batch].sum())
     own_loss = torch.zeros((), device=engine.device)
     for number, rows in enumerate(parts):

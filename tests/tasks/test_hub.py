@@ -53,9 +53,7 @@ def test_the_folder_of_a_data_set_is_its_config_or_data_dir_or_default(mirror: P
 
 def test_a_file_that_the_mirror_lacks_is_named_with_the_alternatives(mirror: Path) -> None:
     write(mirror / "org/toy/default/train.parquet", [{"text": "a"}])
-    with pytest.raises(
-        InvalidInput, match=r"no .*/org/toy/default/test\.parquet; of org/toy it has default/train\.parquet"
-    ):
+    with pytest.raises(InvalidInput, match=r"no .*/org/toy/default/test\.parquet; of org/toy it has default/train\.parquet"):
         load_rows("org/toy", None, "test", "main")
     with pytest.raises(InvalidInput, match=r"no .*/org/other/x/test\.parquet; it has the data sets org/toy"):
         load_rows("org/other", "x", "test", "main")
@@ -79,9 +77,7 @@ def test_an_unreachable_hub_leads_to_the_mirror(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delenv("RAYSWEEP_DATASETS", raising=False)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
-    with pytest.raises(
-        InvalidInput, match=r"org/toy .*revision abc.*from the hub.*set RAYSWEEP_DATASETS .* org/toy/c/test"
-    ):
+    with pytest.raises(InvalidInput, match=r"org/toy .*revision abc.*from the hub.*set RAYSWEEP_DATASETS .* org/toy/c/test"):
         load_rows("org/toy", "c", "test", "abc")
 
 

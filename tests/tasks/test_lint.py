@@ -18,9 +18,7 @@ def some_words(rng: random.Random, low: int = 2, high: int = 6) -> str:
     return " ".join(rng.choices(WORDS, k=rng.randint(low, high)))
 
 
-def answered(
-    answer: Callable[[random.Random, int], str], num_questions: int = 200, num_classes: int = 2
-) -> list[Example]:
+def answered(answer: Callable[[random.Random, int], str], num_questions: int = 200, num_classes: int = 2) -> list[Example]:
     """Questions with one candidate answer of each class."""
     rng = random.Random(0)
     rows = [(question, label) for question in range(num_questions) for label in range(num_classes)]
@@ -52,9 +50,7 @@ def test_answers_that_tell_nothing_score_one_half() -> None:
 def test_letters_for_right_answers_and_texts_for_wrong_ones_are_caught() -> None:
     leaky = answered(lambda rng, label: rng.choice("ABCD") if label else some_words(rng))
     assert min(leak_scores(leaky).values()) > 0.99
-    with pytest.raises(
-        InvalidInput, match=r"task 'openbookqa' gives its labels away: the probe answer_length.* AUC of 1\.0"
-    ):
+    with pytest.raises(InvalidInput, match=r"task 'openbookqa' gives its labels away: the probe answer_length.* AUC of 1\.0"):
         check_leak("openbookqa", leaky)
 
 
@@ -113,9 +109,7 @@ def test_tasks_without_a_candidate_answer_are_not_probed() -> None:
 
 @pytest.mark.parametrize("num_questions", [0, 10])
 def test_too_few_examples_are_refused(num_questions: int) -> None:
-    with pytest.raises(
-        InvalidInput, match=f"needs 50 examples in 5 groups with 2 classes; there are {2 * num_questions} in"
-    ):
+    with pytest.raises(InvalidInput, match=f"needs 50 examples in 5 groups with 2 classes; there are {2 * num_questions} in"):
         leak_scores(answered(lambda rng, label: some_words(rng), num_questions))
 
 
@@ -150,8 +144,6 @@ def test_the_openbookqa_renderer_of_eleutherai_is_caught_on_real_rows() -> None:
         wrong = next(text for text, letter in zip(*row["choices"].values(), strict=True) if letter != row["answerKey"])
         for label, answer in enumerate((wrong, row["answerKey"])):
             text = f"{row['question_stem']} {answer}"
-            examples.append(
-                Example(id=f"{number}-{label}", group=str(number), texts=(text,), label=label, answer=answer)
-            )
+            examples.append(Example(id=f"{number}-{label}", group=str(number), texts=(text,), label=label, answer=answer))
     with pytest.raises(InvalidInput, match="task 'openbookqa' gives its labels away"):
         check_leak("openbookqa", examples)

@@ -20,9 +20,7 @@ from raysweep.tasks.nlp import Question, multiple_choice, preference
 
 REAL_ROWS = Path(__file__).parents[3] / "shared/data/hub"
 NAMES = ["sciq", "boolq", "cosmos_qa", "sst2", "anthropic_hh"]
-SST2 = Features(
-    {"sentence": Value("string"), "label": ClassLabel(names=["negative", "positive"]), "idx": Value("int32")}
-)
+SST2 = Features({"sentence": Value("string"), "label": ClassLabel(names=["negative", "positive"]), "idx": Value("int32")})
 
 
 def sciq_row(number: int) -> dict[str, Any]:
@@ -237,9 +235,7 @@ def test_one_draw_gives_one_answer_a_question(mirror: Path) -> None:
         ("pathlib:Path", {}, "'pathlib:Path' is a type; a task is a raysweep.tasks.base.Task"),
     ],
 )
-def test_unknown_tasks_and_parameters_are_refused(
-    mirror: Path, name: str, params: dict[str, Any], message: str
-) -> None:
+def test_unknown_tasks_and_parameters_are_refused(mirror: Path, name: str, params: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         load_task(TaskSpec(name=name, params=params))
 
@@ -295,9 +291,7 @@ def test_no_passage_or_question_of_real_rows_straddles(real_rows: None) -> None:
         ("sciq", r"Q: (.*) A:"),
     ):
         data = load_task(TaskSpec(name=name))
-        found = [
-            {re.findall(pattern, item.texts[0], re.DOTALL)[0] for item in data.split(split)} for split in data.splits
-        ]
+        found = [{re.findall(pattern, item.texts[0], re.DOTALL)[0] for item in data.split(split)} for split in data.splits]
         assert not any(one & other for one, other in itertools.combinations(found, 2)), name
 
 

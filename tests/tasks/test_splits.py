@@ -71,9 +71,7 @@ def test_sizes_where_test_and_validation_are_cut_from_train() -> None:
 
 def test_sizes_of_the_task_limit_a_large_data_set() -> None:
     small = task(num_train=20, num_validation=6, num_test=8)
-    splits = divide(
-        small, {"train": singles(500), "validation": singles(50, pool="v"), "test": singles(50, pool="t")}, spec()
-    )
+    splits = divide(small, {"train": singles(500), "validation": singles(50, pool="v"), "test": singles(50, pool="t")}, spec())
     assert sizes(splits) == {"supervisor": 20, "transfer": 20, "validation": 6, "test": 8}
     assert all(example.id.startswith("v-") for example in splits["validation"])
     assert all(example.id.startswith("t-") for example in splits["test"])

@@ -1,0 +1,174 @@
+"""Writing records to MLflow: the only module that imports it.
+
+Uses `MlflowClient` only, never MLflow's process-wide state, and few calls for each record: a SQLite file takes some
+milliseconds for each. Nothing in MLflow keeps two writers from making two runs with one tag. So whoever makes one looks
+again, and whoever sees several keeps the one with the smallest id: all writers come to the same one, without a lock.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from raysweep.tracking.location import Location
+from raysweep.tracking.records import CELL_TAG, RUN_TAG, SWEEP_TAG, Dataset, Record
+
+if TYPE_CHECKING:
+    from mlflow.entities import DatasetInput, Run
+
+_CONTENT_TAG, _RESULT_TAG = "raysweep.content", "raysweep.result"
+_POINTS_PER_BATCH = 800
+"""MLflow takes 1000 metrics, params and tags in one call."""
+_SETTINGS = {
+    # No network at run time but the user's own server.
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    # The tracker tries again by itself; MLflow's own 7 tries of 120 s would hold up the end of a sweep for minutes.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+}
+
+
+def configure_mlflow() -> None:
+    """Set what MLflow reads from the environment, where the user hasn't; call it in the main thread, before any run."""
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A run that MLflow has."""
+
+    id: str
+    tags: dict[str, str]
+    params: dict[str, str]
+
+    def is_outdated_by(self, record: Record) -> bool:
+        """Whether it holds what can't be written over: metrics of another result, or another value of a param."""
+        other_params = any(self.params.get(name, value) != value for name, value in record.params.items())
+        return self.tags.get(_RESULT_TAG, record.result) != record.result or other_params
+
+
+class Writer:
+    """One MLflow experiment, and what it has when the writer is made."""
+
+    def __init__(self, location: Location, experiment: str) -> None:
+        from mlflow import MlflowClient
+
+        if "MLFLOW_LOGGING_LEVEL" not in os.environ:  # it reports schema creation and every locked database
+            for name in ("mlflow", "alembic"):
+                logging.getLogger(name).setLevel(logging.CRITICAL)
+        self._client = MlflowClient(location.uri)
+        self._experiment = self._find_or_make_experiment(experiment, location.artifacts)
+        self._found = self._list()
+
+    def link(self, mlflow_id: str) -> str:
+        """The address of a run within MLflow's UI."""
+        return f"#/experiments/{self._experiment}/runs/{mlflow_id}"
+
+    def find(self, tag: str, identity: str) -> str | None:
+        """The MLflow id of a record, if MLflow has it."""
+        found = self._found.get((tag, identity))
+        return found.id if found else None
+
+    def write(self, record: Record) -> tuple[str, bool]:
+        """Write a record unless MLflow has it already: its MLflow id, and whether anything was written.
+
+        A record that was half written is completed, a failed run that is done now becomes finished, both as the MLflow run
+        they are. Metrics and params can't be taken back in MLflow: where those differ, the old run is deleted.
+        """
+        key = (record.tag, record.identity)
+        found = self._found.get(key)
+        if found and found.tags.get(_CONTENT_TAG) == record.content:
+            return found.id, False
+        if found and found.is_outdated_by(record):
+            self._client.delete_run(found.id)
+            found = None
+        found = found or self._make(record)
+        self._fill(found, record)
+        self._found[key] = _Found(
+            found.id, {**record.tags, _RESULT_TAG: record.result, _CONTENT_TAG: record.content}, dict(record.params)
+        )
+        return found.id, True
+
+    def _find_or_make_experiment(self, name: str, artifacts: str | None) -> str:
+        experiment = self._client.get_experiment_by_name(name)
+        if experiment is None:
+            # The tag opens the UI on the runs instead of asking what kind of experiment this is.
+            kind = {"mlflow.experimentKind": "custom_model_development"}
+            return str(self._client.create_experiment(name, artifact_location=artifacts, tags=kind))
+        if experiment.lifecycle_stage == "deleted":
+            self._client.restore_experiment(experiment.experiment_id)
+        return str(experiment.experiment_id)
+
+    def _list(self) -> dict[tuple[str, str], _Found]:
+        """All records that MLflow has, by tag and identity."""
+        found: dict[tuple[str, str], _Found] = {}
+        for run in self._search(""):
+            for tag in (RUN_TAG, CELL_TAG, SWEEP_TAG):
+                if tag in run.data.tags:
+                    self._keep_one(found, (tag, run.data.tags[tag]), run)
+        return found
+
+    def _keep_one(self, found: dict[tuple[str, str], _Found], key: tuple[str, str], run: Run) -> None:
+        new, old = _Found(run.info.run_id, run.data.tags, run.data.params), found.get(key)
+        found[key] = min(old or new, new, key=lambda item: item.id)
+        if old:
+            self._client.delete_run(max(old.id, new.id))
+
+    def _search(self, condition: str) -> list[Run]:
+        runs: list[Run] = []
+        token: str | None = None
+        while True:
+            page = self._client.search_runs([self._experiment], condition, max_results=1000, page_token=token)
+            runs += page
+            token = page.token
+            if not token:
+                return runs
+
+    def _make(self, record: Record) -> _Found:
+        key, condition = (record.tag, record.identity), f"tags.`{record.tag}` = '{record.identity}'"
+        if not self._search(condition):  # another writer may have made it since we listed
+            start = round(record.start * 1000)
+            self._client.create_run(self._experiment, start, {record.tag: record.identity}, record.name)
+        found: dict[tuple[str, str], _Found] = {}
+        for run in self._search(condition):
+            self._keep_one(found, key, run)
+        return found[key]
+
+    def _fill(self, found: _Found, record: Record) -> None:
+        from mlflow.entities import Metric, Param, RunTag
+
+        end = round(record.end * 1000)
+        params = [Param(name, value) for name, value in record.params.items()]
+        tags = [RunTag(name, value) for name, value in {**record.tags, _RESULT_TAG: record.result}.items()]
+        metrics = (Metric(point.name, point.value, end, point.step) for point in record.points())
+        self._client.log_batch(found.id, list(itertools.islice(metrics, _POINTS_PER_BATCH)), params, tags)
+        while batch := list(itertools.islice(metrics, _POINTS_PER_BATCH)):
+            self._client.log_batch(found.id, batch)
+        if record.dataset:
+            self._client.log_inputs(found.id, [_dataset_input(record.dataset)])
+        for path in record.artifacts:
+            self._client.log_artifact(found.id, str(path))
+        for name in found.tags:
+            if name.startswith("raysweep.") and name not in {*record.tags, record.tag, _RESULT_TAG, _CONTENT_TAG}:
+                self._client.delete_tag(found.id, name)
+        if record.status == "RUNNING":
+            self._client.update_run(found.id, status="RUNNING", name=record.name)
+        else:
+            self._client.update_run(found.id, name=record.name)
+            self._client.set_terminated(found.id, record.status, end)
+        # Last: only with this tag does a record count as written.
+        self._client.set_tag(found.id, _CONTENT_TAG, record.content)
+
+
+def _dataset_input(dataset: Dataset) -> DatasetInput:
+    import mlflow.entities
+
+    profile = {"num_rows": sum(dataset.num_examples.values()), **dataset.num_examples}
+    source = json.dumps(dataset.source)
+    entity = mlflow.entities.Dataset(dataset.name, dataset.digest, "raysweep", source, profile=json.dumps(profile))
+    return mlflow.entities.DatasetInput(entity, [mlflow.entities.InputTag("mlflow.data.context", dataset.context)])
