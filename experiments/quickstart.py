@@ -16,7 +16,7 @@ def sweep() -> Sweep:
         name="quickstart",
         tasks=[TaskSpec(name="sandbox", params={"attribute": 0}, num_train=1_000, num_validation=500, num_test=2_000)],
         pairs=grid(weak=[sandbox["sandbox-6"], sandbox["sandbox-12"]], strong=[sandbox["sandbox-48"]]),
-        methods=["naive", Method(name="confidence", recipe="confidence", params={"alpha_max": 0.75})],
+        methods=["naive", Method(name="confidence", recipe="confidence", params={"alpha_max": 0.5, "warmup_fraction": 0.2})],
         seeds=[0, 1],
         evaluation=Evaluation(every=10, num_examples=500),
         resources=Resources(num_workers=0, cpus_per_worker=1),

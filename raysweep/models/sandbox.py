@@ -2,7 +2,7 @@
 
 A model's pretraining is a run of the plan, cached like any other. Learning rates of finetuning are those, of 1e-3, 3e-3
 and 1e-2, with the best floor on attribute 0; nothing is tuned towards a PGR. Floors on attribute 0 with the default 1,000
-examples, seed 0, measured 2026-11-21 on two CPU cores: widths 6, 12, 24, 48: 0.70, 0.81, 0.88, 0.92; Bayes accuracy BAYES.
+examples, seed 0, measured 2026-11-21 on two CPU cores: widths 6, 12, 24, 48: 0.70, 0.81, 0.88, 0.92; Bayes accuracy 0.942.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ this record already.
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +86,16 @@ class Record:
         return digest([_FORMAT, self.name, self.status, self.params, self.tags, self.result])
 
 
+def sweep_identity(plan: Plan) -> str:
+    """What a sweep's record is found by."""
+    return digest(plan.sweep.name)
+
+
+def cell_name(cell: PlannedCell) -> str:
+    """A cell by its names; no two cells of a plan share them."""
+    return f"{cell.task}: {cell.weak} → {cell.strong}, {cell.method}, seed {cell.seed}"
+
+
 def sweep_record(plan: Plan, standing: Literal["RUNNING", "FINISHED", "FAILED"], start: float, end: float) -> Record:
     """The record of a whole sweep, the parent of all others."""
     sweep = plan.sweep
@@ -98,7 +109,7 @@ def sweep_record(plan: Plan, standing: Literal["RUNNING", "FINISHED", "FAILED"],
     }
     return Record(
         tag=SWEEP_TAG,
-        identity=digest(sweep.name),
+        identity=sweep_identity(plan),
         name=f"sweep {sweep.name}",
         status=standing,
         start=start,
@@ -148,6 +159,7 @@ def run_record(run: PlannedRun, methods: str, store: Store, parent: str) -> Reco
             dataset=dataset,
         )
     result = paths.read_result()
+    start, end = span([paths])
     commit = read_json(paths.verified(paths.environment))["code"].get("commit")
     tags |= {NOTE_TAG: f"Folder: `{paths.folder}`"} | ({COMMIT_TAG: commit} if commit else {})
     params |= {f"resources_{name}": str(value) for name, value in result["info"]["resources"].items() if value is not None}
@@ -156,7 +168,8 @@ def run_record(run: PlannedRun, methods: str, store: Store, parent: str) -> Reco
         identity=run.id,
         name=_run_name(run, methods),
         status="FINISHED",
-        **_times([paths]),
+        start=start,
+        end=end,
         params=_clipped(params),
         tags=_clipped(tags),
         result=digest(result),
@@ -184,6 +197,8 @@ def cell_record(cell: PlannedCell, results: Results, store: Store, parent: str, 
     student = _spec_params(cell.runs.student)
     hyperparameters = {name: value for name, value in student.items() if name not in ("task", "model", "seed", "labels")}
 
+    start, end = span(paths)
+
     def points() -> Iterator[Point]:
         yield from (Point(name, value) for name, value in results.cell(cell).metrics.items())
         yield from _evaluation_points(cell.runs.student, store)
@@ -191,9 +206,10 @@ def cell_record(cell: PlannedCell, results: Results, store: Store, parent: str, 
     return Record(
         tag=CELL_TAG,
         identity=digest(names),
-        name=f"{cell.task}: {cell.weak} → {cell.strong}, {cell.method}, seed {cell.seed}",
+        name=cell_name(cell),
         status="FINISHED",
-        **_times(paths),
+        start=start,
+        end=end,
         params=_clipped(names | hyperparameters),
         tags=_clipped(tags | {NOTE_TAG: note}),
         result=digest([digest(item.read_result()) for item in paths]),
@@ -202,10 +218,11 @@ def cell_record(cell: PlannedCell, results: Results, store: Store, parent: str, 
     )
 
 
-def _times(paths: list[RunPaths]) -> dict[str, float]:
-    infos = [item.read_result()["info"] for item in paths]
-    starts = [info["finished_at"] - info["seconds_total"] for info in infos]
-    return {"start": min(starts), "end": max(info["finished_at"] for info in infos)}
+def span(done: list[RunPaths]) -> tuple[float, float]:
+    """When the first of some finished runs started and the last one ended; now, if there is none."""
+    infos = [paths.read_result()["info"] for paths in done]
+    starts = (info["finished_at"] - info["seconds_total"] for info in infos)
+    return min(starts, default=time.time()), max((info["finished_at"] for info in infos), default=time.time())
 
 
 def _run_name(run: PlannedRun, methods: str) -> str:

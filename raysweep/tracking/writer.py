@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _CONTENT_TAG, _RESULT_TAG = "raysweep.content", "raysweep.result"
 _POINTS_PER_BATCH = 800
 """MLflow takes 1000 metrics, params and tags in one call."""
+_MAX_CAUSE = 300
 _SETTINGS = {
     # No network at run time but the user's own server.
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -38,6 +39,24 @@ def configure_mlflow() -> None:
         os.environ.setdefault(name, value)
 
 
+def mlflow_errors() -> tuple[type[Exception], ...]:
+    """What MLflow raises when it can't be reached or written, or refuses."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return (MlflowException, SQLAlchemyError, OSError)  # OSError: artifacts; requests' exceptions are of this class
+
+
+def brief(error: BaseException) -> str:
+    """An error in one line that fits a message; of a connection that fails, only why."""
+    root = error
+    while inner := root.__cause__ or root.__context__:
+        root = inner
+    shown = root if isinstance(root, OSError) else error
+    line = " ".join(f"{type(shown).__name__}: {shown}".split())
+    return line if len(line) <= _MAX_CAUSE else line[: _MAX_CAUSE - 1] + "…"
+
+
 @dataclass(frozen=True)
 class _Found:
     """A run that MLflow has."""
@@ -48,8 +67,8 @@ class _Found:
 
     def is_outdated_by(self, record: Record) -> bool:
         """Whether it holds what can't be written over: metrics of another result, or another value of a param."""
-        other_params = any(self.params.get(name, value) != value for name, value in record.params.items())
-        return self.tags.get(_RESULT_TAG, record.result) != record.result or other_params
+        has_other_params = any(self.params.get(name, value) != value for name, value in record.params.items())
+        return self.tags.get(_RESULT_TAG, "") not in ("", record.result) or has_other_params
 
 
 class Writer:
@@ -132,8 +151,8 @@ class Writer:
     def _make(self, record: Record) -> _Found:
         key, condition = (record.tag, record.identity), f"tags.`{record.tag}` = '{record.identity}'"
         if not self._search(condition):  # another writer may have made it since we listed
-            start = round(record.start * 1000)
-            self._client.create_run(self._experiment, start, {record.tag: record.identity}, record.name)
+            tags = {record.tag: record.identity, **record.tags}
+            self._client.create_run(self._experiment, round(record.start * 1000), tags, record.name)
         found: dict[tuple[str, str], _Found] = {}
         for run in self._search(condition):
             self._keep_one(found, key, run)

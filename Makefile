@@ -1,0 +1,44 @@
+# Everything a user or CI runs. `make quickstart` and `make check` set up all they need.
+
+# The first Python that raysweep supports and that really runs here.
+PYTHON ?= $(shell for python in python3.11 python3.12 python3; do $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$python && break; done)
+BIN := .venv/bin
+# One thread a process: the sweep itself runs as many processes as there are cores.
+export OMP_NUM_THREADS := 1
+
+.PHONY: quickstart check lint test test-ray constraints clean
+
+quickstart: .venv/.installed
+	$(BIN)/raysweep run experiments/quickstart.py
+
+check: lint test test-ray
+
+lint: .venv/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: .venv/.installed-test
+	$(BIN)/pytest -m "not ray" -n 2 --dist loadfile
+
+test-ray: .venv/.installed-test
+	$(BIN)/pytest -m ray
+
+.venv/.installed: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "raysweep needs Python 3.11 or 3.12; install one, or name it: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 2; }
+	@command -v g++ >/dev/null || { echo "raysweep needs g++: DeepSpeed compiles an op on CPU (Debian, Ubuntu: apt-get install g++)" >&2; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
+	touch $@
+
+.venv/.installed-test: .venv/.installed
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e .[test]
+	touch $@
+
+# After an upgrade that passed `make check`: pin what is installed. "+cpu" marks one machine's build of torch.
+constraints: .venv/.installed-test
+	{ sed -n '/^#/p' constraints.txt; $(BIN)/pip freeze --exclude-editable | sed 's/+cpu//'; } > constraints.new
+	mv constraints.new constraints.txt
+
+clean:
+	rm -rf .venv build *.egg-info
