@@ -1,7 +1,8 @@
 """The command line: raysweep plan | run | status | results | sync | list.
 
 It has no science flags: an experiment is a Python file (see experiments/). Exit codes: 0 success; 1 a run failed; 2 bad input
-or usage, nothing was trained; 3 (status, results) something isn't finished yet; 130 interrupted.
+or usage, nothing was trained; 3 (status, results) something isn't finished yet; 70 an error of raysweep or the machine,
+with its traceback; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import json
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ from raysweep.store import RunState, Store
 from raysweep.sweep import load_sweep
 from raysweep.tables import plan_summary, plan_table, results_table
 
-SUCCESS, FAILED, BAD_INPUT, UNFINISHED, INTERRUPTED = 0, 1, 2, 3, 130
+SUCCESS, FAILED, BAD_INPUT, UNFINISHED, INTERNAL_ERROR, INTERRUPTED = 0, 1, 2, 3, 70, 130
 _TRACKING_PATIENCE_SECONDS = 60
 
 
@@ -42,6 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("raysweep: interrupted; run the same command again to go on", file=sys.stderr)
         return INTERRUPTED
+    except Exception:  # not left to Python, whose exit code 1 would say that a run failed
+        traceback.print_exc()
+        return INTERNAL_ERROR
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -51,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         "sweep() that returns a raysweep.Sweep, or FILE:function.",
         epilog="Running the same command again is the resume: what is done isn't trained again, what was killed goes on from "
         "its last checkpoint. Exit codes: 0 success, 1 a run failed, 2 bad input (nothing was trained), 3 not finished yet "
-        "(status, results), 130 interrupted. Example: raysweep run experiments/quickstart.py",
+        "(status, results), 70 an internal error, 130 interrupted. Example: raysweep run experiments/quickstart.py",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -100,7 +105,7 @@ def _plan(options: argparse.Namespace, console: Console) -> int:
         return SUCCESS
     console.print(plan_table(plan, store))
     num_done = sum(plan.state(run, store) is RunState.DONE for run in plan.runs.values())
-    console.print(plan_summary(plan, num_done))
+    console.print(plan_summary(plan, num_done), markup=False)
     return SUCCESS
 
 
@@ -108,7 +113,6 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     from raysweep.tracking import Tracker, ui_command
 
     plan, store = _load(options)
-    tracker = Tracker(options.tracking_uri, plan, store)
     progress = Progress(console)
 
     def changed(entry: Entry) -> None:
@@ -117,13 +121,12 @@ def _run(options: argparse.Namespace, console: Console) -> int:
             tracker.run_ended(entry.run.id)
 
     board = Board(plan, store, changed)
-    console.print(plan_summary(plan, board.count(Standing.CACHED)))
-    for entry in board.entries.values():
-        if entry.standing is Standing.CACHED:
-            tracker.run_ended(entry.run.id)  # found again by its tag: nothing is written twice
+    tracker = Tracker(options.tracking_uri, plan, store)
+    console.print(plan_summary(plan, board.count(Standing.CACHED)), markup=False)
     try:
-        with progress.show(board):
-            _execute(board, local=options.local)
+        if not board.is_complete:
+            with progress.show(board):
+                _execute(board, local=options.local)
     finally:
         unsaved = tracker.close(_TRACKING_PATIENCE_SECONDS)
     console.print(results_table(Results(plan, store).rows()))

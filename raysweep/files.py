@@ -41,9 +41,11 @@ def read_json(path: Path) -> Any:
     """Read JSON.
 
     Raises:
-        CorruptFile: the file isn't JSON.
+        CorruptFile: there is no such file, or it isn't JSON.
     """
     try:
         return json.loads(path.read_text())
-    except (ValueError, UnicodeDecodeError) as error:
+    except FileNotFoundError as error:
+        raise CorruptFile(f"{path} is missing; run the same command again") from error
+    except ValueError as error:
         raise CorruptFile(f"{path} isn't valid JSON ({error}); delete it and run the same command again") from error

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from raysweep.errors import InvalidInput
+
 SCHEMA = 1
 """Raised by one whenever a change to the code changes what an unchanged spec computes; part of every run id."""
 
@@ -27,25 +29,28 @@ def canonical(value: Any, *, labels: bool = False) -> Any:
     Dataclasses become `{"type": name, field: value…}` without their label fields, unless `labels` is set (for records).
     An object with an `identity` property is replaced by what that returns (a run by its id), so that graphs hash in
     linear time.
+
+    Raises:
+        InvalidInput: a value has no stable form.
     """
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise TypeError(f"{value} has no stable identity; use a finite number")
+            raise InvalidInput(f"{value} has no stable identity; use a finite number")
         return int(value) if value == int(value) and abs(value) < 2**53 else value
     if isinstance(value, list | tuple):
         return [canonical(item, labels=labels) for item in value]
     if isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):
-            raise TypeError(f"keys must be strings to have a stable identity, got {list(value)!r}")
+            raise InvalidInput(f"keys must be strings to have a stable identity, got {list(value)!r}")
         return {key: canonical(value[key], labels=labels) for key in sorted(value)}
     if hasattr(value, "identity") and not isinstance(value, type):
         return value.identity
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = [field.name for field in dataclasses.fields(value) if field.compare or labels]
         return {"type": type(value).__name__} | {name: canonical(getattr(value, name), labels=labels) for name in names}
-    raise TypeError(f"{value!r} of type {type(value).__name__} has no stable identity; use numbers, strings, lists, dicts")
+    raise InvalidInput(f"{value!r} of type {type(value).__name__} has no stable identity; use numbers, strings, lists, dicts")
 
 
 def canonical_json(value: Any) -> str:

@@ -5,12 +5,13 @@ This is the only place besides training on ground truth that reads a task's true
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from raysweep.metrics import accuracy, agreement
+from raysweep.metrics import accuracy, agreement, correct
 from raysweep.predictions import Predictions
 from raysweep.spec import RunSpec, WeakLabels
 from raysweep.training.data import ground_truth, training_labels
@@ -29,16 +30,7 @@ def measure_run(spec: RunSpec, store: Store) -> dict[str, float]:
         return {"validation_loss": float(np.mean([row[0] for row in last["outputs"]]))}
     metrics: dict[str, float] = {}
     for path in sorted(paths.predictions("").parent.glob("*.parquet")):
-        split = path.stem
-        predicted, truth = Predictions.read(path), ground_truth(spec, split, store)
-        metrics[f"{split}_accuracy"] = accuracy(predicted, truth)
-        if split == "validation":
-            own = training_labels(spec, split, store).align(predicted.ids)
-            metrics["validation_accuracy_on_own_labels"] = accuracy(predicted, own)
-        if split == "test" and isinstance(spec.labels, WeakLabels):
-            supervisor = store.run(spec.labels.supervisor.id).read_predictions(split)
-            values = agreement(predicted, supervisor, truth)
-            metrics |= {f"test_{name}": value for name, value in values.items() if value is not None}
+        metrics |= _Comparison.of(spec, path.stem, store).metrics(Predictions.read(path))
     return metrics
 
 
@@ -55,25 +47,41 @@ def measure_curve(spec: RunSpec, store: Store) -> pd.DataFrame:
         if not paths.curve_predictions(split).exists():
             continue
         points = pd.read_parquet(paths.verified(paths.curve_predictions(split)))
+        compare = None if spec.task.kind == "text" else _Comparison.of(spec, split, store)
         for step, point in points.groupby("step", sort=True):
             row = rows.setdefault(int(str(step)), {})
             outputs = np.stack(point["outputs"].to_list()).astype(np.float64)
-            if spec.task.kind == "text":
+            if compare is None:
                 row[f"{split}_loss"] = float(outputs.mean())
-                continue
-            predicted = Predictions.of(point["id"].to_numpy(dtype=str), outputs, spec.id)
-            row |= _point_metrics(spec, split, predicted, store)
+            else:
+                row |= compare.metrics(Predictions.of(point["id"].to_numpy(dtype=str), outputs, spec.id))
     return pd.DataFrame([{"step": step} | row for step, row in sorted(rows.items())])
 
 
-def _point_metrics(spec: RunSpec, split: str, predicted: Predictions, store: Store) -> dict[str, float]:
-    truth = ground_truth(spec, split, store).align(predicted.ids)
-    row = {f"{split}_accuracy": accuracy(predicted, truth)}
-    if split == "validation":
-        own = training_labels(spec, split, store).align(predicted.ids)
-        row["validation_accuracy_on_own_labels"] = accuracy(predicted, own)
-    elif isinstance(spec.labels, WeakLabels):
-        supervisor = store.run(spec.labels.supervisor.id).read_predictions(split).align(predicted.ids)
-        values = agreement(predicted, supervisor, truth)
-        row |= {f"{split}_{name}": value for name, value in values.items() if value is not None}
-    return row
+@dataclass(frozen=True)
+class _Comparison:
+    """What a run's predictions on a split are compared with, read once for all points of a curve."""
+
+    split: str
+    truth: Predictions
+    own_labels: Predictions | None
+    supervisor: Predictions | None
+
+    @classmethod
+    def of(cls, spec: RunSpec, split: str, store: Store) -> _Comparison:
+        own_labels = training_labels(spec, split, store) if split == "validation" else None
+        supervisor = None
+        if split == "test" and isinstance(spec.labels, WeakLabels):
+            supervisor = store.run(spec.labels.supervisor.id).read_predictions(split)
+        return cls(split, ground_truth(spec, split, store), own_labels, supervisor)
+
+    def metrics(self, predicted: Predictions) -> dict[str, float]:
+        truth = self.truth.align(predicted.ids)
+        values: dict[str, float | None] = {"accuracy": accuracy(predicted, truth)}
+        if self.own_labels is not None:
+            own = self.own_labels.align(predicted.ids)
+            if own.covered.any():  # what a transform dropped has no label
+                values["accuracy_on_own_labels"] = float(correct(predicted, own)[own.covered].mean())
+        if self.supervisor is not None:
+            values |= agreement(predicted, self.supervisor.align(predicted.ids), truth)
+        return {f"{self.split}_{name}": value for name, value in values.items() if value is not None}

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
-from raysweep.errors import InvalidInput
+from raysweep.errors import InvalidInput, user_code
 from raysweep.models.families import Model
 from raysweep.objectives import objectives
-from raysweep.prepare import Preparation, split_names
+from raysweep.prepare import Preparation, split_sizes
 from raysweep.recipes import Cell, CellRuns, recipes
 from raysweep.resources import Resources
-from raysweep.spec import RunSpec, TaskSpec, WeakLabels
+from raysweep.spec import Call, RunSpec, TaskSpec, WeakLabels
 from raysweep.store import RunState, Store
 from raysweep.sweep import Method, Sweep
 from raysweep.transforms import transforms
@@ -98,7 +99,7 @@ class Plan:
             {
                 "id": run.id,
                 "kind": run.kind,
-                "task": run.spec.task.name,
+                "task": run.spec.task.label,
                 "model": run.spec.model.name,
                 "seed": run.spec.seed,
                 "depends_on": [dependency.id for dependency in run.spec.dependencies],
@@ -147,9 +148,8 @@ def make_plan(sweep: Sweep, store: Store) -> Plan:
                 for seed in sweep.seeds:
                     split, looks = sweep.ceiling_split, sweep.evaluation
                     cell = Cell(task=task, weak=weak, strong=strong, seed=seed, ceiling_split=split, evaluation=looks)
-                    runs = recipes.get(method.recipe)(cell, **method.params)
                     names = {"task": task.label, "weak": weak.name, "strong": strong.name, "method": method.name}
-                    cells.append(PlannedCell(**names, seed=seed, runs=runs))
+                    cells.append(PlannedCell(**names, seed=seed, runs=_runs(method, cell)))
     plan = Plan(sweep=sweep, runs=_distinct_runs(sweep, cells), cells=tuple(cells))
     for run in plan.runs.values():
         _check_run(run, store)
@@ -159,13 +159,18 @@ def make_plan(sweep: Sweep, store: Store) -> Plan:
 
 def _checked(method: Method | str) -> Method:
     method = Method(name=method, recipe=method) if isinstance(method, str) else method
-    recipe = recipes.get(method.recipe)
-    try:
-        inspect.signature(recipe).bind(None, **method.params)
-    except TypeError as error:
-        allowed = ", ".join(list(inspect.signature(recipe).parameters)[1:]) or "none"
-        raise InvalidInput(f"method {method.name!r}: {error}; parameters of recipe {method.recipe!r}: {allowed}") from error
+    call = Call(method.recipe, method.params)
+    _check_parameters(recipes.get(method.recipe), call, f"method {method.name!r}: recipe", num_leading=1)
     return method
+
+
+def _runs(method: Method, cell: Cell) -> CellRuns:
+    with user_code(f"recipe {method.recipe!r}") if ":" in method.recipe else nullcontext():
+        runs = recipes.get(method.recipe)(cell, **method.params)
+    if not isinstance(runs, CellRuns):
+        what = type(runs).__name__
+        raise InvalidInput(f"recipe {method.recipe!r} returned a {what}; it must return a raysweep.recipes.CellRuns")
+    return runs
 
 
 def _require_distinct_names(task_specs: list[TaskSpec], models: list[Model]) -> None:
@@ -186,11 +191,12 @@ def _distinct_runs(sweep: Sweep, cells: list[PlannedCell]) -> dict[str, PlannedR
     pairs: dict[str, dict[tuple[str, str], None]] = {}
     weights_needed: set[str] = set()
     for cell in cells:
-        roles = {cell.runs.floor.id: "weak", cell.runs.ceiling.id: "ceiling", cell.runs.student.id: "student"}
+        roles: dict[str, set[str]] = {}
+        for role, end in (("weak", cell.runs.floor), ("ceiling", cell.runs.ceiling), ("student", cell.runs.student)):
+            roles.setdefault(end.id, set()).add(role)
         for run in _closure(cell.runs):
             specs.setdefault(run.id, run)
-            kind = "pretrain" if run.task.kind == "text" else roles.get(run.id, "middle")
-            kinds.setdefault(run.id, set()).add(kind)
+            kinds.setdefault(run.id, set()).update({"pretrain"} if run.task.kind == "text" else roles.get(run.id, {"middle"}))
             pairs.setdefault(run.id, {})[(cell.weak, cell.strong)] = None
             if isinstance(run.model.base, RunSpec):
                 weights_needed.add(run.model.base.id)
@@ -212,22 +218,47 @@ def _closure(runs: CellRuns) -> Iterator[RunSpec]:
 
 
 def _check_run(run: PlannedRun, store: Store) -> None:
+    """Refuse now what would fail when the run trains."""
     spec = run.spec
-    where = f"{run.kind} run of {spec.model.name!r} on task {spec.task.name!r}"
-    known = split_names(spec.task, store)
-    if spec.train_split not in known:
-        raise InvalidInput(f"{where}: unknown split {spec.train_split!r}; the task has {', '.join(known)}")
-    objective = objectives.get(spec.objective.name)
-    try:
+    where = f"{run.kind} run of {spec.model.name!r} on task {spec.task.label!r}"
+    sizes = split_sizes(spec.task, store)
+    if spec.train_split not in sizes:
+        raise InvalidInput(f"{where}: unknown split {spec.train_split!r}; the task has {', '.join(sizes)}")
+    if spec.optimization.num_steps(sizes[spec.train_split]) == 0:
+        raise InvalidInput(
+            f"{where}: split {spec.train_split!r} has {sizes[spec.train_split]} examples; with {spec.optimization.epochs:g} "
+            f"epochs that is less than one batch of {spec.optimization.batch_size}. Give more examples, or change batch_size, "
+            "epochs or steps of its Optimization"
+        )
+    _check_objective(spec, where)
+    if isinstance(spec.labels, WeakLabels):
+        if spec.train_split == "supervisor":
+            raise InvalidInput(f"{where}: its supervisor learnt from the split 'supervisor' and labels 'transfer' only")
+        for call in spec.labels.transforms:
+            _check_parameters(transforms.get(call.name), call, f"{where}: transform", num_leading=1)
+    run.resources.micro_batch(spec.optimization.batch_size)
+
+
+def _check_objective(spec: RunSpec, where: str) -> None:
+    objective, name = objectives.get(spec.objective.name), spec.objective.name
+    _check_parameters(objective.check, spec.objective, f"{where}: objective")
+    with user_code(f"{where}: objective {name!r}"):
         objective.check(**spec.objective.params)
-    except TypeError as error:
-        raise InvalidInput(f"{where}: objective {spec.objective.name!r}: {error}") from error
     if objective.token_level != (spec.task.kind == "text"):
         wanted = "language_modelling" if spec.task.kind == "text" else "cross_entropy or another one for labels"
+        raise InvalidInput(f"{where}: objective {name!r} doesn't fit a task of kind {spec.task.kind!r}; use {wanted}")
+    if objective.num_classes not in (None, spec.task.num_classes):
         raise InvalidInput(
-            f"{where}: objective {spec.objective.name!r} doesn't fit a task of kind {spec.task.kind!r}; use {wanted}"
+            f"{where}: objective {name!r} is for {objective.num_classes} classes, this task has {spec.task.num_classes}; "
+            "use another one, such as 'confidence'"
         )
-    if isinstance(spec.labels, WeakLabels):
-        for call in spec.labels.transforms:
-            transforms.get(call.name)
-    run.resources.micro_batch(spec.optimization.batch_size)
+
+
+def _check_parameters(function: Callable[..., object], call: Call, what: str, num_leading: int = 0) -> None:
+    """Refuse parameters that the function of a call doesn't have, or lacks."""
+    signature = inspect.signature(function)
+    try:
+        signature.bind(*[None] * num_leading, **call.params)
+    except TypeError as error:
+        allowed = ", ".join(list(signature.parameters)[num_leading:]) or "none"
+        raise InvalidInput(f"{what} {call.name!r}: {error}; its parameters: {allowed}") from error

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow
 
 from raysweep.errors import CorruptFile, InvalidInput
 from raysweep.files import written_atomically
@@ -22,7 +23,7 @@ class Predictions:
     """Class probabilities by example id, N rows and K classes.
 
     Raises:
-        InvalidInput: lengths differ, ids repeat, or a covered row isn't a probability distribution.
+        InvalidInput: lengths differ, ids repeat, a covered row isn't a probability distribution, or a weight is negative.
     """
 
     ids: npt.NDArray[np.str_]
@@ -43,8 +44,10 @@ class Predictions:
         if len(np.unique(self.ids)) != num_rows:
             raise InvalidInput(f"predictions of {self.source}: an example id occurs twice")
         rows = self.probabilities[self.covered]
-        if not np.isfinite(rows).all() or (rows < 0).any() or not np.allclose(rows.sum(axis=1), 1, atol=1e-4):
+        if not np.isfinite(rows).all() or (rows < 0).any() or not np.allclose(rows.sum(axis=1), 1, rtol=0, atol=1e-4):
             raise InvalidInput(f"predictions of {self.source}: a row isn't a probability distribution")
+        if not np.isfinite(self.weight).all() or (self.weight < 0).any():
+            raise InvalidInput(f"predictions of {self.source}: a weight is negative or not a number")
 
     @classmethod
     def of(cls, ids: Sequence[str] | npt.NDArray[np.str_], probabilities: npt.ArrayLike, source: str) -> Predictions:
@@ -54,8 +57,15 @@ class Predictions:
 
     @classmethod
     def one_hot(cls, ids: Sequence[str], classes: npt.ArrayLike, num_classes: int, source: str = "ground truth") -> Predictions:
-        """Certain labels from class numbers (N,)."""
-        return cls.of(ids, np.eye(num_classes)[np.asarray(classes, dtype=int)], source)
+        """Certain labels from class numbers (N,).
+
+        Raises:
+            InvalidInput: a number isn't one of 0 to num_classes − 1.
+        """
+        numbers = np.asarray(classes, dtype=int)
+        if ((numbers < 0) | (numbers >= num_classes)).any():
+            raise InvalidInput(f"labels of {source}: a class isn't one of 0 to {num_classes - 1}")
+        return cls.of(ids, np.eye(num_classes)[numbers], source)
 
     @property
     def classes(self) -> npt.NDArray[np.int64]:
@@ -108,5 +118,5 @@ class Predictions:
                 frame["covered"].to_numpy(bool),
                 str(frame["source"].iloc[0]),
             )
-        except (OSError, KeyError, ValueError, IndexError) as error:
+        except (OSError, KeyError, ValueError, TypeError, IndexError, pyarrow.ArrowException) as error:
             raise CorruptFile(f"{path} can't be read as predictions: {error}") from error

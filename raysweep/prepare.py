@@ -6,6 +6,7 @@ its files; texts become token numbers once for each (task, tokenizer). Workers t
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 from pathlib import Path
@@ -14,9 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from raysweep.errors import CorruptFile, InvalidInput
+from raysweep.errors import CorruptFile, InvalidInput, user_code
 from raysweep.files import read_json, write_json
-from raysweep.identity import canonical_json, digest, file_checksum, folder_checksum
+from raysweep.identity import canonical_json, digest, folder_checksum
 from raysweep.models.source import (
     context_key,
     context_length,
@@ -26,7 +27,7 @@ from raysweep.models.source import (
     tokenizer_key,
 )
 from raysweep.models.tokenizers import check_tokenizer, make_tokenizer
-from raysweep.spec import Folder, Hub, ModelSpec, RunSpec, Scratch, TaskSpec
+from raysweep.spec import Folder, Hub, ModelSpec, RunSpec, Scratch, TaskSpec, WeakLabels
 from raysweep.store import Store
 from raysweep.tasks import load_task
 from raysweep.tasks.base import Example
@@ -39,16 +40,17 @@ def pin_task(spec: TaskSpec, store: Store) -> TaskSpec:
     """Load a task, write its examples into the store, and return its spec with the digest of their content.
 
     Raises:
-        InvalidInput: the task is unknown, or its data can't be used.
+        InvalidInput: the task is unknown, its own code fails, or its data can't be used.
     """
-    data = load_task(spec)
+    with user_code(f"task {spec.name!r}") if ":" in spec.name else contextlib.nullcontext():
+        data = load_task(spec)
     content = _content_digest(data)
 
     def write(folder: Path) -> None:
         for name, examples in data.splits.items():
             _frame(examples).to_parquet(folder / f"{name}.parquet", index=False)
-        checksums = {path.name: file_checksum(path) for path in sorted(folder.glob("*.parquet"))}
-        facts = {"name": spec.name, "kind": data.kind, "num_classes": data.num_classes, "files": checksums}
+        sizes = {name: len(examples) for name, examples in data.splits.items()}
+        facts = {"name": spec.name, "kind": data.kind, "num_classes": data.num_classes, "num_examples": sizes}
         write_json(folder / "task.json", facts)
 
     store.fill(store.task(content), write)
@@ -60,23 +62,25 @@ def read_split(task: TaskSpec, split: str, store: Store) -> pd.DataFrame:
 
     Raises:
         InvalidInput: there is no such split.
-        CorruptFile: the file isn't what was written.
+        CorruptFile: the store's copy of the task isn't what was written.
     """
-    folder = store.task(task.content or "")
-    checksums = read_json(folder / "task.json")["files"]
-    path = folder / f"{split}.parquet"
-    if path.name not in checksums:
-        allowed = ", ".join(name.removesuffix(".parquet") for name in checksums)
-        raise InvalidInput(f"unknown split {split!r} of task {task.name!r}; it has {allowed}")
-    if not path.exists() or file_checksum(path) != checksums[path.name]:
-        raise CorruptFile(f"{path} isn't what raysweep wrote (its checksum differs); delete {folder} and run the command again")
-    return pd.read_parquet(path)
+    sizes = split_sizes(task, store)
+    if split not in sizes:
+        raise InvalidInput(f"unknown split {split!r} of task {task.name!r}; it has {', '.join(sizes)}")
+    return pd.read_parquet(store.task(task.content or "") / f"{split}.parquet")
 
 
 def split_names(task: TaskSpec, store: Store) -> list[str]:
     """The splits of a pinned task."""
-    names = read_json(store.task(task.content or "") / "task.json")["files"]
-    return [name.removesuffix(".parquet") for name in names]
+    return list(split_sizes(task, store))
+
+
+def split_sizes(task: TaskSpec, store: Store) -> dict[str, int]:
+    """The number of examples in each split of a pinned task; raises as `read_split`."""
+    folder = store.task(task.content or "")
+    if not store.is_intact(folder):
+        raise CorruptFile(f"{folder} is missing or isn't what raysweep wrote; run the same command again, which makes it anew")
+    return dict(read_json(folder / "task.json")["num_examples"])
 
 
 def _frame(examples: list[Example]) -> pd.DataFrame:
@@ -122,6 +126,13 @@ class Preparation:
             self._models[id(model)] = (model, dataclasses.replace(model, base=self._base(model)))
         return self._models[id(model)][1]
 
+    def run(self, spec: RunSpec) -> RunSpec:
+        """The run with all that it reads identified: its task, its model, its supervisor."""
+        labels = spec.labels
+        if isinstance(labels, WeakLabels):
+            labels = dataclasses.replace(labels, supervisor=self.run(labels.supervisor))
+        return dataclasses.replace(spec, task=self.task(spec.task), model=self.model(spec.model), labels=labels)
+
     def _base(self, model: ModelSpec) -> Hub | Folder | Scratch | RunSpec:
         base = model.base
         if isinstance(base, Hub):
@@ -133,7 +144,7 @@ class Preparation:
             path = Path(base.path).absolute()
             return Folder(path=str(path), content=folder_checksum(path)[:16])
         if isinstance(base, RunSpec):
-            return dataclasses.replace(base, task=self.task(base.task), model=self.model(base.model))
+            return self.run(base)
         check_tokenizer(base.tokenizer)
         return base
 
@@ -175,10 +186,9 @@ def prepare_tokens(task: TaskSpec, model: ModelSpec, store: Store) -> Path:
     Raises:
         InvalidInput: a text is longer than the model's context and truncation is off, or has no token.
     """
-    key = digest([task.content, tokenizer_key(model, task), context_key(model)])
+    _ensure_tokenizer(model, task, store)
 
     def write(folder: Path) -> None:
-        _ensure_tokenizer(model, task, store)
         limit = context_length(model, load_config(model, task, store))
         tokenizer = load_tokenizer(model, task, store)
         cut = model.truncation != "off"
@@ -196,6 +206,7 @@ def prepare_tokens(task: TaskSpec, model: ModelSpec, store: Store) -> Path:
             np.save(folder / f"{split}.tokens.npy", np.concatenate([np.asarray(tokens, np.int32) for tokens in lists]))
             np.save(folder / f"{split}.offsets.npy", np.cumsum([0, *map(len, lists)], dtype=np.int64))
 
+    key = digest([task.content, tokenizer_key(model, task), context_key(model)])
     return store.fill(store.tokens(key), write)
 
 
@@ -204,9 +215,12 @@ def _ensure_tokenizer(model: ModelSpec, task: TaskSpec, store: Store) -> None:
     if isinstance(base, RunSpec):
         _ensure_tokenizer(base.model, base.task, store)
     if isinstance(base, Scratch):
-        folder = store.tokenizer(tokenizer_key(model, task))
-        texts = [text for row in read_split(task, "train", store)["texts"] for text in row]
-        store.fill(folder, lambda temporary: make_tokenizer(base.tokenizer, texts, temporary))
+
+        def write(folder: Path) -> None:
+            texts = [text for row in read_split(task, "train", store)["texts"] for text in row]
+            make_tokenizer(base.tokenizer, texts, folder)
+
+        store.fill(store.tokenizer(tokenizer_key(model, task)), write)
 
 
 def _require_fit(num_tokens: int, limit: int, model: ModelSpec, where: str) -> None:

@@ -68,16 +68,8 @@ class Progress:
             result = entry.reason[:40] or _accuracy_text(reading)
             style = _COLOURS.get(entry.standing, "")
             spec = entry.run.spec
-            table.add_row(
-                entry.run.kind,
-                spec.model.name,
-                _pair(entry),
-                str(spec.seed),
-                str(entry.standing),
-                steps,
-                result,
-                style=style,
-            )
+            cells = (entry.run.kind, spec.model.name, _pair(entry), str(spec.seed), str(entry.standing), steps, result)
+            table.add_row(*map(Text, cells), style=style)  # not markup: a name may hold brackets
         return Group(table, Text(self._counts(), style="bold"))
 
     def _counts(self) -> str:
@@ -100,13 +92,14 @@ class Progress:
         took: dict[tuple[str, str], list[float]] = {}
         for entry in finished:
             took.setdefault((entry.run.kind, entry.run.spec.model.name), []).append(entry.seconds or 0.0)
-        everything = [entry.seconds or 0.0 for entry in finished]
+        means = {like: sum(seconds) / len(seconds) for like, seconds in took.items()}
+        overall = sum(entry.seconds or 0.0 for entry in finished) / len(finished)
         total = 0.0
         for entry in entries:
             if entry.standing in (Standing.WAITING, Standing.RUNNING):
-                like = took.get((entry.run.kind, entry.run.spec.model.name), everything)
+                mean = means.get((entry.run.kind, entry.run.spec.model.name), overall)
                 passed = time.monotonic() - entry.started if entry.started and entry.standing is Standing.RUNNING else 0.0
-                total += max(0.0, sum(like) / len(like) - passed)
+                total += max(0.0, mean - passed)
         return total / max(1, num_running)
 
     def _reading(self, entry: Entry) -> dict[str, Any]:
@@ -135,6 +128,8 @@ def _accuracy_text(reading: dict[str, Any]) -> str:
 def _describe(entry: Entry) -> str:
     spec = entry.run.spec
     parts = [entry.run.kind, spec.model.name, f"on {spec.task.label}", f"seed {spec.seed}"]
+    if entry.run.kind == "student":
+        parts.append(spec.objective.name)
     return " ".join(parts + ([f"({_pair(entry)})"] if _pair(entry) else []))
 
 

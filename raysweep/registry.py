@@ -4,16 +4,22 @@ import importlib
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
-from raysweep.errors import InvalidInput, unknown
+from raysweep.errors import InvalidInput, unknown, user_code
 
 T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """Objects by name. `what` is the word used in messages ("task", "objective"…)."""
+    """Objects by name.
 
-    def __init__(self, what: str) -> None:
+    Args:
+        what: the word used in messages ("task", "objective"…).
+        kind: what an entry must be an instance of; None for anything that can be called.
+    """
+
+    def __init__(self, what: str, kind: type | None = None) -> None:
         self.what = what
+        self._kind = kind
         self._entries: dict[str, T] = {}
 
     def add(self, name: str, entry: T) -> T:
@@ -38,10 +44,23 @@ class Registry(Generic[T]):
         if ":" not in name:
             raise unknown(self.what, name, self._entries, f"Your own {self.what} is named module:object")
         module_name, _, attribute = name.partition(":")
-        try:
-            return getattr(importlib.import_module(module_name), attribute)
-        except (ImportError, AttributeError) as error:
-            raise InvalidInput(f"{self.what} {name!r} can't be imported: {error}") from error
+        if not module_name or not attribute:
+            raise InvalidInput(f"{self.what} {name!r} can't be imported; your own {self.what} is named module:object")
+        with user_code(f"{self.what} {name!r}: importing module {module_name!r}"):
+            module = importlib.import_module(module_name)
+        if not hasattr(module, attribute):
+            raise InvalidInput(f"{self.what} {name!r}: module {module_name!r} ({module.__file__}) has no {attribute!r}")
+        entry: T = getattr(module, attribute)
+        self._check(name, entry)
+        return entry
+
+    def _check(self, name: str, entry: T) -> None:
+        fits = callable(entry) if self._kind is None else isinstance(entry, self._kind)
+        if not fits:
+            wanted = (
+                "something that can be called" if self._kind is None else f"a {self._kind.__module__}.{self._kind.__name__}"
+            )
+            raise InvalidInput(f"{self.what} {name!r} is a {type(entry).__name__}; it must be {wanted}")
 
     def __iter__(self) -> Iterator[tuple[str, T]]:
         return iter(sorted(self._entries.items()))

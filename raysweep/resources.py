@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
+from raysweep.checks import require_bool, require_choice, require_int, require_number
 from raysweep.errors import InvalidInput
 
 ZeroStage = Literal[0, 1, 2, 3]
@@ -39,21 +40,13 @@ class Resources:
     """Longest wait of one worker for another before the run fails."""
 
     def __post_init__(self) -> None:
-        for name, low in (
-            ("num_workers", 0),
-            ("evaluation_batch_size", 1),
-            ("checkpoint_every", 0),
-            ("timeout_seconds", 1),
-        ):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < low:
-                raise InvalidInput(f"Resources.{name} is {value!r}; it must be a whole number of at least {low}")
-        if self.micro_batch_size is not None and not (isinstance(self.micro_batch_size, int) and self.micro_batch_size >= 1):
-            raise InvalidInput(f"Resources.micro_batch_size is {self.micro_batch_size!r}; it must be None or at least 1")
-        if self.zero_stage not in get_args(ZeroStage):
-            raise InvalidInput(f"Resources.zero_stage is {self.zero_stage!r}; it must be 0, 1, 2 or 3")
-        if not self.cpus_per_worker > 0 or self.gpus_per_worker < 0:
-            raise InvalidInput("Resources: cpus_per_worker must be above 0 and gpus_per_worker at least 0")
+        for name, low in (("num_workers", 0), ("evaluation_batch_size", 1), ("checkpoint_every", 0), ("timeout_seconds", 1)):
+            require_int(self, name, low)
+        require_int(self, "micro_batch_size", 1, optional=True)
+        require_choice(self, "zero_stage", ZeroStage)
+        require_number(self, "cpus_per_worker", 0, above=True)
+        require_number(self, "gpus_per_worker", 0)
+        require_bool(self, "offload_optimizer", "offload_parameters", "activation_checkpointing", "save_student_models")
         if self.gpus_per_worker != int(self.gpus_per_worker) and (self.gpus_per_worker > 1 or self.num_workers > 1):
             raise InvalidInput("Resources.gpus_per_worker may be a fraction only below 1 and with num_workers of 0 or 1")
         if self.offload_optimizer and self.zero_stage == 0:

@@ -103,7 +103,7 @@ class Results:
             strong=names[2],
             method=names[3],
             seeds=tuple(cell.seed for cell in finished),
-            missing_seeds=tuple(cell.seed for cell in cells if cell not in finished),
+            missing_seeds=tuple(cell.seed for cell in cells if not self.is_finished(cell)),
             gap=gap,
             agreement=agreements.get("agreement"),
             agreement_supervisor_right=agreements.get("agreement_supervisor_right"),

@@ -12,47 +12,33 @@ pinned spec has an id.
 from __future__ import annotations
 
 import dataclasses
-import math
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
+from raysweep.checks import (
+    require,
+    require_bool,
+    require_choice,
+    require_int,
+    require_name,
+    require_number,
+    require_stable,
+    require_type,
+)
 from raysweep.errors import InvalidInput
 from raysweep.identity import SCHEMA, digest, label_field
+from raysweep.optimization import Evaluation as Evaluation
+from raysweep.optimization import Optimization as Optimization
+from raysweep.optimization import Order as Order
+from raysweep.optimization import Precision as Precision
+from raysweep.optimization import Schedule as Schedule
 
 TaskKind = Literal["classification", "preference", "text"]
-Precision = Literal["float32", "bfloat16"]
-Schedule = Literal["cosine", "linear", "constant"]
-Order = Literal["shuffled", "fixed"]
 Truncation = Literal["left", "right", "off"]
 HeadInit = Literal["small", "zeros"]
-
-
-def _require(condition: bool, owner: object, field_name: str, allowed: str) -> None:
-    if not condition:
-        value = getattr(owner, field_name)
-        raise InvalidInput(f"{type(owner).__name__}.{field_name} is {value!r}; it must be {allowed}")
-
-
-def _require_number(owner: object, field_name: str, low: float, high: float = math.inf, *, above: bool = False) -> None:
-    """Require a finite number in [low, high], or (low, high] where `above` is set."""
-    value = getattr(owner, field_name)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    bounds = f"a number {'above' if above else 'of at least'} {low:g}" + (f" and at most {high:g}" if high < math.inf else "")
-    _require(is_number and (value > low if above else value >= low) and value <= high, owner, field_name, bounds)
-
-
-def _require_int(owner: object, field_name: str, low: int, *, optional: bool = False) -> None:
-    value = getattr(owner, field_name)
-    fits = isinstance(value, int) and not isinstance(value, bool) and value >= low
-    allowed = f"a whole number of at least {low}" + (" or None" if optional else "")
-    _require(fits or (optional and value is None), owner, field_name, allowed)
-
-
-def _require_choice(owner: object, field_name: str, choices: object) -> None:
-    allowed = get_args(choices)
-    _require(getattr(owner, field_name) in allowed, owner, field_name, f"one of {', '.join(allowed)}")
 
 
 @dataclass(frozen=True)
@@ -63,8 +49,9 @@ class Call:
     params: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _require(isinstance(self.name, str) and bool(self.name), self, "name", "a registered name or module:object")
-        digest(self.params)  # raises on parameters without a stable identity
+        require_name(self, "name", "a registered name or module:object")
+        require_type(self, "params", Mapping, "a dict of keyword parameters")
+        require_stable(self, "params")
 
     def __str__(self) -> str:
         params = ", ".join(f"{key}={value}" for key, value in self.params.items())
@@ -87,17 +74,19 @@ class TaskSpec:
     num_test: int | None = label_field(default=None)
     split_seed: int = label_field(default=0)
     """Seed of the division into halves. The run's seed doesn't change the data, so that seeds compare on equal examples."""
-    kind: TaskKind | None = label_field(default=None)
+    kind: TaskKind | None = label_field(default=None)  # noqa: RUF009
     num_classes: int | None = label_field(default=None)
     content: str | None = None
     """Digest of the examples of all splits; filled in by pinning."""
 
     def __post_init__(self) -> None:
-        _require(isinstance(self.name, str) and bool(self.name), self, "name", "a task's name or module:object")
+        require_name(self, "name", "a task's name or module:object")
+        require_type(self, "label", str, "a string")
         for name in ("num_train", "num_validation", "num_test"):
-            _require_int(self, name, 1, optional=True)
-        _require_int(self, "split_seed", 0)
-        digest(self.params)
+            require_int(self, name, 1, optional=True)
+        require_int(self, "split_seed", 0)
+        require_type(self, "params", Mapping, "a dict of keyword parameters")
+        require_stable(self, "params")
         if not self.label:
             object.__setattr__(self, "label", self.name)
 
@@ -112,7 +101,8 @@ class Hub:
     commit: str | None = None
 
     def __post_init__(self) -> None:
-        _require(isinstance(self.id, str) and bool(self.id), self, "id", "a hub id such as openai-community/gpt2")
+        require_name(self, "id", "a hub id such as openai-community/gpt2")
+        require_name(self, "revision", "a branch, tag or commit")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +112,10 @@ class Folder:
     path: str = label_field()
     content: str | None = None
     """Checksum of the folder's files; filled in by pinning."""
+
+    def __post_init__(self) -> None:
+        require_type(self, "path", (str, os.PathLike), "the path of a folder")
+        object.__setattr__(self, "path", os.fspath(self.path))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +130,10 @@ class Scratch:
     """How the tokenizer is made from the task's text: see `raysweep.models.tokenizers`."""
 
     def __post_init__(self) -> None:
-        digest(self.config)
+        require_name(self, "architecture", "a model_type of transformers, such as 'gpt2'")
+        require_type(self, "config", Mapping, "a dict of the architecture's configuration values")
+        require_stable(self, "config")
+        require_type(self, "tokenizer", Call, "a Call, such as Call('word_level')")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,8 +151,11 @@ class Lora:
     """Names of the adapted modules; empty for peft's default of the architecture."""
 
     def __post_init__(self) -> None:
-        _require_int(self, "rank", 1)
-        _require_number(self, "alpha", 0, above=True)
+        require_int(self, "rank", 1)
+        require_number(self, "alpha", 0, above=True)
+        is_list = isinstance(self.target_modules, tuple | list)
+        names = all(isinstance(name, str) for name in self.target_modules) if is_list else False
+        require(names, self, "target_modules", "a tuple of module names")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +172,7 @@ class ModelSpec:
     base: Hub | Folder | Scratch | RunSpec
     tuning: Full | Lora | HeadOnly = field(default_factory=Full)
     head_init: HeadInit = "small"
-    """"small": normal with standard deviation 0.1/√width, so that first logits are about 0.1; "zeros": as openai/weak-to-strong."""
+    """"small": normal with standard deviation 0.1/√width, for first logits of about 0.1; "zeros": as openai/weak-to-strong."""
     dropout: bool = False
     """Whether the model's own dropout is on in training."""
     max_tokens: int | None = None
@@ -182,13 +182,13 @@ class ModelSpec:
     trust_remote_code: bool = False
 
     def __post_init__(self) -> None:
-        _require(isinstance(self.name, str) and bool(self.name), self, "name", "a non-empty name")
-        _require(isinstance(self.base, Hub | Folder | Scratch | RunSpec), self, "base", "a Hub, Folder, Scratch or RunSpec")
-        _require(isinstance(self.tuning, Full | Lora | HeadOnly), self, "tuning", "Full(), Lora(…) or HeadOnly()")
-        _require_choice(self, "head_init", HeadInit)
-        _require_choice(self, "truncation", Truncation)
-        _require_int(self, "max_tokens", 1, optional=True)
-        _require(isinstance(self.trust_remote_code, bool), self, "trust_remote_code", "True or False")
+        require_name(self, "name", "a non-empty name")
+        require_type(self, "base", (Hub, Folder, Scratch, RunSpec), "a Hub, Folder, Scratch or RunSpec")
+        require_type(self, "tuning", (Full, Lora, HeadOnly), "Full(), Lora(…) or HeadOnly()")
+        require_choice(self, "head_init", HeadInit)
+        require_choice(self, "truncation", Truncation)
+        require_int(self, "max_tokens", 1, optional=True)
+        require_bool(self, "dropout", "trust_remote_code")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,62 +203,10 @@ class WeakLabels:
     supervisor: RunSpec
     transforms: tuple[Call, ...] = ()
 
-
-@dataclass(frozen=True, kw_only=True)
-class Optimization:
-    """Adam with decoupled weight decay (with 0, plain Adam) and its schedule. Defaults are openai/weak-to-strong's."""
-
-    learning_rate: float
-    batch_size: int = 32
-    """Global: examples in one optimizer step, over all workers and micro batches."""
-    epochs: float = 2.0
-    steps: int | None = None
-    """Optimizer steps instead of epochs."""
-    schedule: Schedule = "cosine"
-    warmup_fraction: float = 0.0
-    """Share of the steps in which the learning rate grows linearly from 0."""
-    betas: tuple[float, float] = (0.9, 0.999)
-    epsilon: float = 1e-8
-    weight_decay: float = 0.0
-    gradient_clipping: float | None = None
-    """Largest global norm of the gradient."""
-    precision: Precision = "float32"
-    order: Order = "shuffled"
-    """"shuffled": a new order each epoch; "fixed": the split's own order each epoch, as openai/weak-to-strong."""
-
     def __post_init__(self) -> None:
-        _require_number(self, "learning_rate", 0, above=True)
-        _require_int(self, "batch_size", 1)
-        _require_number(self, "epochs", 0, above=True)
-        _require_int(self, "steps", 1, optional=True)
-        _require_choice(self, "schedule", Schedule)
-        _require_number(self, "warmup_fraction", 0, 1)
-        in_range = all(isinstance(beta, float | int) and 0 <= beta < 1 for beta in self.betas)
-        _require(len(self.betas) == 2 and in_range, self, "betas", "two numbers in [0, 1)")
-        _require_number(self, "epsilon", 0, above=True)
-        _require_number(self, "weight_decay", 0)
-        if self.gradient_clipping is not None:
-            _require_number(self, "gradient_clipping", 0, above=True)
-        _require_choice(self, "precision", Precision)
-        _require_choice(self, "order", Order)
-
-    def num_steps(self, num_examples: int) -> int:
-        """Optimizer steps on a training set: whole global batches of the stream of epochs, as openai/weak-to-strong."""
-        return self.steps or int(num_examples * self.epochs) // self.batch_size
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evaluation:
-    """What is looked at while a run trains; the whole splits are always evaluated at the end."""
-
-    every: int = 50
-    """Steps between two points of the curves; 0 for no curves."""
-    num_examples: int = 500
-    """The first that many examples of `validation` and of `test` are evaluated at a point of the curves."""
-
-    def __post_init__(self) -> None:
-        _require_int(self, "every", 0)
-        _require_int(self, "num_examples", 1)
+        require_type(self, "supervisor", RunSpec, "the RunSpec of the run that gives the labels")
+        are_calls = isinstance(self.transforms, tuple | list) and all(isinstance(call, Call) for call in self.transforms)
+        require(are_calls, self, "transforms", "a tuple of Call objects")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -275,11 +223,16 @@ class RunSpec:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _require_int(self, "seed", 0)
-        _require(isinstance(self.labels, GroundTruth | WeakLabels), self, "labels", "GroundTruth() or WeakLabels(…)")
-        _require(isinstance(self.train_split, str), self, "train_split", "the name of a split")
+        require_type(self, "task", TaskSpec, "a TaskSpec")
+        require_type(self, "model", ModelSpec, "a ModelSpec")
+        require_type(self, "optimization", Optimization, "an Optimization")
+        require_name(self, "train_split", "the name of a split")
+        require_type(self, "labels", (GroundTruth, WeakLabels), "GroundTruth() or WeakLabels(…)")
+        require_type(self, "objective", Call, "a Call, such as Call('cross_entropy')")
+        require_type(self, "evaluation", Evaluation, "an Evaluation")
+        require_int(self, "seed", 0)
 
-    @property
+    @cached_property
     def is_pinned(self) -> bool:
         """Whether everything this run reads is identified by content."""
         base = self.model.base
@@ -297,7 +250,7 @@ class RunSpec:
     def id(self) -> str:
         """16 hex digits: the digest of the schema number and of all fields, dependencies entering by their own ids."""
         if not self.is_pinned:
-            raise InvalidInput(f"the run of {self.model.name} on {self.task.name} isn't pinned; use raysweep.prepare.pin first")
+            raise InvalidInput(f"the run of {self.model.name} on {self.task.name} isn't pinned; see raysweep.prepare")
         return digest(self.content)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,12 +39,11 @@ def gap_recovered(weak: Correct, student: Correct, ceiling: Correct) -> GapRecov
         weak, student, ceiling: (seeds, examples), whether each test example was classified right.
     """
     means = [float(right.mean()) for right in (weak, student, ceiling)]
-    rng = np.random.default_rng(0)
     num_seeds, num_examples = weak.shape
-    # Counts of draws, not draws: a (seeds,) and an (examples,) weight for each replicate.
-    seeds = rng.multinomial(num_seeds, np.full(num_seeds, 1 / num_seeds), _DRAWS) / num_seeds
-    examples = rng.multinomial(num_examples, np.full(num_examples, 1 / num_examples), _DRAWS) / num_examples
-    drawn = [((examples @ right.T.astype(np.float64)) * seeds).sum(axis=1) for right in (weak, student, ceiling)]
+    seeds, examples = _draws("seeds", num_seeds), _draws("examples", num_examples)
+    # Whole numbers below 2²⁴ all the way, so float32 is exact here.
+    sums = [(examples @ right.T.astype(np.float32) * seeds).sum(axis=1) for right in (weak, student, ceiling)]
+    drawn = [total.astype(np.float64) / (num_seeds * num_examples) for total in sums]
     tails = [50 * (1 - CONFIDENCE), 100 - 50 * (1 - CONFIDENCE)]
     gap = drawn[2] - drawn[0]
     defined = np.percentile(gap, tails[0]) > 0
@@ -61,3 +61,10 @@ def gap_recovered(weak: Correct, student: Correct, ceiling: Correct) -> GapRecov
         interval=interval,
         num_seeds=num_seeds,
     )
+
+
+@functools.lru_cache(maxsize=8)
+def _draws(what: str, count: int) -> npt.NDArray[np.float32]:
+    """(draws, count) how often each of `count` items is drawn in each replicate: the same for all rows of a table."""
+    rng = np.random.default_rng([len(what), count])
+    return rng.multinomial(count, np.full(count, 1 / count), _DRAWS).astype(np.float32)

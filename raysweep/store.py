@@ -11,7 +11,9 @@ One class owns every file name of a run. Files are written under a temporary nam
 
 from __future__ import annotations
 
+import contextlib
 import enum
+import functools
 import os
 import shutil
 import tempfile
@@ -26,6 +28,8 @@ from raysweep.files import read_json, write_json
 from raysweep.identity import canonical, digest, file_checksum
 from raysweep.predictions import Predictions
 from raysweep.spec import RunSpec
+
+_CHECKSUMS = "checksums.json"
 
 
 class RunState(enum.StrEnum):
@@ -84,29 +88,34 @@ class RunPaths:
     def result(self) -> Path:
         return self.folder / "result.json"
 
-    def claim(self, spec: RunSpec) -> None:
-        """Make the folder this run's own, or check that it is.
+    def require_own(self, spec: RunSpec) -> None:
+        """Check that the folder isn't another run's; one without a spec is nobody's.
 
         Raises:
             ForeignFolder: it holds another spec.
             CorruptFile: its spec.json is unreadable.
         """
-        record = {"id": spec.id, "identity": canonical(spec.content), "fields": canonical(spec.content, labels=True)}
-        if self.spec.exists():
-            if read_json(self.spec).get("identity") != record["identity"]:
-                raise ForeignFolder(
-                    f"{self.folder} holds the spec of another run than {spec.id}; it was renamed, edited or written by "
-                    "another version of raysweep. Move the folder away and run the same command again"
-                )
+        if not self.spec.exists():
             return
-        write_json(self.spec, record)
+        record = read_json(self.spec)
+        if not isinstance(record, dict) or record.get("identity") != canonical(spec.content):
+            raise ForeignFolder(
+                f"{self.folder} holds the spec of another run than {spec.id}; it was renamed, edited or written by "
+                "another version of raysweep. Move the folder away and run the same command again"
+            )
+
+    def claim(self, spec: RunSpec) -> None:
+        """Make the folder this run's own, or check that it is; raises as `require_own`."""
+        self.require_own(spec)
+        if not self.spec.exists():
+            fields = canonical(spec.content, labels=True)
+            write_json(self.spec, {"id": spec.id, "identity": canonical(spec.content), "fields": fields})
 
     def finish(self, spec: RunSpec, metrics: Mapping[str, float], info: Mapping[str, Any]) -> None:
-        """Write result.json: the run is done. Files whose names start with a dot, checkpoints and progress aren't part of it."""
-        parts = [self.spec, self.environment, *sorted((self.folder / "curves").glob("*.parquet"))]
-        parts += sorted((self.folder / "predictions").glob("*.parquet")) + sorted(
-            p for p in self.model.glob("*") if p.is_file()
-        )
+        """Write result.json: the run is done. Checkpoints, progress and files that begin with a dot aren't part of it."""
+        parts = [self.spec, self.environment]
+        for folder in (self.folder / "curves", self.folder / "predictions", self.model):
+            parts += sorted(path for path in folder.glob("*") if path.is_file() and not path.name.startswith("."))
         checksums = {path.relative_to(self.folder).as_posix(): file_checksum(path) for path in parts if path.exists()}
         content = {"id": spec.id, "metrics": dict(metrics), "info": dict(info), "files": checksums}
         write_json(self.result, content | {"checksum": digest(content)})
@@ -116,12 +125,12 @@ class RunPaths:
         """The content of result.json: id, metrics, info, files.
 
         Raises:
-            CorruptFile: it isn't what was written.
+            CorruptFile: it isn't there, or isn't what was written.
         """
         result = read_json(self.result)
         checksum = result.pop("checksum", None) if isinstance(result, dict) else None
         if checksum is None or checksum != digest(result):
-            raise CorruptFile(f"{self.result} isn't what raysweep wrote (its checksum differs)")
+            raise CorruptFile(f"{self.result} isn't what raysweep wrote (its checksum differs); run the same command again")
         return result
 
     def verified(self, path: Path) -> Path:
@@ -129,16 +138,24 @@ class RunPaths:
 
         Raises:
             CorruptFile: it doesn't. The run then counts as not done, so that the same command computes it again.
+            InvalidInput: the run has no such file.
         """
         name = path.relative_to(self.folder).as_posix()
-        expected = self.read_result()["files"].get(name)
-        if expected is None or not path.exists() or file_checksum(path) != expected:
-            os.replace(self.result, self.result.with_suffix(".damaged"))
+        files = self.read_result()["files"]
+        if name not in files:
+            raise InvalidInput(f"the finished run in {self.folder} has no {name}; it has {', '.join(files)}")
+        self.check(name, files[name])
+        return path
+
+    def check(self, name: str, checksum: str) -> None:
+        """Check a file of this finished run; raises as `verified`."""
+        if not has_checksum(self.folder / name, checksum):
+            with contextlib.suppress(FileNotFoundError):  # another process has noticed it too
+                os.replace(self.result, self.result.with_suffix(".damaged"))
             raise CorruptFile(
-                f"{path} is missing or isn't what raysweep wrote (its checksum differs); it isn't used. "
+                f"{self.folder / name} is missing or isn't what raysweep wrote (its checksum differs); it isn't used. "
                 "Run the same command again: the run it belongs to is computed again"
             )
-        return path
 
     @property
     def has_model(self) -> bool:
@@ -146,12 +163,12 @@ class RunPaths:
         return any(name.startswith("model/") for name in self.read_result()["files"])
 
     def verified_model(self) -> Path:
-        """The folder of the run's saved model, every file of it checked."""
-        names = [name for name in self.read_result()["files"] if name.startswith("model/")]
-        if not names:
+        """The folder of the run's saved model, every file of it checked; raises as `verified`."""
+        files = {name: checksum for name, checksum in self.read_result()["files"].items() if name.startswith("model/")}
+        if not files:
             raise CorruptFile(f"{self.folder} has no saved model; delete the folder and run the same command again")
-        for name in names:
-            self.verified(self.folder / name)
+        for name, checksum in files.items():
+            self.check(name, checksum)
         return self.model
 
     def read_predictions(self, split: str) -> Predictions:
@@ -195,20 +212,34 @@ class Store:
         return self.folder / "tokens" / content
 
     def fill(self, folder: Path, write: Callable[[Path], None]) -> Path:
-        """Make a folder that is named by its content, unless it is there; of two writers at once, one wins."""
-        if not folder.exists():
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            temporary = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
-            try:
-                write(temporary)
-                temporary.chmod(0o755)
-                os.rename(temporary, folder)
-            except OSError:
-                if not folder.exists():
-                    raise
-            finally:
-                shutil.rmtree(temporary, ignore_errors=True)
+        """Make a folder that is named by its content, unless it is there and intact; of two writers at once, one wins."""
+        if self.is_intact(folder):
+            return folder
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
+        try:
+            write(temporary)
+            names = sorted(path.relative_to(temporary).as_posix() for path in temporary.rglob("*") if path.is_file())
+            write_json(temporary / _CHECKSUMS, {name: file_checksum(temporary / name) for name in names})
+            temporary.chmod(0o755)
+            if folder.exists() and not self.is_intact(folder):
+                os.rename(folder, temporary.with_suffix(".damaged"))
+            os.rename(temporary, folder)
+        except OSError:
+            if not self.is_intact(folder):
+                raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+            shutil.rmtree(temporary.with_suffix(".damaged"), ignore_errors=True)
         return folder
+
+    def is_intact(self, folder: Path) -> bool:
+        """Whether a folder that `fill` made is there, with every file as it was written."""
+        try:
+            checksums = read_json(folder / _CHECKSUMS)
+        except CorruptFile:
+            return False
+        return isinstance(checksums, dict) and all(has_checksum(folder / name, value) for name, value in checksums.items())
 
     @property
     def ray(self) -> Path:
@@ -220,19 +251,36 @@ class Store:
 
         Predictions and curves are checked against their checksums, the (large) model for presence; its content is
         checked when it is loaded.
+
+        Raises:
+            ForeignFolder: the run's folder holds another run's spec.
+            CorruptFile: the folder's spec.json is unreadable.
         """
         paths = self.run(spec.id)
+        paths.require_own(spec)
         if not paths.result.exists():
             return RunState.FAILED if paths.error.exists() else RunState.MISSING
         try:
-            names = paths.read_result()["files"]
-            for name in names:
-                path = paths.folder / name
-                if name.startswith("model/"):
-                    if not path.exists():
-                        raise CorruptFile(f"{path} is missing")
-                else:
-                    paths.verified(path)
+            for name, checksum in paths.read_result()["files"].items():
+                if not name.startswith("model/"):
+                    paths.check(name, checksum)
+                elif not (paths.folder / name).exists():
+                    raise CorruptFile(f"{paths.folder / name} is missing")
         except CorruptFile:
             return RunState.MISSING
         return RunState.DONE
+
+
+def has_checksum(path: Path, checksum: str) -> bool:
+    """Whether a file is there and has this checksum."""
+    try:
+        status = path.stat()
+        return _checksum(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino) == checksum
+    except OSError:
+        return False
+
+
+@functools.lru_cache(maxsize=100_000)
+def _checksum(path: Path, *status: int) -> str:
+    """A file's checksum, computed again when the file has changed: a state is asked for far more often than files change."""
+    return file_checksum(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rich.table import Table
+from rich.text import Text
 
 from raysweep.plan import Plan
 from raysweep.results import Row
@@ -16,9 +17,8 @@ def plan_table(plan: Plan, store: Store) -> Table:
         spec = run.spec
         depends = " ".join(dependency.id[:8] for dependency in spec.dependencies)
         state = str(plan.state(run, store))
-        table.add_row(
-            run.id[:8], run.kind, spec.task.label, spec.model.name, str(spec.seed), spec.objective.name, depends, state
-        )
+        cells = (run.id[:8], run.kind, spec.task.label, spec.model.name, str(spec.seed), spec.objective.name, depends, state)
+        table.add_row(*map(Text, cells))  # not markup: a name may hold brackets
     return table
 
 
@@ -51,14 +51,15 @@ def results_table(rows: list[Row]) -> Table:
         seeds = str(len(row.seeds)) + (f" of {len(row.seeds) + len(row.missing_seeds)}" if row.missing_seeds else "")
         pair = f"{row.weak} → {row.strong}"
         if row.gap is None:
-            table.add_row(row.task, pair, row.method, seeds, *["missing"] * 6)
+            table.add_row(*map(Text, (row.task, pair, row.method, seeds, *["missing"] * 6)))
             continue
         accuracies = [row.gap.weak_accuracy, row.gap.student_accuracy, row.gap.ceiling_accuracy]
         pgr = "undefined (gap in the noise)"
         if row.gap.pgr is not None and row.gap.interval is not None:
             pgr = f"{row.gap.pgr:.2f} [{row.gap.interval[0]:.2f}, {row.gap.interval[1]:.2f}]"
         agreements = [_share(row.agreement), _share(row.agreement_supervisor_wrong)]
-        table.add_row(row.task, pair, row.method, seeds, *(f"{value:.3f}" for value in accuracies), pgr, *agreements)
+        cells = (row.task, pair, row.method, seeds, *(f"{value:.3f}" for value in accuracies), pgr, *agreements)
+        table.add_row(*map(Text, cells))
     return table
 
 

@@ -10,7 +10,7 @@ from raysweep.predictions import Predictions
 from raysweep.registry import Registry
 
 Transform = Callable[..., Predictions]
-"""(predictions, **params) → predictions over the same ids, or fewer."""
+"""(predictions, **params) → predictions over the same ids; what a transform drops isn't covered any more."""
 
 transforms: Registry[Transform] = Registry("transform")
 

@@ -7,7 +7,6 @@ rank holds the whole; everything here then touches one parameter at a time.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from raysweep.errors import InvalidInput
@@ -43,10 +42,13 @@ def build_model(spec: RunSpec, store: Store, sharding: Sharding) -> PreTrainedMo
     new: list[str]
     if isinstance(spec.model.base, Scratch):
         model, new = auto.from_config(config, dtype=torch.float32), []
+        _draw_weights(model, spec.seed, sharding)
     else:
         model, new = _from_pretrained(auto, config, spec, store)
     _initialise(model, new, spec, sharding)
+    set_seed(spec.seed)  # what was drawn so far depends on the rank and the ZeRO stage
     model = _tune(model, spec, new)
+    sharding.divide(model)
     _require_finite(model, spec.model.name, sharding)
     return model
 
@@ -61,16 +63,45 @@ def _from_pretrained(auto: Any, config: PretrainedConfig, spec: RunSpec, store: 
         model, report = auto.from_pretrained(source.name, **source.keywords, **options)
     except (OSError, ValueError, RuntimeError) as error:
         raise InvalidInput(f"model {spec.model.name!r}: weights can't be loaded from {source.name}: {error}") from error
-    return model, sorted({*report["missing_keys"], *(key[0] for key in report["mismatched_keys"])})
+    lacking = {*report["missing_keys"], *(key[0] for key in report["mismatched_keys"])}
+    return model, [name for name, _ in model.named_parameters() if name in lacking]
 
 
 def _switch_off_dropout(config: PretrainedConfig) -> None:
-    for name, value in config.to_dict().items():
-        if ("drop" in name or "pdrop" in name) and isinstance(value, float):
+    for name, value in list(vars(config).items()):
+        if name in config.sub_configs and value is not None:
+            _switch_off_dropout(value)
+        elif "drop" in name and isinstance(value, float):
             setattr(config, name, 0.0)
 
 
-def _initialise(model: PreTrainedModel, names: Iterable[str], spec: RunSpec, sharding: Sharding) -> None:
+def _draw_weights(model: PreTrainedModel, seed: int, sharding: Sharding) -> None:
+    """Draw a new model's weights again, by its architecture's rules but always in one order and in float32.
+
+    transformers draws them in another order where it builds the model sharded, and a result mustn't depend on that.
+    """
+    import torch
+    from transformers import PreTrainedModel, set_seed
+
+    def draw(module: torch.nn.Module, owner: PreTrainedModel) -> None:
+        owner = module if isinstance(module, PreTrainedModel) else owner
+        for child in module.children():
+            draw(child, owner)
+        # A module's rule may reach into its children.
+        parameters = {id(item): item for part in (module, *module.children()) for item in part.parameters(recurse=False)}
+        with sharding.whole(*parameters.values()), torch.no_grad():
+            stored = [(parameter, parameter.data) for parameter in parameters.values()]
+            for parameter, values in stored:
+                parameter.data = values.float()
+            owner._init_weights(module)
+            for parameter, values in stored:
+                parameter.data = values.copy_(parameter.data)
+
+    set_seed(seed)
+    draw(model, model)
+
+
+def _initialise(model: PreTrainedModel, names: list[str], spec: RunSpec, sharding: Sharding) -> None:
     """Give every parameter that the checkpoint lacks a value of our own: transformers can leave them uninitialised.
 
     Weights get a normal with standard deviation 0.1/√width, so that a head's first logits are about 0.1; biases 0; with
@@ -82,7 +113,6 @@ def _initialise(model: PreTrainedModel, names: Iterable[str], spec: RunSpec, sha
     import torch
 
     parameters = dict(model.named_parameters())
-    names = [name for name in names if name in parameters]
     below_head = [name for name in names if name.startswith(f"{model.base_model_prefix}.")]
     if below_head and len(below_head) > len([name for name in below_head if "pooler" in name]):
         raise InvalidInput(
@@ -90,8 +120,9 @@ def _initialise(model: PreTrainedModel, names: Iterable[str], spec: RunSpec, sha
             f"architecture, such as {below_head[0]}"
         )
     generator = torch.Generator().manual_seed(spec.seed)
-    for name in names:
-        with sharding.whole(parameters[name]) as parameter:
+    for name in names:  # in the order of the modules: the last one gives the logits
+        parameter = parameters[name]
+        with sharding.whole(parameter):
             is_last_layer = name.rpartition(".")[0] == names[-1].rpartition(".")[0]
             if parameter.dim() < 2 or (spec.model.head_init == "zeros" and is_last_layer):
                 parameter.data.zero_()
@@ -119,11 +150,18 @@ def _tune(model: PreTrainedModel, spec: RunSpec, new: list[str]) -> PreTrainedMo
         lora_alpha=tuning.alpha,  # type: ignore[arg-type]
         lora_dropout=0.0,
         target_modules=list(tuning.target_modules) or None,
+        modules_to_save=_new_modules(model, new) or None,
     )
     try:
         return get_peft_model(model, lora)  # type: ignore[return-value]
     except ValueError as error:
         raise InvalidInput(f"model {spec.model.name!r}: {error}; name them in Lora(target_modules=…)") from error
+
+
+def _new_modules(model: PreTrainedModel, new: list[str]) -> list[str]:
+    """The modules that the checkpoint lacks: what peft must train and save beside the adapters."""
+    body = f"{model.base_model_prefix}."
+    return sorted({name.rpartition(".")[0] if name.startswith(body) else name.partition(".")[0] for name in new})
 
 
 def _require_finite(model: torch.nn.Module, name: str, sharding: Sharding) -> None:

@@ -117,14 +117,19 @@ class Board:
         if not paths.error.exists():
             paths.folder.mkdir(parents=True, exist_ok=True)
             paths.error.write_text((reason or "the process that trained it died; it may have run out of memory") + "\n")
-        self._fail(entry, paths.failure())
+        cause = paths.failure()
+        self._fail(entry, cause)
+        self._fail_dependents(entry, f"run {run.id} ({run.kind}, {run.spec.model.name}), which it depends on, failed: {cause}")
 
     def _fail(self, entry: Entry, reason: str) -> None:
         with self._lock:
             entry.standing, entry.reason = Standing.FAILED, reason
         self._on_change(entry)
+
+    def _fail_dependents(self, entry: Entry, reason: str) -> None:
+        """Fail all that waits for a failed run, directly or not, with the cause at the root."""
         for dependent in self._dependents.get(entry.run.id, []):
             waiting = self._entries[dependent]
             if waiting.standing is Standing.WAITING:
-                spec = entry.run.spec
-                self._fail(waiting, f"it depends on run {spec.id} ({entry.run.kind}, {spec.model.name}), which failed")
+                self._fail(waiting, reason)
+                self._fail_dependents(waiting, reason)

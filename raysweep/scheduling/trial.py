@@ -9,6 +9,9 @@ from raysweep.store import RunState, Store
 from raysweep.training.execute import Job, execute
 from raysweep.training.process import clean_process
 
+DRIVER_CPUS = 0.01
+"""What a trial takes that only waits for its worker group: were it a whole CPU, trials could take all that workers need."""
+
 
 def run_trial(job: Job) -> None:
     """Execute a run with a `TorchTrainer`; return at once if it is done.
@@ -32,7 +35,8 @@ def _fit(job: Job, store: Store) -> None:
 
     resources = job.resources
     on_gpu = resources.gpus_per_worker > 0
-    per_worker = {"CPU": resources.cpus_per_worker} | ({"GPU": resources.gpus_per_worker} if on_gpu else {})
+    # The trial itself holds a sliver of a CPU beside its workers: without theirs, a run that takes all CPUs would never start.
+    per_worker = {"CPU": resources.cpus_per_worker - DRIVER_CPUS} | ({"GPU": resources.gpus_per_worker} if on_gpu else {})
     scaling = ScalingConfig(num_workers=resources.num_workers, use_gpu=on_gpu, resources_per_worker=per_worker)
     # Ray Train resumes whatever ran under the same name: the name is the run's id, so it can only be the run itself.
     config = RunConfig(name=job.spec.id, storage_path=str(Path(store.ray) / "train"))

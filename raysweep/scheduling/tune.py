@@ -22,11 +22,8 @@ from raysweep.errors import InvalidInput
 from raysweep.plan import PlannedRun
 from raysweep.resources import Resources
 from raysweep.scheduling.board import Board, Standing
-from raysweep.scheduling.trial import run_trial
+from raysweep.scheduling.trial import DRIVER_CPUS, run_trial
 from raysweep.training.execute import Job
-
-_DRIVER_CPUS = 0.01
-"""A trial that only waits for its worker group: were it a whole CPU, drivers could take all that their workers wait for."""
 
 
 def run_with_tune(board: Board, code: Mapping[str, Any]) -> None:
@@ -83,7 +80,7 @@ def _trial_resources(resources: Resources) -> PlacementGroupFactory:
     if resources.num_workers == 0:
         own = {"CPU": resources.cpus_per_worker, "GPU": resources.gpus_per_worker}
         return PlacementGroupFactory([{name: amount for name, amount in own.items() if amount}])
-    return PlacementGroupFactory([{"CPU": _DRIVER_CPUS}])
+    return PlacementGroupFactory([{"CPU": DRIVER_CPUS}])
 
 
 def _require_fit(run: PlannedRun, total: Mapping[str, float]) -> None:

@@ -9,6 +9,7 @@ The store is the record and MLflow a view of it: `sync` rebuilds the view, `Trac
 runs, from one background thread of the driver. Workers and trials never talk to MLflow. The rooms:
 
     location    which tracking URIs are usable, and how the UI is opened
+    params      a spec, flat
     records     from the store's files to what an MLflow run holds; knows no MLflow
     writer      the only module that imports mlflow
     recorder    a plan's records, each written unless MLflow has it already; `sync`

@@ -47,6 +47,11 @@ class Location:
         return cls(uri, None)
 
     @property
+    def shown(self) -> str:
+        """The URI as messages show it: without a user's name and password."""
+        return re.sub(r"//[^/@]*@", "//", self.uri)
+
+    @property
     def artifacts(self) -> str | None:
         """Where artifacts of a new experiment go: beside a SQLite file; else None, which leaves it to the server."""
         return (self.database.parent / "mlartifacts").as_uri() if self.database else None
@@ -56,5 +61,5 @@ def ui_command(uri: str) -> str:
     """The one command that opens MLflow's UI on a tracking URI; of a server, its address."""
     location = Location.of(uri)
     if re.fullmatch(_SERVERS, location.uri):
-        return location.uri
+        return location.shown
     return f"mlflow ui --backend-store-uri {shlex.quote(location.uri)}"

@@ -142,7 +142,7 @@ def sync(uri: str, plan: Plan, store: Store, report: Callable[[str], None] = lam
         recorder.write_sweep(is_active=False)
     except mlflow_errors() as error:
         raise TrackingFailed(
-            f"MLflow at {location.uri} couldn't be written: {brief(error)}. Nothing is lost, the store {store.folder} holds "
+            f"MLflow at {location.shown} couldn't be written: {brief(error)}. Nothing is lost, the store {store.folder} holds "
             "everything; start or mend the tracking server, or name another with --tracking-uri, and run the same command again"
         ) from error
     return SyncSummary(num_written["run"], num_written["cell"], num_unchanged)

@@ -24,8 +24,9 @@ from raysweep.measure import measure_curve
 from raysweep.plan import Plan, PlannedCell, PlannedRun
 from raysweep.prepare import split_names
 from raysweep.results import Results
-from raysweep.spec import Call, Folder, Hub, RunSpec, Scratch, TaskSpec, WeakLabels
+from raysweep.spec import RunSpec, TaskSpec, WeakLabels
 from raysweep.store import RunPaths, RunState, Store
+from raysweep.tracking.params import spec_params
 
 _FORMAT = 1
 """Raised by one whenever equal results are to be shown in another way, so that what MLflow has is written anew."""
@@ -138,7 +139,7 @@ def run_record(run: PlannedRun, methods: str, store: Store, parent: str) -> Reco
         PARENT_TAG: parent,
     }
     tags |= {"pairs": "; ".join(f"{weak} → {strong}" for weak, strong in run.pairs), "method": methods}
-    params = {"kind": run.kind, **_spec_params(spec)}
+    params = {"kind": run.kind, **spec_params(spec)}
     dataset = _dataset(spec.task, spec.train_split, store)
     if state is RunState.FAILED:
         failed_at = paths.error.stat().st_mtime
@@ -194,7 +195,7 @@ def cell_record(cell: PlannedCell, results: Results, store: Store, parent: str, 
     paths = [store.run(run.id) for run in ends.values()]
     note = "\n".join(f"- {end}: [{run.model.name}, run {run.id}]({links[end]})" for end, run in ends.items())
     tags = {"kind": "cell", **names, **{f"raysweep.{end}": run.id for end, run in ends.items()}, PARENT_TAG: parent}
-    student = _spec_params(cell.runs.student)
+    student = spec_params(cell.runs.student)
     hyperparameters = {name: value for name, value in student.items() if name not in ("task", "model", "seed", "labels")}
 
     start, end = span(paths)
@@ -230,49 +231,6 @@ def _run_name(run: PlannedRun, methods: str) -> str:
     supervisor = f" of {spec.labels.supervisor.model.name}" if isinstance(spec.labels, WeakLabels) else ""
     method = f", {methods}" if methods else ""
     return f"{run.kind} {spec.model.name}{supervisor} on {spec.task.label}{method}, seed {spec.seed}"
-
-
-def _spec_params(spec: RunSpec) -> dict[str, str]:
-    """A run's spec, flat: one name, one value."""
-    base, labels = spec.model.base, spec.labels
-    values: dict[str, Any] = {
-        "task": spec.task.label,
-        "task_content": spec.task.content,
-        "model": spec.model.name,
-        "seed": spec.seed,
-        "train_split": spec.train_split,
-        "labels": f"run {labels.supervisor.id}" if isinstance(labels, WeakLabels) else "ground truth",
-        "transforms": "; ".join(str(call) for call in labels.transforms) if isinstance(labels, WeakLabels) else None,
-        "supervisor": labels.supervisor.model.name if isinstance(labels, WeakLabels) else None,
-        **_call("objective", spec.objective),
-        **_fields(spec.optimization),
-        "model_base": _base_name(base),
-        "tuning": type(spec.model.tuning).__name__,
-        **_fields(spec.model.tuning, "tuning_"),
-        **{name: getattr(spec.model, name) for name in ("head_init", "dropout", "max_tokens", "truncation")},
-        **_fields(spec.evaluation, "evaluation_"),
-    }
-    return {name: _text(value) for name, value in values.items() if value not in (None, "")}
-
-
-def _base_name(base: Hub | Folder | Scratch | RunSpec) -> str:
-    if isinstance(base, Hub):
-        return f"{base.id}@{base.commit}"
-    if isinstance(base, Folder):
-        return base.path
-    return f"run {base.id}" if isinstance(base, RunSpec) else f"new {base.architecture}"
-
-
-def _call(name: str, call: Call) -> dict[str, Any]:
-    return {name: call.name} | {f"{name}_{key}": value for key, value in call.params.items()}
-
-
-def _fields(value: Any, prefix: str = "") -> dict[str, Any]:
-    return {f"{prefix}{item.name}": getattr(value, item.name) for item in dataclasses.fields(value)}
-
-
-def _text(value: Any) -> str:
-    return ", ".join(str(item) for item in value) if isinstance(value, list | tuple) else str(value)
 
 
 def _clipped(texts: Mapping[str, str]) -> dict[str, str]:

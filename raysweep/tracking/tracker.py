@@ -72,7 +72,7 @@ class Tracker:
         what = [f"{count} {kind}{'s' if count > 1 else ''}" for count, kind in counts if count] or ["the sweep's own record"]
         cause = next((cause for cause in reversed(left.values()) if cause), f"not done after {timeout_seconds:g} s")
         return (
-            f"not written to MLflow at {self._location.uri}: {' and '.join(what)} ({cause}). Nothing is lost, the store "
+            f"not written to MLflow at {self._location.shown}: {' and '.join(what)} ({cause}). Nothing is lost, the store "
             f"{self._store.folder} holds everything. When MLflow is back: raysweep sync FILE"
         )
 

@@ -20,7 +20,7 @@ from raysweep.tracking.records import CELL_TAG, RUN_TAG, SWEEP_TAG, Dataset, Rec
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Run
 
-_CONTENT_TAG, _RESULT_TAG = "raysweep.content", "raysweep.result"
+_CONTENT_TAG, _RESULT_TAG, _NAME_TAG = "raysweep.content", "raysweep.result", "mlflow.runName"
 _POINTS_PER_BATCH = 800
 """MLflow takes 1000 metrics, params and tags in one call."""
 _MAX_CAUSE = 300
@@ -108,9 +108,8 @@ class Writer:
             found = None
         found = found or self._make(record)
         self._fill(found, record)
-        self._found[key] = _Found(
-            found.id, {**record.tags, _RESULT_TAG: record.result, _CONTENT_TAG: record.content}, dict(record.params)
-        )
+        tags = {**record.tags, _RESULT_TAG: record.result, _CONTENT_TAG: record.content, _NAME_TAG: record.name}
+        self._found[key] = _Found(found.id, tags, dict(record.params))
         return found.id, True
 
     def _find_or_make_experiment(self, name: str, artifacts: str | None) -> str:
@@ -175,10 +174,11 @@ class Writer:
         for name in found.tags:
             if name.startswith("raysweep.") and name not in {*record.tags, record.tag, _RESULT_TAG, _CONTENT_TAG}:
                 self._client.delete_tag(found.id, name)
-        if record.status == "RUNNING":
-            self._client.update_run(found.id, status="RUNNING", name=record.name)
-        else:
+        if found.tags.get(_NAME_TAG) != record.name:
             self._client.update_run(found.id, name=record.name)
+        if record.status == "RUNNING":
+            self._client.update_run(found.id, status=record.status)
+        else:
             self._client.set_terminated(found.id, record.status, end)
         # Last: only with this tag does a record count as written.
         self._client.set_tag(found.id, _CONTENT_TAG, record.content)

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 def deepspeed_config(optimization: Optimization, resources: Resources) -> dict[str, Any]:
     """DeepSpeed's configuration: from `Resources`, and the two things of it that change a result, precision and clipping."""
     micro_batch = resources.micro_batch(optimization.batch_size)
-    zero: dict[str, Any] = {"stage": resources.zero_stage}
+    in_bfloat16 = optimization.precision == "bfloat16"
+    # In bfloat16 without ZeRO, DeepSpeed's optimizer takes a step at its creation, so that Adam's first updates come out
+    # too small: stage 1, which computes the same, doesn't.
+    zero: dict[str, Any] = {"stage": max(resources.zero_stage, 1) if in_bfloat16 else resources.zero_stage}
     if resources.offload_optimizer:
         zero["offload_optimizer"] = {"device": "cpu"}
     if resources.offload_parameters:
@@ -33,7 +36,7 @@ def deepspeed_config(optimization: Optimization, resources: Resources) -> dict[s
         "train_micro_batch_size_per_gpu": micro_batch,
         "gradient_accumulation_steps": optimization.batch_size // (micro_batch * resources.world_size),
         "gradient_clipping": optimization.gradient_clipping or 0.0,
-        "bf16": {"enabled": optimization.precision == "bfloat16"},
+        "bf16": {"enabled": in_bfloat16},
         "zero_optimization": zero,
         "zero_allow_untested_optimizer": True,
         "zero_force_ds_cpu_optimizer": False,
@@ -70,22 +73,30 @@ def process_group(on_gpu: bool) -> Iterator[None]:
 class Sharding:
     """How to reach a parameter, whether ZeRO-3 divides it among the ranks or not."""
 
-    is_sharded: bool
+    config: Mapping[str, Any] | None
+    """DeepSpeed's configuration if ZeRO-3 divides the model."""
 
     @contextmanager
-    def whole(self, parameter: Tensor) -> Iterator[Tensor]:
-        """The whole parameter, for writing; all ranks must write the same."""
-        if not self.is_sharded:
-            yield parameter
+    def whole(self, *parameters: Tensor) -> Iterator[None]:
+        """Have the whole of parameters for writing; rank 0's values are kept."""
+        if self.config is None:
+            yield
             return
         import deepspeed
 
-        with deepspeed.zero.GatheredParameters([parameter], modifier_rank=0):
-            yield parameter
+        with deepspeed.zero.GatheredParameters(list(parameters), modifier_rank=0):
+            yield
 
     def local(self, parameter: Tensor) -> Tensor:
         """This rank's share of the parameter."""
-        return parameter.ds_tensor if self.is_sharded else parameter  # type: ignore[attr-defined, no-any-return]
+        return parameter if self.config is None else parameter.ds_tensor  # type: ignore[attr-defined, no-any-return]
+
+    def divide(self, model: torch.nn.Module) -> None:
+        """Divide what was added to a model since it was built sharded (adapters, peft's copy of the head)."""
+        if self.config is not None:
+            import deepspeed
+
+            deepspeed.zero.Init(module=model, config_dict_or_path=dict(self.config))
 
 
 class Engine:
@@ -112,7 +123,7 @@ class Engine:
         self.world_size = resources.world_size
         self.rank: int = self._deepspeed.global_rank
         self.device: torch.device = self._deepspeed.device
-        self.sharding = Sharding(resources.zero_stage == 3)
+        self.is_sharded = resources.zero_stage == 3
 
     @property
     def module(self) -> PreTrainedModel:
@@ -175,15 +186,20 @@ class Engine:
 
     def state_dict(self) -> Mapping[str, Tensor]:
         """The whole model's tensors in CPU memory of rank 0 (empty on other ranks); all ranks call it."""
-        if not self.sharding.is_sharded:
+        if not self.is_sharded:
             return self.module.state_dict() if self.rank == 0 else {}
         import deepspeed
 
         whole: dict[str, Tensor] = {}
+        first_names: dict[int, str] = {}
         for name, parameter in self.module.named_parameters(remove_duplicate=False):
-            with deepspeed.zero.GatheredParameters([parameter]):
-                if self.rank == 0:
-                    whole[name] = parameter.detach().cpu().clone()
+            first = first_names.setdefault(id(parameter), name)
+            if first == name:
+                with deepspeed.zero.GatheredParameters([parameter]):
+                    if self.rank == 0:
+                        whole[name] = parameter.detach().cpu().clone()
+            elif self.rank == 0:
+                whole[name] = whole[first]  # tied weights stay one tensor, so that they are saved once
         return whole | {name: buffer.cpu() for name, buffer in self.module.named_buffers() if name in self.module.state_dict()}
 
     def close(self) -> None:
@@ -195,13 +211,14 @@ class Engine:
 def sharded_loading(optimization: Optimization, resources: Resources) -> Iterator[Sharding]:
     """While the block builds a model under ZeRO-3, transformers divides it among the ranks as it loads it."""
     if resources.zero_stage != 3:
-        yield Sharding(False)
+        yield Sharding(None)
         return
     from transformers.integrations.deepspeed import HfDeepSpeedConfig, unset_hf_deepspeed_config
 
-    keep_alive = HfDeepSpeedConfig(deepspeed_config(optimization, resources))
+    config = deepspeed_config(optimization, resources)
+    keep_alive = HfDeepSpeedConfig(config)
     try:
-        yield Sharding(True)
+        yield Sharding(config)
     finally:
         unset_hf_deepspeed_config()
         del keep_alive

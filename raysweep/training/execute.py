@@ -75,6 +75,7 @@ def _execute(job: Job) -> None:
         if rank == 0:
             info = {
                 "num_steps": len(records.training["step"]),
+                "resumed_at_step": records.resumed_at_step,
                 "num_tokens": records.num_tokens,
                 "seconds_training": records.seconds["training"],
                 "seconds_evaluation": records.seconds["evaluation"],

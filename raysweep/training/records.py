@@ -31,6 +31,8 @@ class Records:
     points: dict[str, list[pd.DataFrame]] = field(default_factory=dict)
     """By split: frames of columns step, id, outputs (class probabilities; in tasks of kind "text", one loss)."""
     seconds: dict[str, float] = field(default_factory=lambda: {"training": 0.0, "evaluation": 0.0})
+    resumed_at_step: int = 0
+    """Steps that were done already when this process took the run over from a checkpoint."""
 
     def add_step(self, step: int, loss: float, learning_rate: float, tokens: int) -> None:
         """Write down one optimizer step."""
@@ -59,7 +61,7 @@ class Records:
         training = {name: column.tolist() for name, column in pd.read_parquet(paths.training_curve).items()}
         found = {split: paths.curve_predictions(split) for split in splits}
         points = {split: [pd.read_parquet(path)] for split, path in found.items() if path.exists()}
-        return cls({str(name): values for name, values in training.items()}, points, dict(seconds))
+        return cls({str(name): values for name, values in training.items()}, points, dict(seconds), len(training["step"]))
 
 
 def _write(frame: pd.DataFrame, path: Path) -> None:

@@ -1,0 +1,136 @@
+#!/usr/bin/env bash
+# A Ray head with its job server and an MLflow server on this machine, behind one token. See cluster/README.md.
+set -euo pipefail
+
+usage() {
+    cat <<'HELP'
+Usage: cluster/local.sh start [OPTIONS OF ray start] | stop | env
+
+  start   start a Ray head (with dashboard and job server) and an MLflow server, and wait until both answer
+  stop    stop these two, and no other Ray or MLflow
+  env     print what a shell needs to use them: eval "$(cluster/local.sh env)"
+
+Set before start, and again before stop and env, where the default doesn't fit:
+  RAYSWEEP_CLUSTER         folder of token, database, artifacts, store and logs (~/.raysweep/cluster)
+  RAYSWEEP_HOST            address that dashboard and MLflow listen on (127.0.0.1)
+  RAYSWEEP_RAY_PORT        (6379)   where nodes and jobs find the head
+  RAYSWEEP_DASHBOARD_PORT  (8265)   dashboard and job server
+  RAYSWEEP_MLFLOW_PORT     (5000)   MLflow server
+  RAYSWEEP_STORE           folder of all runs ($RAYSWEEP_CLUSTER/store); on several machines, a shared one
+  RAY_AUTH_TOKEN_PATH      file of the token ($RAYSWEEP_CLUSTER/token); made if it isn't there
+HELP
+}
+
+project=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+if [ -x "$project/.venv/bin/ray" ]; then
+    PATH="$project/.venv/bin:$PATH"
+fi
+folder=$(realpath -m "${RAYSWEEP_CLUSTER:-$HOME/.raysweep/cluster}")
+host=${RAYSWEEP_HOST:-127.0.0.1}
+ray_port=${RAYSWEEP_RAY_PORT:-6379}
+dashboard="http://$host:${RAYSWEEP_DASHBOARD_PORT:-8265}"
+# Jobs inherit the head's environment: with these, a job knows the store, MLflow and the token. A job's own directory is a
+# temporary upload, so paths are absolute.
+RAYSWEEP_STORE=$(realpath -m "${RAYSWEEP_STORE:-$folder/store}")
+RAY_AUTH_TOKEN_PATH=$(realpath -m "${RAY_AUTH_TOKEN_PATH:-$folder/token}")
+export RAYSWEEP_STORE RAY_AUTH_TOKEN_PATH
+export MLFLOW_TRACKING_URI="http://$host:${RAYSWEEP_MLFLOW_PORT:-5000}"
+export RAY_AUTH_MODE=token
+unset RAY_AUTH_TOKEN  # it would win over the file
+
+# The process that a pid file names, if it still is the one that was started here.
+pid_of() {
+    local pid
+    pid=$(cat "$folder/$1.pid" 2>/dev/null) && [[ "$(ps -o args= -p "$pid" 2>/dev/null)" == *"$1"* ]] && echo "$pid"
+}
+
+answers() {
+    python - "$1" "$(cat "$RAY_AUTH_TOKEN_PATH")" 2>/dev/null <<'PYTHON'
+import sys, urllib.request
+request = urllib.request.Request(sys.argv[1], headers={"Authorization": f"Bearer {sys.argv[2]}"})
+urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=5)
+PYTHON
+}
+
+wait_for() {
+    local name=$1 address=$2 deadline=$((SECONDS + 120))
+    until answers "$address"; do
+        if [ -z "$(pid_of "$name")" ] || [ "$SECONDS" -ge "$deadline" ]; then
+            echo "$name doesn't answer at $address; the end of $folder/$name.log:" >&2
+            tail -n 20 "$folder/$name.log" >&2
+            stop >&2
+            exit 1
+        fi
+        sleep 0.5
+    done
+}
+
+start() {
+    if [ -n "$(pid_of ray)$(pid_of mlflow)" ]; then
+        echo "already running in $folder; stop it first: cluster/local.sh stop" >&2
+        exit 1
+    fi
+    mkdir -p "$folder" "$RAYSWEEP_STORE"
+    if [ ! -s "$RAY_AUTH_TOKEN_PATH" ]; then
+        # What `ray get-auth-token --generate` makes, in a file that only its owner reads.
+        (umask 077 && python -c 'import secrets; print(secrets.token_hex(32), end="")' >"$RAY_AUTH_TOKEN_PATH")
+    fi
+    local scratch agent_port client_port
+    scratch=$(mktemp -d /tmp/raysweep-XXXXXX)  # short: the paths of Ray's sockets are limited to 107 characters
+    echo "$scratch" >"$folder/scratch"
+    # Two heads on one machine must not meet: the ports that nobody needs to know are free ones.
+    read -r agent_port client_port < <(python -c '
+import socket
+sockets = [socket.create_server(("", 0)) for _ in range(2)]
+print(*(item.getsockname()[1] for item in sockets))')
+
+    MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false setsid mlflow server --host "$host" \
+        --port "${MLFLOW_TRACKING_URI##*:}" --workers 1 --backend-store-uri "sqlite:///$folder/mlflow.db" \
+        --artifacts-destination "$folder/mlartifacts" >"$folder/mlflow.log" 2>&1 </dev/null &
+    echo $! >"$folder/mlflow.pid"
+    setsid ray start --head --block --disable-usage-stats --temp-dir "$scratch" --node-ip-address "$host" \
+        --port "$ray_port" --dashboard-host "$host" --dashboard-port "${dashboard##*:}" \
+        --dashboard-agent-listen-port "$agent_port" --ray-client-server-port "$client_port" \
+        --min-worker-port 0 --max-worker-port 0 "$@" >"$folder/ray.log" 2>&1 </dev/null &
+    echo $! >"$folder/ray.pid"
+    wait_for ray "$dashboard/api/version"
+    wait_for mlflow "$MLFLOW_TRACKING_URI/health"
+    echo "Ray:    $dashboard (its page asks for the token: cat $RAY_AUTH_TOKEN_PATH)"
+    echo "MLflow: $MLFLOW_TRACKING_URI"
+    echo "Store:  $RAYSWEEP_STORE"
+    echo 'Next:   eval "$(cluster/local.sh env)"; ray job submit --working-dir . -- raysweep run experiments/quickstart.py'
+}
+
+stop() {
+    local name pid
+    for name in ray mlflow; do
+        if pid=$(pid_of "$name"); then
+            kill -TERM "$pid"  # ends its children too
+            for _ in $(seq 100); do
+                kill -0 "$pid" 2>/dev/null || break
+                sleep 0.2
+            done
+            kill -KILL -- "-$pid" 2>/dev/null || true
+            echo "stopped $name"
+        fi
+        rm -f "$folder/$name.pid"
+    done
+    if [ -f "$folder/scratch" ]; then
+        rm -rf "$(cat "$folder/scratch")" "$folder/scratch"
+    fi
+}
+
+print_env() {
+    local name
+    export RAY_API_SERVER_ADDRESS=$dashboard
+    for name in RAY_API_SERVER_ADDRESS RAY_AUTH_MODE RAY_AUTH_TOKEN_PATH MLFLOW_TRACKING_URI RAYSWEEP_STORE; do
+        printf 'export %s=%q\n' "$name" "${!name}"
+    done
+}
+
+case "${1:-}" in
+    start) shift && start "$@" ;;
+    stop) stop ;;
+    env) print_env ;;
+    *) usage && exit 2 ;;
+esac

@@ -1,0 +1,51 @@
+"""A run's spec as MLflow's params: flat, one name and one text each."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from raysweep.spec import Call, Folder, Hub, RunSpec, Scratch, WeakLabels
+
+
+def spec_params(spec: RunSpec) -> dict[str, str]:
+    """A run's spec, flat: one name, one value."""
+    base, labels = spec.model.base, spec.labels
+    values: dict[str, Any] = {
+        "task": spec.task.label,
+        "task_content": spec.task.content,
+        "model": spec.model.name,
+        "seed": spec.seed,
+        "train_split": spec.train_split,
+        "labels": f"run {labels.supervisor.id}" if isinstance(labels, WeakLabels) else "ground truth",
+        "transforms": "; ".join(str(call) for call in labels.transforms) if isinstance(labels, WeakLabels) else None,
+        "supervisor": labels.supervisor.model.name if isinstance(labels, WeakLabels) else None,
+        **_call("objective", spec.objective),
+        **_fields(spec.optimization),
+        "model_base": _base_name(base),
+        "tuning": type(spec.model.tuning).__name__,
+        **_fields(spec.model.tuning, "tuning_"),
+        **{name: getattr(spec.model, name) for name in ("head_init", "dropout", "max_tokens", "truncation")},
+        **_fields(spec.evaluation, "evaluation_"),
+    }
+    return {name: _text(value) for name, value in values.items() if value not in (None, "")}
+
+
+def _base_name(base: Hub | Folder | Scratch | RunSpec) -> str:
+    if isinstance(base, Hub):
+        return f"{base.id}@{base.commit}"
+    if isinstance(base, Folder):
+        return base.path
+    return f"run {base.id}" if isinstance(base, RunSpec) else f"new {base.architecture}"
+
+
+def _call(name: str, call: Call) -> dict[str, Any]:
+    return {name: call.name} | {f"{name}_{key}": value for key, value in call.params.items()}
+
+
+def _fields(value: Any, prefix: str = "") -> dict[str, Any]:
+    return {f"{prefix}{item.name}": getattr(value, item.name) for item in dataclasses.fields(value)}
+
+
+def _text(value: Any) -> str:
+    return ", ".join(str(item) for item in value) if isinstance(value, list | tuple) else str(value)

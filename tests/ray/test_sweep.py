@@ -1,0 +1,85 @@
+"""The real path: Ray Tune, Ray Train and two DeepSpeed workers, killed in the middle and run again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+
+
+def raysweep(folder: Path, command: str, experiment: str, *options: str) -> subprocess.Popen[str]:
+    """Start the command line in a folder, as a user would."""
+    arguments = [sys.executable, "-m", "raysweep.cli", command, str(EXPERIMENTS / experiment), *options]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "RAYSWEEP_", "MLFLOW_"))}
+    return subprocess.Popen(
+        arguments,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def finish(process: subprocess.Popen[str], timeout: float = 400) -> tuple[int, str]:
+    """The exit code and all output of a command."""
+    output, _ = process.communicate(timeout=timeout)
+    return process.returncode, output
+
+
+def results_of(folder: Path, experiment: str) -> dict:
+    code, output = finish(raysweep(folder, "results", experiment, "--json"))
+    assert code == 0, output
+    return json.loads(output)
+
+
+def wait_for(condition, process: subprocess.Popen[str], seconds: float = 300) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, f"the sweep ended before it could be killed:\n{process.communicate()[0]}"
+        assert time.monotonic() < end, "the state to kill it in didn't come"
+        time.sleep(0.05)
+
+
+@pytest.mark.ray
+def test_a_killed_sweep_goes_on_and_trains_nothing_twice(tmp_path: Path) -> None:
+    store = tmp_path / "raysweep-store"
+    first = raysweep(tmp_path, "run", "two_workers.py")
+    # In the middle: some runs are done, and a worker group has written a checkpoint.
+    wait_for(lambda: [*store.glob("runs/*/checkpoints/2-zero1/step-*/manifest.json")], first)
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    done_before = {path: path.stat().st_mtime_ns for path in store.glob("runs/*/result.json")}
+    assert 0 < len(done_before) < 5
+    interrupted = next(iter(store.glob("runs/*/checkpoints/2-zero1/step-*/manifest.json"))).parents[3]
+    assert not (interrupted / "result.json").exists()
+
+    code, output = finish(raysweep(tmp_path, "run", "two_workers.py"))
+
+    assert code == 0, output
+    done_after = {path: path.stat().st_mtime_ns for path in store.glob("runs/*/result.json")}
+    assert len(done_after) == 5
+    assert {path: done_after[path] for path in done_before} == done_before, "a finished run was trained again"
+    resumed_at = json.loads((interrupted / "result.json").read_text())["info"]["resumed_at_step"]
+    assert resumed_at >= 50, "the killed run didn't go on from its checkpoint"
+
+    # The same runs, uninterrupted, in one process each: the same numbers up to floating-point noise.
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    code, output = finish(raysweep(alone, "run", "two_workers.py:one_process", "--local"))
+    assert code == 0, output
+    ours, theirs = (
+        results_of(tmp_path, "two_workers.py")["cells"][0],
+        results_of(alone, "two_workers.py:one_process")["cells"][0],
+    )
+    for name in ("weak_accuracy", "student_accuracy", "ceiling_accuracy", "agreement"):
+        assert ours[name] == pytest.approx(theirs[name], abs=2 / 64), name

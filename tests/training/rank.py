@@ -1,0 +1,73 @@
+"""One rank of a group of worker processes: `rank.py RANK WORLD_SIZE FOLDER`.
+
+Runs every call of FOLDER/calls.pickle, (function of this module, arguments), each in a fresh process group and with the
+environment that Ray Train gives its workers, and writes what each returned to FOLDER/returned-RANK.pickle. One group of
+processes serves many tests, since importing the libraries costs more than all the runs.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+import traceback
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from raysweep.resources import Resources
+from raysweep.spec import RunSpec
+from raysweep.store import Store
+
+
+def execute_run(spec: RunSpec, store_folder: str, save_weights: bool, resources: Resources) -> None:
+    """Execute a run as a worker does."""
+    from raysweep.training.execute import Job, execute
+
+    execute(Job(spec, resources, store_folder, save_weights, {}))
+
+
+def built_parameters(spec: RunSpec, store_folder: str, resources: Resources) -> dict[str, tuple[int, int, int, str]]:
+    """What this rank holds of each parameter right after `build_model`: numbers in the parameter itself, in this rank's
+    share, and in the whole; and the digest of the whole once it is gathered."""
+    import deepspeed
+    from tiny import digest_of
+
+    from raysweep.models.build import build_model
+    from raysweep.training.engine import process_group, sharded_loading
+
+    with process_group(on_gpu=False):
+        with sharded_loading(spec.optimization, resources) as sharding:
+            model = build_model(spec, Store(store_folder), sharding)
+        held = {}
+        for name, parameter in model.named_parameters():
+            sizes = (parameter.numel(), parameter.ds_tensor.numel(), parameter.ds_numel)
+            with deepspeed.zero.GatheredParameters([parameter]):
+                whole = digest_of(parameter)
+            held[name] = (*sizes, whole)
+        return held
+
+
+def main(rank: int, world_size: int, folder: Path) -> None:
+    import torch
+    import torch.distributed as dist
+
+    torch.set_num_threads(1)
+    returned: list[tuple[Any, str]] = []
+    for number, (function, arguments) in enumerate(pickle.loads((folder / "calls.pickle").read_bytes())):
+        os.environ.update({"RANK": str(rank), "WORLD_SIZE": str(world_size), "LOCAL_RANK": str(rank)})
+        os.environ["LOCAL_WORLD_SIZE"] = str(world_size)
+        rendezvous = f"file://{folder}/rendezvous-{number}"
+        dist.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=world_size, timeout=timedelta(seconds=60))
+        try:
+            returned.append((globals()[function](*arguments), ""))
+        except Exception:
+            returned.append((None, traceback.format_exc()))
+        finally:
+            if dist.is_initialized():
+                dist.destroy_process_group()
+    (folder / f"returned-{rank}.pickle").write_bytes(pickle.dumps(returned))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
