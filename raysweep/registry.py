@@ -60,7 +60,7 @@ class Registry(Generic[T]):
             wanted = (
                 "something that can be called" if self._kind is None else f"a {self._kind.__module__}.{self._kind.__name__}"
             )
-            raise InvalidInput(f"{self.what} {name!r} is a {type(entry).__name__}; it must be {wanted}")
+            raise InvalidInput(f"{self.what} {name!r} is of type {type(entry).__name__}; it must be {wanted}")
 
     def __iter__(self) -> Iterator[tuple[str, T]]:
         return iter(sorted(self._entries.items()))

@@ -205,7 +205,7 @@ def test_a_registry_finds_names_and_modules_and_tells_what_there_is(
     for name, told in [
         ("registry_absent:x", r"importing module 'registry_absent' failed: ModuleNotFoundError: No module named"),
         ("registry_mine:yours", r"module 'registry_mine' \(.*registry_mine\.py\) has no 'yours'"),
-        ("registry_mine:NUMBER", r"method 'registry_mine:NUMBER' is a int; it must be something that can be called"),
+        ("registry_mine:NUMBER", r"method 'registry_mine:NUMBER' is of type int; it must be something that can be called"),
         (":x", "can't be imported; your own method is named module:object"),
         ("registry_mine:", "can't be imported; your own method is named module:object"),
     ]:

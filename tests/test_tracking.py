@@ -342,7 +342,9 @@ def test_a_server_that_is_down_neither_stops_nor_slows_the_sweep(finished: tuple
         sync(address, plan, store)
 
 
-def test_a_server_that_comes_up_later_gets_everything(finished: tuple[Plan, Store], tmp_path: Path) -> None:
+def test_a_server_that_comes_up_later_gets_everything(
+    finished: tuple[Plan, Store], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     plan, store = finished
     port = free_port()
     tracker = Tracker(f"http://127.0.0.1:{port}", plan, store)
@@ -355,6 +357,7 @@ def test_a_server_that_comes_up_later_gets_everything(finished: tuple[Plan, Stor
         assert_complete(f"http://127.0.0.1:{port}", plan)
         assert threading.active_count() < threads  # a kept process is looked at for threads left behind
         assert sync(f"http://127.0.0.1:{port}", plan, store).num_runs == 0
+        assert capfd.readouterr() == ("", "")
 
 
 class mlflow_server:

@@ -30,6 +30,8 @@ _SETTINGS = {
     # The tracker tries again by itself; MLflow's own 7 tries of 120 s would hold up the end of a sweep for minutes.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    # Two lines a record, in the middle of the table of runs.
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 
 

@@ -66,7 +66,18 @@ def process_group(on_gpu: bool) -> Iterator[None]:
         deepspeed.init_distributed(dist_init_required=False, auto_mpi_discovery=False)
         yield
     finally:
+        _forget_model()
         deepspeed.comm.destroy_process_group()
+
+
+def _forget_model() -> None:
+    """Empty the globals in which DeepSpeed's ZeRO-3 still holds the last model: they would keep it in memory."""
+    from deepspeed.runtime.zero import parameter_offload
+    from deepspeed.runtime.zero.partitioned_param_coordinator import PartitionedParameterCoordinator
+
+    parameter_offload.FWD_MODULE_STACK.clear()
+    instrumented = vars(PartitionedParameterCoordinator)["_PartitionedParameterCoordinator__params_to_release"]
+    instrumented.__closure__[0].cell_contents.cache_clear()  # an lru_cache on a method, below a decorator
 
 
 @dataclass(frozen=True)

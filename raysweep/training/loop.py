@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 from raysweep.models.build import build_model
@@ -28,6 +28,7 @@ from raysweep.training.heads import Head, LanguageModelHead
 from raysweep.training.records import PendingLosses, Records
 from raysweep.training.step import TrainingSet, training_step
 
+CURVE_SPLITS = ("validation", "test")
 Report = Callable[[Mapping[str, Any]], None]
 
 _LOOK_EVERY = 10
@@ -38,24 +39,44 @@ def train(spec: RunSpec, resources: Resources, store: Store, save_weights: bool,
     """Train a run as one of its workers; rank 0 saves predictions, curves and model. Returns the records.
 
     Raises:
-        TrainingDiverged: the loss became NaN or infinite; names the step and the last good checkpoint.
+        TrainingDiverged: a loss, a gradient or a prediction became NaN or infinite; names the step and the last good
+            checkpoint.
     """
     import torch
 
     torch.set_num_threads(max(1, int(resources.cpus_per_worker)))
     splits = {name: TokenizedSplit.load(spec, name, store) for name in split_names(spec.task, store)}
+    tokenizer = load_tokenizer(spec.model, spec.task, store)
     with sharded_loading(spec.optimization, resources) as sharding:
         model = build_model(spec, store, sharding)
-    engine = Engine(model, spec.optimization, resources)
-    pad_token = load_tokenizer(spec.model, spec.task, store).pad_token_id
-    head = (LanguageModelHead if spec.task.kind == "text" else Head)(engine, pad_token)
-    data = TrainingSet.load(spec, splits[spec.train_split], store, engine.device)
+    with closing(Engine(model, spec.optimization, resources)) as engine:
+        del model  # the engine's alone, so that closing frees it
+        head = (LanguageModelHead if spec.task.kind == "text" else Head)(engine, tokenizer.pad_token_id)
+        data = TrainingSet.load(spec, splits[spec.train_split], store, engine.device)
+        records = _train(spec, resources, head, data, splits, Checkpoints(store.run(spec.id), resources), report)
+        _predict(spec, resources, head, splits, store, records)
+        if engine.rank == 0:
+            records.save(store.run(spec.id))
+        if save_weights:
+            save_model(engine, store.run(spec.id).model, tokenizer)
+    return records
 
-    plan, looks = spec.optimization, spec.evaluation
+
+def _train(
+    spec: RunSpec,
+    resources: Resources,
+    head: Head,
+    data: TrainingSet,
+    splits: Mapping[str, TokenizedSplit],
+    checkpoints: Checkpoints,
+    report: Report,
+) -> Records:
+    """The loop: step, log, evaluate, save."""
+    import torch
+
+    engine, plan, looks = head.engine, spec.optimization, spec.evaluation
     num_steps = plan.num_steps(len(data.rows))
-    curve_splits = [name for name in splits if name in ("validation", "test")]
-    checkpoints = Checkpoints(store.run(spec.id), resources)
-    start, records = checkpoints.restore(engine, curve_splits)
+    start, records = checkpoints.restore(engine, CURVE_SPLITS)
     pending = PendingLosses(engine, checkpoints)
     micro_batch = resources.micro_batch(plan.batch_size)
     engine.train_mode(True)
@@ -79,26 +100,27 @@ def train(spec: RunSpec, resources: Resources, store: Store, save_weights: bool,
                 report({"step": done, "num_steps": num_steps, "loss": records.training["loss"][-1]})
         if is_point:
             with _timed(records, "evaluation"):
-                for name in curve_splits:
+                for name in [name for name in splits if name in CURVE_SPLITS]:
                     outputs = evaluate(head, splits[name], looks.num_examples, resources.evaluation_batch_size)
                     records.add_point(name, done, splits[name].ids[: looks.num_examples], outputs)
         if is_checkpoint:
             checkpoints.save(done, engine, records)
-
-    with _timed(records, "evaluation"):
-        for name in [name for name in splits if name != "supervisor" and (name in curve_splits or spec.task.kind != "text")]:
-            outputs = evaluate(head, splits[name], len(splits[name]), resources.evaluation_batch_size)
-            if name in curve_splits:
-                records.add_point(name, num_steps, splits[name].ids[: looks.num_examples], outputs[: looks.num_examples])
-            if spec.task.kind != "text" and engine.rank == 0:
-                path = store.run(spec.id).predictions(name)
-                Predictions.of(splits[name].ids, outputs, spec.id).write(path)
-    if engine.rank == 0:
-        records.save(store.run(spec.id))
-    if save_weights:
-        save_model(engine, store.run(spec.id).model, load_tokenizer(spec.model, spec.task, store))
-    engine.close()
     return records
+
+
+def _predict(
+    spec: RunSpec, resources: Resources, head: Head, splits: Mapping[str, TokenizedSplit], store: Store, records: Records
+) -> None:
+    """Evaluate the trained model on whole splits: the last points of the curves, and the predictions (rank 0 writes)."""
+    looks, is_text = spec.evaluation, spec.task.kind == "text"
+    with _timed(records, "evaluation"):
+        for name in [name for name in splits if name in CURVE_SPLITS or (name != "supervisor" and not is_text)]:
+            outputs = evaluate(head, splits[name], len(splits[name]), resources.evaluation_batch_size)
+            if name in CURVE_SPLITS:
+                step = len(records.training["step"])
+                records.add_point(name, step, splits[name].ids[: looks.num_examples], outputs[: looks.num_examples])
+            if not is_text and head.engine.rank == 0:
+                Predictions.of(splits[name].ids, outputs, spec.id).write(store.run(spec.id).predictions(name))
 
 
 @contextmanager

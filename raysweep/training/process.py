@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import random
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ _GPU_SLACK_BYTES = 64 * 2**20
 
 @contextmanager
 def clean_process() -> Iterator[None]:
-    """Restore random state, environment, thread count, autograd and default type after the block, and look at what is left.
+    """Restore random state, environment, thread count and torch's defaults after the block, and look at what is left.
 
     Raises:
         ProcessNotClean: the block succeeded but left something that can't be taken back.
@@ -33,6 +34,7 @@ def clean_process() -> Iterator[None]:
     environment = dict(os.environ)
     random_state, numpy_state, torch_state = random.getstate(), np.random.get_state(), torch.get_rng_state()
     num_threads, dtype, grad = torch.get_num_threads(), torch.get_default_dtype(), torch.is_grad_enabled()
+    excepthook = sys.excepthook  # torch.distributed wraps it once more for every process group
     threads = set(threading.enumerate())
     memory = torch.cuda.memory_allocated() if torch.cuda.is_available() else 0
     try:
@@ -46,6 +48,7 @@ def clean_process() -> Iterator[None]:
         torch.set_num_threads(num_threads)
         torch.set_default_dtype(dtype)
         torch.set_grad_enabled(grad)
+        sys.excepthook = excepthook
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

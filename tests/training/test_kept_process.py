@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import random
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,7 +18,8 @@ import tiny
 import torch
 from tiny import Trained, TinyWorld
 
-from raysweep.spec import Call, RunSpec
+from raysweep.errors import TrainingDiverged
+from raysweep.spec import Call, Optimization, RunSpec
 from raysweep.store import Store
 from raysweep.training.process import ProcessNotClean, clean_process
 
@@ -97,7 +100,11 @@ def test_a_run_leaves_nothing_of_its_own_behind(
 
     before = models()
     trained(tiny_world.student(), tiny_store, zero_stage=stage)
-    assert models() <= before
+    assert models() == before
+    diverging = tiny_world.finetuning(optimization=Optimization(learning_rate=1e20, batch_size=16, steps=12))
+    with contextlib.suppress(TrainingDiverged):
+        trained(diverging, tiny_store, zero_stage=stage)
+    assert models() == before
     assert not torch.distributed.is_initialized() and not deepspeed.comm.is_initialized()
     assert groups._WORLD_GROUP is None and not is_deepspeed_zero3_enabled() and not partition_parameters.zero_init_context
 
@@ -107,7 +114,7 @@ def test_clean_process_restores_what_a_run_may_change() -> None:
     expected = (random.random(), np.random.rand(), torch.rand(()).item())
     random.seed(1), np.random.seed(1), torch.manual_seed(1)
     os.environ["RAYSWEEP_TEST_KEPT"] = "before"
-    threads = torch.get_num_threads()
+    threads, excepthook = torch.get_num_threads(), sys.excepthook
     try:
         with clean_process():
             random.seed(2), np.random.seed(2), torch.manual_seed(2)
@@ -116,6 +123,8 @@ def test_clean_process_restores_what_a_run_may_change() -> None:
             torch.set_num_threads(threads + 1)
             torch.set_default_dtype(torch.float64)
             torch.set_grad_enabled(False)
+            sys.excepthook = print
+        assert sys.excepthook is excepthook
         assert (random.random(), np.random.rand(), torch.rand(()).item()) == expected
         assert os.environ["RAYSWEEP_TEST_KEPT"] == "before" and "RAYSWEEP_TEST_NEW" not in os.environ
         assert torch.get_num_threads() == threads
