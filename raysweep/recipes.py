@@ -67,7 +67,7 @@ class Cell:
 Recipe = Callable[..., CellRuns]
 """(cell, **params) → its runs."""
 
-recipes: Registry[Recipe] = Registry("method")
+recipes: Registry[Recipe] = Registry("method", Callable)
 
 
 @recipes.register("naive")

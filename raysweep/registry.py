@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from raysweep.errors import InvalidInput, unknown, user_code
 
@@ -14,10 +14,10 @@ class Registry(Generic[T]):
 
     Args:
         what: the word used in messages ("task", "objective"…).
-        kind: what an entry must be an instance of; None for anything that can be called.
+        kind: what an entry must be an instance of.
     """
 
-    def __init__(self, what: str, kind: type | None = None) -> None:
+    def __init__(self, what: str, kind: Any = object) -> None:
         self.what = what
         self._kind = kind
         self._entries: dict[str, T] = {}
@@ -55,11 +55,8 @@ class Registry(Generic[T]):
         return entry
 
     def _check(self, name: str, entry: T) -> None:
-        fits = callable(entry) if self._kind is None else isinstance(entry, self._kind)
-        if not fits:
-            wanted = (
-                "something that can be called" if self._kind is None else f"a {self._kind.__module__}.{self._kind.__name__}"
-            )
+        if not isinstance(entry, self._kind):
+            wanted = "callable" if self._kind is Callable else f"a {self._kind.__module__}.{self._kind.__name__}"
             raise InvalidInput(f"{self.what} {name!r} is of type {type(entry).__name__}; it must be {wanted}")
 
     def __iter__(self) -> Iterator[tuple[str, T]]:

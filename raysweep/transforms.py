@@ -12,7 +12,7 @@ from raysweep.registry import Registry
 Transform = Callable[..., Predictions]
 """(predictions, **params) → predictions over the same ids; what a transform drops isn't covered any more."""
 
-transforms: Registry[Transform] = Registry("transform")
+transforms: Registry[Transform] = Registry("transform", Callable)
 
 
 @transforms.register("harden")

@@ -29,9 +29,7 @@ def small_task(label: str = "", attribute: int = 0, **fields: Any) -> TaskSpec:
 
 def small_model(name: str, width: int = 4, pretraining_steps: int = 3, **optimization: Any) -> Model:
     """A GPT-2 that a run of a few steps pretrains; models of one width share it."""
-    corpus = TaskSpec(
-        name="sandbox_corpus", params=WORDS | {"num_sentences": 300}, num_train=128, num_validation=16
-    )
+    corpus = TaskSpec(name="sandbox_corpus", params=WORDS | {"num_sentences": 300}, num_train=128, num_validation=16)
     config = {"n_embd": width, "n_layer": 1, "n_head": 1, "n_positions": 16}
     pretraining = RunSpec(
         task=corpus,
@@ -62,9 +60,7 @@ def pinned_run(**changes: Any) -> RunSpec:
     """A run that is pinned by hand, without any data."""
     spec = RunSpec(
         task=TaskSpec(name="toy", content="0123456789abcdef", kind="classification", num_classes=2),
-        model=ModelSpec(
-            name="model", base=Scratch(architecture="gpt2", config={"n_embd": 4}, tokenizer=Call("word_level"))
-        ),
+        model=ModelSpec(name="model", base=Scratch(architecture="gpt2", config={"n_embd": 4}, tokenizer=Call("word_level"))),
         optimization=Optimization(learning_rate=1e-3),
         train_split="supervisor",
     )
@@ -88,7 +84,7 @@ def finish(spec: RunSpec, store: Store, share_right: float = 0.8, draw: int = 0)
                 right = rng.permutation(len(truth)) < round(share_right * len(truth))
                 certain = np.where(right[:, None], truth.probabilities, 1 - truth.probabilities)
                 Predictions.of(truth.ids, 0.1 + 0.8 * certain, spec.id).write(paths.predictions(split))
-    if spec.model.base and not spec.train_split == "transfer":
+    if spec.train_split != "transfer":
         paths.model.mkdir()
         (paths.model / "weights").write_text("weights")
     paths.finish(spec, measure_run(spec, store), {"num_steps": 4, "seconds_total": 1.0, "finished_at": 2.0})

@@ -23,9 +23,7 @@ def loss(name: str, logits: Array, labels: Array, **context: Any) -> Array:
     return per_example(name, logits, labels, logits, labels, params=params, **context)
 
 
-def per_example(
-    name: str, logits: Array, labels: Array, batch_logits: Array, batch_labels: Array, **context: Any
-) -> Array:
+def per_example(name: str, logits: Array, labels: Array, batch_logits: Array, batch_labels: Array, **context: Any) -> Array:
     """An objective's losses on a micro batch of a global batch."""
     batch = BatchContext(
         context.get("step_fraction", 0.5),
@@ -324,6 +322,6 @@ def test_other_wrong_uses_are_refused() -> None:
         objectives.get("confidence").check(threshold="median")
     with pytest.raises(InvalidInput, match="unknown objective 'crossentropy'; known: confidence, confidence_openai"):
         objectives.get("crossentropy")
-    with pytest.raises(InvalidInput, match="is of type function; it must be a raysweep.objectives.Objective"):
+    with pytest.raises(InvalidInput, match=r"is of type function; it must be a raysweep\.objectives\.Objective"):
         objectives.get("raysweep.objectives:cross_entropy")
     assert objectives.get("confidence_openai").num_classes == 2 and objectives.get("confidence").num_classes is None

@@ -105,7 +105,7 @@ def test_equal_specs_are_one_run_whatever_they_are_called(store: Store) -> None:
     plan = make_plan(small_sweep(methods=methods), store)
     assert plan.num_trainings == 3 and len(plan.cells) == 3
     one, other = small_model("one", 4), small_model("other", 4)
-    plan = make_plan(small_sweep(pairs=grid([one], [small_model("strong", 6)]) + grid([other], [small_model("strong", 6)])), store)
+    plan = make_plan(small_sweep(pairs=grid([one, other], [small_model("strong", 6)])), store)
     assert plan.num_trainings == 3
     assert {pair for run in plan.runs.values() if run.kind == "student" for pair in run.pairs} == {
         ("one", "strong"),
@@ -286,7 +286,9 @@ REFUSED: dict[str, tuple[Callable[[], Sweep], str]] = {
         "the sweep has a task twice: sandbox, sandbox; give each TaskSpec a label of its own",
     ),
     "two models of one name": (
-        lambda: small_sweep(pairs=[(small_model("weak", 4), small_model("strong", 6)), (small_model("x", 4), small_model("strong", 8))]),
+        lambda: small_sweep(
+            pairs=[(small_model("a", 4), small_model("strong", 6)), (small_model("b", 4), small_model("strong", 8))]
+        ),
         "two different models of the sweep are called 'strong'; give each ModelSpec a name of its own",
     ),
     "method": (lambda: small_sweep(methods=["naiv"]), "unknown method 'naiv'; known: confidence, confidence_openai, naive"),
@@ -335,9 +337,7 @@ REFUSED: dict[str, tuple[Callable[[], Sweep], str]] = {
             pairs=pair(
                 broken_model(
                     lambda base: {
-                        "model": replace(
-                            base.model, base=Scratch(architecture="gpt9", config={}, tokenizer=Call("word_level"))
-                        )
+                        "model": replace(base.model, base=Scratch(architecture="gpt9", config={}, tokenizer=Call("word_level")))
                     }
                 )
             )
@@ -402,7 +402,11 @@ def test_an_objective_for_two_classes_is_refused_on_three(
 
 @pytest.mark.parametrize(
     ("left_out", "told"),
-    [("config.json", "it has no config.json"), ("model.safetensors", "it has no weights"), ("tokenizer.json", "it has no tokenizer")],
+    [
+        ("config.json", "it has no config.json"),
+        ("model.safetensors", "it has no weights"),
+        ("tokenizer.json", "it has no tokenizer"),
+    ],
 )
 def test_a_model_folder_that_lacks_something_is_refused(store: Store, tmp_path: Path, left_out: str, told: str) -> None:
     for name in ("config.json", "model.safetensors", "tokenizer.json"):

@@ -186,10 +186,8 @@ def test_the_closure_lists_dependencies_first() -> None:
     assert str(Call("naive")) == "naive"
 
 
-def test_a_registry_finds_names_and_modules_and_tells_what_there_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    registry: Registry[Callable[..., Any]] = Registry("method")
+def test_a_registry_finds_names_and_modules_and_tells_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry: Registry[Callable[..., Any]] = Registry("method", Callable)
     registry.register("b")(lambda: None)
     registry.add("a", len)
     assert [name for name, _ in registry] == ["a", "b"]
@@ -205,7 +203,7 @@ def test_a_registry_finds_names_and_modules_and_tells_what_there_is(
     for name, told in [
         ("registry_absent:x", r"importing module 'registry_absent' failed: ModuleNotFoundError: No module named"),
         ("registry_mine:yours", r"module 'registry_mine' \(.*registry_mine\.py\) has no 'yours'"),
-        ("registry_mine:NUMBER", r"method 'registry_mine:NUMBER' is of type int; it must be something that can be called"),
+        ("registry_mine:NUMBER", r"method 'registry_mine:NUMBER' is of type int; it must be callable"),
         (":x", "can't be imported; your own method is named module:object"),
         ("registry_mine:", "can't be imported; your own method is named module:object"),
     ]:
@@ -222,7 +220,7 @@ def test_a_family_names_its_models() -> None:
     assert families.get("sandbox")["sandbox-6"].name == "sandbox-6"
     with pytest.raises(InvalidInput, match="unknown model of family sandbox 'sandbox-7'; known: sandbox-12, sandbox-24"):
         families.get("sandbox")["sandbox-7"]
-    with pytest.raises(InvalidInput, match="unknown model family 'gpt5'; known: gpt2, llama3, pythia, qwen2.5, sandbox"):
+    with pytest.raises(InvalidInput, match=r"unknown model family 'gpt5'; known: gpt2, llama3, pythia, qwen2\.5, sandbox"):
         families.get("gpt5")
 
 

@@ -190,7 +190,9 @@ def test_damaged_predictions_are_never_returned(plan: Plan, store: Store) -> Non
     honest = paths.read_predictions("test")
     forged = Predictions.of(honest.ids, honest.probabilities[:, ::-1], honest.source)
     forged.write(paths.predictions("test"))
-    with pytest.raises(CorruptFile, match=r"test\.parquet is missing or isn't what raysweep wrote .* Run the same command again"):
+    with pytest.raises(
+        CorruptFile, match=r"test\.parquet is missing or isn't what raysweep wrote .* Run the same command again"
+    ):
         paths.read_predictions("test")
     assert store.state(spec) is RunState.MISSING
     with pytest.raises(CorruptFile, match=r"result\.json is missing"):

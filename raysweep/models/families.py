@@ -42,4 +42,4 @@ class Family:
         raise unknown(f"model of family {self.name}", name, [model.name for model in self.models])
 
 
-families: Registry[Family] = Registry("model family")
+families: Registry[Family] = Registry("model family", Family)

@@ -12,7 +12,10 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from raysweep.errors import CorruptFile
+import numpy as np
+import numpy.typing as npt
+
+from raysweep.errors import CorruptFile, TrainingDiverged
 from raysweep.files import read_json, write_json
 from raysweep.identity import file_checksum
 from raysweep.resources import Resources
@@ -49,13 +52,29 @@ class Checkpoints:
                 shutil.rmtree(older, ignore_errors=True)
         engine.barrier()
 
-    def latest(self) -> Path | None:
-        """The newest checkpoint whose files are all as they were written."""
+    def latest(self, before: int | None = None) -> Path | None:
+        """The newest checkpoint (of those written before a step) whose files are all as they were written."""
         for folder in sorted(self._folder.glob("step-*"), reverse=True):
+            if before is not None and int(folder.name.removeprefix("step-")) >= before:
+                continue
             if _is_valid(folder):
                 return folder
             logger.warning("%s is incomplete or damaged and isn't used", folder)
         return None
+
+    def require_finite(self, values: npt.ArrayLike, what: str, step: int) -> None:
+        """Refuse what was computed with the weights of a step, if it isn't finite; a checkpoint of that step is no good either.
+
+        Raises:
+            TrainingDiverged: a value is NaN or infinite; names the step and the last good checkpoint.
+        """
+        wrong = np.asarray(values)[~np.isfinite(values)]
+        if wrong.size:
+            good = self.latest(before=step) or "none was written before"
+            raise TrainingDiverged(
+                f"{what} became {wrong[0]} at step {step}; last good checkpoint: {good}. Lower the learning_rate, add "
+                "warmup_fraction or gradient_clipping, or look at the labels"
+            )
 
     def restore(self, engine: Engine, splits: Sequence[str]) -> tuple[int, Records]:
         """Load the newest valid checkpoint: the number of steps done and the records; (0, empty) without one."""

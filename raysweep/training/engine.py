@@ -162,6 +162,11 @@ class Engine:
             group["lr"] = learning_rate
         self._deepspeed.step()
 
+    @property
+    def has_skipped_steps(self) -> bool:
+        """Whether an update was left out since a gradient wasn't finite: DeepSpeed does so under ZeRO 1 to 3."""
+        return bool(self._deepspeed.skipped_steps)
+
     def gather(self, rows: Tensor) -> Tensor:
         """The same-shaped rows of all ranks, concatenated in rank order."""
         import torch

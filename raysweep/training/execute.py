@@ -18,6 +18,7 @@ from raysweep.measure import measure_run
 from raysweep.resources import Resources
 from raysweep.spec import RunSpec
 from raysweep.store import Store
+from raysweep.training.checkpoint import Checkpoints
 from raysweep.training.engine import process_group
 from raysweep.training.loop import Report, train
 
@@ -84,6 +85,7 @@ def _execute(job: Job) -> None:
                 "resources": asdict(job.resources),
             }
             paths.finish(job.spec, measure_run(job.spec, store), info)
+            Checkpoints(paths, job.resources).remove()
 
 
 def _progress_writer(job: Job) -> Report:

@@ -18,7 +18,7 @@ from raysweep.predictions import Predictions
 from raysweep.prepare import split_names
 from raysweep.resources import Resources
 from raysweep.spec import RunSpec
-from raysweep.store import Store
+from raysweep.store import RunPaths, Store
 from raysweep.training.batching import global_batches, learning_rate
 from raysweep.training.checkpoint import Checkpoints
 from raysweep.training.data import TokenizedSplit
@@ -45,6 +45,7 @@ def train(spec: RunSpec, resources: Resources, store: Store, save_weights: bool,
     import torch
 
     torch.set_num_threads(max(1, int(resources.cpus_per_worker)))
+    paths = store.run(spec.id)
     splits = {name: TokenizedSplit.load(spec, name, store) for name in split_names(spec.task, store)}
     tokenizer = load_tokenizer(spec.model, spec.task, store)
     with sharded_loading(spec.optimization, resources) as sharding:
@@ -53,12 +54,12 @@ def train(spec: RunSpec, resources: Resources, store: Store, save_weights: bool,
         del model  # the engine's alone, so that closing frees it
         head = (LanguageModelHead if spec.task.kind == "text" else Head)(engine, tokenizer.pad_token_id)
         data = TrainingSet.load(spec, splits[spec.train_split], store, engine.device)
-        records = _train(spec, resources, head, data, splits, Checkpoints(store.run(spec.id), resources), report)
-        _predict(spec, resources, head, splits, store, records)
+        records = _train(spec, resources, head, data, splits, paths, report)
+        _predict(spec, resources, head, splits, paths, records)
         if engine.rank == 0:
-            records.save(store.run(spec.id))
+            records.save(paths)
         if save_weights:
-            save_model(engine, store.run(spec.id).model, tokenizer)
+            save_model(engine, paths.model, tokenizer)
     return records
 
 
@@ -68,7 +69,7 @@ def _train(
     head: Head,
     data: TrainingSet,
     splits: Mapping[str, TokenizedSplit],
-    checkpoints: Checkpoints,
+    paths: RunPaths,
     report: Report,
 ) -> Records:
     """The loop: step, log, evaluate, save."""
@@ -76,6 +77,7 @@ def _train(
 
     engine, plan, looks = head.engine, spec.optimization, spec.evaluation
     num_steps = plan.num_steps(len(data.rows))
+    checkpoints = Checkpoints(paths, resources)
     start, records = checkpoints.restore(engine, CURVE_SPLITS)
     pending = PendingLosses(engine, checkpoints)
     micro_batch = resources.micro_batch(plan.batch_size)
@@ -102,6 +104,7 @@ def _train(
             with _timed(records, "evaluation"):
                 for name in [name for name in splits if name in CURVE_SPLITS]:
                     outputs = evaluate(head, splits[name], looks.num_examples, resources.evaluation_batch_size)
+                    checkpoints.require_finite(outputs, f"a prediction on {name}", done)
                     records.add_point(name, done, splits[name].ids[: looks.num_examples], outputs)
         if is_checkpoint:
             checkpoints.save(done, engine, records)
@@ -109,18 +112,18 @@ def _train(
 
 
 def _predict(
-    spec: RunSpec, resources: Resources, head: Head, splits: Mapping[str, TokenizedSplit], store: Store, records: Records
+    spec: RunSpec, resources: Resources, head: Head, splits: Mapping[str, TokenizedSplit], paths: RunPaths, records: Records
 ) -> None:
     """Evaluate the trained model on whole splits: the last points of the curves, and the predictions (rank 0 writes)."""
-    looks, is_text = spec.evaluation, spec.task.kind == "text"
+    looks, is_text, step = spec.evaluation, spec.task.kind == "text", len(records.training["step"])
     with _timed(records, "evaluation"):
         for name in [name for name in splits if name in CURVE_SPLITS or (name != "supervisor" and not is_text)]:
             outputs = evaluate(head, splits[name], len(splits[name]), resources.evaluation_batch_size)
+            Checkpoints(paths, resources).require_finite(outputs, f"a prediction on {name}", step)
             if name in CURVE_SPLITS:
-                step = len(records.training["step"])
                 records.add_point(name, step, splits[name].ids[: looks.num_examples], outputs[: looks.num_examples])
             if not is_text and head.engine.rank == 0:
-                Predictions.of(splits[name].ids, outputs, spec.id).write(store.run(spec.id).predictions(name))
+                Predictions.of(splits[name].ids, outputs, spec.id).write(paths.predictions(name))
 
 
 @contextmanager

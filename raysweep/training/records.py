@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from raysweep.errors import TrainingDiverged
 from raysweep.files import written_atomically
 from raysweep.store import RunPaths
 
@@ -93,11 +92,8 @@ class PendingLosses:
             return
         losses = self._engine.sum(torch.stack([entry[1] for entry in self._pending]).double()).tolist()
         for (step, _, learning_rate, tokens), loss in zip(self._pending, losses, strict=True):
-            if not np.isfinite(loss):
-                good = self._checkpoints.latest() or "none was written before"
-                raise TrainingDiverged(
-                    f"the loss became {loss} at step {step}; last good checkpoint: {good}. Lower the learning_rate, add "
-                    "warmup_fraction or gradient_clipping, or look at the labels"
-                )
+            self._checkpoints.require_finite(loss, "the loss", step)
             records.add_step(step, loss, learning_rate, tokens)
+        if self._engine.has_skipped_steps:  # with finite losses: else it was told above
+            self._checkpoints.require_finite(np.inf, "the gradient", self._pending[0][0])
         self._pending.clear()

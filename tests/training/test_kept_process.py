@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from tiny import Trained, TinyWorld
+from tiny import TinyWorld, Trained
 
 from raysweep.errors import TrainingDiverged
 from raysweep.spec import Call, Optimization, RunSpec
@@ -61,10 +61,11 @@ def test_runs_in_a_kept_process_equal_those_of_fresh_ones_to_the_last_bit(
     """Runs of other kinds come between: other stages, precisions, dropout, language models."""
     pretraining = tiny_world.model.base
     assert isinstance(pretraining, RunSpec)
+    low = replace(student(tiny_world).optimization, precision="bfloat16")
     between = [
         (replace(pretraining, seed=5), {"zero_stage": 3}),
         (tiny_world.student(model=replace(tiny_world.model, dropout=True), seed=1), {"zero_stage": 1}),
-        (tiny_world.finetuning(optimization=replace(student(tiny_world).optimization, precision="bfloat16")), {"zero_stage": 2}),
+        (tiny_world.finetuning(optimization=low), {"zero_stage": 2}),
     ]
     for number, stage in enumerate((0, 3, 1, 2, 3, 0)):
         store = tiny_world.copy(tmp_path / f"store-{number}")

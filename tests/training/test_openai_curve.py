@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny import Trained, TinyWorld
+from tiny import TinyWorld, Trained
 from transformers import AutoModel, AutoTokenizer
 
 from raysweep.spec import Call, Optimization, RunSpec

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,11 +17,11 @@ import pytest
 import tiny
 import torch
 from safetensors.torch import load_file
-from tiny import Trained, TinyWorld
+from tiny import TinyWorld, Trained
 
 from raysweep.models.build import build_model
 from raysweep.resources import Resources
-from raysweep.spec import Call, Lora, ModelSpec, Optimization, RunSpec
+from raysweep.spec import Call, Lora, Optimization, RunSpec
 from raysweep.store import Store
 from raysweep.training.engine import Sharding
 
@@ -172,7 +171,7 @@ def test_bfloat16_with_two_workers(pair: dict[str, Any], alone: Callable[..., Tr
 
 
 @pytest.mark.parametrize("name", BUILDS)
-def test_zero_3_holds_a_share_of_each_parameter_and_nothing_whole(name: str, pair: dict[str, Any], tiny_world: TinyWorld) -> None:
+def test_zero_3_builds_no_parameter_whole(name: str, pair: dict[str, Any], tiny_world: TinyWorld) -> None:
     ranks = pair[f"build {name}"]
     assert not isinstance(ranks, str), ranks
     whole_model = build_model(specs(tiny_world)[name], Store(tiny_world.folder), Sharding(None))

@@ -1,0 +1,288 @@
+"""From finished runs to what people read: the numbers, the tables, the progress, and nothing that isn't known."""
+
+import io
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from grid_helpers import finish, finish_all, small_model, small_sweep, small_task
+from rich.console import Console
+from rich.table import Table
+
+from raysweep import grid
+from raysweep.errors import CorruptFile
+from raysweep.measure import measure_curve, measure_run
+from raysweep.plan import Plan, PlannedRun, make_plan
+from raysweep.predictions import Predictions
+from raysweep.progress import Progress
+from raysweep.provenance import code_state
+from raysweep.results import Results
+from raysweep.scheduling.board import Board
+from raysweep.store import RunState, Store
+from raysweep.tables import plan_table, results_table
+from raysweep.training.data import ground_truth
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def printed(table: Table) -> str:
+    console = Console(file=io.StringIO(), width=200, highlight=False)
+    console.print(table)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def by_kind(plan: Plan, kind: str) -> list[PlannedRun]:
+    return [run for run in plan.runs.values() if run.kind == kind]
+
+
+def test_the_numbers_of_a_cell_and_of_a_row(store: Store) -> None:
+    plan = make_plan(small_sweep(seeds=[0, 1, 2]), store)
+    finish_all(plan, store, weak=0.6, student=0.75, ceiling=0.9)
+    results = Results(plan, store)
+    for cell in plan.cells:
+        assert results.is_finished(cell)
+        metrics = results.cell(cell).metrics
+        assert (metrics["weak_accuracy"], metrics["student_accuracy"], metrics["ceiling_accuracy"]) == (0.6, 0.75, 0.9)
+        assert metrics["pgr"] == pytest.approx(0.5)
+        right, wrong = metrics["agreement_supervisor_right"], metrics["agreement_supervisor_wrong"]
+        assert 0.6 * right + 0.4 * (1 - wrong) == pytest.approx(0.75)
+    (row,) = results.rows()
+    assert (row.task, row.weak, row.strong, row.method) == ("sandbox", "weak", "strong", "naive")
+    assert row.seeds == (0, 1, 2) and row.missing_seeds == ()
+    assert row.gap is not None and row.gap.pgr == pytest.approx(0.5) and row.gap.num_seeds == 3
+    assert row.agreement == pytest.approx(np.mean([results.cell(cell).metrics["agreement"] for cell in plan.cells]))
+    flat = json.loads(json.dumps(row.to_json(), allow_nan=False))
+    assert flat["student_accuracy"] == pytest.approx(0.75) and flat["seeds"] == [0, 1, 2] and len(flat["interval"]) == 2
+    table = printed(results_table([row]))
+    assert "weak → strong" in table and " 3 " in table and "0.600  0.750    0.900    0.50 [" in table
+
+
+def test_rows_follow_the_plan_and_seeds_that_are_not_finished_are_named(store: Store) -> None:
+    sweep = small_sweep(
+        tasks=[small_task("one [a]"), small_task("two", attribute=1)], methods=["naive", "confidence"], seeds=[0, 1]
+    )
+    plan = make_plan(sweep, store)
+    for run in plan.runs.values():
+        if run.spec.objective.name != "confidence" and run.spec.task.label != "two" and run.spec.seed == 0:
+            finish(run.spec, store)
+    rows = Results(plan, store).rows()
+    assert [(row.task, row.method) for row in rows] == [
+        ("one [a]", "naive"),
+        ("one [a]", "confidence"),
+        ("two", "naive"),
+        ("two", "confidence"),
+    ]
+    assert [(row.seeds, row.missing_seeds) for row in rows] == [((0,), (1,)), ((), (0, 1)), ((), (0, 1)), ((), (0, 1))]
+    assert rows[1].gap is None and rows[1].agreement is None
+    assert json.loads(json.dumps(rows[1].to_json(), allow_nan=False))["student_accuracy"] is None
+    table = printed(results_table(rows))
+    assert "1 of 2" in table and "0 of 2" in table and table.count("missing") == 18 and "one [a]" in table
+
+
+def test_a_gap_in_the_noise_is_undefined(store: Store) -> None:
+    plan = make_plan(small_sweep(), store)
+    finish_all(plan, store, weak=0.8, student=0.8, ceiling=0.8)
+    results = Results(plan, store)
+    assert "pgr" not in results.cell(plan.cells[0]).metrics
+    (row,) = results.rows()
+    assert row.gap is not None and row.gap.pgr is None and row.gap.student_accuracy == 0.8
+    assert "undefined (gap in the noise)" in printed(results_table([row]))
+
+
+def test_a_supervisor_without_errors_leaves_nothing_to_agree_on(store: Store) -> None:
+    plan = make_plan(small_sweep(), store)
+    finish_all(plan, store, weak=1.0)
+    (row,) = Results(plan, store).rows()
+    assert row.agreement_supervisor_wrong is None and row.agreement == row.agreement_supervisor_right == 0.8
+    assert printed(results_table([row])).rstrip().endswith("none")
+    assert "test_agreement_supervisor_wrong" not in store.run(plan.cells[0].runs.student.id).read_result()["metrics"]
+
+
+def test_a_damaged_run_is_no_result(store: Store) -> None:
+    plan = make_plan(small_sweep(), store)
+    finish_all(plan, store)
+    path = store.run(plan.cells[0].runs.student.id).predictions("test")
+    path.write_bytes(path.read_bytes()[:-9])
+    (row,) = Results(plan, store).rows()
+    assert row.gap is None and row.missing_seeds == (0,)
+
+
+# Measuring ----------------------------------------------------------------------------------------------------------------
+
+
+def test_metrics_are_those_of_the_saved_predictions(store: Store) -> None:
+    plan = make_plan(small_sweep(), store)
+    finish_all(plan, store, weak=0.7, student=0.8)
+    ends = plan.cells[0].runs
+    floor, student = measure_run(ends.floor, store), measure_run(ends.student, store)
+    assert set(floor) == {f"{split}_accuracy" for split in ("transfer", "validation", "test")} | {
+        "validation_accuracy_on_own_labels"
+    }
+    assert floor["test_accuracy"] == pytest.approx(0.7) and student["validation_accuracy"] == pytest.approx(0.8)
+    assert floor["validation_accuracy_on_own_labels"] == floor["validation_accuracy"]
+    weak, own = (store.run(run.id).read_predictions("validation") for run in (ends.floor, ends.student))
+    assert student["validation_accuracy_on_own_labels"] == pytest.approx((weak.classes == own.classes).mean())
+    assert {"test_agreement", "test_agreement_supervisor_right", "test_agreement_supervisor_wrong"} <= set(student)
+    (pretraining, _) = by_kind(plan, "pretrain")
+    assert measure_run(pretraining.spec, store) == {"validation_loss": 2.5}
+
+
+def test_a_curve_is_measured_at_its_points(store: Store) -> None:
+    plan = make_plan(small_sweep(), store)
+    finish_all(plan, store, weak=0.7)
+    ends = plan.cells[0].runs
+    paths = store.run(ends.student.id)
+    expected = {}
+    for split in ("validation", "test"):
+        truth = ground_truth(ends.student, split, store)
+        frames = []
+        for step in (2, 4):
+            first = truth.align(truth.ids[:10])
+            right = np.arange(10) < 5 + step
+            outputs = np.where(right[:, None], first.probabilities, 1 - first.probabilities)
+            frames.append(pd.DataFrame({"step": step, "id": first.ids, "outputs": list(outputs)}))
+            expected[step, f"{split}_accuracy"] = 0.5 + step / 10
+            weak = store.run(ends.floor.id).read_predictions(split).align(first.ids)
+            agreed = float((outputs.argmax(axis=1) == weak.classes).mean())
+            expected[step, "test_agreement" if split == "test" else "validation_accuracy_on_own_labels"] = agreed
+        paths.curve_predictions(split).parent.mkdir(exist_ok=True)
+        pd.concat(frames).to_parquet(paths.curve_predictions(split))
+    paths.finish(ends.student, {"test_accuracy": 0.5}, {})
+    curve = measure_curve(ends.student, store)
+    assert curve["step"].tolist() == [2, 4]
+    for (step, name), value in expected.items():
+        assert curve.set_index("step").loc[step, name] == pytest.approx(value), (step, name)
+    (paths.curve_predictions("test")).write_bytes(b"")
+    with pytest.raises(CorruptFile):
+        measure_curve(ends.student, store)
+
+
+def test_what_a_transform_dropped_is_not_measured(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "results_transforms.py").write_text(
+        "import dataclasses, numpy\n"
+        "def first(labels, count):\n"
+        "    return dataclasses.replace(labels, covered=numpy.arange(len(labels)) < count)\n"
+        "from raysweep import Call\n"
+        "from raysweep.recipes import CellRuns\n"
+        "def recipe(cell):\n"
+        "    floor = cell.floor()\n"
+        "    few = (Call('results_transforms:first', {'count': 4}),)\n"
+        "    return CellRuns(floor=floor, student=cell.student(floor, None, few), ceiling=cell.ceiling())\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    plan = make_plan(small_sweep(methods=["results_transforms:recipe"]), store)
+    finish_all(plan, store)
+    ends = plan.cells[0].runs
+    weak, own = (store.run(run.id).read_predictions("validation") for run in (ends.floor, ends.student))
+    expected = float((weak.classes == own.classes)[:4].mean())
+    assert measure_run(ends.student, store)["validation_accuracy_on_own_labels"] == expected
+
+
+# Tables and progress ----------------------------------------------------------------------------------------------------
+
+
+def test_the_table_of_a_plan_names_dependencies_states_and_brackets(store: Store) -> None:
+    plan = make_plan(
+        small_sweep(tasks=[small_task("sandbox [0]")], pairs=grid([small_model("m [b]")], [small_model("s")])), store
+    )
+    floor = plan.cells[0].runs.floor
+    finish(floor, store)
+    lines = printed(plan_table(plan, store)).splitlines()
+    assert len(lines) == 1 + len(plan.runs)
+    (floor_line,) = [line for line in lines if line.startswith(floor.id[:8])]
+    assert "sandbox [0]" in floor_line and "m [b]" in floor_line and floor_line.rstrip().endswith("done")
+    student = plan.cells[0].runs.student
+    (student_line,) = [line for line in lines if line.startswith(student.id[:8])]
+    assert all(dependency.id[:8] in student_line for dependency in student.dependencies)
+
+
+def play(plan: Plan, store: Store, console: Console) -> None:
+    """Every run of a plan ends well but the first student, while the console watches."""
+    progress = Progress(console)
+    board = Board(plan, store, progress.changed)
+    with progress.show(board):
+        while ready := board.ready():
+            run = ready[0]
+            board.start(run)
+            if run.kind == "student" and run.spec.objective.name == "confidence":
+                board.end(run, "the loss became [nan]")
+            else:
+                store.run(run.id).progress.parent.mkdir(parents=True, exist_ok=True)
+                store.run(run.id).progress.write_text('{"step": 3, "num_steps": 9, "loss": 0.5}')
+                finish(run.spec, store, 0.75)
+                board.end(run)
+
+
+def test_progress_is_a_line_an_event_where_there_is_no_terminal(store: Store) -> None:
+    plan = make_plan(small_sweep(methods=["naive", "confidence"]), store)
+    console = Console(file=io.StringIO(), width=200, highlight=False)
+    play(plan, store, console)
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert len(lines) == 6
+    assert "done    pretrain weak on sandbox_corpus seed 0  loss 2.500  [1 done, 0 cached, 0 running, 0 failed" in lines[0]
+    student = next(line for line in lines if "student strong on sandbox seed 0 cross_entropy (weak → strong)  0.750" in line)
+    assert student.startswith("done")
+    failed = next(line for line in lines if line.startswith("failed"))
+    assert "confidence (weak → strong)  the loss became [nan]" in failed
+    assert "5 done, 0 cached, 0 running, 1 failed, 0 waiting]" in lines[-1]
+    assert "about" in lines[0] and "left" in lines[0]
+
+
+def test_progress_is_a_live_table_in_a_terminal(store: Store) -> None:
+    plan = make_plan(small_sweep(methods=["naive", "confidence"], tasks=[small_task("brackets [x]")]), store)
+    console = Console(file=io.StringIO(), width=160, force_terminal=True, highlight=False, color_system=None)
+    play(plan, store, console)
+    progress = Progress(console)
+    board = Board(plan, store, progress.changed)
+    with progress.show(board) as shown:
+        (run,) = board.ready()
+        board.start(run)
+        store.run(run.id).progress.write_text('{"step": 3, "num_steps": 9, "loss": 0.5}')
+        text = Console(file=io.StringIO(), width=160, highlight=False)
+        text.print(shown._render())
+    assert isinstance(text.file, io.StringIO)
+    lines = text.file.getvalue().splitlines()
+    assert lines[0].split() == ["kind", "model", "pair", "seed", "state", "step", "accuracy"]
+    assert lines[1].split() == ["student", "strong", "weak", "→", "strong", "0", "running", "3/9", "loss", "0.500"]
+    assert lines[-1].startswith("0 done, 5 cached, 1 running, 0 failed, 0 waiting")
+
+
+# Provenance -----------------------------------------------------------------------------------------------------------------
+
+
+def test_the_state_of_the_code(tmp_path: Path) -> None:
+    assert code_state(tmp_path) == {"commit": None, "diff": None, "untracked": None}
+    assert code_state(tmp_path / "absent") == {"commit": None, "diff": None, "untracked": None}
+
+    def git(*arguments: str) -> None:
+        identity = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
+        subprocess.run(["git", "-C", str(tmp_path), *identity, *arguments], check=True, capture_output=True)
+
+    git("init", "--quiet")
+    (tmp_path / "a.txt").write_bytes("caf\u00e9\n".encode("latin-1"))
+    git("add", "a.txt")
+    git("commit", "--quiet", "-m", "first")
+    clean = code_state(tmp_path)
+    assert clean["commit"] is not None and len(clean["commit"]) == 40 and clean["diff"] == clean["untracked"] == ""
+    (tmp_path / "a.txt").write_bytes("th\u00e9\n".encode("latin-1"))
+    (tmp_path / "b.txt").touch()
+    dirty = code_state(tmp_path)
+    assert dirty["commit"] == clean["commit"] and dirty["untracked"] == "b.txt\n"
+    assert dirty["diff"] is not None and "+th\ufffd" in dirty["diff"]  # bytes that aren't UTF-8 stop nothing
+    json.dumps(dirty)
+
+
+def test_states_are_read_back_by_a_new_store(store: Store) -> None:
+    plan = make_plan(small_sweep(), store)
+    finish_all(plan, store)
+    again = Store(store.folder)
+    assert all(plan.state(run, again) is RunState.DONE for run in make_plan(small_sweep(), again).runs.values())
+    assert isinstance(again.run(plan.cells[0].runs.floor.id).read_predictions("test"), Predictions)

@@ -1,0 +1,189 @@
+"""A run that is interrupted resumes from its last checkpoint and ends as if nothing had happened, to the last bit."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import tiny
+from tiny import Trained, TinyWorld
+
+from raysweep.resources import Resources
+from raysweep.spec import Call, Lora, Optimization, RunSpec
+from raysweep.store import RunPaths, Store
+
+STEPS = 12
+
+
+class Interrupted(Exception):
+    """Raised in the middle of a run, as a stand-in for a kill where a kill would only cost time."""
+
+
+def interrupt(spec: RunSpec, store: Store, at: int, **resources: Any) -> None:
+    """Train a run in this process up to its report at a step, and leave what a killed process leaves."""
+    from raysweep.training.engine import process_group
+    from raysweep.training.loop import train
+    from raysweep.training.process import clean_process
+
+    def report(progress: Mapping[str, Any]) -> None:
+        if progress["step"] >= at:
+            raise Interrupted
+
+    with pytest.raises(Interrupted), clean_process(), process_group(on_gpu=False):
+        train(spec, Resources(**resources), store, True, report)
+
+
+def checkpoints(paths: RunPaths) -> list[Path]:
+    """The finished checkpoints of a run, oldest first."""
+    return sorted(path.parent for path in paths.checkpoints.glob("*/step-*/manifest.json"))
+
+
+def resumed_from(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [Path(record.args[0]).name for record in caplog.records if record.msg.startswith("resuming")]  # type: ignore[index,arg-type]
+
+
+def assert_equal_bits(run: Trained, reference: Trained) -> None:
+    __tracebackhide__ = True
+    names = {path.relative_to(reference.paths.folder) for path in reference.paths.folder.rglob("*.parquet")}
+    assert names == {path.relative_to(run.paths.folder) for path in run.paths.folder.rglob("*.parquet")}
+    for name in sorted(names):
+        pd.testing.assert_frame_equal(
+            pd.read_parquet(run.paths.folder / name), pd.read_parquet(reference.paths.folder / name), check_exact=True
+        )
+    for path in reference.paths.verified_model().glob("*.safetensors"):
+        assert path.read_bytes() == (run.paths.model / path.name).read_bytes()
+    assert run.paths.read_result()["metrics"] == reference.paths.read_result()["metrics"]
+
+
+def student(world: TinyWorld, **changes: Any) -> RunSpec:
+    """A run with all that has a state: Adam, clipping, dropout's random numbers, curves."""
+    plan = Optimization(learning_rate=5e-3, batch_size=16, steps=STEPS, gradient_clipping=0.5, warmup_fraction=0.2)
+    model = replace(world.model, dropout=True)
+    return world.student(**{"model": model, "optimization": plan, "objective": Call("confidence")} | changes)
+
+
+def test_a_killed_process_is_resumed_by_running_the_same_run_again(
+    tiny_world: TinyWorld, tmp_path: Path, trained: Callable[..., Trained], caplog: pytest.LogCaptureFixture
+) -> None:
+    spec = student(tiny_world, optimization=Optimization(learning_rate=5e-3, batch_size=16, steps=120))
+    store = tiny_world.copy(tmp_path / "killed")
+    paths = store.run(spec.id)
+    process = tiny.start_process(spec, store, tmp_path / "log", checkpoint_every=5)
+    deadline = time.monotonic() + 120
+    while len(checkpoints(paths)) < 2 and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL, (tmp_path / "log" / "log.txt").read_text()
+    assert not paths.result.exists() and not paths.error.exists()
+    last = checkpoints(paths)[-1].name
+
+    with caplog.at_level("INFO"):
+        run = trained(spec, store, save_weights=True, checkpoint_every=5)
+    assert resumed_from(caplog) == [last] and int(last.removeprefix("step-")) >= 10
+    assert_equal_bits(run, trained(spec, tiny_world.copy(tmp_path / "whole"), save_weights=True, checkpoint_every=0))
+    assert not paths.checkpoints.exists()  # a finished run keeps none
+
+
+@pytest.mark.parametrize(
+    ("changes", "resources"),
+    [
+        ({}, {"zero_stage": 1}),
+        ({}, {"zero_stage": 2, "micro_batch_size": 4}),
+        ({}, {"zero_stage": 3}),
+        ({}, {"zero_stage": 3, "offload_optimizer": True, "offload_parameters": True}),
+        ({"precision": "bfloat16"}, {}),
+        ({"lora": True}, {"zero_stage": 3}),
+        ({"lora": True}, {}),
+    ],
+    ids=str,
+)
+def test_every_division_of_the_state_is_resumed(
+    changes: dict[str, Any],
+    resources: dict[str, Any],
+    tiny_world: TinyWorld,
+    tmp_path: Path,
+    trained: Callable[..., Trained],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    spec = student(tiny_world)
+    if "precision" in changes:
+        spec = replace(spec, optimization=replace(spec.optimization, **changes))
+    if "lora" in changes:
+        spec = replace(spec, model=replace(spec.model, tuning=Lora(rank=2, target_modules=("c_attn",))))
+    store = tiny_world.copy(tmp_path / "interrupted")
+    interrupt(spec, store, 9, checkpoint_every=3, **resources)
+    assert [path.name for path in checkpoints(store.run(spec.id))] == ["step-00000003", "step-00000006"]
+    with caplog.at_level("INFO"):
+        run = trained(spec, store, save_weights=True, checkpoint_every=3, **resources)
+    assert resumed_from(caplog) == ["step-00000006"]
+    whole = trained(spec, tiny_world.copy(tmp_path / "whole"), save_weights=True, checkpoint_every=0, **resources)
+    assert_equal_bits(run, whole)
+
+
+def damage_engine(folder: Path) -> None:
+    file = max(folder.rglob("*.pt"), key=lambda path: path.stat().st_size)
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def damage_curve(folder: Path) -> None:
+    (folder / "curves" / "training.parquet").unlink()
+
+
+def damage_manifest(folder: Path) -> None:
+    (folder / "manifest.json").write_text('{"step": 6, "fi')
+
+
+def never_finished(folder: Path) -> None:
+    (folder / "manifest.json").unlink()
+
+
+@pytest.mark.parametrize("damage", [damage_engine, damage_curve, damage_manifest, never_finished])
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
+    damage: Callable[[Path], None],
+    tiny_world: TinyWorld,
+    tmp_path: Path,
+    trained: Callable[..., Trained],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    spec, store = student(tiny_world), tiny_world.copy(tmp_path / "interrupted")
+    interrupt(spec, store, 9, checkpoint_every=3)
+    damage(checkpoints(store.run(spec.id))[-1])
+    with caplog.at_level("INFO"):
+        run = trained(spec, store, save_weights=True, checkpoint_every=3)
+    assert resumed_from(caplog) == ["step-00000003"]
+    assert "step-00000006 is incomplete or damaged" in caplog.text
+    whole = trained(spec, tiny_world.copy(tmp_path / "whole"), save_weights=True)
+    assert_equal_bits(run, whole)
+
+
+def test_without_a_good_checkpoint_or_with_another_division_the_run_starts_anew(
+    tiny_world: TinyWorld, tmp_path: Path, trained: Callable[..., Trained], caplog: pytest.LogCaptureFixture
+) -> None:
+    spec = student(tiny_world, model=tiny_world.model)
+    whole = trained(spec, tiny_world.copy(tmp_path / "whole"), save_weights=True)
+    store = tiny_world.copy(tmp_path / "damaged")
+    interrupt(spec, store, 9, checkpoint_every=3)
+    for folder in checkpoints(store.run(spec.id)):
+        damage_engine(folder)
+    with caplog.at_level("INFO"):
+        assert_equal_bits(trained(spec, store, save_weights=True), whole)
+        store = tiny_world.copy(tmp_path / "divided otherwise")
+        interrupt(spec, store, 9, checkpoint_every=3)
+        other = trained(spec, store, save_weights=True, zero_stage=2)
+    assert resumed_from(caplog) == []
+    np.testing.assert_allclose(other.losses, whole.losses, rtol=0, atol=1e-5)
+    assert not store.run(spec.id).checkpoints.exists()
+
+
+def test_the_two_newest_checkpoints_are_kept(tiny_world: TinyWorld, tiny_store: Store) -> None:
+    spec = student(tiny_world)
+    interrupt(spec, tiny_store, STEPS - 1, checkpoint_every=2)
+    folder = tiny_store.run(spec.id).checkpoints / "1-zero0"
+    assert sorted(path.name for path in folder.iterdir()) == ["step-00000008", "step-00000010"]
