@@ -26,7 +26,6 @@ test-ray: .venv/.installed-test
 
 .venv/.installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "raysweep needs Python 3.11 or 3.12; install one, or name it: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 2; }
-	@command -v g++ >/dev/null || { echo "raysweep needs g++: DeepSpeed compiles an op on CPU (Debian, Ubuntu: apt-get install g++)" >&2; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
 	touch $@

@@ -40,23 +40,27 @@ unset RAY_AUTH_TOKEN  # it would win over the file
 
 # The process that a pid file names, if it still is the one that was started here.
 pid_of() {
-    local pid
-    pid=$(cat "$folder/$1.pid" 2>/dev/null) && [[ "$(ps -o args= -p "$pid" 2>/dev/null)" == *"$1"* ]] && echo "$pid"
+    local pid command
+    pid=$(cat "$folder/$1.pid" 2>/dev/null) && command=$(ps -o args= -p "$pid") || return 1
+    [[ "$command" == *"ray start"* || "$command" == *"mlflow server"* ]] && echo "$pid"
 }
 
 answers() {
-    python - "$1" "$(cat "$RAY_AUTH_TOKEN_PATH")" 2>/dev/null <<'PYTHON'
+    python - "$@" 2>/dev/null <<'PYTHON'
 import sys, urllib.request
-request = urllib.request.Request(sys.argv[1], headers={"Authorization": f"Bearer {sys.argv[2]}"})
+headers = {"Authorization": f"Bearer {open(sys.argv[2]).read()}"} if len(sys.argv) > 2 else {}
+request = urllib.request.Request(sys.argv[1], headers=headers)
 urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=5)
 PYTHON
 }
 
+# wait_for NAME ADDRESS [TOKEN FILE]: until it answers, or fail with the end of its log.
 wait_for() {
-    local name=$1 address=$2 deadline=$((SECONDS + 120))
-    until answers "$address"; do
-        if [ -z "$(pid_of "$name")" ] || [ "$SECONDS" -ge "$deadline" ]; then
-            echo "$name doesn't answer at $address; the end of $folder/$name.log:" >&2
+    local name=$1 deadline=$((SECONDS + 120))
+    shift
+    until answers "$@"; do
+        if ! pid_of "$name" >/dev/null || [ "$SECONDS" -ge "$deadline" ]; then
+            echo "$name doesn't answer at $1; the end of $folder/$name.log:" >&2
             tail -n 20 "$folder/$name.log" >&2
             stop >&2
             exit 1
@@ -66,7 +70,7 @@ wait_for() {
 }
 
 start() {
-    if [ -n "$(pid_of ray)$(pid_of mlflow)" ]; then
+    if pid_of ray >/dev/null || pid_of mlflow >/dev/null; then
         echo "already running in $folder; stop it first: cluster/local.sh stop" >&2
         exit 1
     fi
@@ -85,16 +89,16 @@ sockets = [socket.create_server(("", 0)) for _ in range(2)]
 print(*(item.getsockname()[1] for item in sockets))')
 
     MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false setsid mlflow server --host "$host" \
-        --port "${MLFLOW_TRACKING_URI##*:}" --workers 1 --backend-store-uri "sqlite:///$folder/mlflow.db" \
-        --artifacts-destination "$folder/mlartifacts" >"$folder/mlflow.log" 2>&1 </dev/null &
+        --port "${MLFLOW_TRACKING_URI##*:}" --allowed-hosts "$host:*,localhost:*,127.0.0.1:*" --workers 1 \
+        --backend-store-uri "sqlite:///$folder/mlflow.db" --artifacts-destination "$folder/mlartifacts" >"$folder/mlflow.log" 2>&1 </dev/null &
     echo $! >"$folder/mlflow.pid"
     setsid ray start --head --block --disable-usage-stats --temp-dir "$scratch" --node-ip-address "$host" \
         --port "$ray_port" --dashboard-host "$host" --dashboard-port "${dashboard##*:}" \
         --dashboard-agent-listen-port "$agent_port" --ray-client-server-port "$client_port" \
         --min-worker-port 0 --max-worker-port 0 "$@" >"$folder/ray.log" 2>&1 </dev/null &
     echo $! >"$folder/ray.pid"
-    wait_for ray "$dashboard/api/version"
-    wait_for mlflow "$MLFLOW_TRACKING_URI/health"
+    wait_for ray "$dashboard/api/version" "$RAY_AUTH_TOKEN_PATH"
+    wait_for mlflow "$MLFLOW_TRACKING_URI/api/2.0/mlflow/experiments/search?max_results=1"
     echo "Ray:    $dashboard (its page asks for the token: cat $RAY_AUTH_TOKEN_PATH)"
     echo "MLflow: $MLFLOW_TRACKING_URI"
     echo "Store:  $RAYSWEEP_STORE"

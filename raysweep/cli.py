@@ -110,7 +110,7 @@ def _plan(options: argparse.Namespace, console: Console) -> int:
 
 
 def _run(options: argparse.Namespace, console: Console) -> int:
-    from raysweep.tracking import Tracker, ui_command
+    from raysweep.tracking import Tracker, shown_uri, ui_command
 
     plan, store = _load(options)
     progress = Progress(console)
@@ -130,7 +130,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     finally:
         unsaved = tracker.close(_TRACKING_PATIENCE_SECONDS)
     console.print(results_table(Results(plan, store).rows()))
-    console.print(f"\nMLflow: {options.tracking_uri}\nOpen its UI with: {ui_command(options.tracking_uri)}", markup=False)
+    console.print(f"\nMLflow: {shown_uri(options.tracking_uri)}\nOpen its UI: {ui_command(options.tracking_uri)}", markup=False)
     if unsaved:
         print(f"raysweep: {unsaved}", file=sys.stderr)
     return _tell_failures(board)
@@ -196,13 +196,13 @@ def _results(options: argparse.Namespace, console: Console) -> int:
 
 
 def _sync(options: argparse.Namespace, console: Console) -> int:
-    from raysweep.tracking import sync, ui_command
+    from raysweep.tracking import shown_uri, sync, ui_command
 
     plan, store = _load(options)
     summary = sync(options.tracking_uri, plan, store)
     console.print(
-        f"{options.tracking_uri}: wrote {summary.num_runs} runs and {summary.num_cells} cells, {summary.num_unchanged} were "
-        f"there already\nOpen the UI with: {ui_command(options.tracking_uri)}",
+        f"{shown_uri(options.tracking_uri)}: wrote {summary.num_runs} runs and {summary.num_cells} cells, {summary.num_unchanged} were "
+        f"there already\nOpen the UI: {ui_command(options.tracking_uri)}",
         markup=False,
     )
     return SUCCESS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -9,11 +10,12 @@ from pathlib import Path
 def code_state(folder: Path) -> dict[str, str | None]:
     """The git commit of a folder, the diff of its tracked files against it, and the names of its untracked files.
 
-    All are None outside a git repository (a directory that was uploaded to a cluster, say).
+    Ray uploads a job's directory without its git repository: outside of one, the commit is what $RAYSWEEP_COMMIT says, and
+    all else is None.
     """
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
-        return {"commit": None, "diff": None, "untracked": None}
+        return {"commit": os.environ.get("RAYSWEEP_COMMIT"), "diff": None, "untracked": None}
     untracked = _git(folder, "ls-files", "--others", "--exclude-standard")
     return {"commit": commit.strip(), "diff": _git(folder, "diff", "HEAD"), "untracked": untracked}
 

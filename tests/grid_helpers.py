@@ -73,7 +73,7 @@ def finish(spec: RunSpec, store: Store, share_right: float = 0.8, draw: int = 0)
     paths.claim(spec)
     write_json(paths.environment, {"packages": {}})
     if spec.task.kind == "text":
-        paths.training_curve.parent.mkdir(parents=True)
+        paths.training_curve.parent.mkdir(parents=True, exist_ok=True)
         frame = pd.DataFrame({"step": [3, 3], "id": ["a", "b"], "outputs": [[2.0], [3.0]]})
         frame.to_parquet(paths.curve_predictions("validation"))
     else:
@@ -85,7 +85,7 @@ def finish(spec: RunSpec, store: Store, share_right: float = 0.8, draw: int = 0)
                 certain = np.where(right[:, None], truth.probabilities, 1 - truth.probabilities)
                 Predictions.of(truth.ids, 0.1 + 0.8 * certain, spec.id).write(paths.predictions(split))
     if spec.train_split != "transfer":
-        paths.model.mkdir()
+        paths.model.mkdir(exist_ok=True)
         (paths.model / "weights").write_text("weights")
     paths.finish(spec, measure_run(spec, store), {"num_steps": 4, "seconds_total": 1.0, "finished_at": 2.0})
     return paths

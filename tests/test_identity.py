@@ -190,7 +190,7 @@ def test_a_supervisors_learning_rate_changes_its_students() -> None:
 @pytest.mark.parametrize(
     "value",
     [{1, 2}, print, float("nan"), float("inf"), b"bytes", object(), {1: "a"}, np.arange(2), Path("x"), RunSpec],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )
 def test_values_without_a_stable_form_are_refused(value: Any) -> None:
     with pytest.raises(InvalidInput, match="stable identity"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import socket
 import sqlite3
@@ -350,12 +351,14 @@ def test_a_server_that_comes_up_later_gets_everything(
     tracker = Tracker(f"http://127.0.0.1:{port}", plan, store)
     for run_id in plan.runs:
         tracker.run_ended(run_id)
-    threads = threading.active_count()
+    threads, random_state = threading.active_count(), random.getstate()
     time.sleep(1.5)
     with mlflow_server(port, tmp_path):
         assert tracker.close(90) is None
         assert_complete(f"http://127.0.0.1:{port}", plan)
-        assert threading.active_count() < threads  # a kept process is looked at for threads left behind
+        # The local runner trains in this very process: no thread may be left behind, no random number drawn.
+        assert threading.active_count() < threads
+        assert random.getstate() == random_state
         assert sync(f"http://127.0.0.1:{port}", plan, store).num_runs == 0
         assert capfd.readouterr() == ("", "")
 

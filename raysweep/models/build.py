@@ -56,12 +56,13 @@ def build_model(spec: RunSpec, store: Store, sharding: Sharding) -> PreTrainedMo
 def _from_pretrained(auto: Any, config: PretrainedConfig, spec: RunSpec, store: Store) -> tuple[Any, list[str]]:
     """The model with its pretrained weights, and the names of the parameters that the checkpoint lacks."""
     import torch
+    from safetensors import SafetensorError
 
     source = weights_source(spec.model, store)
     options = {"config": config, "dtype": torch.float32, "output_loading_info": True, "ignore_mismatched_sizes": True}
     try:
         model, report = auto.from_pretrained(source.name, **source.keywords, **options)
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise InvalidInput(f"model {spec.model.name!r}: weights can't be loaded from {source.name}: {error}") from error
     lacking = {*report["missing_keys"], *(key[0] for key in report["mismatched_keys"])}
     return model, [name for name, _ in model.named_parameters() if name in lacking]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from raysweep.errors import InvalidInput
 from raysweep.identity import digest
-from raysweep.spec import Folder, Hub, RunSpec, Scratch, TaskSpec
+from raysweep.spec import Folder, Hub, Lora, RunSpec, Scratch, TaskSpec
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
@@ -40,8 +40,9 @@ def context_key(model: ModelSpec) -> str:
     base = model.base
     while isinstance(base, RunSpec):
         base = base.model.base
-    architecture = base.config if isinstance(base, Scratch) else (base.commit if isinstance(base, Hub) else base.content)
-    return digest([architecture, model.max_tokens, model.truncation])
+    if isinstance(base, Scratch):
+        return digest([base.architecture, base.config, model.max_tokens, model.truncation])
+    return digest([base.commit if isinstance(base, Hub) else base.content, model.max_tokens, model.truncation])
 
 
 def tokenizer_source(model: ModelSpec, task: TaskSpec, store: Store) -> Source:
@@ -95,6 +96,11 @@ def load_config(model: ModelSpec, task: TaskSpec, store: Store) -> PretrainedCon
 
     base = model.base
     if isinstance(base, RunSpec):
+        if isinstance(base.model.tuning, Lora):
+            raise InvalidInput(
+                f"model {model.name!r}: the run of {base.model.name!r} that it starts from saves LoRA adapters, not a model; "
+                "start from one with tuning=Full() or HeadOnly()"
+            )
         return load_config(base.model, base.task, store)
     try:
         if isinstance(base, Scratch):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +15,28 @@ DRIVER_CPUS = 0.01
 """What a trial takes that only waits for its worker group: were it a whole CPU, trials could take all that workers need."""
 
 
-def run_trial(job: Job) -> None:
+def run_trial(job: Job, import_path: Sequence[str]) -> None:
     """Execute a run with a `TorchTrainer`; return at once if it is done.
 
     With `num_workers=0`, Ray Train's local mode calls the loop in this process, which Tune keeps for its next run: it is
     left as it was found, or `ProcessNotClean` is raised and Tune lets it go. Otherwise a worker group trains.
+
+    Args:
+        job: the run.
+        import_path: the driver's `sys.path`, so that a run can import the user's own code (`module:object`) as the driver can.
     """
+    _import_from(import_path)
     store = Store(job.store_folder)
     if store.state(job.spec) is RunState.DONE:
         return
     if job.resources.num_workers == 0:
         with clean_process():
-            _fit(job, store)
+            _fit(job, store, import_path)
     else:
-        _fit(job, store)
+        _fit(job, store, import_path)
 
 
-def _fit(job: Job, store: Store) -> None:
+def _fit(job: Job, store: Store, import_path: Sequence[str]) -> None:
     from ray.train import RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
@@ -42,9 +49,18 @@ def _fit(job: Job, store: Store) -> None:
     config = RunConfig(name=job.spec.id, storage_path=str(Path(store.ray) / "train"))
     backend = TorchConfig(backend="nccl" if on_gpu else "gloo", timeout_s=resources.timeout_seconds)
     TorchTrainer(
-        _train_worker, train_loop_config={"job": job}, torch_config=backend, scaling_config=scaling, run_config=config
+        _train_worker,
+        train_loop_config={"job": job, "import_path": import_path},
+        torch_config=backend,
+        scaling_config=scaling,
+        run_config=config,
     ).fit()
 
 
 def _train_worker(config: dict[str, Any]) -> None:
+    _import_from(config["import_path"])
     execute(config["job"])
+
+
+def _import_from(import_path: Sequence[str]) -> None:
+    sys.path.extend(entry for entry in import_path if entry not in sys.path)

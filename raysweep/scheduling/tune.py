@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ray
@@ -42,7 +43,8 @@ def run_with_tune(board: Board, code: Mapping[str, Any]) -> None:
     jobs = {run.id: Job.of(run, board.store, code) for run in open_runs}
     needs = {run_id: job.resources for run_id, job in jobs.items()}
     trainable = tune.with_resources(
-        tune.with_parameters(_Trial, jobs=jobs), lambda config: _trial_resources(needs[config["run_id"]])
+        tune.with_parameters(_Trial, jobs=jobs, import_path=tuple(sys.path)),
+        lambda config: _trial_resources(needs[config["run_id"]]),
     )
     name = f"tune-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     tuner = tune.Tuner(
@@ -168,12 +170,13 @@ class _StartWatcher(tune.Callback):
 class _Trial(tune.Trainable):
     """A process that executes one run after another."""
 
-    def setup(self, config: dict[str, Any], jobs: Mapping[str, Job]) -> None:  # type: ignore[override]
+    def setup(self, config: dict[str, Any], jobs: Mapping[str, Job], import_path: Sequence[str]) -> None:  # type: ignore[override]
         self._jobs = jobs
+        self._import_path = import_path
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         return True
 
     def step(self) -> dict[str, Any]:
-        run_trial(self._jobs[self.config["run_id"]])
+        run_trial(self._jobs[self.config["run_id"]], self._import_path)
         return {"done": True}

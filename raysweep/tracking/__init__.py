@@ -16,8 +16,8 @@ runs, from one background thread of the driver. Workers and trials never talk to
     tracker     the background thread
 """
 
-from raysweep.tracking.location import ui_command
+from raysweep.tracking.location import shown_uri, ui_command
 from raysweep.tracking.recorder import SyncSummary, TrackingFailed, sync
 from raysweep.tracking.tracker import Tracker
 
-__all__ = ["SyncSummary", "Tracker", "TrackingFailed", "sync", "ui_command"]
+__all__ = ["SyncSummary", "Tracker", "TrackingFailed", "shown_uri", "sync", "ui_command"]

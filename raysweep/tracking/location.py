@@ -57,6 +57,11 @@ class Location:
         return (self.database.parent / "mlartifacts").as_uri() if self.database else None
 
 
+def shown_uri(uri: str) -> str:
+    """A tracking URI as messages show it: without a user's name and password."""
+    return Location.of(uri).shown
+
+
 def ui_command(uri: str) -> str:
     """The one command that opens MLflow's UI on a tracking URI; of a server, its address."""
     location = Location.of(uri)

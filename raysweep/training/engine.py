@@ -62,6 +62,8 @@ def process_group(on_gpu: bool) -> Iterator[None]:
         os.environ.update({"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "LOCAL_SIZE": "1"})
         backend = "cpu:gloo,cuda:nccl" if on_gpu else "gloo"
         dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)  # type: ignore[attr-defined]
+    # Else DeepSpeed compiles an op for shared-memory inference on CPU, which takes a minute and which training doesn't use.
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     try:
         deepspeed.init_distributed(dist_init_required=False, auto_mpi_discovery=False)
         yield

@@ -82,6 +82,7 @@ def _execute(job: Job) -> None:
                 "seconds_evaluation": records.seconds["evaluation"],
                 "seconds_total": time.time() - started,
                 "finished_at": time.time(),
+                "process": os.getpid(),
                 "resources": asdict(job.resources),
             }
             paths.finish(job.spec, measure_run(job.spec, store), info)

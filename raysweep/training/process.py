@@ -40,8 +40,11 @@ def clean_process() -> Iterator[None]:
     try:
         yield
     finally:
-        os.environ.clear()
-        os.environ.update(environment)
+        # Only what differs, since other threads of a driver read the environment meanwhile.
+        for name in set(os.environ) - set(environment):
+            del os.environ[name]
+        for name in [name for name, value in environment.items() if os.environ.get(name) != value]:
+            os.environ[name] = environment[name]
         random.setstate(random_state)
         np.random.set_state(numpy_state)
         torch.set_rng_state(torch_state)

@@ -83,3 +83,40 @@ def test_a_killed_sweep_goes_on_and_trains_nothing_twice(tmp_path: Path) -> None
     )
     for name in ("weak_accuracy", "student_accuracy", "ceiling_accuracy", "agreement"):
         assert ours[name] == pytest.approx(theirs[name], abs=2 / 64), name
+
+
+@pytest.mark.ray
+def test_failures_stay_where_they_are_and_unclean_processes_go(tmp_path: Path) -> None:
+    code, output = finish(raysweep(tmp_path, "run", "troubles.py"))
+
+    assert code == 1, output
+    plan = json.loads(finish(raysweep(tmp_path, "plan", "troubles.py", "--json"))[1])
+    runs = {run["id"]: run for run in plan["runs"]}
+    # The diverging floors fail, their students with them, and everything else is done.
+    floors = {cell["floor"] for cell in plan["cells"] if cell["weak"] == "diverging"}
+    students = {cell["student"] for cell in plan["cells"] if cell["weak"] == "diverging"}
+    assert len(floors) == 1 and len(students) == 2
+    assert {run_id for run_id, run in runs.items() if run["state"] != "done"} == floors | students
+    for run_id in floors:
+        assert f"{run_id} (weak, diverging" in output and "at step" in output
+    for run_id in students:
+        assert f"{run_id} (student" in output and "which it depends on, failed" in output
+    # One process executes one run after another, until one leaves something behind or fails.
+    results = [json.loads(path.read_text()) for path in tmp_path.glob("raysweep-store/runs/*/result.json")]
+    order = [result["id"] for result in sorted(results, key=lambda result: result["info"]["finished_at"])]
+    process = {result["id"]: result["info"]["process"] for result in results}
+    leaky = {cell["student"] for cell in plan["cells"] if cell["method"] == "leaky" and cell["weak"] != "diverging"}
+    assert len(leaky) == 1
+    assert len(set(process.values())) < len(process), "no process was kept"
+    for run_id in leaky:
+        later = order[order.index(run_id) + 1 :]
+        assert process[run_id] not in {process[other] for other in later}, "a process with a stray thread was kept"
+
+
+@pytest.mark.ray
+def test_a_run_that_no_cluster_like_this_can_fit_is_refused(tmp_path: Path) -> None:
+    code, output = finish(raysweep(tmp_path, "run", "troubles.py:too_wide"))
+
+    assert code == 2
+    assert "asks for 1000 CPU" in output and "can never fit" in output and "Traceback" not in output
+    assert not [*tmp_path.glob("raysweep-store/runs/*/result.json")]

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tiny
-from tiny import Trained, TinyWorld
+from tiny import TinyWorld, Trained
 
 from raysweep.resources import Resources
 from raysweep.spec import Call, Lora, Optimization, RunSpec

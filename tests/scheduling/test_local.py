@@ -1,0 +1,108 @@
+"""Real runs in this process: all of a plan, only what is missing, and the rest of it when one fails."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from grid_helpers import finish, small_model, small_sweep
+
+from raysweep import Method, grid
+from raysweep.plan import Plan, make_plan
+from raysweep.results import Results
+from raysweep.scheduling.board import Board, Standing
+from raysweep.scheduling.local import run_locally
+from raysweep.store import RunState, Store
+from raysweep.sweep import Sweep
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def run(sweep: Sweep, store: Store) -> tuple[Plan, Board]:
+    plan = make_plan(sweep, store)
+    board = Board(plan, store)
+    run_locally(board, {"commit": "abc", "diff": "", "untracked": ""})
+    return plan, board
+
+
+def test_a_sweep_is_trained_once_and_what_is_damaged_again_to_the_same_bits(store: Store) -> None:
+    sweep = small_sweep(methods=["naive", "confidence", "confidence_openai"])
+    plan, board = run(sweep, store)
+    assert board.is_complete and board.count(Standing.DONE) == len(plan.runs) == 7
+    for planned in plan.runs.values():
+        paths = store.run(planned.id)
+        info = paths.read_result()["info"]
+        assert info["num_steps"] == (3 if planned.kind == "pretrain" else 4) and info["num_tokens"] > 0
+        assert paths.has_model == (planned.kind != "student") and not paths.error.exists()
+    (naive, *_) = Results(plan, store).rows()
+    assert naive.gap is not None and 0 < naive.gap.student_accuracy < 1
+
+    results = {key: store.run(key).result.stat().st_mtime_ns for key in plan.runs}
+    _, again = run(sweep, store)
+    assert again.count(Standing.CACHED) == 7
+    assert {key: store.run(key).result.stat().st_mtime_ns for key in plan.runs} == results
+
+    floor = plan.cells[0].runs.floor
+    path = store.run(floor.id).predictions("transfer")
+    honest = store.run(floor.id).read_predictions("transfer")
+    path.write_bytes(path.read_bytes()[:-30])
+    _, mended = run(sweep, store)
+    assert mended.count(Standing.CACHED) == 6 and mended.count(Standing.DONE) == 1
+    assert np.array_equal(store.run(floor.id).read_predictions("transfer").probabilities, honest.probabilities)
+
+
+def test_a_run_that_fails_stops_only_what_depends_on_it(store: Store) -> None:
+    weak = [small_model("fine", 4), small_model("diverging", 4, learning_rate=1e38)]
+    sweep = small_sweep(pairs=grid(weak, [small_model("strong", 6)]))
+    plan, board = run(sweep, store)
+    failed = {f"{entry.run.kind} {entry.run.spec.model.name}": entry for entry in board.failures}
+    assert set(failed) == {"weak diverging", "student strong"}
+    cause = failed["weak diverging"].reason
+    assert "the loss became nan at step" in cause and "last good checkpoint: none was written before" in cause
+    assert failed["student strong"].reason.endswith(f"which it depends on, failed: {cause}")
+    assert board.count(Standing.DONE) == 5
+    error = store.run(failed["weak diverging"].run.id).error.read_text()
+    assert error.startswith(cause) and "Traceback" in error
+    fine, diverged = Results(plan, store).rows()
+    assert fine.gap is not None and diverged.gap is None
+    assert store.state(failed["student strong"].run.spec) is RunState.MISSING
+
+
+def test_an_error_in_the_users_objective_fails_its_runs_with_its_traceback(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "local_mine.py").write_text(
+        "from raysweep import Call\n"
+        "from raysweep.objectives import Objective\n"
+        "from raysweep.recipes import CellRuns\n"
+        "def loss(logits, labels, context):\n    raise KeyError('not yet written')\n"
+        "OBJECTIVE = Objective(loss, lambda: None)\n"
+        "def recipe(cell):\n"
+        "    floor = cell.floor()\n"
+        "    student = cell.student(floor, Call('local_mine:OBJECTIVE'))\n"
+        "    return CellRuns(floor=floor, student=student, ceiling=cell.ceiling())\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    plan = make_plan(small_sweep(methods=["naive", Method(name="mine", recipe="local_mine:recipe")]), store)
+    _, board = run(plan.sweep, store)
+    (failure,) = board.failures
+    assert failure.reason == "KeyError: 'not yet written'" and board.count(Standing.DONE) == 5
+    assert "local_mine.py" in store.run(failure.run.id).error.read_text()
+
+
+def test_a_run_whose_supervisor_is_forged_never_starts_from_it(store: Store) -> None:
+    plan = make_plan(small_sweep(), store)
+    floor = plan.cells[0].runs.floor
+    for dependency in floor.dependencies:
+        finish(dependency, store)
+    paths = finish(floor, store)
+    honest = paths.read_predictions("transfer")
+    paths.predictions("transfer").write_bytes(paths.predictions("validation").read_bytes())
+    (paths.model / "weights").unlink()
+    assert store.state(floor) is RunState.MISSING
+    # The model that the floor starts from isn't a model either: it is told, not used.
+    board = Board(plan, store)
+    run_locally(board, {})
+    assert board.entries[floor.id].standing is Standing.FAILED and len(honest) == 32

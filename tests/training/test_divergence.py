@@ -1,0 +1,104 @@
+"""A run that diverges fails at once, says at which step and what is still good, and leaves no result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from tiny import TinyWorld, Trained
+from torch import Tensor
+
+from raysweep.errors import InvalidInput, TrainingDiverged
+from raysweep.objectives import BatchContext, Objective, cross_entropy
+from raysweep.spec import Call, Optimization
+from raysweep.store import RunState, Store
+
+
+def _nan_loss(logits: Tensor, labels: Tensor, context: BatchContext, *, step: int) -> Tensor:
+    """Cross-entropy that is NaN from a step of twelve on."""
+    losses = cross_entropy(logits, labels, context)
+    return losses * float("nan") if round(context.step_fraction * 12) >= step else losses
+
+
+def _nan_gradient(logits: Tensor, labels: Tensor, context: BatchContext) -> Tensor:
+    """Cross-entropy whose value is right and whose gradient is NaN in the second half of the run."""
+    losses = cross_entropy(logits, labels, context)
+    return losses + (logits[:, 0] * 0).sqrt() if context.step_fraction >= 0.5 else losses
+
+
+NAN_LOSS = Objective(_nan_loss, lambda **params: None)
+NAN_GRADIENT = Objective(_nan_gradient, lambda **params: None)
+
+
+@pytest.mark.parametrize("stage", [0, 2])
+def test_an_absurd_learning_rate_fails_with_the_step(
+    stage: int, tiny_world: TinyWorld, tiny_store: Store, trained: Callable[..., Trained]
+) -> None:
+    spec = tiny_world.finetuning(optimization=Optimization(learning_rate=1e20, batch_size=16, steps=12))
+    with pytest.raises(TrainingDiverged, match=r"the loss became (nan|inf) at step 1; last good checkpoint: none") as caught:
+        trained(spec, tiny_store, checkpoint_every=1, zero_stage=stage)
+    paths = tiny_store.run(spec.id)
+    cause, _, rest = paths.error.read_text().partition("\n")
+    assert cause == str(caught.value)
+    assert "Traceback" in rest and "require_finite" in rest
+    assert "learning_rate" in cause  # what to do about it
+    assert not paths.result.exists() and tiny_store.state(spec) is RunState.FAILED
+
+
+@pytest.mark.parametrize(("step", "good"), [(7, "step-00000006"), (6, "step-00000003"), (2, "none was written before")])
+def test_the_last_good_checkpoint_is_one_whose_loss_was_finite(
+    step: int, good: str, tiny_world: TinyWorld, tiny_store: Store, trained: Callable[..., Trained]
+) -> None:
+    spec = tiny_world.finetuning(objective=Call("test_divergence:NAN_LOSS", {"step": step}))
+    for _ in range(2):  # when run again, it resumes and fails in the same way
+        with pytest.raises(TrainingDiverged, match=rf"the loss became nan at step {step}; last good checkpoint: .*{good}"):
+            trained(spec, tiny_store, checkpoint_every=3)
+    assert not tiny_store.run(spec.id).result.exists()
+
+
+@pytest.mark.parametrize("stage", [0, 1, 2, 3])
+def test_a_gradient_that_is_not_finite_fails_the_run_under_every_stage(
+    stage: int, tiny_world: TinyWorld, tiny_store: Store, trained: Callable[..., Trained]
+) -> None:
+    """DeepSpeed's ZeRO would leave out the update and go on, so that a run's result depended on the stage."""
+    spec = tiny_world.finetuning(objective=Call("test_divergence:NAN_GRADIENT"))
+    with pytest.raises(TrainingDiverged, match=r"at step (6|7); last good checkpoint: .*step-00000005"):
+        trained(spec, tiny_store, checkpoint_every=5, zero_stage=stage)
+    assert not tiny_store.run(spec.id).result.exists()
+
+
+def test_weights_that_the_last_step_ruins_are_noticed(
+    tiny_world: TinyWorld, tiny_store: Store, trained: Callable[..., Trained]
+) -> None:
+    spec = tiny_world.finetuning(optimization=Optimization(learning_rate=1e38, batch_size=16, steps=1))
+    with pytest.raises(TrainingDiverged, match="a prediction on transfer became nan at step 1"):
+        trained(spec, tiny_store)
+    pretraining = replace(tiny_world.model.base, optimization=spec.optimization)  # type: ignore[type-var]
+    with pytest.raises(TrainingDiverged, match=r"a prediction on validation became (nan|inf) at step 1"):
+        trained(pretraining, tiny_store)
+
+
+def test_a_run_that_succeeds_the_second_time_is_done(
+    tiny_world: TinyWorld, tiny_store: Store, trained: Callable[..., Trained]
+) -> None:
+    spec = tiny_world.student()
+    supervisor = tiny_store.run(tiny_world.supervisor.id)
+    labels = supervisor.predictions("transfer")
+    hidden = labels.rename(labels.with_suffix(".away"))
+    with pytest.raises(Exception, match="isn't what raysweep wrote"):
+        trained(spec, tiny_store)
+    assert tiny_store.state(spec) is RunState.FAILED
+    hidden.rename(labels)
+    damaged = supervisor.result.with_suffix(".damaged")
+    damaged.rename(supervisor.result)
+    trained(spec, tiny_store)
+    assert tiny_store.state(spec) is RunState.DONE and not tiny_store.run(spec.id).error.exists()
+
+
+def test_too_few_examples_for_a_batch_are_refused(
+    tiny_world: TinyWorld, tiny_store: Store, trained: Callable[..., Trained]
+) -> None:
+    spec = tiny_world.finetuning(optimization=Optimization(learning_rate=1e-3, batch_size=1024))
+    with pytest.raises(InvalidInput, match=r"'supervisor' of task 'sandbox' has 160 labelled examples.* batch of 1024"):
+        trained(spec, tiny_store)
