@@ -201,8 +201,8 @@ def _sync(options: argparse.Namespace, console: Console) -> int:
     plan, store = _load(options)
     summary = sync(options.tracking_uri, plan, store)
     console.print(
-        f"{shown_uri(options.tracking_uri)}: wrote {summary.num_runs} runs and {summary.num_cells} cells, {summary.num_unchanged} were "
-        f"there already\nOpen the UI: {ui_command(options.tracking_uri)}",
+        f"{shown_uri(options.tracking_uri)}: wrote {summary.num_runs} runs and {summary.num_cells} cells; "
+        f"{summary.num_unchanged} were there already\nOpen the UI: {ui_command(options.tracking_uri)}",
         markup=False,
     )
     return SUCCESS

@@ -14,7 +14,7 @@ from raysweep.objectives import objectives
 from raysweep.prepare import Preparation, split_sizes
 from raysweep.recipes import Cell, CellRuns, recipes
 from raysweep.resources import Resources
-from raysweep.spec import Call, RunSpec, TaskSpec, WeakLabels
+from raysweep.spec import Call, Lora, RunSpec, TaskSpec, WeakLabels
 from raysweep.store import RunState, Store
 from raysweep.sweep import Method, Sweep
 from raysweep.transforms import transforms
@@ -231,6 +231,8 @@ def _check_run(run: PlannedRun, store: Store) -> None:
             "epochs or steps of its Optimization"
         )
     _check_objective(spec, where)
+    if isinstance(spec.model.base, RunSpec) and isinstance(spec.model.base.model.tuning, Lora):
+        raise InvalidInput(f"{where}: the run it starts from saves LoRA adapters, not a model; start from one with Full()")
     if isinstance(spec.labels, WeakLabels):
         if spec.train_split == "supervisor":
             raise InvalidInput(f"{where}: its supervisor learnt from the split 'supervisor' and labels 'transfer' only")

@@ -32,8 +32,8 @@ def gap_recovered(weak: Correct, student: Correct, ceiling: Correct) -> GapRecov
     """PGR with its 90 % interval from who was right where.
 
     The percentile bootstrap draws seeds and test examples with replacement, the same ones for all three models, so that what
-    they share cancels; it covers both the noise of training and that of the test set. PGR is undefined when the 90 %
-    interval of the gap (ceiling − weak) reaches 0.
+    they share cancels; it covers both the noise of training and that of the test set, with a single seed the latter alone.
+    PGR is undefined when the 90 % interval of the gap (ceiling − weak) reaches 0.
 
     Args:
         weak, student, ceiling: (seeds, examples), whether each test example was classified right.

@@ -376,7 +376,7 @@ def test_a_sweep_is_run_and_run_again(raysweep: Command, empty_database: Path) -
     assert header.split("  ")[0] == "task" and "PGR [90 %]" in header and "with errors" in header
     table = out[out.index(header) :]
     assert "naive" in table and "confidence" in table
-    assert "MLflow: sqlite:///tracking.db" in table and "Open its UI with: mlflow ui --backend-store-uri sqlite:///" in table
+    assert "MLflow: sqlite:///tracking.db" in table and "mlflow ui --backend-store-uri sqlite:///" in table
     with sqlite3.connect("tracking.db") as database:
         tagged = database.execute("select count(*) from tags where key in ('raysweep.run_id', 'raysweep.cell')").fetchone()
     assert tagged == (6 + 2,)

@@ -16,6 +16,7 @@ from raysweep import (
     Folder,
     Hub,
     InvalidInput,
+    Lora,
     Method,
     Model,
     ModelSpec,
@@ -315,6 +316,10 @@ REFUSED: dict[str, tuple[Callable[[], Sweep], str]] = {
     "less than a batch": (
         lambda: small_sweep(pairs=pair(small_model("weak", 4, steps=None, epochs=1, batch_size=64))),
         "weak run of 'weak' .*: split 'supervisor' has 32 examples; with 1 epochs that is less than one batch of 64",
+    ),
+    "starting from adapters": (
+        lambda: small_sweep(pairs=pair(broken_model(lambda base: {"model": replace(base.model, tuning=Lora())}))),
+        "weak run of 'weak' on task 'sandbox': the run it starts from saves LoRA adapters, not a model",
     ),
     "batch and workers": (
         lambda: small_sweep(resources=Resources(num_workers=3)),

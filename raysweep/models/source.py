@@ -76,7 +76,7 @@ def load_tokenizer(model: ModelSpec, task: TaskSpec, store: Store) -> PreTrained
         tokenizer = AutoTokenizer.from_pretrained(source.name, **source.keywords)
     except (OSError, ValueError, ImportError) as error:
         raise InvalidInput(
-            f"model {model.name!r}: no tokenizer can be loaded from {source.name}: {_first_line(error)}"
+            f"model {model.name!r}: no tokenizer can be loaded from {source.name}: {_one_line(error)}"
         ) from error
     tokenizer.padding_side = "right"
     if tokenizer.pad_token_id is None:
@@ -111,7 +111,7 @@ def load_config(model: ModelSpec, task: TaskSpec, store: Store) -> PretrainedCon
         return AutoConfig.from_pretrained(source.name, **source.keywords)
     except (OSError, ValueError, TypeError, KeyError) as error:
         where = base.architecture if isinstance(base, Scratch) else _pretrained(model).name
-        raise InvalidInput(f"model {model.name!r}: no configuration can be made from {where}: {_first_line(error)}") from error
+        raise InvalidInput(f"model {model.name!r}: no configuration can be made from {where}: {_one_line(error)}") from error
 
 
 def weights_source(model: ModelSpec, store: Store) -> Source:
@@ -150,5 +150,5 @@ def folder_problem(folder: Path) -> str | None:
     return None
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

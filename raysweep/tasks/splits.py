@@ -148,10 +148,7 @@ class _Rules:
         """The test or validation split, from its own pool or else cut from training, and what is left of training."""
         if pool is not None:
             return self.equal(split, [self.shuffled_groups(pool)])[0], training
-        if split == "test":
-            share = TEST_SHARE
-        else:
-            share = TEXT_VALIDATION_SHARE if self.task.kind == "text" else VALIDATION_SHARE
+        share = TEST_SHARE if split == "test" else TEXT_VALIDATION_SHARE if self.task.kind == "text" else VALIDATION_SHARE
         asked, default = self.size(split)
         quota = max((asked or min(default, int(share * usable))) // self.num_bins, MINIMUM_PER_BIN)
         taken, rest = self.cut(training, quota)

@@ -53,6 +53,8 @@ def clean_process() -> Iterator[None]:
         torch.set_grad_enabled(grad)
         sys.excepthook = excepthook
         gc.collect()
+        if not gc.get_freeze_count():
+            gc.freeze()  # the libraries, which the first run imports: to look through them would take longer than a small run
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
     left = [thread.name for thread in set(threading.enumerate()) - threads if thread.is_alive() and not _belongs_to_ray(thread)]

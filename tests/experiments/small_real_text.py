@@ -10,7 +10,7 @@ from raysweep.sweep import Sweep
 def sweep() -> Sweep:
     """The five real tasks, one seed."""
     module = _experiment()
-    module.SIZES = {name: (32, 32) for name in module.SIZES}
+    module.SIZES = dict.fromkeys(module.SIZES, (32, 32))
     original = module.from_text
     module.from_text = lambda folder, width, layers, steps: original(folder, width=width, layers=1, steps=5)
     made = module.sweep()

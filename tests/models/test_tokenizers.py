@@ -115,6 +115,7 @@ def test_code_in_a_folder_is_not_run_unless_trusted(tiny_world: TinyWorld, store
     (tmp_path / "config.json").write_text('{"model_type": "own", "auto_map": {"AutoConfig": "code.Own"}}')
     with pytest.raises(InvalidInput, match="trust_remote_code"):
         load_config(model_of(tmp_path), tiny_world.task, store)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_what_a_model_folder_lacks_is_named(folder: Path, tmp_path: Path) -> None:
