@@ -376,7 +376,7 @@ def test_a_sweep_is_run_and_run_again(raysweep: Command, empty_database: Path) -
     assert header.split("  ")[0] == "task" and "PGR [90 %]" in header and "with errors" in header
     table = out[out.index(header) :]
     assert "naive" in table and "confidence" in table
-    assert "MLflow: sqlite:///tracking.db" in table and "mlflow ui --backend-store-uri sqlite:///" in table
+    assert "MLflow: sqlite:///" in table and "mlflow ui --backend-store-uri sqlite:///" in table and "tracking.db" in table
     with sqlite3.connect("tracking.db") as database:
         tagged = database.execute("select count(*) from tags where key in ('raysweep.run_id', 'raysweep.cell')").fetchone()
     assert tagged == (6 + 2,)
@@ -392,9 +392,9 @@ def test_a_sweep_is_run_and_run_again(raysweep: Command, empty_database: Path) -
     code, out, _ = raysweep("results", file, "--json")
     assert code == SUCCESS and len(json.loads(out)["cells"]) == 2
     code, out, _ = raysweep("sync", file, "--tracking-uri", "sqlite:///tracking.db")
-    assert code == SUCCESS and "wrote 0 runs and 0 cells, 8 were there already" in out
+    assert code == SUCCESS and "wrote 0 runs and 0 cells; 8 were there already" in out
     code, out, _ = raysweep("sync", file, "--tracking-uri", "sqlite:///anew.db")
-    assert code == SUCCESS and "wrote 6 runs and 2 cells, 0 were there already" in out
+    assert code == SUCCESS and "wrote 6 runs and 2 cells; 0 were there already" in out
 
 
 def test_a_sweep_with_a_failed_run_finishes_the_rest_and_lists_it(raysweep: Command, empty_database: Path) -> None:

@@ -154,9 +154,7 @@ def assert_complete(uri: str, plan: Plan) -> None:
     assert all("raysweep.content" in run.data.tags for run in runs.values())
 
 
-def test_one_mlflow_run_for_each_run_and_each_cell_with_the_values_of_results(
-    finished: tuple[Plan, Store], uri: str
-) -> None:
+def test_one_mlflow_run_for_each_run_and_each_cell_with_the_values_of_results(finished: tuple[Plan, Store], uri: str) -> None:
     plan, store = finished
     lines: list[str] = []
     summary = sync(uri, plan, store, lines.append)

@@ -1,0 +1,91 @@
+"""The README is true: its links lead somewhere, and every command in it is run."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+COMMANDS = [line for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
+
+# These run elsewhere: `make check` runs this test; the real-text experiment takes long, and tests/test_real_text.py runs it
+# on few rows; tests/ray/test_cluster.py follows cluster/README.md.
+CHECKED_ELSEWHERE = ("make check", "RAYSWEEP_DATASETS=")
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what git tracks, with this checkout's environment."""
+    folder = tmp_path_factory.mktemp("checkout") / "raysweep"
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    for name in tracked:
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    (folder / ".venv").symlink_to(ROOT / ".venv")
+    return folder
+
+
+def run(command: str, folder: Path, seconds: int = 500) -> str:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "MLFLOW_", "MAKE"))}
+    done = subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, timeout=seconds)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.ray
+@pytest.mark.skipif(not (ROOT / ".venv" / ".installed").exists(), reason="the environment wasn't made by make")
+def test_every_command_works_in_the_order_in_which_it_stands(checkout: Path) -> None:
+    outputs = {}
+    for command in COMMANDS:
+        if command.startswith(CHECKED_ELSEWHERE):
+            continue
+        if "mlflow ui" in command:
+            _answers(command, checkout)
+        else:
+            # The environment is there already, and is this checkout's: make must not install into it from the copy.
+            outputs[command] = run(command.replace("make ", "make -o .venv/.installed "), checkout)
+    first = outputs["make quickstart"]
+    assert "17 done, 0 cached, 0 running, 0 failed, 0 waiting" in first
+    table = first[first.index("task  ") :]
+    again = run("make -o .venv/.installed quickstart", checkout)
+    assert "17 of 17 runs are done already" in again
+    assert again[again.index("task  ") :] == table, "the second time, the same table"
+
+
+def test_the_real_text_command_is_the_experiment_that_another_test_runs() -> None:
+    commands = [command for command in COMMANDS if command.startswith("RAYSWEEP_DATASETS=")]
+    assert len(commands) == 1 and commands[0].endswith(".venv/bin/raysweep run experiments/real_text.py")
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "cluster/README.md"])
+def test_links_lead_to_files(page: str) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text()):
+        assert target.startswith("http") or ((ROOT / page).parent / target).exists(), target
+
+
+def _answers(command: str, folder: Path) -> None:
+    """A server starts on a free port, answers, and is stopped."""
+    process = subprocess.Popen(f"exec {command} --port 5017", shell=True, cwd=folder, start_new_session=True)
+    try:
+        end = time.monotonic() + 90
+        while True:
+            try:
+                assert urllib.request.urlopen("http://127.0.0.1:5017/health", timeout=5).status == 200
+                return
+            except (urllib.error.URLError, ConnectionError):
+                assert process.poll() is None and time.monotonic() < end, "MLflow's UI doesn't answer"
+                time.sleep(0.5)
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
