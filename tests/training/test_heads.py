@@ -206,6 +206,17 @@ def test_points_of_the_curves_are_those_of_the_model_at_that_step(
             np.testing.assert_allclose(np.stack(point["outputs"].to_list()), expected, atol=1e-6)
 
 
+def test_dropout_is_for_training_only(tiny_world: TinyWorld, tiny_store: Store, trained: Callable[..., Trained]) -> None:
+    run = trained(tiny_world.student(model=replace(tiny_world.model, dropout=True)), tiny_store, save_weights=True)
+    without = trained(tiny_world.student(), tiny_store)
+    assert np.abs(run.losses - without.losses).max() > 1e-3
+    frame = read_split(tiny_world.task, "test", tiny_store)
+    logits = score(run.paths.model, [row[0] for row in frame["texts"]])
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    predicted = run.paths.read_predictions("test").align(frame["id"].tolist()).probabilities
+    np.testing.assert_allclose(predicted, expected, atol=1e-5)
+
+
 def test_a_head_alone_is_trained_on_the_frozen_model_s_features(
     tiny_world: TinyWorld, tiny_store: Store, trained: Callable[..., Trained]
 ) -> None:

@@ -19,6 +19,7 @@ import torch
 from tiny import TinyWorld, Trained
 
 from raysweep.errors import TrainingDiverged
+from raysweep.objectives import BatchContext, Objective, cross_entropy
 from raysweep.spec import Call, Optimization, RunSpec
 from raysweep.store import Store
 from raysweep.training.process import ProcessNotClean, clean_process
@@ -108,6 +109,26 @@ def test_a_run_leaves_nothing_of_its_own_behind(
     assert models() == before
     assert not torch.distributed.is_initialized() and not deepspeed.comm.is_initialized()
     assert groups._WORLD_GROUP is None and not is_deepspeed_zero3_enabled() and not partition_parameters.zero_init_context
+
+
+SEEN: list[int] = []
+
+
+def _threads_seen(logits: torch.Tensor, labels: torch.Tensor, context: BatchContext) -> torch.Tensor:
+    SEEN.append(torch.get_num_threads())
+    return cross_entropy(logits, labels, context)
+
+
+THREADS_SEEN = Objective(_threads_seen, lambda: None)
+
+
+@pytest.mark.parametrize(("cpus", "threads"), [(2, 2), (0.5, 1)])
+def test_a_worker_computes_with_as_many_threads_as_it_has_cpus(
+    cpus: float, threads: int, tiny_world: TinyWorld, tiny_store: Store, trained: Callable[..., Trained]
+) -> None:
+    SEEN.clear()
+    trained(tiny_world.finetuning(objective=Call("test_kept_process:THREADS_SEEN")), tiny_store, cpus_per_worker=cpus)
+    assert set(SEEN) == {threads}
 
 
 def test_clean_process_restores_what_a_run_may_change() -> None:
