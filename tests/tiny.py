@@ -15,16 +15,20 @@ import subprocess
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from raysweep.objectives import BatchContext, Objective, cross_entropy
 from raysweep.prepare import Preparation
 from raysweep.resources import Resources
 from raysweep.spec import Call, Evaluation, ModelSpec, Optimization, RunSpec, Scratch, TaskSpec, WeakLabels
 from raysweep.store import RunPaths, Store
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ROOT = Path(__file__).parent.parent
 WORDS = {"num_words": 40, "num_attributes": 2, "strength": 1.2, "share_loaded": 0.6, "sentence_length": 8}
@@ -125,6 +129,17 @@ def make_tiny_world(folder: Path) -> TinyWorld:
     )
     train_run(supervisor, store, save_weights=True)
     return TinyWorld(store.folder, task, model, supervisor)
+
+
+def _focused(logits: Tensor, labels: Tensor, context: BatchContext) -> Tensor:
+    """Cross-entropy of the examples that are harder than the mean of the global batch; needs its logits beside its labels."""
+    assert context.batch_logits is not None and context.batch_labels is not None
+    losses = cross_entropy(logits, labels, context)
+    mean = cross_entropy(context.batch_logits, context.batch_labels, context).mean()
+    return losses * (losses.detach() > mean)
+
+
+FOCUSED = Objective(_focused, lambda: None, needs_global_batch=True)
 
 
 def digest_of(tensor: Any) -> str:

@@ -46,7 +46,7 @@ def build_model(spec: RunSpec, store: Store, sharding: Sharding) -> PreTrainedMo
     else:
         model, new = _from_pretrained(auto, config, spec, store)
     _initialise(model, new, spec, sharding)
-    set_seed(spec.seed)  # what was drawn so far depends on the rank and the ZeRO stage
+    set_seed(spec.seed)  # adapters are drawn alike however much transformers drew while it loaded
     model = _tune(model, spec, new)
     sharding.divide(model)
     _require_finite(model, spec.model.name, sharding)
@@ -77,9 +77,9 @@ def _switch_off_dropout(config: PretrainedConfig) -> None:
 
 
 def _draw_weights(model: PreTrainedModel, seed: int, sharding: Sharding) -> None:
-    """Draw a new model's weights again, by its architecture's rules but always in one order and in float32.
+    """Draw a new model's weights again, by its architecture's rules but always in one order, in float32 and on the CPU.
 
-    transformers draws them in another order where it builds the model sharded, and a result mustn't depend on that.
+    transformers draws them otherwise where it builds the model sharded, and a result mustn't depend on that.
     """
     import torch
     from transformers import PreTrainedModel, set_seed
@@ -93,7 +93,7 @@ def _draw_weights(model: PreTrainedModel, seed: int, sharding: Sharding) -> None
         with sharding.whole(*parameters.values()), torch.no_grad():
             stored = [(parameter, parameter.data) for parameter in parameters.values()]
             for parameter, values in stored:
-                parameter.data = values.float()
+                parameter.data = values.float().cpu()
             owner._init_weights(module)
             for parameter, values in stored:
                 parameter.data = values.copy_(parameter.data)
@@ -105,8 +105,8 @@ def _draw_weights(model: PreTrainedModel, seed: int, sharding: Sharding) -> None
 def _initialise(model: PreTrainedModel, names: list[str], spec: RunSpec, sharding: Sharding) -> None:
     """Give every parameter that the checkpoint lacks a value of our own: transformers can leave them uninitialised.
 
-    Weights get a normal with standard deviation 0.1/√width, so that a head's first logits are about 0.1; biases 0; with
-    head_init="zeros" the last layer is 0, as in openai/weak-to-strong.
+    Weights get a normal with standard deviation 0.1/√width, so that a head's first logits are about 0.1; biases 0, scales of
+    norms 1; with head_init="zeros" the last layer is 0, as in openai/weak-to-strong.
 
     Raises:
         InvalidInput: the checkpoint lacks parameters below the head: it isn't of this architecture.
@@ -125,8 +125,10 @@ def _initialise(model: PreTrainedModel, names: list[str], spec: RunSpec, shardin
         parameter = parameters[name]
         with sharding.whole(parameter):
             is_last_layer = name.rpartition(".")[0] == names[-1].rpartition(".")[0]
-            if parameter.dim() < 2 or (spec.model.head_init == "zeros" and is_last_layer):
+            if name.endswith("bias") or (spec.model.head_init == "zeros" and is_last_layer):
                 parameter.data.zero_()
+            elif parameter.dim() < 2:
+                parameter.data.fill_(1)
             else:
                 values = torch.randn(parameter.shape, generator=generator) * 0.1 / math.sqrt(parameter.shape[-1])
                 parameter.data.copy_(values)
@@ -140,6 +142,10 @@ def _tune(model: PreTrainedModel, spec: RunSpec, new: list[str]) -> PreTrainedMo
         head = [name for name, _ in model.named_parameters() if not name.startswith(f"{model.base_model_prefix}.")]
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(name in head or name in new)
+        if not head:
+            raise InvalidInput(
+                f"model {spec.model.name!r}: tuning is HeadOnly(), but its output layer is its embedding; use Full() or Lora(…)"
+            )
         return model
     assert isinstance(tuning, Lora)
     from peft import LoraConfig, TaskType, get_peft_model

@@ -145,7 +145,7 @@ def folder_problem(folder: Path) -> str | None:
         return "it has no config.json"
     if not [*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")]:
         return "it has no weights (*.safetensors or pytorch_model*.bin)"
-    if not [*folder.glob("tokenizer*"), *folder.glob("vocab*"), *folder.glob("*.model")]:
+    if not [*folder.glob("tokenizer.json"), *folder.glob("vocab*"), *folder.glob("*.model")]:
         return "it has no tokenizer (tokenizer.json, vocab.*, *.model)"
     return None
 

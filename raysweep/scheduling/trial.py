@@ -27,7 +27,8 @@ def run_trial(job: Job, import_path: Sequence[str]) -> None:
     """
     _import_from(import_path)
     store = Store(job.store_folder)
-    if store.state(job.spec) is RunState.DONE:
+    is_done = store.state(job.spec) is RunState.DONE
+    if is_done and (store.run(job.spec.id).has_model or not job.save_weights):
         return
     if job.resources.num_workers == 0:
         with clean_process():

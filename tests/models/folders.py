@@ -10,6 +10,7 @@ import torch
 from tiny import WORDS
 from transformers import (
     AutoConfig,
+    AutoModel,
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
     PreTrainedConfig,
@@ -36,7 +37,9 @@ ENCODERS: Mapping[str, Mapping[str, Any]] = {
     "roberta": SIZE | {"max_position_embeddings": 40},
     "distilbert": {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 32} | CONTEXT,
     "deberta-v2": SIZE | CONTEXT,
+    "modernbert": SIZE | CONTEXT | {"cls_token_id": 1, "sep_token_id": 1, "embedding_dropout": 0.2},
 }
+BODY_ONLY = ("modernbert",)  # saved without a head, so that its norm too is new
 ARCHITECTURES = (*DECODERS, *ENCODERS)
 
 
@@ -56,6 +59,7 @@ def save_tiny_model(
     """Save a pretrained-looking model with a word-level tokenizer; `change` may spoil its tensors before they are written."""
     torch.manual_seed(0)
     auto = AutoModelForCausalLM if architecture in DECODERS else AutoModelForMaskedLM
+    auto = AutoModel if architecture in BODY_ONLY else auto
     model = auto.from_config(tiny_config(architecture), dtype=torch.float32)
     tensors = dict(model.state_dict())
     if change:

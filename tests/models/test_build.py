@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from folders import ARCHITECTURES, DECODERS, save_tiny_model
+from folders import ARCHITECTURES, BODY_ONLY, DECODERS, save_tiny_model
 from peft import PeftModel
 from safetensors.torch import load_file
 from tiny import TinyWorld, Trained
@@ -56,7 +56,9 @@ def logits_of(model: torch.nn.Module) -> torch.Tensor:
 def body_of(folder: Path) -> dict[str, torch.Tensor]:
     """The tensors of a saved language model that a classifier takes over."""
     heads = ("lm_head", "embed_out", "cls.", "vocab_", "lm_predictions")
-    return {name: value for name, value in load_file(folder / "model.safetensors").items() if not name.startswith(heads)}
+    prefix = "model." if folder.name in BODY_ONLY else ""
+    tensors = load_file(folder / "model.safetensors")
+    return {prefix + name: value for name, value in tensors.items() if not name.startswith(heads)}
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -228,6 +230,14 @@ def test_head_only_trains_the_head(
         "roberta": {f"classifier.{part}.{kind}" for part in ("dense", "out_proj") for kind in ("weight", "bias")},
     }
     assert changed == heads[architecture]
+
+
+def test_a_language_model_whose_output_layer_is_its_embedding_has_no_head_of_its_own(tiny_world: TinyWorld) -> None:
+    pretraining = tiny_world.model.base
+    assert isinstance(pretraining, RunSpec)
+    spec = replace(pretraining, model=replace(tiny_world.model, tuning=HeadOnly()))
+    with pytest.raises(InvalidInput, match=r"model 'tiny': tuning is HeadOnly\(\), but its output layer is its embedding"):
+        built(spec, Store(tiny_world.folder))
 
 
 @pytest.mark.parametrize("architecture", ["gpt2", "llama", "bert", "distilbert", "roberta", "deberta-v2"])

@@ -41,6 +41,7 @@ def specs(world: TinyWorld) -> dict[str, RunSpec]:
         "bfloat16": world.student(optimization=replace(LONG, precision="bfloat16")),
         "lora": world.student(model=lora),
         "pretraining": replace(pretraining, seed=1),
+        "focused": world.student(objective=Call("tiny:FOCUSED")),
         "openai": world.student(objective=Call("confidence_openai"), model=replace(world.model, head_init="zeros")),
     }
 
@@ -52,6 +53,7 @@ PAIRS: dict[str, tuple[str, dict[str, Any]]] = {
     "confidence, accumulation 1": ("confidence", {"micro_batch_size": 8}),
     "confidence, accumulation 2": ("confidence", {"micro_batch_size": 4}),
     "confidence, accumulation 4": ("confidence", {"micro_batch_size": 2}),
+    "focused, accumulation 2": ("focused", {"micro_batch_size": 4}),
     "openai, accumulation 2": ("openai", {"micro_batch_size": 4}),
     "clipped, ZeRO 0": ("clipped", {}),
     "clipped, ZeRO 1": ("clipped", {"zero_stage": 1}),
@@ -129,7 +131,7 @@ def test_two_workers_train_as_one_does(name: str, pair: dict[str, Any], alone: C
 
 
 @pytest.mark.parametrize("micro_batch", [8, 4])
-@pytest.mark.parametrize("run", ["naive", "confidence"])
+@pytest.mark.parametrize("run", ["naive", "confidence", "focused"])
 def test_accumulation_alone_changes_nothing(run: str, micro_batch: int, alone: Callable[..., Trained]) -> None:
     assert_same(alone(run, micro_batch_size=micro_batch), alone(run))
 
