@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def measure_run(spec: RunSpec, store: Store) -> dict[str, float]:
     """A run's metrics: `<split>_accuracy` against ground truth, `validation_accuracy_on_own_labels` against what it was trained
-    on, for a student `test_agreement…` with its supervisor; for tasks of kind "text", `validation_loss` in nats a token."""
+    on, for a student `test_agreement…` with its supervisor; for tasks of kind "text", `validation_loss`, mean nats a token."""
     paths = store.run(spec.id)
     if spec.task.kind == "text":
         curve = pd.read_parquet(paths.curve_predictions("validation"))

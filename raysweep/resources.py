@@ -22,7 +22,8 @@ class Resources:
     gpus_per_worker: float = 0
     """May be a fraction where `num_workers` is 0 or 1: small runs then share a device."""
     zero_stage: ZeroStage = 0
-    """0: replicas; 1: optimizer states, 2: and gradients, 3: and parameters are divided among the workers."""
+    """0: replicas; 1: optimizer states, 2: and gradients, 3: and parameters are divided among the workers. In bfloat16, 0 runs
+    as 1 (see the engine)."""
     offload_optimizer: bool = False
     """Keep optimizer states in CPU memory (ZeRO 1 to 3)."""
     offload_parameters: bool = False

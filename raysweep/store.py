@@ -105,8 +105,11 @@ class RunPaths:
             )
 
     def claim(self, spec: RunSpec) -> None:
-        """Make the folder this run's own, or check that it is; raises as `require_own`."""
+        """Make the folder this run's own, without what an earlier try left beside its checkpoints; raises as `require_own`."""
         self.require_own(spec)
+        self.result.unlink(missing_ok=True)
+        for folder in (self.folder / "curves", self.folder / "predictions", self.model):
+            shutil.rmtree(folder, ignore_errors=True)
         if not self.spec.exists():
             fields = canonical(spec.content, labels=True)
             write_json(self.spec, {"id": spec.id, "identity": canonical(spec.content), "fields": fields})

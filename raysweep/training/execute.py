@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from raysweep.errors import RaysweepError
+from raysweep.errors import ForeignFolder, RaysweepError
 from raysweep.files import write_json
 from raysweep.measure import measure_run
 from raysweep.resources import Resources
@@ -53,6 +53,8 @@ def execute(job: Job) -> None:
     """
     try:
         _execute(job)
+    except ForeignFolder:
+        raise  # nothing is written into another run's folder
     except Exception as error:
         cause = str(error) if isinstance(error, RaysweepError) else f"{type(error).__name__}: {error}"
         path = Store(job.store_folder).run(job.spec.id).error

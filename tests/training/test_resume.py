@@ -72,7 +72,7 @@ def student(world: TinyWorld, **changes: Any) -> RunSpec:
 def test_a_killed_process_is_resumed_by_running_the_same_run_again(
     tiny_world: TinyWorld, tmp_path: Path, trained: Callable[..., Trained], caplog: pytest.LogCaptureFixture
 ) -> None:
-    spec = student(tiny_world, optimization=Optimization(learning_rate=5e-3, batch_size=16, steps=120))
+    spec = student(tiny_world, optimization=Optimization(learning_rate=5e-3, batch_size=16, steps=80))
     store = tiny_world.copy(tmp_path / "killed")
     paths = store.run(spec.id)
     process = tiny.start_process(spec, store, tmp_path / "log", checkpoint_every=5)

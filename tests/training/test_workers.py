@@ -26,7 +26,9 @@ from raysweep.store import Store
 from raysweep.training.engine import Sharding
 
 CONFIDENCE = Call("confidence", {"alpha_max": 0.75})
-LONG = Optimization(learning_rate=1e-2, batch_size=16, steps=12, gradient_clipping=0.5)
+PLAN = Optimization(learning_rate=1e-2, batch_size=16, steps=8)
+CLIPPED = replace(PLAN, gradient_clipping=0.5)
+SAVED = ("clipped", "lora", "pretraining")
 
 
 def specs(world: TinyWorld) -> dict[str, RunSpec]:
@@ -35,13 +37,13 @@ def specs(world: TinyWorld) -> dict[str, RunSpec]:
     pretraining = world.model.base
     assert isinstance(pretraining, RunSpec)
     return {
-        "naive": world.student(),
-        "confidence": world.student(objective=CONFIDENCE),
-        "clipped": world.student(optimization=LONG),
-        "bfloat16": world.student(optimization=replace(LONG, precision="bfloat16")),
-        "lora": world.student(model=lora),
-        "pretraining": replace(pretraining, seed=1),
-        "focused": world.student(objective=Call("tiny:FOCUSED")),
+        "naive": world.student(optimization=PLAN),
+        "confidence": world.student(optimization=PLAN, objective=CONFIDENCE),
+        "clipped": world.student(optimization=CLIPPED),
+        "bfloat16": world.student(optimization=replace(CLIPPED, precision="bfloat16")),
+        "lora": world.student(optimization=PLAN, model=lora),
+        "pretraining": replace(pretraining, seed=1, optimization=replace(pretraining.optimization, steps=8)),
+        "focused": world.student(optimization=PLAN, objective=Call("tiny:FOCUSED")),
         "openai": world.student(objective=Call("confidence_openai"), model=replace(world.model, head_init="zeros")),
     }
 
@@ -79,7 +81,9 @@ def pair(tiny_world: TinyWorld, tmp_path_factory: pytest.TempPathFactory) -> dic
     stores = {name: tiny_world.copy(folder / f"store-{number}") for number, name in enumerate(PAIRS)}
     calls: list[tuple[str, tuple[Any, ...]]] = []
     for name, (run, resources) in PAIRS.items():
-        calls.append(("execute_run", (runs[run], str(stores[name].folder), True, Resources(num_workers=2, **resources))))
+        calls.append(
+            ("execute_run", (runs[run], str(stores[name].folder), run in SAVED, Resources(num_workers=2, **resources)))
+        )
     sharded = Resources(num_workers=2, zero_stage=3)
     calls += [("built_parameters", (runs[name], str(tiny_world.folder), sharded)) for name in BUILDS]
     returned = tiny.run_ranks(calls, folder / "ranks")
@@ -104,7 +108,7 @@ def alone(tiny_world: TinyWorld, tmp_path_factory: pytest.TempPathFactory) -> Ca
         key = f"{run} {resources}"
         if key not in made:
             copy = tiny_world.copy(tmp_path_factory.mktemp("alone") / "store")
-            made[key] = tiny.train_run(specs(tiny_world)[run], copy, save_weights=True, **resources)
+            made[key] = tiny.train_run(specs(tiny_world)[run], copy, save_weights=run in SAVED, **resources)
         return made[key]
 
     return get
