@@ -36,9 +36,8 @@ def require_bool(owner: object, *field_names: str) -> None:
 def require_number(owner: object, field_name: str, low: float, high: float = math.inf, *, above: bool = False) -> None:
     """Require a finite number in [low, high], or (low, high] where `above` is set."""
     value = getattr(owner, field_name)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     bounds = f"a number {'above' if above else 'of at least'} {low:g}" + (f" and at most {high:g}" if high < math.inf else "")
-    require(is_number and (value > low if above else value >= low) and value <= high, owner, field_name, bounds)
+    require(is_number(value, low, high, above=above), owner, field_name, bounds)
 
 
 def require_int(owner: object, field_name: str, low: int, *, optional: bool = False) -> None:
@@ -62,3 +61,33 @@ def require_stable(owner: object, field_name: str) -> None:
         digest(getattr(owner, field_name))
     except InvalidInput as error:
         raise InvalidInput(f"{type(owner).__name__}.{field_name}: {error}") from error
+
+
+def is_number(value: object, low: float = -math.inf, high: float = math.inf, *, above: bool = False) -> bool:
+    """Whether a value is a finite number in [low, high], or (low, high] where `above` is set."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return False
+    return (value > low if above else value >= low) and value <= high
+
+
+def check_number(
+    where: str, name: str, value: object, low: float = -math.inf, high: float = math.inf, *, above: bool = False
+) -> None:
+    """Require a finite number in [low, high], or (low, high] where `above` is set.
+
+    Args:
+        where: begins the message: "objective 'confidence'".
+    """
+    if is_number(value, low, high, above=above):
+        return
+    if math.isfinite(low) and math.isfinite(high):
+        allowed = f"a number in {'(' if above else '['}{low:g}, {high:g}]"
+    else:
+        allowed = "a finite number" + (f" {'above' if above else 'of at least'} {low:g}" if math.isfinite(low) else "")
+    raise InvalidInput(f"{where}: {name} is {value!r}; it must be {allowed}")
+
+
+def check_whole_number(where: str, name: str, value: object, low: int = 0) -> None:
+    """Require a whole number of at least `low`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < low:
+        raise InvalidInput(f"{where}: {name} is {value!r}; it must be a whole number of at least {low}")

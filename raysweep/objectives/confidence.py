@@ -1,77 +1,22 @@
-"""Objectives: per-example losses, pure functions of logits and labels.
+"""Auxiliary confidence losses: the student's own hardened predictions as a second target.
 
-The trainer weights, reduces, accumulates and gathers; an objective never sees ranks or micro batches. What a loss needs
-of the whole global batch (the confidence loss's threshold) it takes from `BatchContext`, which is the same on every rank
-and in every micro batch: at a global batch of 32, a threshold per rank would change half of the hardened targets.
+The threshold that hardens is a statistic of the whole global batch, the same on every rank and in every micro batch: at a
+global batch of 32, a threshold per rank would change half of the hardened targets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from raysweep.checks import check_number
 from raysweep.errors import InvalidInput
-from raysweep.registry import Registry
+from raysweep.objectives.base import BatchContext, Objective, linear_warmup, objectives, soft_cross_entropy
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-
-@dataclass(frozen=True)
-class BatchContext:
-    """What is known beyond the examples at hand."""
-
-    step_fraction: float
-    """Steps done over all steps, in [0, 1)."""
-    prior: Tensor
-    """(K,) mean of the training labels over the whole training set."""
-    batch_logits: Tensor | None
-    """(G, K) logits of the whole global batch without gradient, for objectives that ask for it."""
-    batch_labels: Tensor | None
-    """(G, K) labels of the whole global batch, in the same order."""
-
-
-LossFunction = Callable[..., "Tensor"]
-"""(logits (B, K), labels (B, K) as probabilities, context, **params) → loss (B,)."""
-
-
-@dataclass(frozen=True)
-class Objective:
-    """A loss function and what it needs of the trainer."""
-
-    loss: LossFunction
-    check: Callable[..., None]
-    """Called with the parameters when a sweep is planned; raises `InvalidInput` on a bad one."""
-    needs_global_batch: bool = False
-    num_classes: int | None = None
-    """The number of classes that it is for; None for any."""
-    token_level: bool = False
-    """For tasks of kind "text": the trainer gives the mean negative log-likelihood of an example's tokens."""
-
-
-objectives: Registry[Objective] = Registry("objective", Objective)
-
-
-def _no_parameters() -> None:
-    """The check of an objective without parameters."""
-
-
-def _soft_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    return -(targets * logits.log_softmax(dim=-1)).sum(dim=-1)
-
-
-def cross_entropy(logits: Tensor, labels: Tensor, context: BatchContext) -> Tensor:
-    """Cross-entropy −Σ_k q_k log p_k with soft or hard labels q (Burns et al. 2023, section 3)."""
-    return _soft_cross_entropy(logits, labels)
-
-
-def language_modelling(logits: Tensor, labels: Tensor, context: BatchContext) -> Tensor:
-    """Mean negative log-likelihood of an example's tokens; for tasks of kind "text"."""
-    raise InvalidInput("objective 'language_modelling' is for tasks of kind 'text'; use 'cross_entropy' here")
 
 
 def hardened(batch_logits: Tensor, prior: Tensor, logits: Tensor) -> Tensor:
@@ -100,6 +45,8 @@ def hardened(batch_logits: Tensor, prior: Tensor, logits: Tensor) -> Tensor:
 def _threshold(margins: Tensor, share: Tensor) -> Tensor:
     """Midway between the margins (G,) on the two sides of the cut above which the nearest whole number to G·share lies.
 
+    The lower one of two equally near: of an odd batch at a share of one half, ⌊G/2⌋ margins exceed the median.
+
     Not `torch.quantile`: between its order statistics it leaves ⌈(G − 1)·share⌉ margins above, at a share of 0.1 and a
     batch of 32 on average 0.4 too many, and never all G. Midway, so that noise in the last digits changes no target.
     """
@@ -107,7 +54,7 @@ def _threshold(margins: Tensor, share: Tensor) -> Tensor:
 
     ends = margins.new_tensor([torch.inf, -torch.inf])
     ordered = torch.cat([ends[:1], margins.sort(descending=True).values, ends[1:]])
-    count = (share.double() * len(margins)).round().long()
+    count = (share.double() * len(margins) - 0.5).ceil().long()
     return (ordered[count] + ordered[count + 1]) / 2
 
 
@@ -150,8 +97,7 @@ def _whole_counts(shares: npt.NDArray[np.float64], total: int) -> npt.NDArray[np
 
 def _check_confidence(*, alpha_max: float = 0.5, warmup_fraction: float = 0.2, threshold: str = "prior") -> None:
     for name, value in (("alpha_max", alpha_max), ("warmup_fraction", warmup_fraction)):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-            raise InvalidInput(f"objective 'confidence': {name} is {value!r}; it must be a number in [0, 1]")
+        check_number("objective 'confidence'", name, value, 0, 1)
     if threshold not in ("prior", "balanced"):
         raise InvalidInput(f"objective 'confidence': threshold is {threshold!r}; it must be 'prior' or 'balanced'")
 
@@ -173,14 +119,15 @@ def confidence(
     (threshold="prior") or are equal (threshold="balanced": for K = 2, the batch median of the paper).
     """
     assert context.batch_logits is not None
-    alpha = alpha_max * (min(1.0, context.step_fraction / warmup_fraction) if warmup_fraction > 0 else 1.0)
+    alpha = alpha_max * linear_warmup(context.step_fraction, warmup_fraction)
     prior = context.prior if threshold == "prior" else context.prior.new_full(context.prior.shape, 1 / len(context.prior))
     own = hardened(context.batch_logits, prior, logits)
-    return (1 - alpha) * _soft_cross_entropy(logits, labels) + alpha * _soft_cross_entropy(logits, own)
+    return (1 - alpha) * soft_cross_entropy(logits, labels) + alpha * soft_cross_entropy(logits, own)
 
 
 def _check_openai(*, alpha_max: float = 0.5, warmup_fraction: float = 0.1) -> None:
-    _check_confidence(alpha_max=alpha_max, warmup_fraction=warmup_fraction)
+    for name, value in (("alpha_max", alpha_max), ("warmup_fraction", warmup_fraction)):
+        check_number("objective 'confidence_openai'", name, value, 0, 1)
 
 
 def confidence_openai(
@@ -201,10 +148,8 @@ def confidence_openai(
     cut = torch.quantile(batch_first, context.batch_labels.mean(dim=0)[1].to(batch_first.dtype))
     is_first = logits.detach().softmax(dim=-1)[:, 0] >= cut
     own = torch.stack([is_first, ~is_first], dim=1).to(logits.dtype)
-    return _soft_cross_entropy(logits, (1 - coefficient) * labels + coefficient * own)
+    return soft_cross_entropy(logits, (1 - coefficient) * labels + coefficient * own)
 
 
-objectives.add("cross_entropy", Objective(cross_entropy, _no_parameters))
-objectives.add("language_modelling", Objective(language_modelling, _no_parameters, token_level=True))
 objectives.add("confidence", Objective(confidence, _check_confidence, needs_global_batch=True))
 objectives.add("confidence_openai", Objective(confidence_openai, _check_openai, needs_global_batch=True, num_classes=2))
