@@ -9,7 +9,6 @@ import pytest
 
 from raysweep.errors import CorruptFile, InvalidInput
 from raysweep.predictions import Predictions
-from raysweep.transforms import transforms
 
 IDS = ["a", "b", "c"]
 PROBABILITIES = [[0.2, 0.8], [0.5, 0.5], [1.0, 0.0]]
@@ -112,11 +111,3 @@ def test_a_damaged_file_is_noticed(tmp_path: Path) -> None:
             Predictions.read(path)
     with pytest.raises(CorruptFile):
         Predictions.read(tmp_path / "absent.parquet")
-
-
-def test_harden_makes_the_most_probable_class_certain() -> None:
-    labels = table(weight=np.array([1, 2, 3.0]), covered=np.array([True, False, True]))
-    hard = transforms.get("harden")(labels)
-    assert hard.probabilities.tolist() == [[0, 1], [1, 0], [1, 0]]
-    assert hard.weight.tolist() == [1, 2, 3] and hard.covered.tolist() == [True, False, True]
-    assert hard.source == "harden(test)" and labels.source == "test"
