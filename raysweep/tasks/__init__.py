@@ -1,7 +1,8 @@
 """Tasks: what is learnt, from where, and how it is divided into halves, validation and test.
 
 `load_task` turns a `TaskSpec` into examples by split. A new task is an entry of the registry
-(`raysweep.tasks.base`), or a `Task` in the user's own module, named `module:object`.
+(`raysweep.tasks.base`), or a `Task` in the user's own module, named `module:object`: `classification_task` and
+`preference_task` make one from a table.
 """
 
 from __future__ import annotations
@@ -11,10 +12,14 @@ from collections.abc import Iterable, Mapping
 
 from raysweep.errors import InvalidInput
 from raysweep.spec import TaskSpec
-from raysweep.tasks import nlp as nlp  # these register their tasks
+from raysweep.tasks import chess_puzzles as chess_puzzles  # these register their tasks
+from raysweep.tasks import nlp as nlp
+from raysweep.tasks import nlp_choice as nlp_choice
 from raysweep.tasks import sandbox as sandbox
 from raysweep.tasks import text_folder as text_folder
 from raysweep.tasks.base import Example, Task, TaskData, tasks
+from raysweep.tasks.own import classification_task as classification_task
+from raysweep.tasks.own import preference_task as preference_task
 from raysweep.tasks.splits import divide
 
 
@@ -27,7 +32,7 @@ def load_task(spec: TaskSpec) -> TaskData:
     task = tasks.get(spec.name)
     if not isinstance(task, Task):
         raise InvalidInput(f"{spec.name!r} is a {type(task).__name__}; a task is a raysweep.tasks.base.Task")
-    return TaskData(kind=task.kind, num_classes=task.num_classes, splits=divide(task, _pools(task, spec), spec))
+    return TaskData(task=task, splits=divide(task, _pools(task, spec), spec))
 
 
 def _pools(task: Task, spec: TaskSpec) -> Mapping[str, Iterable[Example]]:

@@ -1,35 +1,37 @@
-"""Rows of the Hugging Face hub, or of a local mirror of it, and how they become examples.
+"""Rows of the Hugging Face hub, or of a local mirror of it.
 
 With the environment variable RAYSWEEP_DATASETS=<folder>, rows come from
 `<folder>/<org>/<name>/<config>/<split>.parquet` and no network is used; without, from `datasets.load_dataset` at a
-pinned revision. A task gives the columns it reads, a renderer from a row to drafts of examples, and the texts that a
-row shares with others; ids and groups follow from these.
-
-An example's id is a digest of its texts alone: stable from load to load, and it tells nothing of the label. Rows that
-share any text (a passage, a question) are one group, over all splits and through other rows.
+pinned revision. The config's folder may also be called `default`: the hub gives names to the configs of some data sets
+that have only one.
 """
 
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from raysweep.errors import InvalidInput
-from raysweep.identity import digest
 from raysweep.tasks.base import Example
+from raysweep.tasks.rows import Draft, Row, Rows, Shares, examples_of, normalized
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 MIRROR_VARIABLE = "RAYSWEEP_DATASETS"
-Row = Mapping[str, Any]
 
 
-def load_rows(hub_id: str, config: str | None, split: str, revision: str, data_dir: str | None = None) -> Dataset:
+def load_rows(
+    hub_id: str, config: str | None, split: str, revision: str, data_dir: str | None = None, max_rows: int | None = None
+) -> Dataset:
     """One split of a data set of the hub, or of the mirror that RAYSWEEP_DATASETS names. Class labels are numbers.
+
+    With `max_rows`, a longer split gives that many of its rows, drawn at random but always the same. Only these are held
+    in memory: the hub's rows stay on disk, a mirror's file is read piece by piece.
 
     Raises:
         InvalidInput: the mirror lacks the file or can't be read, or the hub can't be reached or refuses.
@@ -40,14 +42,17 @@ def load_rows(hub_id: str, config: str | None, split: str, revision: str, data_d
     folder = config or data_dir or "default"
     mirror = os.environ.get(MIRROR_VARIABLE)
     if mirror:
-        return _mirror_rows(Path(mirror).expanduser(), hub_id, folder, split)
+        return _mirror_rows(Path(mirror).expanduser(), hub_id, folder, split, max_rows)
     # Bars and retry notices of many data sets would drown the sweep's own progress.
     datasets.disable_progress_bars()
     huggingface_hub.utils.disable_progress_bars()  # type: ignore[attr-defined]  # public, but exported lazily
     datasets.logging.set_verbosity_error()
     huggingface_hub.utils.logging.set_verbosity_error()
     try:
-        return datasets.load_dataset(hub_id, config, split=split, revision=revision, data_dir=data_dir)
+        rows = datasets.load_dataset(hub_id, config, split=split, revision=revision, data_dir=data_dir)
+        if max_rows is None or len(rows) <= max_rows:
+            return rows
+        return rows.select(_drawn(len(rows), max_rows)).flatten_indices(keep_in_memory=True)
     except Exception as error:  # of many unrelated types, from four libraries; all mean that there are no rows
         raise InvalidInput(
             f"data set {hub_id} (config {folder}, split {split}, revision {revision}) can't be loaded from the hub: "
@@ -55,18 +60,47 @@ def load_rows(hub_id: str, config: str | None, split: str, revision: str, data_d
         ) from error
 
 
-def _mirror_rows(mirror: Path, hub_id: str, config: str, split: str) -> Dataset:
-    import pyarrow
-    import pyarrow.parquet
+def _mirror_rows(mirror: Path, hub_id: str, config: str, split: str, max_rows: int | None) -> Dataset:
     from datasets import Dataset
 
-    path = mirror / hub_id / config / f"{split}.parquet"
-    if not path.is_file():
-        raise InvalidInput(f"{MIRROR_VARIABLE}={mirror}: there is no {path}; {_alternatives(mirror, hub_id)}")
+    paths = [mirror / hub_id / folder / f"{split}.parquet" for folder in dict.fromkeys((config, "default"))]
+    path = next((path for path in paths if path.is_file()), None)
+    if path is None:
+        missing = " and no ".join(map(str, paths))
+        raise InvalidInput(f"{MIRROR_VARIABLE}={mirror}: there is no {missing}; {_alternatives(mirror, hub_id)}")
+    return Dataset(read_parquet(path, max_rows))
+
+
+def read_parquet(path: Path, max_rows: int | None = None) -> Any:
+    """The `pyarrow.Table` of a Parquet file; at most `max_rows` of its rows, as `load_rows` draws them.
+
+    Raises:
+        InvalidInput: the file can't be read.
+    """
+    import pyarrow
+    import pyarrow.compute
+    import pyarrow.parquet
+
     try:
-        return Dataset(pyarrow.parquet.read_table(path))
+        file = pyarrow.parquet.ParquetFile(path, pre_buffer=False)  # else all that was read stays in memory
+        if max_rows is None or file.metadata.num_rows <= max_rows:
+            return file.read()
+        drawn = pyarrow.array(_drawn(file.metadata.num_rows, max_rows))
+        pieces, start = [], 0
+        for batch in file.iter_batches():
+            inside = pyarrow.compute.and_(
+                pyarrow.compute.greater_equal(drawn, start), pyarrow.compute.less(drawn, start + len(batch))
+            )
+            pieces.append(batch.take(pyarrow.compute.subtract(drawn.filter(inside), start)))
+            start += len(batch)
+        return pyarrow.Table.from_batches(pieces, schema=file.schema_arrow)
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise InvalidInput(f"{path} can't be read as Parquet: {error}. Copy the file again") from error
+
+
+def _drawn(num_rows: int, count: int) -> list[int]:
+    """Which rows are taken, in order. Drawn, not the first or every n-th: many data sets are sorted or alternate."""
+    return sorted(random.Random(0).sample(range(num_rows), count))
 
 
 def _alternatives(mirror: Path, hub_id: str) -> str:
@@ -98,16 +132,6 @@ def require_columns(dataset: Dataset, columns: Sequence[str], where: str) -> Non
             raise InvalidInput(f"data set {where}: column {name!r} has no value in {num_empty} of {len(dataset)} rows")
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """An example before it has an id and a group."""
-
-    texts: tuple[str, ...]
-    label: int
-    answer: str | None = None
-    difficulty: float | None = None
-
-
 @dataclass(frozen=True, kw_only=True)
 class HubData:
     """Where a task's rows are and which columns it reads."""
@@ -115,79 +139,28 @@ class HubData:
     id: str
     revision: str
     """A commit of the data set's repository."""
-    columns: tuple[str, ...]
+    columns: tuple[str, ...] = ()
+    """The columns that must be there, in every row; the others aren't read. None named: all are read, none is required."""
     config: str | None = None
     data_dir: str | None = None
+    """A folder of the repository. Where the hub's own Parquet conversion is read, this takes the place of the config:
+    that branch has one folder per config, and nothing that would declare them as configs."""
     splits: Mapping[str, str] = field(default_factory=lambda: {"train": "train", "test": "validation"})
     """The hub's split of each pool. Many published test sets have hidden labels, so `validation` is tested on."""
+    max_rows: int | None = None
+    """At most so many rows of each split, always the same ones: for data sets that don't fit into memory."""
 
-    def pools(
-        self, render: Callable[[Row], Iterable[Draft]], shares: Callable[[Row], Iterable[str]]
-    ) -> dict[str, list[Example]]:
-        """The examples of each pool: rows rendered, blank and repeated examples dropped, groups found over all pools.
-
-        Args:
-            render: the drafts of a row.
-            shares: the texts of a row which put it into one group with every other row that has one of them.
-        """
-        components = _Components()
-        drafts: dict[str, list[tuple[str, Draft]]] = {}
+    def rows(self) -> dict[str, Rows]:
+        """The rows of each pool, checked for the columns."""
+        pools = {}
         for pool, split in self.splits.items():
-            rows = load_rows(self.id, self.config, split, self.revision, self.data_dir)
-            require_columns(rows, self.columns, f"{self.id} ({split})")
-            drafts[pool] = []
-            for number, row in enumerate(cast(Iterable[Row], rows.select_columns(list(self.columns)))):
-                try:
-                    key = components.join(map(normalized, shares(row)), otherwise=f"row {number} of {split}")
-                    drafts[pool] += [(key, draft) for draft in render(row)]
-                except (InvalidInput, AttributeError, TypeError, ValueError) as error:  # a value of a wrong type
-                    raise InvalidInput(f"data set {self.id} ({split}), row {number} can't be used: {error}") from error
-        return {pool: _examples(pairs, components) for pool, pairs in drafts.items()}
+            where = f"{self.id} ({split})"
+            rows = load_rows(self.id, self.config, split, self.revision, self.data_dir, self.max_rows)
+            require_columns(rows, self.columns, where)
+            selected = rows.select_columns(list(self.columns)) if self.columns else rows
+            pools[pool] = Rows(where, cast(Iterable[Row], selected))
+        return pools
 
-
-def _examples(drafts: Iterable[tuple[str, Draft]], components: _Components) -> list[Example]:
-    """Examples of distinct texts. Texts that come with different labels have no ground truth and are left out."""
-    examples: dict[str, Example] = {}
-    contradictory: set[str] = set()
-    for key, draft in drafts:
-        if not all(isinstance(text, str) and text.strip() for text in draft.texts):
-            continue
-        example = Example(
-            id=digest(list(draft.texts)),
-            group=digest(components.find(key)),
-            texts=draft.texts,
-            label=draft.label,
-            answer=draft.answer,
-            difficulty=draft.difficulty,
-        )
-        if examples.setdefault(example.id, example).label != example.label:
-            contradictory.add(example.id)
-    return [example for example in examples.values() if example.id not in contradictory]
-
-
-def normalized(text: str) -> str:
-    """A text without the differences of case and blanks that don't make it another text."""
-    return " ".join(text.casefold().split())
-
-
-class _Components:
-    """Connected texts (union-find). The smallest text names its component, so that the order of rows doesn't matter."""
-
-    def __init__(self) -> None:
-        self._parents: dict[str, str] = {}
-
-    def find(self, text: str) -> str:
-        """The name of the component of a text."""
-        root = text
-        while self._parents.setdefault(root, root) != root:
-            root = self._parents[root]
-        while self._parents[text] != root:  # shorten the path for the next time
-            self._parents[text], text = root, self._parents[text]
-        return root
-
-    def join(self, texts: Iterable[str], otherwise: str) -> str:
-        """Make texts one component, and return one of them; `otherwise` if all are blank."""
-        roots = [self.find(text) for text in texts if text] or [self.find(otherwise)]
-        for root in roots:
-            self._parents[root] = min(roots)
-        return min(roots)
+    def pools(self, render: Callable[[Row], Iterable[Draft]], shares: Shares) -> dict[str, list[Example]]:
+        """The examples of each pool. Texts that differ in case or blanks only count as shared."""
+        return examples_of(self.rows(), render, lambda row: map(normalized, shares(row)))

@@ -1,129 +1,53 @@
-"""Natural language tasks of Burns et al. 2023 (arXiv 2312.09390), from the hub at pinned revisions.
+"""Natural language tasks of Burns et al. 2023 (arXiv 2312.09390): a label for each text, and preferences.
 
-Everything is made binary as in the paper's appendix A.1. A multiple-choice question gives as many right as wrong
-(question, answer) examples, in one group; which wrong answer is taken follows from a hash of the question, so it is the
-same on every machine and for every seed. The parameter `one_draw` takes a single answer a question instead, right with
-probability one half, as the codes of OpenAI and EleutherAI do. Texts are worded as in openai/weak-to-strong and end
-with the answer, which a cut from the left keeps.
+The tasks of answers to questions are in `nlp_choice`. All come from the hub at pinned revisions, and are as the hub has
+them but for what is said here:
 
-A task is a call of `hub_task` (rows with a label), `choice_task` (questions with answers) or `preference_task`.
+- ANLI is round 2. `anli_r2` asks for entailment or not, as EleutherAI/w2s does; `anli_r2_three` has all three classes.
+- Twitter sentiment is without the neutral tweets.
+- ETHICS is tested on the hub's `validation`, which is the published test set; its `test` is the adversarial one.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-from raysweep.errors import InvalidInput
-from raysweep.identity import digest
-from raysweep.tasks.base import Example, Task, tasks
-from raysweep.tasks.hub import Draft, HubData, Row, normalized
+from raysweep.tasks.builders import first_prompt, hub_task, pair_task, preference
+from raysweep.tasks.hub import HubData
+from raysweep.tasks.rows import Draft, Row
 
-Shares = Callable[[Row], Iterable[str]]
-SPEAKS_OF_OTHERS = re.compile(
-    r"\s*(all|any|both|neither|none) of (the|these|those)( above| others?)?( answers| choices| options)?[ .]*$",
-    re.IGNORECASE,
+GLUE = "bcdcba79d07bc864c1c254ccfcedcce55bcc9a8c"
+ANLI = HubData(
+    id="facebook/anli",
+    config="plain_text",
+    revision="8e4813d81f46d313dac7892e1c28076917cfcdf9",
+    columns=("premise", "hypothesis", "label"),
+    splits={"train": "train_r2", "validation": "dev_r2", "test": "test_r2"},
 )
+# A branch, not a commit: main holds a loading script, which datasets refuses, and no public record of a commit of the
+# hub's own Parquet conversion was found.
+ETHICS = "refs/convert/parquet"
+HH = "09be8c5bbc57cb3887f3a9732ad6aa7ec602a1fa"
+SENTIMENT = ("negative", "positive")
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A multiple-choice question; the texts of its examples are `text`, a blank, and an answer."""
-
-    text: str
-    answers: Sequence[str]
-    right: int
-    """Index of the right answer."""
+def inference(row: Row) -> str:
+    """A premise and a hypothesis as one text."""
+    return f"Premise: {row['premise']}\nHypothesis: {row['hypothesis']}"
 
 
-def multiple_choice(question: Question, *, one_draw: bool = False) -> list[Draft]:
-    """The right answer (class 1) and a wrong one (class 0); with `one_draw` only one of them, each with equal chance.
-
-    Wrong answers that repeat the right one are left out, and so are answers that speak of the other ones ("none of the
-    above"): alone they are neither right nor wrong. A question that has no right or no wrong answer left gives nothing.
-    """
-    if type(question.right) is not int or not 0 <= question.right < len(question.answers):
-        raise InvalidInput(
-            f"the number of the right answer is {question.right!r}; "
-            f"it must be a whole number from 0 to {len(question.answers) - 1}"
-        )
-    right = question.answers[question.right]
-    usable = [answer for answer in question.answers if answer.strip() and not SPEAKS_OF_OTHERS.match(answer)]
-    wrongs = [answer for answer in usable if normalized(answer) != normalized(right)]
-    if right not in usable or not wrongs:
-        return []
-    content = [question.text, *question.answers]
-    wrong = wrongs[_draw(["wrong", *content], len(wrongs))]
-    drafts = [
-        Draft(texts=(f"{question.text} {answer.strip()}",), label=label, answer=answer.strip())
-        for label, answer in enumerate((wrong, right))
-    ]
-    return [drafts[_draw(["class", *content], 2)]] if one_draw else drafts
+def claim_and_reason(row: Row) -> list[str]:
+    """ETHICS varies either the claim or the reason of a statement: its variants share the other part."""
+    return re.split(r"\b(?:because|since)\b", row["scenario"], maxsplit=1)
 
 
-def preference(chosen: str, rejected: str) -> list[Draft]:
-    """A pair in an order that doesn't depend on which is better; the label is its index. Ties give nothing."""
-    if normalized(chosen) == normalized(rejected):
-        return []
-    pair = sorted((chosen, rejected))
-    if _draw(["order", *pair], 2):
-        pair.reverse()
-    return [Draft(texts=tuple(pair), label=pair.index(chosen))]
+def more_pleasant(row: Row) -> Iterator[Draft]:
+    """Two scenarios in an order that doesn't depend on which is better; class 1 if it is the second."""
+    for pair in preference(row["baseline"], row["less_pleasant"]):
+        first, second = pair.texts
+        yield Draft((f"Scenario 1: {first}\nScenario 2: {second}\nIs scenario 2 the more pleasant one?",), pair.label)
 
-
-def _draw(content: list[str], count: int) -> int:
-    """A number below `count`, as good as random, that follows from the content."""
-    return int(digest(content), 16) % count
-
-
-def hub_task(name: str, summary: str, data: HubData, *, render: Callable[[Row], Iterable[Draft]], shares: Shares) -> Task:
-    """Register a classification task whose rows carry a label."""
-
-    def load() -> dict[str, list[Example]]:
-        return data.pools(render, shares)
-
-    return tasks.add(name, Task(name=name, summary=summary, kind="classification", load=load))
-
-
-def choice_task(name: str, summary: str, data: HubData, *, question: Callable[[Row], Question], shares: Shares) -> Task:
-    """Register a task of right and wrong answers to multiple-choice questions; its parameter is `one_draw`."""
-
-    def load(*, one_draw: bool = False) -> dict[str, list[Example]]:
-        if not isinstance(one_draw, bool):
-            raise InvalidInput(f"task {name!r}: one_draw is {one_draw!r}; it must be True or False")
-        return data.pools(lambda row: multiple_choice(question(row), one_draw=one_draw), shares)
-
-    return tasks.add(name, Task(name=name, summary=summary, kind="classification", load=load))
-
-
-def preference_task(name: str, summary: str, data: HubData, *, pair: Callable[[Row], tuple[str, str]], shares: Shares) -> Task:
-    """Register a task of (chosen, rejected) pairs."""
-
-    def load() -> dict[str, list[Example]]:
-        return data.pools(lambda row: preference(*pair(row)), shares)
-
-    return tasks.add(name, Task(name=name, summary=summary, kind="preference", load=load))
-
-
-def first_prompt(dialog: str) -> str:
-    """The first human turn of a dialog of Anthropic's format ("\\n\\nHuman: …\\n\\nAssistant: …")."""
-    return dialog.partition("\n\nAssistant:")[0]
-
-
-choice_task(
-    "sciq",
-    "SciQ: is this the right answer to a science exam question? (Welbl et al. 2017)",
-    HubData(
-        id="allenai/sciq",
-        revision="2c94ad3e1aafab77146f384e23536f97a4849815",
-        columns=("question", "correct_answer", "distractor1", "distractor2", "distractor3", "support"),
-    ),
-    question=lambda row: Question(
-        f"Q: {row['question']} A:", [row["correct_answer"], *(row[f"distractor{number}"] for number in (1, 2, 3))], 0
-    ),
-    shares=lambda row: (row["question"], row["support"]),
-)
 
 hub_task(
     "boolq",
@@ -137,43 +61,138 @@ hub_task(
     shares=lambda row: (row["passage"],),
 )
 
-choice_task(
-    "cosmos_qa",
-    "CosmosQA: is this the right answer to a question about everyday narratives? (Huang et al. 2019)",
-    HubData(
-        id="allenai/cosmos_qa",
-        # The commit of the hub's own Parquet conversion: main holds a loading script, which datasets refuses.
-        revision="ed50fe83db62b355759053b1cd5eef344ee371e0",
-        columns=("context", "question", "answer0", "answer1", "answer2", "answer3", "label"),
-    ),
-    question=lambda row: Question(
-        f"Context: {row['context']}\nQuestion: {row['question']}\nAnswer:",
-        [row[f"answer{number}"] for number in range(4)],
-        row["label"],
-    ),
-    shares=lambda row: (row["context"],),
+hub_task(
+    "anli_r2",
+    "ANLI round 2: does the premise entail the hypothesis? (Nie et al. 2020)",
+    ANLI,
+    render=lambda row: [Draft((inference(row),), int(row["label"] == 0))],
+    shares=lambda row: (row["premise"],),
+)
+
+hub_task(
+    "anli_r2_three",
+    "ANLI round 2: is the hypothesis entailed, neutral or contradicted? Three classes (Nie et al. 2020)",
+    ANLI,
+    render=lambda row: [Draft((inference(row),), row["label"])],
+    shares=lambda row: (row["premise"],),
+    num_classes=3,
+    class_names=("entailment", "neutral", "contradiction"),
+)
+
+hub_task(
+    "cola",
+    "CoLA: is this sentence grammatical? (Warstadt et al. 2019)",
+    HubData(id="nyu-mll/glue", config="cola", revision=GLUE, columns=("sentence", "label")),
+    render=lambda row: [Draft((row["sentence"],), row["label"])],
+    shares=lambda row: (row["sentence"],),
 )
 
 hub_task(
     "sst2",
     "SST-2: is this sentence of a film review positive? (Socher et al. 2013)",
-    HubData(
-        id="nyu-mll/glue",
-        config="sst2",
-        revision="bcdcba79d07bc864c1c254ccfcedcce55bcc9a8c",
-        columns=("sentence", "label"),
-    ),
+    HubData(id="nyu-mll/glue", config="sst2", revision=GLUE, columns=("sentence", "label")),
     render=lambda row: [Draft((row["sentence"],), row["label"])],
     shares=lambda row: (row["sentence"],),
+    class_names=SENTIMENT,
 )
 
-preference_task(
+hub_task(
+    "paws",
+    "PAWS: do these two sentences of almost the same words mean the same? (Zhang et al. 2019)",
+    HubData(
+        id="google-research-datasets/paws",
+        config="labeled_final",
+        revision="161ece9501cf0a11f3e48bd356eaa82de46d6a09",
+        columns=("sentence1", "sentence2", "label"),
+    ),
+    render=lambda row: [Draft((f"Sentence 1: {row['sentence1']}\nSentence 2: {row['sentence2']}",), row["label"])],
+    shares=lambda row: (row["sentence1"], row["sentence2"]),
+)
+
+hub_task(
+    "wic",
+    "WiC: does a word have the same meaning in two sentences? (Pilehvar and Camacho-Collados 2019)",
+    HubData(
+        id="aps/super_glue",
+        config="wic",
+        revision="3de24cf8022e94f4ee4b9d55a6f539891524d646",
+        columns=("word", "sentence1", "sentence2", "label"),
+    ),
+    render=lambda row: [
+        Draft((f"Sentence 1: {row['sentence1']}\nSentence 2: {row['sentence2']}\nWord: {row['word']}",), row["label"])
+    ],
+    shares=lambda row: (row["sentence1"], row["sentence2"]),
+)
+
+hub_task(
+    "twitter_sentiment",
+    "Twitter sentiment: is this tweet positive or negative? (Rosenthal et al. 2017, TweetEval)",
+    HubData(
+        id="cardiffnlp/tweet_eval",
+        config="sentiment",
+        revision="b3a375baf0f409c77e6bc7aa35102b7b3534f8be",
+        columns=("text", "label"),
+    ),
+    # The hub's classes are 0 negative, 1 neutral, 2 positive.
+    render=lambda row: [Draft((row["text"],), row["label"] // 2)] if row["label"] != 1 else [],
+    shares=lambda row: (row["text"],),
+    class_names=SENTIMENT,
+)
+
+hub_task(
+    "amazon_polarity",
+    "Amazon polarity: is this product review positive? (Zhang et al. 2015)",
+    HubData(
+        id="fancyzhx/amazon_polarity",
+        config="amazon_polarity",
+        revision="9d9c45c18f8c3cf1b23a3c27917b60cbf28f3289",
+        columns=("title", "content", "label"),
+        splits={"train": "train", "test": "test"},
+        max_rows=60_000,  # of 3.6 million: halves of up to 26,000
+    ),
+    render=lambda row: [Draft((f"{row['title']} {row['content']}".strip(),), row["label"])],
+    shares=lambda row: (row["content"],),
+    class_names=SENTIMENT,
+)
+
+hub_task(
+    "ethics_justice",
+    "ETHICS, justice: is this claim about what is fair or deserved a reasonable one? (Hendrycks et al. 2021)",
+    HubData(id="hendrycks/ethics", data_dir="justice", revision=ETHICS, columns=("scenario", "label")),
+    render=lambda row: [Draft((row["scenario"],), row["label"])],
+    shares=claim_and_reason,
+)
+
+hub_task(
+    "ethics_utilitarianism",
+    "ETHICS, utilitarianism: which of two scenarios is the more pleasant? (Hendrycks et al. 2021)",
+    HubData(id="hendrycks/ethics", data_dir="utilitarianism", revision=ETHICS, columns=("baseline", "less_pleasant")),
+    render=more_pleasant,
+    # The two scenarios of a row, and those of other rows, often differ only in how they go on after the first sentence.
+    shares=lambda row: [row[column].partition(".")[0] for column in ("baseline", "less_pleasant")],
+)
+
+pair_task(
     "anthropic_hh",
     "Anthropic HH, harmless-base: which of two dialogs is the less harmful? (Bai et al. 2022)",
     HubData(
         id="Anthropic/hh-rlhf",
         data_dir="harmless-base",
-        revision="09be8c5bbc57cb3887f3a9732ad6aa7ec602a1fa",
+        revision=HH,
+        columns=("chosen", "rejected"),
+        splits={"train": "train", "test": "test"},
+    ),
+    pair=lambda row: (row["chosen"], row["rejected"]),
+    shares=lambda row: (first_prompt(row["chosen"]),),
+)
+
+pair_task(
+    "anthropic_hh_helpful",
+    "Anthropic HH, helpful-base: which of two dialogs is the more helpful? (Bai et al. 2022)",
+    HubData(
+        id="Anthropic/hh-rlhf",
+        data_dir="helpful-base",
+        revision=HH,
         columns=("chosen", "rejected"),
         splits={"train": "train", "test": "test"},
     ),

@@ -5,7 +5,8 @@ training pool. Order and choice come from hashes of (seed, group), never from th
 reordered gives the same splits. Each split of a balanced task holds equally many examples of every class: the larger
 classes are undersampled (Burns et al. 2023, appendix A.1). The two halves are of equal size.
 
-"Bins" are what is counted: the classes of a balanced task, else one bin for all examples.
+"Bins" are what is counted: the classes of a balanced task, else one bin for all examples, as in tasks without classes
+(kinds "generative" and "text").
 """
 
 from __future__ import annotations
@@ -45,13 +46,13 @@ def divide(task: Task, pools: Mapping[str, Iterable[Example]], spec: TaskSpec) -
     remaining = rules.shuffled_groups(own["train"])
     usable = rules.usable(own["train"])
     splits: dict[str, list[Example]] = {}
-    for name in ("validation",) if task.kind == "text" else ("test", "validation"):
+    for name in ("validation",) if not task.has_halves else ("test", "validation"):
         splits[name], remaining = rules.held_out(name, own.get(name), remaining, usable)
-    if task.kind == "text":
+    if not task.has_halves:
         splits["train"] = rules.equal("train", [remaining])[0]
     else:
         splits |= dict(zip(TRAINING_SPLITS, rules.equal("train", rules.halves(remaining)), strict=True))
-    names = ("train", "validation") if task.kind == "text" else (*TRAINING_SPLITS, "validation", "test")
+    names = ("train", "validation") if not task.has_halves else (*TRAINING_SPLITS, "validation", "test")
     return {name: rules.shuffled(splits[name], name) for name in names}
 
 
@@ -62,7 +63,7 @@ def _rank(*parts: object) -> bytes:
 
 def _disjoint_pools(task: Task, pools: Mapping[str, Iterable[Example]]) -> dict[str, list[Example]]:
     """The pools without shared groups: test keeps a group that several have, then validation."""
-    allowed = ("train", "validation") if task.kind == "text" else POOLS
+    allowed = ("train", "validation") if not task.has_halves else POOLS
     unknown = [name for name in pools if name not in allowed]
     if unknown or "train" not in pools:
         raise InvalidInput(
@@ -85,8 +86,12 @@ class _Rules:
     spec: TaskSpec
 
     @property
+    def has_classes(self) -> bool:
+        return self.task.kind in ("classification", "preference")
+
+    @property
     def num_bins(self) -> int:
-        return self.task.num_classes if self.task.balanced and self.task.kind != "text" else 1
+        return self.task.num_classes if self.task.balanced and self.has_classes else 1
 
     def bin(self, example: Example) -> int:
         return example.label or 0 if self.num_bins > 1 else 0
@@ -148,7 +153,7 @@ class _Rules:
         """The test or validation split, from its own pool or else cut from training, and what is left of training."""
         if pool is not None:
             return self.equal(split, [self.shuffled_groups(pool)])[0], training
-        share = TEST_SHARE if split == "test" else TEXT_VALIDATION_SHARE if self.task.kind == "text" else VALIDATION_SHARE
+        share = TEST_SHARE if split == "test" else TEXT_VALIDATION_SHARE if not self.task.has_halves else VALIDATION_SHARE
         asked, default = self.size(split)
         quota = max((asked or min(default, int(share * usable))) // self.num_bins, MINIMUM_PER_BIN)
         taken, rest = self.cut(training, quota)
@@ -180,10 +185,10 @@ class _Rules:
 
     def check(self, pools: Mapping[str, list[Example]]) -> None:
         """Refuse examples that no split could use."""
-        if self.task.kind == "text" and self.spec.num_test:
+        if not self.task.has_halves and self.spec.num_test:
             raise InvalidInput(
-                f"task {self.task.name!r}: num_test is {self.spec.num_test}, but a task of kind 'text' has the splits "
-                "train and validation only; leave num_test out"
+                f"task {self.task.name!r}: num_test is {self.spec.num_test}, but a task to pretrain on has the "
+                "splits train and validation only; leave num_test out"
             )
         seen: set[str] = set()
         for name, pool in pools.items():
@@ -201,7 +206,9 @@ class _Rules:
             raise InvalidInput(
                 f"{where}: a {self.task.kind} example needs {num_texts} non-empty text(s), got {example.texts!r:.200}"
             )
-        if self.task.kind == "text":
+        if self.task.kind == "generative":
+            self._check_target(example, where)
+        if not self.has_classes:
             return
         if type(example.label) is not int or not 0 <= example.label < self.task.num_classes:
             raise InvalidInput(
@@ -209,9 +216,18 @@ class _Rules:
                 f"{self.task.num_classes - 1}. A label of -1 usually means a published test set with hidden labels"
             )
 
+    def _check_target(self, example: Example, where: str) -> None:
+        if not isinstance(example.target, str) or not example.target.strip():
+            raise InvalidInput(f"{where}: its target is {example.target!r:.200}; a generative example needs a non-empty answer")
+        if example.allowed and example.target not in example.allowed:
+            raise InvalidInput(
+                f"{where}: its target {example.target!r:.200} isn't among its {len(example.allowed)} allowed answers, "
+                f"{example.allowed!r:.200}; an allowed answer must be written as the target is"
+            )
+
     def _require_two_classes(self, examples: Sequence[Example], name: str) -> None:
-        """Require all classes in a balanced task, at least two in another; nothing for text, which has none."""
-        if self.task.kind == "text":
+        """Require all classes in a balanced task, at least two in another; nothing where there are none."""
+        if not self.has_classes:
             return
         present = {example.label for example in examples}
         needed = self.task.num_classes if self.task.balanced else 2
@@ -222,8 +238,6 @@ class _Rules:
             )
 
     def _describe(self, examples: Sequence[Example]) -> str:
-        if self.task.kind == "text":
-            return f"{len(examples)} examples"
         counter = Counter(example.label for example in examples)
         of_each = ", ".join(f"{counter[label]} of class {label}" for label in range(self.task.num_classes))
         return f"{len(examples)} examples ({of_each})"

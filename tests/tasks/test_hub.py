@@ -12,7 +12,8 @@ from datasets import ClassLabel, Dataset, Features, Value
 
 from raysweep.errors import InvalidInput
 from raysweep.tasks.base import Example
-from raysweep.tasks.hub import Draft, HubData, Row, load_rows, require_columns
+from raysweep.tasks.hub import HubData, load_rows, require_columns
+from raysweep.tasks.rows import Draft, Row
 
 LABELLED = Features({"text": Value("string"), "label": ClassLabel(names=["negative", "positive"])})
 
@@ -55,8 +56,50 @@ def test_a_file_that_the_mirror_lacks_is_named_with_the_alternatives(mirror: Pat
     write(mirror / "org/toy/default/train.parquet", [{"text": "a"}])
     with pytest.raises(InvalidInput, match=r"no .*/org/toy/default/test\.parquet; of org/toy it has default/train\.parquet"):
         load_rows("org/toy", None, "test", "main")
-    with pytest.raises(InvalidInput, match=r"no .*/org/other/x/test\.parquet; it has the data sets org/toy"):
+    with pytest.raises(InvalidInput, match=r"no .*/x/test\.parquet and no .*/default/test\.parquet; it has .* org/toy"):
         load_rows("org/other", "x", "test", "main")
+
+
+def test_a_config_that_the_mirror_lacks_is_looked_for_under_default(mirror: Path) -> None:
+    write(mirror / "org/toy/default/train.parquet", [{"text": "only config"}])
+    assert load_rows("org/toy", "plain_text", "train", "main")["text"][0] == "only config"
+    assert load_rows("org/toy", None, "train", "main", data_dir="plain_text")["text"][0] == "only config"
+
+
+def test_a_long_split_is_cut_to_rows_from_all_over_it(mirror: Path) -> None:
+    path = mirror / "org/toy/default/train.parquet"
+    write(path, [{"text": str(number), "label": number % 2} for number in range(2000)], LABELLED)
+    import pyarrow.parquet
+
+    # several row groups, and more rows than pyarrow reads at a time
+    table = pyarrow.concat_tables([pyarrow.parquet.read_table(path)] * 50)
+    pyarrow.parquet.write_table(table, path, row_group_size=30_000)
+    rows = list(load_rows("org/toy", None, "train", "main", max_rows=1000))
+    assert rows == list(load_rows("org/toy", None, "train", "main", max_rows=1000))
+    assert len(rows) == 1000 and all(int(row["text"]) % 2 == row["label"] for row in rows)
+    # 632 ± 12 different texts are expected of 1000 drawn from 2000 texts, were there endlessly many of each
+    assert 700 < len({row["text"] for row in rows}) < 870 and 440 < sum(row["label"] for row in rows) < 560
+    assert len(load_rows("org/toy", None, "train", "main", max_rows=100_000)) == 100_000
+
+
+def test_the_drawn_rows_are_the_same_from_the_hub(monkeypatch: pytest.MonkeyPatch, mirror: Path, tmp_path: Path) -> None:
+    rows = [{"text": f"{number}" if number else None, "label": 0} for number in range(500)]
+    write(mirror / "org/toy/default/train.parquet", rows, LABELLED)
+    write(tmp_path / "repository/default/train/0000.parquet", rows, LABELLED)
+    from_mirror = load_rows("org/toy", None, "train", "main", max_rows=20)
+    monkeypatch.delenv("RAYSWEEP_DATASETS")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    from_hub = load_rows(str(tmp_path / "repository"), None, "train", "main", max_rows=20)
+    assert list(from_hub) == list(from_mirror) and len(from_hub) == 20
+    require_columns(from_hub, ["text"], "toy")  # the row without a text wasn't drawn
+
+
+def test_a_folder_takes_the_place_of_a_config_in_a_parquet_conversion(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("RAYSWEEP_DATASETS", raising=False)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    for config in ("justice", "virtue"):  # that branch of the hub has folders, and no list of configs
+        write(tmp_path / f"repository/{config}/train/0000.parquet", [{"text": config}])
+    assert list(load_rows(str(tmp_path / "repository"), None, "train", "main", data_dir="virtue")) == [{"text": "virtue"}]
 
 
 def test_a_mirror_that_does_not_exist(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,11 +1,10 @@
-"""The five tasks: wording, pairs, draws, groups; on tiny mirrors with the hub's columns, and on real rows."""
+"""Tasks of the hub on tiny mirrors with the hub's columns: division, refusals, parameters. See test_nlp_texts for the texts."""
 
 import itertools
 import re
 import subprocess
 import sys
 from collections import Counter
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from raysweep.errors import InvalidInput
 from raysweep.spec import TaskSpec
 from raysweep.tasks import load_task
 from raysweep.tasks.base import Example, Task, TaskData, tasks
-from raysweep.tasks.nlp import Question, multiple_choice, preference
 
 REAL_ROWS = Path(__file__).parents[3] / "shared/data/hub"
 NAMES = ["sciq", "boolq", "cosmos_qa", "sst2", "anthropic_hh"]
@@ -101,60 +99,6 @@ def check_division(data: TaskData) -> None:
         assert set(counts) == {0, 1} and counts[0] == counts[1], f"{name}: {counts}"
 
 
-# Multiple choice and preferences
-
-
-def test_a_question_gives_the_right_answer_and_one_wrong() -> None:
-    wrong, right = multiple_choice(Question("Q: two and two? A:", ["three", " four ", "five"], 1))
-    assert (right.texts, right.label, right.answer) == (("Q: two and two? A: four",), 1, "four")
-    assert wrong.label == 0 and wrong.answer in ("three", "five")
-    assert wrong.texts == (f"Q: two and two? A: {wrong.answer}",)
-
-
-def test_wrong_answers_are_drawn_evenly_and_always_the_same() -> None:
-    questions = [Question(f"question {number}", ["r", "a", "b", "c"], 0) for number in range(900)]
-    drawn = [multiple_choice(question)[0].answer for question in questions]
-    counts = Counter(drawn)
-    assert set(counts) == {"a", "b", "c"} and min(counts.values()) > 240, counts  # 300 ± 14 each
-    # As computed elsewhere, so that it can't change unnoticed: from SHA-256 of the JSON list of question and answers.
-    content = [f'["wrong","question {number}","r","a","b","c"]' for number in range(900)]
-    assert drawn == ["abc"[int(sha256(text.encode()).hexdigest()[:16], 16) % 3] for text in content]
-
-
-def test_one_draw_is_right_half_of_the_time() -> None:
-    questions = [Question(f"question {number}", ["r", "a", "b", "c"], 0) for number in range(1000)]
-    drafts = [multiple_choice(question, one_draw=True) for question in questions]
-    assert all(len(draft) == 1 for draft in drafts)
-    assert 450 < sum(draft[0].label for draft in drafts) < 550
-    assert all((draft[0].label == 1) == (draft[0].answer == "r") for draft in drafts)
-
-
-def test_answers_that_cannot_be_wrong_are_never_drawn() -> None:
-    answers = ["Four", "four ", "", "None of the above choices .", "all of these", "five"]
-    drafts = [multiple_choice(Question(str(number), answers, 0)) for number in range(50)]
-    assert {draft[0].answer for draft in drafts} == {"five"}
-    assert multiple_choice(Question("q", answers, 3)) == []  # "none of the above" says nothing without the others
-    assert multiple_choice(Question("q", ["four", "Four"], 0)) == []
-
-
-@pytest.mark.parametrize("right", [-1, 4, "2"])
-def test_a_wrong_number_of_the_right_answer_is_refused(right: Any) -> None:
-    with pytest.raises(InvalidInput, match=rf"right answer is {right!r}; it must be a whole number from 0 to 3"):
-        multiple_choice(Question("q", ["a", "b", "c", "d"], right))
-
-
-def test_the_order_of_a_preference_does_not_depend_on_which_is_better() -> None:
-    labels = []
-    for number in range(400):
-        one, other = f"one {number}", f"other {number}"
-        (draft,), (reversed_draft,) = preference(one, other), preference(other, one)
-        assert draft.texts == reversed_draft.texts and draft.label == 1 - reversed_draft.label
-        assert draft.texts[draft.label] == one
-        labels.append(draft.label)
-    assert 150 < sum(labels) < 250
-    assert preference("same", "Same ") == []
-
-
 # The tasks on tiny mirrors
 
 
@@ -184,7 +128,7 @@ def test_the_groups_of_each_task(mirror: Path, name: str, rows_of_a_group: int) 
 def test_each_task_is_divided(mirror: Path, name: str) -> None:
     data = load_task(TaskSpec(name=name))
     check_division(data)
-    assert (data.kind, data.num_classes) == ("preference" if name == "anthropic_hh" else "classification", 2)
+    assert (data.task.kind, data.task.num_classes) == ("preference" if name == "anthropic_hh" else "classification", 2)
     again, other = load_task(TaskSpec(name=name)), load_task(TaskSpec(name=name, split_seed=1))
     assert again == data
     assert {item.id for item in other.split("transfer")} != {item.id for item in data.split("transfer")}
@@ -259,40 +203,6 @@ def test_importing_tasks_is_light() -> None:
     heavy = ("torch", "datasets", "sklearn", "pyarrow", "pandas", "transformers")
     code = f"import sys, raysweep.tasks; print([name for name in {heavy} if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
-
-
-# Real rows
-
-
-@pytest.mark.parametrize(
-    ("name", "smallest_half", "num_test"),
-    [
-        ("sciq", 3500, 2000),
-        ("boolq", 500, 350),
-        ("cosmos_qa", 1000, 750),
-        ("sst2", 1700, 850),
-        ("anthropic_hh", 480, 360),
-    ],
-)
-def test_real_rows(real_rows: None, name: str, smallest_half: int, num_test: int) -> None:
-    data = load_task(TaskSpec(name=name))
-    check_division(data)
-    assert len(data.split("transfer")) >= smallest_half and len(data.split("test")) >= num_test
-    if name in ("sciq", "cosmos_qa"):
-        for item in data.split("transfer"):
-            assert item.answer and item.texts[0].endswith(f" {item.answer}")
-        check_division(load_task(TaskSpec(name=name, params={"one_draw": True})))
-
-
-def test_no_passage_or_question_of_real_rows_straddles(real_rows: None) -> None:
-    for name, pattern in (
-        ("boolq", r"Passage: (.*)\nQuestion"),
-        ("cosmos_qa", r"Context: (.*)\nQuestion"),
-        ("sciq", r"Q: (.*) A:"),
-    ):
-        data = load_task(TaskSpec(name=name))
-        found = [{re.findall(pattern, item.texts[0], re.DOTALL)[0] for item in data.split(split)} for split in data.splits]
-        assert not any(one & other for one, other in itertools.combinations(found, 2)), name
 
 
 def test_every_registered_task_is_described() -> None:

@@ -183,7 +183,7 @@ def test_the_corpus_is_unlabelled_and_apart_from_the_tasks() -> None:
     assert {name: len(pool) for name, pool in corpus.items()} == {"train": 2000, "validation": 1000}
     assert all(example.label is None and example.difficulty is None for example in corpus["train"])
     data = load_task(TaskSpec(name="sandbox_corpus", params={"num_sentences": 300}))
-    assert data.kind == "text" and set(data.splits) == {"train", "validation"}
+    assert data.task.kind == "text" and set(data.splits) == {"train", "validation"}
     long = {text for example in load_corpus(num_sentences=5000)["train"] if len((text := example.texts[0]).split()) > 9}
     assert long.isdisjoint(example.texts[0] for pool in load_attribute().values() for example in pool)
 

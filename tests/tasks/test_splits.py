@@ -197,6 +197,44 @@ def test_text_has_only_train_and_validation() -> None:
         divide(corpus, {"train": rows}, spec(num_test=10))
 
 
+def prompts(count: int, **fields: Any) -> list[Example]:
+    return [replace(example(number, None), **{"target": f"answer {number}", **fields}) for number in range(count)]
+
+
+def test_generative_tasks_have_the_four_splits_and_no_classes() -> None:
+    rows = [replace(row, group=f"group {number // 3}") for number, row in enumerate(prompts(1200))]
+    splits = divide(task(kind="generative", num_classes=0, num_train=300), {"train": rows}, spec(num_validation=101))
+    assert sizes(splits) == {"supervisor": 300, "transfer": 300, "validation": 101, "test": 240}
+    groups = [{row.group for row in examples} for examples in splits.values()]
+    assert all(not one & other for one, other in itertools.combinations(groups, 2))
+
+
+def test_a_target_among_the_allowed_answers_is_accepted() -> None:
+    rows = prompts(40, target="e2e4", allowed=("e2e3", "e2e4"))
+    assert sizes(divide(task(kind="generative"), {"train": rows}, spec())) == dict.fromkeys(FOUR, 14) | {
+        "validation": 4,
+        "test": 8,
+    }
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"target": None}, "its target is None; a generative example needs a non-empty answer"),
+        ({"target": "  "}, "its target is '  '"),
+        (
+            {"target": "e2e5", "allowed": ("e2e3", "e2e4")},
+            r"target 'e2e5' isn't among its 2 allowed answers, \('e2e3', 'e2e4'\)",
+        ),
+        ({"texts": (" ",)}, "a generative example needs 1 non-empty text"),
+    ],
+)
+def test_unusable_prompts_and_targets_are_refused(fields: dict[str, Any], message: str) -> None:
+    rows = [*prompts(40)[1:], *prompts(1, **fields)]
+    with pytest.raises(InvalidInput, match=rf"task 'toy', pool 'train', example 'train-0': .*{message}"):
+        divide(task(kind="generative"), {"train": rows}, spec())
+
+
 def bad_label(label: Any) -> dict[str, list[Example]]:
     return {"train": [*singles(40), example(99, label)]}
 

@@ -52,7 +52,7 @@ def test_the_task_has_train_and_validation(tmp_path: Path) -> None:
     (tmp_path / "book.txt").write_text("\n\n".join(f"paragraph number {number:04}" for number in range(500)))
     data = load_task(TaskSpec(name="text_folder", params={"path": str(tmp_path), "num_characters": 21}))
     assert {name: len(examples) for name, examples in data.splits.items()} == {"train": 490, "validation": 10}
-    assert data.kind == "text" and data.num_classes == 0
+    assert data.task.kind == "text" and data.task.num_classes == 0
     assert not {item.id for item in data.split("train")} & {item.id for item in data.split("validation")}
 
 

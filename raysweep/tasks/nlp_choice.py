@@ -1,0 +1,206 @@
+"""Natural language tasks of Burns et al. 2023 (arXiv 2312.09390): is this answer right?
+
+`choice_task`: multiple-choice questions, of which equally many right and wrong answers are taken. `hub_task`: data sets
+whose rows already are a question with one candidate answer and its label. Right and wrong answers are worded alike: the
+answer's own text, never its letter. All come from the hub at pinned revisions.
+"""
+
+from __future__ import annotations
+
+from raysweep.tasks.builders import Question, candidate, choice_task, hub_task
+from raysweep.tasks.hub import HubData
+from raysweep.tasks.nlp import ETHICS
+from raysweep.tasks.rows import Draft, Row
+
+CONVERSION = "refs/convert/parquet"
+"""Where a revision is this branch, main holds a loading script, which datasets refuses, and no public record of a commit
+of the hub's own Parquet conversion was found."""
+
+
+def question_about(kind: str, row: Row, column: str) -> str:
+    """A text, and a question about it that is in the column `question`."""
+    return f"{kind}: {row[column]}\nQuestion: {row['question']}\nAnswer:"
+
+
+def trait_of(row: Row) -> Draft:
+    """ETHICS, virtue: rows are "scenario [SEP] trait".
+
+    The trait is no candidate answer to the leak lint: in the published training rows it tells the label by itself
+    (AUC 0.92: right traits are mostly good ones, wrong ones mostly bad), in the published test rows it does not (0.50).
+    That is how the data set was made, adversarially filtered for testing only, and not the wording's doing.
+    """
+    scenario, _, trait = row["scenario"].partition(" [SEP] ")
+    return Draft((f"Scenario: {scenario}\nTrait: {trait}",), row["label"])
+
+
+choice_task(
+    "sciq",
+    "SciQ: is this the right answer to a science exam question? (Welbl et al. 2017)",
+    HubData(
+        id="allenai/sciq",
+        revision="2c94ad3e1aafab77146f384e23536f97a4849815",
+        columns=("question", "correct_answer", "distractor1", "distractor2", "distractor3", "support"),
+    ),
+    question=lambda row: Question(
+        f"Q: {row['question']} A:", [row["correct_answer"], *(row[f"distractor{number}"] for number in (1, 2, 3))], 0
+    ),
+    shares=lambda row: (row["question"], row["support"]),
+)
+
+choice_task(
+    "cosmos_qa",
+    "CosmosQA: is this the right answer to a question about everyday narratives? (Huang et al. 2019)",
+    HubData(
+        id="allenai/cosmos_qa",
+        # The commit of the hub's own Parquet conversion: main holds a loading script, which datasets refuses.
+        revision="ed50fe83db62b355759053b1cd5eef344ee371e0",
+        columns=("context", "question", "answer0", "answer1", "answer2", "answer3", "label"),
+    ),
+    question=lambda row: Question(
+        question_about("Context", row, "context"), [row[f"answer{number}"] for number in range(4)], row["label"]
+    ),
+    shares=lambda row: (row["context"],),
+)
+
+choice_task(
+    "dream",
+    "DREAM: is this the right answer to a question about a dialog? (Sun et al. 2019)",
+    HubData(
+        id="dataset-org/dream",
+        data_dir="plain_text",
+        revision="ca4c45feaf089ecfc37579eb2c594375f70dbfd5",  # of the Parquet conversion, as for cosmos_qa
+        columns=("dialogue", "question", "choice", "answer"),
+    ),
+    question=lambda row: Question(
+        question_about("Dialog", {**row, "dialogue": "\n".join(row["dialogue"])}, "dialogue"),
+        row["choice"],
+        row["choice"].index(row["answer"]),
+    ),
+    shares=lambda row: ("\n".join(row["dialogue"]),),
+)
+
+choice_task(
+    "hellaswag",
+    "HellaSwag: is this how a description of everyday events goes on? (Zellers et al. 2019)",
+    HubData(
+        id="Rowan/hellaswag",
+        revision="218ec52e09a7e7462a5400043bb9a69a41d06b76",
+        columns=("ctx", "endings", "label"),
+    ),
+    question=lambda row: Question(row["ctx"], row["endings"], int(row["label"])),  # the hub's labels are strings
+    shares=lambda row: (row["ctx"],),
+)
+
+choice_task(
+    "openbookqa",
+    "OpenBookQA: is this the right answer to an elementary science question? (Mihaylov et al. 2018)",
+    HubData(
+        id="allenai/openbookqa",
+        config="main",
+        revision="388097ea7776314e93a529163e0fea805b8a6454",
+        columns=("question_stem", "choices", "answerKey"),
+    ),
+    question=lambda row: Question(
+        f"Q: {row['question_stem']} A:", row["choices"]["text"], row["choices"]["label"].index(row["answerKey"])
+    ),
+    shares=lambda row: (row["question_stem"],),
+)
+
+choice_task(
+    "quail",
+    "QuAIL: is this the right answer to a question about a longer text? (Rogers et al. 2020)",
+    HubData(
+        id="textmachinelab/quail",
+        data_dir="quail",
+        revision=CONVERSION,
+        columns=("context", "question", "answers", "correct_answer_id"),
+    ),
+    question=lambda row: Question(question_about("Context", row, "context"), row["answers"], row["correct_answer_id"]),
+    shares=lambda row: (row["context"],),
+)
+
+choice_task(
+    "piqa",
+    "PIQA: is this a sensible way to reach a goal in the physical world? (Bisk et al. 2020)",
+    HubData(
+        id="ybisk/piqa",
+        data_dir="plain_text",
+        revision="142c51238b3ca2bc61e9a075913871b8b600e8e1",  # of the Parquet conversion, as for cosmos_qa
+        columns=("goal", "sol1", "sol2", "label"),
+    ),
+    question=lambda row: Question(f"Goal: {row['goal']}\nSolution:", [row["sol1"], row["sol2"]], row["label"]),
+    shares=lambda row: (row["goal"],),
+)
+
+choice_task(
+    "quartz",
+    "QuaRTz: is this the right answer about how one quantity changes with another? (Tafjord et al. 2019)",
+    HubData(
+        id="allenai/quartz",
+        revision="28c1dbb56caf81799296cb17892fa73402e23464",
+        columns=("para", "question", "choices", "answerKey"),
+    ),
+    question=lambda row: Question(
+        question_about("Passage", row, "para"), row["choices"]["text"], row["choices"]["label"].index(row["answerKey"])
+    ),
+    shares=lambda row: (row["para"],),
+)
+
+choice_task(
+    "social_i_qa",
+    "SocialIQA: is this the right answer about what people feel, want or do next? (Sap et al. 2019)",
+    HubData(
+        id="allenai/social_i_qa",
+        revision="537a2ec8ec565adc0b70b70752893e59e024df26",  # of the Parquet conversion, as for cosmos_qa
+        columns=("context", "question", "answerA", "answerB", "answerC", "label"),
+    ),
+    question=lambda row: Question(
+        question_about("Context", row, "context"),
+        [row[f"answer{letter}"] for letter in "ABC"],
+        int(row["label"]) - 1,  # the hub's labels are the strings "1", "2" and "3"
+    ),
+    shares=lambda row: (row["context"],),
+)
+
+hub_task(
+    "mc_taco",
+    "MC-TACO: is this a plausible answer to a question about time? (Zhou et al. 2019)",
+    HubData(
+        id="CogComp/mc_taco",
+        data_dir="plain_text",
+        revision=CONVERSION,
+        columns=("sentence", "question", "answer", "label"),
+        splits={"train": "validation", "test": "test"},  # there is no train
+    ),
+    render=lambda row: [candidate(question_about("Context", row, "sentence"), row["answer"], row["label"])],
+    shares=lambda row: (row["sentence"],),
+)
+
+hub_task(
+    "multirc",
+    "MultiRC: is this a right answer to a question about a passage? There may be several (Khashabi et al. 2018)",
+    HubData(
+        id="aps/super_glue",
+        config="multirc",
+        revision="3de24cf8022e94f4ee4b9d55a6f539891524d646",
+        columns=("paragraph", "question", "answer", "label"),
+    ),
+    render=lambda row: [candidate(question_about("Passage", row, "paragraph"), row["answer"], row["label"])],
+    shares=lambda row: (row["paragraph"],),
+)
+
+hub_task(
+    "ethics_deontology",
+    "ETHICS, deontology: is this a good excuse, or a duty of this role? (Hendrycks et al. 2021)",
+    HubData(id="hendrycks/ethics", data_dir="deontology", revision=ETHICS, columns=("scenario", "excuse", "label")),
+    render=lambda row: [candidate(row["scenario"], row["excuse"], row["label"])],
+    shares=lambda row: (row["scenario"],),
+)
+
+hub_task(
+    "ethics_virtue",
+    "ETHICS, virtue: does a person in the scenario show this trait? (Hendrycks et al. 2021)",
+    HubData(id="hendrycks/ethics", data_dir="virtue", revision=ETHICS, columns=("scenario", "label")),
+    render=lambda row: [trait_of(row)],
+    shares=lambda row: (row["scenario"].partition(" [SEP] ")[0],),
+)
