@@ -1,8 +1,8 @@
-"""The command line: raysweep plan | run | status | results | sync | list.
+"""The command line: raysweep plan | run | status | results | measure | sync | list.
 
 It has no science flags: an experiment is a Python file (see experiments/). Exit codes: 0 success; 1 a run failed; 2 bad input
-or usage, nothing was trained; 3 (status, results) something isn't finished yet; 70 an error of raysweep or the machine,
-with its traceback; 130 interrupted.
+or usage, nothing was trained; 3 (status, results, measure) something isn't finished yet; 70 an error of raysweep or the
+machine, with its traceback; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 from rich.console import Console
 
 from raysweep.errors import RaysweepError
+from raysweep.measure import remeasure
 from raysweep.plan import Plan, make_plan
 from raysweep.progress import Progress
 from raysweep.provenance import code_state
@@ -26,7 +27,7 @@ from raysweep.results import Results
 from raysweep.scheduling.board import Board, Entry, Standing
 from raysweep.store import RunState, Store
 from raysweep.sweep import load_sweep
-from raysweep.tables import plan_summary, plan_table, results_table
+from raysweep.tables import added_table, plan_summary, plan_table, quality_table, results_table, stops_table
 
 SUCCESS, FAILED, BAD_INPUT, UNFINISHED, INTERNAL_ERROR, INTERRUPTED = 0, 1, 2, 3, 70, 130
 _TRACKING_PATIENCE_SECONDS = 60
@@ -56,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         "sweep() that returns a raysweep.Sweep, or FILE:function.",
         epilog="Running the same command again is the resume: what is done isn't trained again, what was killed goes on from "
         "its last checkpoint. Exit codes: 0 success, 1 a run failed, 2 bad input (nothing was trained), 3 not finished yet "
-        "(status, results), 70 an internal error, 130 interrupted. Example: raysweep run experiments/quickstart.py",
+        "(status, results, measure), 70 an internal error, 130 interrupted. Example: raysweep run experiments/quickstart.py",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -84,8 +85,16 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--local", action="store_true", help="in this process, one run after another, without Ray (for debugging)")
     add("status", _status, "count the runs that are done, failed and missing, with the causes of failures", as_json=True)
     add("results", _results, "print the results of the cells that are finished", as_json=True)
+    measure = add("measure", _measure, "compute all metrics anew from saved predictions, and print them", as_json=True)
+    measure.add_argument(
+        "--metric",
+        action="append",
+        default=[],
+        metavar="NAME|module:object",
+        help="a metric of your own beside those that raysweep list names; may be given again",
+    )
     add("sync", _sync, "rebuild everything in MLflow from the store")
-    add("list", _list, "list the tasks, models, methods, objectives and transforms by name", file=False, as_json=True)
+    add("list", _list, "list the tasks, models, methods, objectives, transforms and metrics by name", file=False, as_json=True)
     return parser
 
 
@@ -183,16 +192,45 @@ def _results(options: argparse.Namespace, console: Console) -> int:
     results = Results(plan, store)
     rows = results.rows()
     if options.json:
-        cells = [results.cell(cell) for cell in plan.cells if results.is_finished(cell)]
-        named = [{name: getattr(found.cell, name) for name in ("task", "weak", "strong", "method", "seed")} for found in cells]
-        listed = [names | dict(found.metrics) for names, found in zip(named, cells, strict=True)]
-        _print_json({"sweep": plan.sweep.name, "rows": [row.to_json() for row in rows], "cells": listed})
+        _print_json({"sweep": plan.sweep.name, "rows": [row.to_json() for row in rows], "cells": _cells_json(results)})
     else:
         console.print(results_table(rows))
     missing = sum(len(row.missing_seeds) for row in rows)
     if missing:
         print(f"raysweep: {missing} of {len(plan.cells)} cells aren't finished; see raysweep status", file=sys.stderr)
     return UNFINISHED if missing else SUCCESS
+
+
+def _cells_json(results: Results) -> list[dict[str, Any]]:
+    cells = [results.cell(cell) for cell in results.plan.cells if results.is_finished(cell)]
+    names = ("task", "weak", "strong", "method", "seed")
+    return [{name: getattr(found.cell, name) for name in names} | dict(found.metrics) for found in cells]
+
+
+def _measure(options: argparse.Namespace, console: Console) -> int:
+    plan, store = _load(options)
+    found = remeasure(plan, store, options.metric)
+    results = Results(plan, store)
+    rows = [(row, results.means(row)) for row in results.rows()]
+    if options.json:
+        told = {"sweep": plan.sweep.name, "num_measured": len(found.measured), "num_changed": len(found.changed)}
+        listed = [row.to_json() | {"means": dict(means)} for row, means in rows]
+        _print_json(told | {"rows": listed, "cells": _cells_json(results)})
+    else:
+        tables = [results_table([row for row, _ in rows]), stops_table(rows), quality_table(rows)]
+        for table in [*tables, added_table(rows, found.names)] if found.names else tables:
+            console.print(table, "")
+        console.print(
+            f"{plan.sweep.name}: measured {len(found.measured)} of {len(plan.runs)} runs, {len(found.changed)} of them have "
+            f"other numbers now{'; raysweep sync shows them in MLflow' if found.changed else ''}",
+            markup=False,
+        )
+    for run_id, problem in found.damaged.items():
+        print(f"raysweep: run {run_id} can't be measured: {problem}", file=sys.stderr)
+    unmeasured = len(plan.runs) - len(found.measured)
+    if unmeasured:
+        print(f"raysweep: {unmeasured} of {len(plan.runs)} runs aren't finished; raysweep run computes them", file=sys.stderr)
+    return UNFINISHED if unmeasured else SUCCESS
 
 
 def _sync(options: argparse.Namespace, console: Console) -> int:

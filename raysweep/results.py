@@ -7,8 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from raysweep.metrics import agreement, correct, performance_gap_recovered
+from raysweep.measure import curve_points, measure_curve
+from raysweep.metrics import Measurement, correct, measured, performance_gap_recovered, stop_readings
+from raysweep.metrics.gap import STOPS
 from raysweep.plan import Plan, PlannedCell
 from raysweep.predictions import Predictions
 from raysweep.spec import RunSpec
@@ -16,15 +19,22 @@ from raysweep.statistics import Correct, GapRecovered, gap_recovered
 from raysweep.store import RunState, Store
 from raysweep.training.data import ground_truth
 
+_COMPARISONS = frozenset(
+    {"agreement", "agreement_supervisor_right", "agreement_supervisor_wrong"}
+    | {f"{what}_{form}" for what in ("misfit", "gain") for form in ("squared_error", "error_rate", "cross_entropy")}
+)
+"""Numbers that compare with a supervisor: a run has them of its own one, a cell of its floor."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CellResult:
-    """What people compare of one finished cell, on the test split."""
+    """What people compare of one finished cell, on the test split. A number that is undefined is absent."""
 
     cell: PlannedCell
     metrics: Mapping[str, float]
-    """weak_accuracy, student_accuracy, ceiling_accuracy, pgr (absent without a gap), agreement,
-    agreement_supervisor_right, agreement_supervisor_wrong (absent where there is no such example)."""
+    """`weak_`, `student_` and `ceiling_` with each number of the run's own on test: accuracy, expected_calibration_error,
+    auroc…; pgr; agreement, misfit and gain of the student with the floor as its supervisor; ceiling_agreement… of the ceiling
+    with the floor; and the three readings of the student, see `raysweep.metrics.gap.stop_readings`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +69,13 @@ class Results:
         self.plan = plan
         self._store = store
         self._done = {run.id for run in plan.runs.values() if store.state(run.spec) is RunState.DONE}
+        self._groups: dict[tuple[str, str, str, str], list[PlannedCell]] = {}
+        for cell in plan.cells:
+            self._groups.setdefault((cell.task, cell.weak, cell.strong, cell.method), []).append(cell)
         self._right: dict[str, Correct] = {}
         self._predictions: dict[str, Predictions] = {}
         self._truth: dict[str | None, Predictions] = {}
+        self._curves: dict[tuple[str, str], pd.DataFrame] = {}
 
     def is_finished(self, cell: PlannedCell) -> bool:
         """Whether floor, student and ceiling are done."""
@@ -69,34 +83,55 @@ class Results:
 
     def cell(self, cell: PlannedCell) -> CellResult:
         """The numbers of a finished cell."""
-        floor, student, ceiling = (self._right_of(run) for run in (cell.runs.floor, cell.runs.student, cell.runs.ceiling))
-        accuracies = {
-            "weak_accuracy": float(floor.mean()),
-            "student_accuracy": float(student.mean()),
-            "ceiling_accuracy": float(ceiling.mean()),
-        }
-        values: dict[str, float | None] = {
-            **accuracies,
-            "pgr": performance_gap_recovered(*accuracies.values()),
-            **self._agreement(cell),
-        }
-        return CellResult(cell=cell, metrics={name: value for name, value in values.items() if value is not None})
+        runs = cell.runs
+        ends = {"weak": runs.floor, "student": runs.student, "ceiling": runs.ceiling}
+        accuracies = {f"{end}_accuracy": float(self._right_of(run).mean()) for end, run in ends.items()}
+        values = {f"{end}_{name}": value for end, run in ends.items() for name, value in self._own_numbers(run).items()}
+        values |= accuracies
+        pgr = performance_gap_recovered(*accuracies.values())
+        values |= {} if pgr is None else {"pgr": pgr}
+        values |= self._compared(runs.student, runs.floor, "agreement", "misfit")
+        ceiling = self._compared(runs.ceiling, runs.floor, "agreement")
+        values |= {f"ceiling_{name}": value for name, value in ceiling.items()}
+        return CellResult(cell=cell, metrics=values | self._stops(cell))
+
+    def student_curve(self, cell: PlannedCell) -> pd.DataFrame:
+        """The student's curve, with the floor as its supervisor: see `raysweep.measure.measure_curve`."""
+        key = (cell.runs.student.id, cell.runs.floor.id)
+        if key not in self._curves:
+            self._curves[key] = measure_curve(cell.runs.student, self._store, supervisor=cell.runs.floor)
+        return self._curves[key]
+
+    def means(self, row: Row) -> dict[str, float]:
+        """Means of all metrics of a row's cells over its finished seeds, by name; PGRs are those of the mean accuracies.
+
+        No PGR is given where the row's gap is inside the noise.
+        """
+        cells = [cell for cell in self._groups[(row.task, row.weak, row.strong, row.method)] if cell.seed in row.seeds]
+        found = pd.DataFrame([self.cell(cell).metrics for cell in cells])
+        means = {str(name): float(found[name].mean()) for name in found if not str(name).startswith("pgr")}
+        if row.gap is None or row.gap.pgr is None:
+            return means
+        pgrs = {"pgr": row.gap.pgr}
+        for stop in STOPS:
+            names = ["weak_accuracy_at_last", f"student_accuracy_at_{stop}", "ceiling_accuracy_at_last"]
+            if names[1] in found:  # of the seeds that have this stop
+                pgr = performance_gap_recovered(*found.dropna(subset=names)[names].mean().to_list())
+                pgrs |= {} if pgr is None else {f"pgr_at_{stop}": pgr}
+        return means | pgrs
 
     def rows(self) -> list[Row]:
         """All (task, weak, strong, method) of the plan, in its order, over the seeds that are finished."""
-        groups: dict[tuple[str, str, str, str], list[PlannedCell]] = {}
-        for cell in self.plan.cells:
-            groups.setdefault((cell.task, cell.weak, cell.strong, cell.method), []).append(cell)
-        return [self._row(names, cells) for names, cells in groups.items()]
+        return [self._row(names, cells) for names, cells in self._groups.items()]
 
     def _row(self, names: tuple[str, str, str, str], cells: list[PlannedCell]) -> Row:
         finished = [cell for cell in cells if self.is_finished(cell)]
-        gap, agreements = None, {}
+        gap, agreements = None, dict[str, float | None]()
         if finished:
             ends = [(cell.runs.floor, cell.runs.student, cell.runs.ceiling) for cell in finished]
             gap = gap_recovered(*(np.stack([self._right_of(run) for run in role]) for role in zip(*ends, strict=True)))
-            measured = [self._agreement(cell) for cell in finished]
-            agreements = {name: _mean([values[name] for values in measured]) for name in measured[0]}
+            found = pd.DataFrame([self._compared(cell.runs.student, cell.runs.floor, "agreement") for cell in finished])
+            agreements = {str(name): float(found[name].mean()) for name in found}
         return Row(
             task=names[0],
             weak=names[1],
@@ -110,9 +145,34 @@ class Results:
             agreement_supervisor_wrong=agreements.get("agreement_supervisor_wrong"),
         )
 
-    def _agreement(self, cell: PlannedCell) -> dict[str, float | None]:
-        student, floor = cell.runs.student, cell.runs.floor
-        return agreement(self._predictions_of(student), self._predictions_of(floor), self._truth_of(student))
+    def _own_numbers(self, run: RunSpec) -> dict[str, float]:
+        """What result.json says of a run on test, but for comparisons."""
+        named = {
+            name.removeprefix("test_"): value
+            for name, value in self._store.run(run.id).read_result()["metrics"].items()
+            if name.startswith("test_")
+        }
+        return {name: value for name, value in named.items() if name not in _COMPARISONS}
+
+    def _compared(self, run: RunSpec, floor: RunSpec, *metrics: str) -> dict[str, float]:
+        measurement = Measurement(
+            predicted=self._predictions_of(run), truth=self._truth_of(run), supervisor=self._predictions_of(floor)
+        )
+        return measured(measurement, metrics)
+
+    def _stops(self, cell: PlannedCell) -> dict[str, float]:
+        """The readings of the student, beside floor and ceiling on the examples of its curve; without one, on all."""
+        student = cell.runs.student
+        curve, points = self.student_curve(cell), curve_points(student, "test", self._store)
+        ids = points[-1][1].ids if points else self._truth_of(student).ids
+        if not points:
+            num_steps = self._store.run(student.id).read_result()["info"]["num_steps"]
+            curve = pd.DataFrame({"step": [num_steps], "test_accuracy": [self._right_of(student).mean()]})
+        truth = self._truth_of(student).align(ids)
+        weak, ceiling = (
+            float(correct(self._predictions_of(run).align(ids), truth).mean()) for run in (cell.runs.floor, cell.runs.ceiling)
+        )
+        return stop_readings(curve, weak, ceiling)
 
     def _right_of(self, run: RunSpec) -> Correct:
         if run.id not in self._right:
@@ -128,8 +188,3 @@ class Results:
         if run.task.content not in self._truth:
             self._truth[run.task.content] = ground_truth(run, "test", self._store)
         return self._truth[run.task.content]
-
-
-def _mean(values: list[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None

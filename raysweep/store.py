@@ -120,9 +120,19 @@ class RunPaths:
         for folder in (self.folder / "curves", self.folder / "predictions", self.model):
             parts += sorted(path for path in folder.glob("*") if path.is_file() and not path.name.startswith("."))
         checksums = {path.relative_to(self.folder).as_posix(): file_checksum(path) for path in parts if path.exists()}
-        content = {"id": spec.id, "metrics": dict(metrics), "info": dict(info), "files": checksums}
-        write_json(self.result, content | {"checksum": digest(content)})
+        self._write_result({"id": spec.id, "metrics": dict(metrics), "info": dict(info), "files": checksums})
         self.error.unlink(missing_ok=True)
+
+    def replace_metrics(self, metrics: Mapping[str, float]) -> None:
+        """Write a finished run's result.json with other metrics; all else it says stays, and the run is done at every moment.
+
+        Raises:
+            CorruptFile: the run has no intact result.json.
+        """
+        self._write_result(self.read_result() | {"metrics": dict(metrics)})
+
+    def _write_result(self, content: Mapping[str, Any]) -> None:
+        write_json(self.result, {**content, "checksum": digest(content)})
 
     def read_result(self) -> dict[str, Any]:
         """The content of result.json: id, metrics, info, files.

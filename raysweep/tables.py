@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from rich.table import Table
 from rich.text import Text
 
@@ -48,7 +50,7 @@ def results_table(rows: list[Row]) -> Table:
         "with errors",
     )
     for row in rows:
-        seeds = str(len(row.seeds)) + (f" of {len(row.seeds) + len(row.missing_seeds)}" if row.missing_seeds else "")
+        seeds = _seeds(row)
         pair = f"{row.weak} → {row.strong}"
         if row.gap is None:
             table.add_row(*map(Text, (row.task, pair, row.method, seeds, *["missing"] * 6)))
@@ -61,6 +63,73 @@ def results_table(rows: list[Row]) -> Table:
         cells = (row.task, pair, row.method, seeds, *(f"{value:.3f}" for value in accuracies), pgr, *agreements)
         table.add_row(*map(Text, cells))
     return table
+
+
+MeanRow = tuple[Row, Mapping[str, float]]
+"""A row with the means of its cells' metrics: see `Results.means`."""
+
+_ENDS = ("weak", "student", "ceiling")
+
+
+def stops_table(rows: Sequence[MeanRow]) -> Table:
+    """A row a (task, pair, method): the student read at its last step and at two stops, on the examples of its curve."""
+    columns = [("weak", "weak_accuracy_at_last"), ("ceiling", "ceiling_accuracy_at_last")]
+    for name, title in (
+        ("last", "last"),
+        ("ground_truth_stop", "ground-truth stop (oracle)"),
+        ("weak_label_stop", "weak-label stop"),
+    ):
+        columns += [(title, f"student_accuracy_at_{name}"), ("PGR", f"pgr_at_{name}"), ("step", f"step_at_{name}")]
+    return _means_table("The student at three stops, test accuracy on the examples of its curve", rows, columns)
+
+
+def quality_table(rows: Sequence[MeanRow]) -> Table:
+    """A row a (task, pair, method): agreement with the floor's errors, calibration, AUROC, misfit and gain, on test."""
+    columns = [
+        ("with errors: student", "agreement_supervisor_wrong"),
+        ("ceiling", "ceiling_agreement_supervisor_wrong"),
+        *_ends("ECE", "expected_calibration_error"),
+        *_ends("AUROC", "auroc"),
+        *_ends("legality", "legality"),
+        ("misfit²", "misfit_squared_error"),
+        ("gain²", "gain_squared_error"),
+    ]
+    return _means_table(
+        "Agreement with the supervisor's errors, calibration, misfit and gain (squared error), on test", rows, columns
+    )
+
+
+def added_table(rows: Sequence[MeanRow], names: Sequence[str]) -> Table:
+    """A row a (task, pair, method): numbers of the user's own metrics, on test."""
+    columns = [column for name in names for column in _ends(name, name)]
+    return _means_table("Added metrics, on test", rows, columns)
+
+
+def _ends(title: str, name: str) -> list[tuple[str, str]]:
+    return [(f"{title}: {end}" if end == "weak" else end, f"{end}_{name}") for end in _ENDS]
+
+
+def _means_table(title: str, rows: Sequence[MeanRow], columns: Sequence[tuple[str, str]]) -> Table:
+    """Means over seeds, a column a (header, metric); columns that no row has a number for are left out."""
+    known = [(header, name) for header, name in columns if any(name in means for _, means in rows)]
+    table = _table("task", "weak → strong", "method", "seeds", *(header for header, _ in known))
+    table.title, table.title_justify, table.title_style = Text(title), "left", "bold"
+    for row, means in rows:
+        values = [_number(name, means) for _, name in known]
+        table.add_row(*map(Text, (row.task, f"{row.weak} → {row.strong}", row.method, _seeds(row), *values)))
+    return table
+
+
+def _number(name: str, means: Mapping[str, float]) -> str:
+    if name in means:
+        return f"{means[name]:{'.0f' if name.startswith('step_') else '.2f' if name.startswith('pgr_') else '.3f'}}"
+    if not means:
+        return "missing"
+    return "undefined" if name.startswith("pgr_") else "none"
+
+
+def _seeds(row: Row) -> str:
+    return str(len(row.seeds)) + (f" of {len(row.seeds) + len(row.missing_seeds)}" if row.missing_seeds else "")
 
 
 def _share(value: float | None) -> str:

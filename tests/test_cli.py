@@ -14,6 +14,7 @@ import pytest
 from grid_helpers import finish, finish_all, small_sweep
 
 from raysweep.cli import BAD_INPUT, FAILED, INTERNAL_ERROR, INTERRUPTED, SUCCESS, UNFINISHED, main
+from raysweep.metrics import metrics
 from raysweep.plan import make_plan
 from raysweep.store import Store
 from raysweep.tracking import sync
@@ -72,19 +73,21 @@ def as_subprocess(*arguments: str, **environment: str) -> subprocess.CompletedPr
 
 def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     told = {}
-    for command in ((), ("plan",), ("run",), ("status",), ("results",), ("sync",), ("list",)):
+    for command in ((), ("plan",), ("run",), ("status",), ("results",), ("measure",), ("sync",), ("list",)):
         with pytest.raises(SystemExit) as ended:
             main([*command, "--help"])
         assert ended.value.code == 0
         told[command] = " ".join(capsys.readouterr().out.split())
-    for word in ("plan", "run", "status", "results", "sync", "list", "sweep()", "is the resume", "raysweep run experiments/"):
+    for word in ("plan", "run", "status", "results", "measure", "sync", "list", "sweep()", "is the resume"):
         assert word in told[()]
+    assert "raysweep run experiments/" in told[()]
     for code in (SUCCESS, FAILED, BAD_INPUT, UNFINISHED, INTERNAL_ERROR, INTERRUPTED):
         assert f"{code} " in told[()]
     for command, text in told.items():
         if command not in ((), ("list",)):
             assert "FILE:function" in text and "--store" in text and "--tracking-uri" in text
-        assert ("--json" in text) == (command in (("plan",), ("status",), ("results",), ("list",)))
+        assert ("--json" in text) == (command in (("plan",), ("status",), ("results",), ("measure",), ("list",)))
+        assert ("--metric NAME|module:object" in text) == (command == ("measure",))
         assert ("--local" in text) == (command == ("run",))
 
 
@@ -98,11 +101,16 @@ def test_wrong_usage_ends_with_2(arguments: list[str], capsys: pytest.CaptureFix
 def test_list_names_everything(raysweep: Command) -> None:
     code, out, err = raysweep("list")
     assert (code, err) == (SUCCESS, "")
-    for name in ("sandbox-6", "gpt2-medium", "sciq", "naive", "confidence_openai", "cross_entropy", "harden"):
+    for name in ("sandbox-6", "gpt2-medium", "sciq", "naive", "confidence_openai", "cross_entropy", "harden", "calibration"):
         assert f"  {name} " in out
+    (line,) = [line for line in out.splitlines() if line.startswith("  harden ")]
+    assert "most probable class as a certain label" in line  # of the function, not of the dataclass that holds it
     code, out, err = raysweep("list", "--json")
     entries = json.loads(out)
     assert (code, err) == (SUCCESS, "") and entries["methods"]["naive"].startswith("Naive finetuning")
+    assert entries["objectives"]["cross_entropy"].startswith("Cross-entropy")
+    assert entries["metrics"]["misfit"].startswith("Misfit with the supervisor and gain over it")
+    assert set(entries["metrics"]) == {name for name, _ in metrics}
 
 
 # Plans, states and results without training ---------------------------------------------------------------------------------
@@ -180,6 +188,81 @@ def test_the_environment_names_store_and_database(raysweep: Command, monkeypatch
     assert not Path("from-environment/runs").exists()
 
 
+OWN_METRIC = """
+def confidence(measurement):
+    return {"confidence": measurement.predicted.probabilities.max(axis=1).mean()}
+
+def broken(measurement):
+    return {"confidence": measurement.predicted.nothing}
+"""
+
+
+def test_measure_computes_what_results_lack_and_prints_it(raysweep: Command) -> None:
+    file = write("seeds=[0, 1]")
+    store = Store("raysweep-store")
+    plan = make_plan(small_sweep(seeds=[0, 1]), store)
+    finish_all(plan, store, weak=0.6, student=0.75, ceiling=0.9)
+    student = store.run(plan.cells[0].runs.student.id)
+    before = student.read_result()["metrics"]
+    old = {name: value for name, value in before.items() if "accuracy" in name}  # as of a time before there were others
+    student.replace_metrics(old)
+    code, out, err = raysweep("measure", file)
+    assert (code, err) == (SUCCESS, "") and student.read_result()["metrics"] == before
+    assert "small: measured 8 of 8 runs, 1 of them have other numbers now; raysweep sync shows them in MLflow" in out
+    rows = [" ".join(line.split()) for line in out.splitlines() if line.startswith("sandbox ")]
+    assert len(rows) == 3 and rows[0].startswith("sandbox weak → strong naive 2 0.600 0.750 0.900 0.50 [")
+    assert rows[1] == "sandbox weak → strong naive 2 0.600 0.900 0.750 0.50 4"  # weak, ceiling; the last step alone: no curve
+    for header in ("ceiling", "last", "with errors: student", "ECE: weak", "AUROC: weak", "misfit²", "gain²"):
+        assert header in out
+    assert "oracle" not in out and "legality" not in out  # nothing to show
+
+    code, out, err = raysweep("measure", file, "--json")
+    found = json.loads(out)
+    assert (code, err, found["num_measured"], found["num_changed"]) == (SUCCESS, "", 8, 0)
+    (row,) = found["rows"]
+    assert row["student_accuracy"] == pytest.approx(0.75) and row["means"]["pgr_at_last"] == pytest.approx(0.5)
+    aurocs = [cell["student_auroc"] for cell in found["cells"]]
+    assert row["means"]["student_auroc"] == pytest.approx(sum(aurocs) / 2) and len(aurocs) == 2
+
+
+def test_measure_takes_metrics_of_ones_own(raysweep: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("own_metrics.py").write_text(OWN_METRIC)
+    monkeypatch.syspath_prepend(".")
+    sys.modules.pop("own_metrics", None)
+    file = write()
+    store = Store("raysweep-store")
+    finish_all(make_plan(small_sweep(), store), store)
+    code, out, err = raysweep("measure", file, "--metric", "own_metrics:confidence")
+    assert (code, err) == (SUCCESS, "") and "confidence: weak  student  ceiling" in out
+    assert next(line for line in reversed(out.splitlines()) if line.startswith("sandbox ")).split()[-3:] == ["0.900"] * 3
+    code, out, err = raysweep("results", file, "--json")
+    assert json.loads(out)["cells"][0]["student_confidence"] == pytest.approx(0.9)
+    for name, told in (
+        ("confidnce", "raysweep: unknown metric 'confidnce'; known: accuracy, agreement,"),
+        ("own_metrics:broken", "raysweep: metric 'own_metrics:broken' failed:"),
+    ):
+        code, out, err = raysweep("measure", file, "--metric", name)
+        assert (code, out) == (BAD_INPUT, "") and err.startswith(told)
+
+
+def test_measure_tells_what_is_damaged_and_what_is_not_finished(raysweep: Command) -> None:
+    file = write()
+    code, out, err = raysweep("measure", file)
+    assert code == UNFINISHED and "missing" in out
+    assert err == "raysweep: 5 of 5 runs aren't finished; raysweep run computes them\n"
+    store = Store("raysweep-store")
+    plan = make_plan(small_sweep(), store)
+    finish_all(plan, store)
+    student = plan.cells[0].runs.student
+    store.run(student.id).predictions("test").write_bytes(b"")
+    code, out, err = raysweep("measure", file)
+    told = err.splitlines()
+    assert code == UNFINISHED and len(told) == 2
+    assert told[0].startswith(f"raysweep: run {student.id} can't be measured: ") and "its checksum differs" in told[0]
+    assert told[1] == "raysweep: 1 of 5 runs aren't finished; raysweep run computes them"
+    assert raysweep("status", file)[0] == UNFINISHED
+
+
 # Bad input --------------------------------------------------------------------------------------------------------------------
 
 OWN_TASK = """
@@ -205,7 +288,7 @@ FOLDER = (
 
 REFUSED: dict[str, tuple[str, str]] = {
     "unknown task": ("tasks=['sandbx']", "unknown task 'sandbx'; known: "),
-    "unknown method": ("methods=['naïve']", "unknown method 'naïve'; known: confidence, confidence_openai, naive"),
+    "unknown method": ("methods=['naïve']", "unknown method 'naïve'; known: bootstrapping, "),
     "unknown model": (
         "pairs=[(families.get('sandbox')['sandbox-7'], small_model('s'))]",
         "experiment.py, line 4: unknown model of family sandbox 'sandbox-7'; known: sandbox-12,",

@@ -6,15 +6,12 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from grid_helpers import finish, finish_all, small_model, small_sweep, small_task
 from rich.console import Console
 from rich.table import Table
 
 from raysweep import grid
-from raysweep.errors import CorruptFile
-from raysweep.measure import measure_curve, measure_run
 from raysweep.plan import Plan, PlannedRun, make_plan
 from raysweep.predictions import Predictions
 from raysweep.progress import Progress
@@ -23,7 +20,6 @@ from raysweep.results import Results
 from raysweep.scheduling.board import Board
 from raysweep.store import RunState, Store
 from raysweep.tables import plan_table, results_table
-from raysweep.training.data import ground_truth
 
 
 @pytest.fixture
@@ -112,77 +108,6 @@ def test_a_damaged_run_is_no_result(store: Store) -> None:
     path.write_bytes(path.read_bytes()[:-9])
     (row,) = Results(plan, store).rows()
     assert row.gap is None and row.missing_seeds == (0,)
-
-
-# Measuring ----------------------------------------------------------------------------------------------------------------
-
-
-def test_metrics_are_those_of_the_saved_predictions(store: Store) -> None:
-    plan = make_plan(small_sweep(), store)
-    finish_all(plan, store, weak=0.7, student=0.8)
-    ends = plan.cells[0].runs
-    floor, student = measure_run(ends.floor, store), measure_run(ends.student, store)
-    assert set(floor) == {f"{split}_accuracy" for split in ("transfer", "validation", "test")} | {
-        "validation_accuracy_on_own_labels"
-    }
-    assert floor["test_accuracy"] == pytest.approx(0.7) and student["validation_accuracy"] == pytest.approx(0.8)
-    assert floor["validation_accuracy_on_own_labels"] == floor["validation_accuracy"]
-    weak, own = (store.run(run.id).read_predictions("validation") for run in (ends.floor, ends.student))
-    assert student["validation_accuracy_on_own_labels"] == pytest.approx((weak.classes == own.classes).mean())
-    assert {"test_agreement", "test_agreement_supervisor_right", "test_agreement_supervisor_wrong"} <= set(student)
-    (pretraining, _) = by_kind(plan, "pretrain")
-    assert measure_run(pretraining.spec, store) == {"validation_loss": 2.5}
-
-
-def test_a_curve_is_measured_at_its_points(store: Store) -> None:
-    plan = make_plan(small_sweep(), store)
-    finish_all(plan, store, weak=0.7)
-    ends = plan.cells[0].runs
-    paths = store.run(ends.student.id)
-    expected = {}
-    for split in ("validation", "test"):
-        truth = ground_truth(ends.student, split, store)
-        frames = []
-        for step in (2, 4):
-            first = truth.align(truth.ids[:10])
-            right = np.arange(10) < 5 + step
-            outputs = np.where(right[:, None], first.probabilities, 1 - first.probabilities)
-            frames.append(pd.DataFrame({"step": step, "id": first.ids, "outputs": list(outputs)}))
-            expected[step, f"{split}_accuracy"] = 0.5 + step / 10
-            weak = store.run(ends.floor.id).read_predictions(split).align(first.ids)
-            agreed = float((outputs.argmax(axis=1) == weak.classes).mean())
-            expected[step, "test_agreement" if split == "test" else "validation_accuracy_on_own_labels"] = agreed
-        paths.curve_predictions(split).parent.mkdir(exist_ok=True)
-        pd.concat(frames).to_parquet(paths.curve_predictions(split))
-    paths.finish(ends.student, {"test_accuracy": 0.5}, {})
-    curve = measure_curve(ends.student, store)
-    assert curve["step"].tolist() == [2, 4]
-    for (step, name), value in expected.items():
-        assert curve.set_index("step").loc[step, name] == pytest.approx(value), (step, name)
-    (paths.curve_predictions("test")).write_bytes(b"")
-    with pytest.raises(CorruptFile):
-        measure_curve(ends.student, store)
-
-
-def test_what_a_transform_dropped_is_not_measured(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "results_transforms.py").write_text(
-        "import dataclasses, numpy\n"
-        "def first(labels, count):\n"
-        "    return dataclasses.replace(labels, covered=numpy.arange(len(labels)) < count)\n"
-        "from raysweep import Call\n"
-        "from raysweep.recipes import CellRuns\n"
-        "def recipe(cell):\n"
-        "    floor = cell.floor()\n"
-        "    few = (Call('results_transforms:first', {'count': 4}),)\n"
-        "    return CellRuns(floor=floor, student=cell.student(floor, None, few), ceiling=cell.ceiling())\n"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    plan = make_plan(small_sweep(methods=["results_transforms:recipe"]), store)
-    finish_all(plan, store)
-    ends = plan.cells[0].runs
-    weak, own = (store.run(run.id).read_predictions("validation") for run in (ends.floor, ends.student))
-    expected = float((weak.classes == own.classes)[:4].mean())
-    assert measure_run(ends.student, store)["validation_accuracy_on_own_labels"] == expected
 
 
 # Tables and progress ----------------------------------------------------------------------------------------------------

@@ -15,13 +15,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 
 from raysweep.errors import InvalidInput
 from raysweep.files import write_json
-from raysweep.measure import measure_curve, measure_run
+from raysweep.measure import measure_curve, measure_run, remeasure
 from raysweep.models.families import Model
 from raysweep.plan import Plan, PlannedRun, make_plan
 from raysweep.predictions import Predictions
@@ -57,7 +58,7 @@ def finish(run: PlannedRun, store: Store, attempt: int = 0) -> None:
     records = Records()
     for step in range(1, NUM_STEPS + 1):
         records.add_step(step, 1 / step, 1e-3, 10)
-    is_text = spec.task.kind == "text"
+    is_text = spec.kind == "text"
     for split in ("validation",) if is_text else ("validation", "test", "transfer"):
         frame = read_split(spec.task, split, store)
         ids = frame["id"].to_numpy(dtype=str)
@@ -70,7 +71,8 @@ def finish(run: PlannedRun, store: Store, attempt: int = 0) -> None:
             Predictions.of(ids, outputs, run.id).write(paths.predictions(split))
         if split != "transfer":
             for step in (NUM_STEPS // 2, NUM_STEPS):
-                records.add_point(split, step, ids, outputs)
+                point = pd.DataFrame({"step": step, "id": ids, "outputs": list(outputs.astype(np.float32))})
+                records.points.setdefault(split, []).append(point)
     records.save(paths)
     now = time.time()
     info = {"seconds_total": 2.0, "finished_at": now, "num_steps": NUM_STEPS, "resources": {"num_workers": 0}}
@@ -169,11 +171,14 @@ def test_one_mlflow_run_for_each_run_and_each_cell_with_the_values_of_results(fi
     for cell in plan.cells:
         run = runs[f"sandbox: w4 → w8, {cell.method}, seed {cell.seed}"]
         expected = results.cell(cell).metrics
-        assert "pgr" in expected
+        assert {"pgr", "pgr_at_ground_truth_stop", "ceiling_agreement", "student_auroc"} <= set(expected)
         assert {name: value for name, value in run.data.metrics.items() if "/" not in name} == expected
         curve = measure_curve(cell.runs.student, store)
         points = list(zip(curve["step"], curve["test_accuracy"], strict=True))
         assert history(client, run)["curve/test_accuracy"] == points
+        ceiling = measure_curve(cell.runs.ceiling, store, supervisor=cell.runs.floor)
+        with_errors = list(zip(ceiling["step"], ceiling["test_agreement_supervisor_wrong"], strict=True))
+        assert history(client, run)["curve/ceiling_test_agreement_supervisor_wrong"] == with_errors
         assert run.data.params["method"] == cell.method
         assert run.data.params["objective"] == ("confidence" if cell.method == "confidence" else "cross_entropy")
         assert run.data.tags["raysweep.student"] == cell.runs.student.id
@@ -294,6 +299,23 @@ def test_a_run_that_was_computed_again_replaces_what_mlflow_shows(copied: tuple[
         assert metrics["ceiling_accuracy"] == results.cell(cell).metrics["ceiling_accuracy"]
 
 
+def test_what_is_measured_later_is_shown_after_syncing(copied: tuple[Plan, Store], uri: str) -> None:
+    plan, store = copied
+    student = store.run(plan.cells[0].runs.student.id)
+    complete = student.read_result()["metrics"]
+    student.replace_metrics({name: value for name, value in complete.items() if "auroc" not in name})
+    sync(uri, plan, store)
+    name = f"sandbox: w4 → w8, {plan.cells[0].method}, seed {plan.cells[0].seed}"
+    assert "student_auroc" not in shown(uri)[name].data.metrics
+    assert remeasure(plan, store).changed == {plan.cells[0].runs.student.id}
+    summary = sync(uri, plan, store)
+    assert (summary.num_runs, summary.num_cells) == (1, 1)
+    assert_complete(uri, plan)
+    assert shown(uri)[name].data.metrics["student_auroc"] == complete["test_auroc"]
+    run = shown(uri)[f"student w8 of w4 on sandbox, {plan.cells[0].method}, seed {plan.cells[0].seed}"]
+    assert run.data.metrics["test_auroc"] == complete["test_auroc"]
+
+
 def test_the_tracker_writes_runs_as_they_end_and_cells_as_they_are_complete(copied: tuple[Plan, Store], uri: str) -> None:
     plan, store = copied
     last = [run for run in plan.runs.values() if run.kind == "ceiling"]
@@ -317,7 +339,7 @@ def test_one_record_that_cant_be_written_holds_up_no_other(copied: tuple[Plan, S
     write_json(paths.environment, {"no code": "here"})
     paths.finish(student.spec, paths.read_result()["metrics"], paths.read_result()["info"])
     tracker = Tracker(uri, plan, store)
-    message = tracker.close(5)
+    message = tracker.close(20)
     assert message is not None
     assert "1 run and 1 cell" in message
     assert "KeyError: 'code'" in message
@@ -388,7 +410,7 @@ def test_two_trackers_on_one_database_make_no_second_run(finished: tuple[Plan, S
     for run_id in plan.runs:
         for tracker in trackers:
             tracker.run_ended(run_id)
-    assert [tracker.close(60) for tracker in trackers] == [None, None]
+    assert [tracker.close(20) for tracker in trackers] == [None, None]
     assert_complete(uri, plan)
     assert sync(uri, plan, store).num_runs == 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from raysweep.spec import Call, Folder, Hub, RunSpec, Scratch, WeakLabels
+from raysweep.spec import Call, Folder, GroundTruth, Hub, RunSpec, Scratch, Unlabelled, WeakLabels
 
 
 def spec_params(spec: RunSpec) -> dict[str, str]:
@@ -17,8 +17,8 @@ def spec_params(spec: RunSpec) -> dict[str, str]:
         "model": spec.model.name,
         "seed": spec.seed,
         "train_split": spec.train_split,
-        "labels": f"run {labels.supervisor.id}" if isinstance(labels, WeakLabels) else "ground truth",
-        "transforms": "; ".join(str(call) for call in labels.transforms) if isinstance(labels, WeakLabels) else None,
+        "labels": _labels_name(labels),
+        "transforms": None if isinstance(labels, Unlabelled) else "; ".join(str(call) for call in labels.transforms),
         "supervisor": labels.supervisor.model.name if isinstance(labels, WeakLabels) else None,
         **_call("objective", spec.objective),
         **_fields(spec.optimization),
@@ -29,6 +29,12 @@ def spec_params(spec: RunSpec) -> dict[str, str]:
         **_fields(spec.evaluation, "evaluation_"),
     }
     return {name: _text(value) for name, value in values.items() if value not in (None, "")}
+
+
+def _labels_name(labels: GroundTruth | WeakLabels | Unlabelled) -> str:
+    if isinstance(labels, WeakLabels):
+        return f"run {labels.supervisor.id}"
+    return "ground truth" if isinstance(labels, GroundTruth) else "none"
 
 
 def _base_name(base: Hub | Folder | Scratch | RunSpec) -> str:

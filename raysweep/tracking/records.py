@@ -28,7 +28,7 @@ from raysweep.spec import RunSpec, TaskSpec, WeakLabels
 from raysweep.store import RunPaths, RunState, Store
 from raysweep.tracking.params import spec_params
 
-_FORMAT = 1
+_FORMAT = 2
 """Raised by one whenever equal results are to be shown in another way, so that what MLflow has is written anew."""
 _MAX_POINTS = 200
 """Points of one curve: more than a screen shows, few enough that a thousand runs load quickly."""
@@ -202,7 +202,12 @@ def cell_record(cell: PlannedCell, results: Results, store: Store, parent: str, 
 
     def points() -> Iterator[Point]:
         yield from (Point(name, value) for name, value in results.cell(cell).metrics.items())
-        yield from _evaluation_points(cell.runs.student, store)
+        yield from _evaluation_points(results.student_curve(cell))
+        ceiling = measure_curve(cell.runs.ceiling, store, supervisor=cell.runs.floor)
+        agreement = [name for name in ceiling if str(name).startswith("test_agreement")]
+        if agreement:
+            renamed = {name: f"ceiling_{name}" for name in agreement}
+            yield from _evaluation_points(ceiling[["step", *agreement]].rename(columns=renamed))
 
     return Record(
         tag=CELL_TAG,
@@ -255,11 +260,11 @@ def _run_points(spec: RunSpec, store: Store) -> Iterator[Point]:
     for name in ("loss", "learning_rate"):
         values = zip(training[name], training["step"], strict=True)
         yield from (Point(f"curve/training_{name}", float(value), int(step)) for value, step in values)
-    yield from _evaluation_points(spec, store)
+    yield from _evaluation_points(measure_curve(spec, store))
 
 
-def _evaluation_points(spec: RunSpec, store: Store) -> Iterator[Point]:
-    for row in _thinned(measure_curve(spec, store)).to_dict("records"):
+def _evaluation_points(curve: pd.DataFrame) -> Iterator[Point]:
+    for row in _thinned(curve).to_dict("records"):
         step = int(row.pop("step"))
         yield from (Point(f"curve/{name}", float(value), step) for name, value in row.items() if np.isfinite(value))
 
