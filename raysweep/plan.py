@@ -14,7 +14,7 @@ from raysweep.objectives import objectives
 from raysweep.prepare import Preparation, split_sizes
 from raysweep.recipes import Cell, CellRuns, recipes
 from raysweep.resources import Resources
-from raysweep.spec import Call, Lora, RunSpec, TaskSpec, WeakLabels
+from raysweep.spec import Call, GroundTruth, Prompting, RunSpec, TaskSpec, WeakLabels
 from raysweep.store import RunState, Store
 from raysweep.sweep import Method, Sweep
 from raysweep.transforms import transforms
@@ -84,7 +84,9 @@ class Plan:
     @property
     def num_trainings_without_sharing(self) -> int:
         """Finetunings if every cell trained its own floor, student, ceiling and whatever lies between."""
-        return sum(len({run.id for run in _closure(cell.runs) if run.task.kind != "text"}) for cell in self.cells)
+        return sum(
+            len({run.id for run in _closure(cell.runs) if self.runs[run.id].kinds != ("pretrain",)}) for cell in self.cells
+        )
 
     def state(self, run: PlannedRun, store: Store) -> RunState:
         """A run's state in the store; one whose weights are needed and weren't kept is missing."""
@@ -137,7 +139,7 @@ def make_plan(sweep: Sweep, store: Store) -> Plan:
         InvalidInput: something in the sweep or its data can't be used; told before anything trains.
     """
     preparation = Preparation(store)
-    methods = [_checked(method) for method in sweep.methods]
+    methods = [_checked(method, preparation) for method in sweep.methods]
     task_specs = [preparation.task(TaskSpec(name=task) if isinstance(task, str) else task) for task in sweep.tasks]
     pairs = [tuple(replace(model, spec=preparation.model(model.spec)) for model in pair) for pair in sweep.pairs]
     _require_distinct_names(task_specs, [model for pair in pairs for model in pair])
@@ -153,15 +155,26 @@ def make_plan(sweep: Sweep, store: Store) -> Plan:
     plan = Plan(sweep=sweep, runs=_distinct_runs(sweep, cells), cells=tuple(cells))
     for run in plan.runs.values():
         _check_run(run, store)
-        preparation.tokens(run.spec.task, run.spec.model)
+        if not isinstance(run.spec.model.tuning, Prompting):  # which makes its prompts itself
+            preparation.tokens(run.spec.task, run.spec.model)
     return plan
 
 
-def _checked(method: Method | str) -> Method:
+def _checked(method: Method | str, preparation: Preparation) -> Method:
+    """A method whose parameters its recipe takes, with the models among them pinned."""
     method = Method(name=method, recipe=method) if isinstance(method, str) else method
-    call = Call(method.recipe, method.params)
-    _check_parameters(recipes.get(method.recipe), call, f"method {method.name!r}: recipe", num_leading=1)
-    return method
+    _check_parameters(
+        recipes.get(method.recipe), method.params, f"method {method.name!r}: recipe {method.recipe!r}", num_leading=1
+    )
+    return replace(method, params={name: _pinned(value, preparation) for name, value in method.params.items()})
+
+
+def _pinned(value: object, preparation: Preparation) -> object:
+    if isinstance(value, Model):
+        return replace(value, spec=preparation.model(value.spec))
+    if isinstance(value, tuple | list):
+        return [_pinned(item, preparation) for item in value]
+    return value
 
 
 def _runs(method: Method, cell: Cell) -> CellRuns:
@@ -189,24 +202,27 @@ def _distinct_runs(sweep: Sweep, cells: list[PlannedCell]) -> dict[str, PlannedR
     specs: dict[str, RunSpec] = {}
     kinds: dict[str, set[str]] = {}
     pairs: dict[str, dict[tuple[str, str], None]] = {}
-    weights_needed: set[str] = set()
+    bases: set[str] = set()
     for cell in cells:
         roles: dict[str, set[str]] = {}
         for role, end in (("weak", cell.runs.floor), ("ceiling", cell.runs.ceiling), ("student", cell.runs.student)):
             roles.setdefault(end.id, set()).add(role)
         for run in _closure(cell.runs):
             specs.setdefault(run.id, run)
-            kinds.setdefault(run.id, set()).update({"pretrain"} if run.task.kind == "text" else roles.get(run.id, {"middle"}))
+            kinds.setdefault(run.id, set()).update(roles.get(run.id, ()))
             pairs.setdefault(run.id, {})[(cell.weak, cell.strong)] = None
             if isinstance(run.model.base, RunSpec):
-                weights_needed.add(run.model.base.id)
+                bases.add(run.model.base.id)
+    for run_id, found in kinds.items():
+        if not found:
+            found.add("pretrain" if run_id in bases else "middle")
     return {
         run_id: PlannedRun(
             spec=spec,
             kinds=tuple(kind for kind in _KINDS if kind in kinds[run_id]),
             pairs=tuple(pairs[run_id]),
             resources=sweep.resources_of(spec),
-            needs_model=run_id in weights_needed,
+            needs_model=run_id in bases,
         )
         for run_id, spec in specs.items()
     }
@@ -224,31 +240,34 @@ def _check_run(run: PlannedRun, store: Store) -> None:
     sizes = split_sizes(spec.task, store)
     if spec.train_split not in sizes:
         raise InvalidInput(f"{where}: unknown split {spec.train_split!r}; the task has {', '.join(sizes)}")
-    if spec.optimization.num_steps(sizes[spec.train_split]) == 0:
+    is_prompted = isinstance(spec.model.tuning, Prompting)
+    if not is_prompted and spec.optimization.num_steps(sizes[spec.train_split]) == 0:
         raise InvalidInput(
             f"{where}: split {spec.train_split!r} has {sizes[spec.train_split]} examples; with {spec.optimization.epochs:g} "
             f"epochs that is less than one batch of {spec.optimization.batch_size}. Give more examples, or change batch_size, "
             "epochs or steps of its Optimization"
         )
     _check_objective(spec, where)
-    if isinstance(spec.model.base, RunSpec) and isinstance(spec.model.base.model.tuning, Lora):
-        raise InvalidInput(f"{where}: the run it starts from saves LoRA adapters, not a model; start from one with Full()")
-    if isinstance(spec.labels, WeakLabels):
-        if spec.train_split == "supervisor":
-            raise InvalidInput(f"{where}: its supervisor learnt from the split 'supervisor' and labels 'transfer' only")
-        for call in spec.labels.transforms:
-            _check_parameters(transforms.get(call.name), call, f"{where}: transform", num_leading=1)
+    if isinstance(spec.labels, WeakLabels) and spec.train_split == "supervisor":
+        raise InvalidInput(f"{where}: its supervisor learnt from the split 'supervisor' and labels 'transfer' only")
+    for call in spec.labels.transforms if isinstance(spec.labels, WeakLabels | GroundTruth) else ():
+        transform = transforms.get(call.name)
+        _check_call(transform.check, call, f"{where}: transform")
+        if transform.needs_probabilities and spec.kind == "generative":
+            raise InvalidInput(f"{where}: transform {call.name!r} needs class probabilities; the labels here are answers")
+    _check_prompting(spec, where)
     run.resources.micro_batch(spec.optimization.batch_size)
 
 
 def _check_objective(spec: RunSpec, where: str) -> None:
     objective, name = objectives.get(spec.objective.name), spec.objective.name
-    _check_parameters(objective.check, spec.objective, f"{where}: objective")
-    with user_code(f"{where}: objective {name!r}"):
-        objective.check(**spec.objective.params)
-    if objective.token_level != (spec.task.kind == "text"):
-        wanted = "language_modelling" if spec.task.kind == "text" else "cross_entropy or another one for labels"
-        raise InvalidInput(f"{where}: objective {name!r} doesn't fit a task of kind {spec.task.kind!r}; use {wanted}")
+    _check_call(objective.check, spec.objective, f"{where}: objective")
+    if spec.kind not in objective.kinds:
+        fitting = [known for known, entry in objectives if spec.kind in entry.kinds]
+        raise InvalidInput(
+            f"{where}: objective {name!r} is for {' and '.join(objective.kinds)}, here the kind is {spec.kind!r}; "
+            f"use {' or '.join(fitting)}"
+        )
     if objective.num_classes not in (None, spec.task.num_classes):
         raise InvalidInput(
             f"{where}: objective {name!r} is for {objective.num_classes} classes, this task has {spec.task.num_classes}; "
@@ -256,11 +275,31 @@ def _check_objective(spec: RunSpec, where: str) -> None:
         )
 
 
-def _check_parameters(function: Callable[..., object], call: Call, what: str, num_leading: int = 0) -> None:
-    """Refuse parameters that the function of a call doesn't have, or lacks."""
+def _check_prompting(spec: RunSpec, where: str) -> None:
+    tuning = spec.model.tuning
+    if not isinstance(tuning, Prompting):
+        return
+    if spec.kind not in ("classification", "generative"):
+        raise InvalidInput(f"{where}: Prompting asks for a class or an answer, what is asked here is of kind {spec.kind!r}")
+    if spec.kind == "classification" and len(tuning.words) != spec.task.num_classes:
+        raise InvalidInput(
+            f"{where}: Prompting has the words {', '.join(map(repr, tuning.words)) or '(none)'} for the "
+            f"{spec.task.num_classes} classes of the task; give one for each"
+        )
+
+
+def _check_call(check: Callable[..., None], call: Call, what: str) -> None:
+    """Have the parameters of an objective or a transform checked by its own function."""
+    _check_parameters(check, call.params, f"{what} {call.name!r}")
+    with user_code(f"{what} {call.name!r}"):
+        check(**call.params)
+
+
+def _check_parameters(function: Callable[..., object], params: Mapping[str, Any], what: str, num_leading: int = 0) -> None:
+    """Refuse parameters that a function doesn't have, or lacks."""
     signature = inspect.signature(function)
     try:
-        signature.bind(*[None] * num_leading, **call.params)
+        signature.bind(*[None] * num_leading, **params)
     except TypeError as error:
         allowed = ", ".join(list(signature.parameters)[num_leading:]) or "none"
-        raise InvalidInput(f"{what} {call.name!r}: {error}; its parameters: {allowed}") from error
+        raise InvalidInput(f"{what}: {error}; its parameters: {allowed}") from error

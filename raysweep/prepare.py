@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -33,6 +33,10 @@ from raysweep.tasks import load_task
 from raysweep.tasks.base import Example
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from transformers import PreTrainedTokenizerBase
+
     from raysweep.tasks.base import TaskData
 
 
@@ -44,21 +48,24 @@ def pin_task(spec: TaskSpec, store: Store) -> TaskSpec:
     """
     with user_code(f"task {spec.name!r}") if ":" in spec.name else contextlib.nullcontext():
         data = load_task(spec)
+    task = data.task
     content = _content_digest(data)
 
     def write(folder: Path) -> None:
         for name, examples in data.splits.items():
             _frame(examples).to_parquet(folder / f"{name}.parquet", index=False)
         sizes = {name: len(examples) for name, examples in data.splits.items()}
-        facts = {"name": spec.name, "kind": data.kind, "num_classes": data.num_classes, "num_examples": sizes}
-        write_json(folder / "task.json", facts)
+        facts = {"name": spec.name, "kind": task.kind, "num_classes": task.num_classes, "num_examples": sizes}
+        write_json(folder / "task.json", facts | {"max_answer_tokens": task.max_answer_tokens})
 
     store.fill(store.task(content), write)
-    return dataclasses.replace(spec, content=content, kind=data.kind, num_classes=data.num_classes)
+    return dataclasses.replace(
+        spec, content=content, kind=task.kind, num_classes=task.num_classes, class_names=task.class_names
+    )
 
 
-def read_split(task: TaskSpec, split: str, store: Store) -> pd.DataFrame:
-    """The examples of a pinned task's split: columns id, group, texts, label, difficulty.
+def read_split(task: TaskSpec, split: str, store: Store, columns: list[str] | None = None) -> pd.DataFrame:
+    """The examples of a pinned task's split: columns id, group, texts, label, difficulty, target, allowed.
 
     Raises:
         InvalidInput: there is no such split.
@@ -67,7 +74,7 @@ def read_split(task: TaskSpec, split: str, store: Store) -> pd.DataFrame:
     sizes = split_sizes(task, store)
     if split not in sizes:
         raise InvalidInput(f"unknown split {split!r} of task {task.name!r}; it has {', '.join(sizes)}")
-    return pd.read_parquet(store.task(task.content or "") / f"{split}.parquet")
+    return pd.read_parquet(store.task(task.content or "") / f"{split}.parquet", columns=columns)
 
 
 def split_names(task: TaskSpec, store: Store) -> list[str]:
@@ -77,24 +84,38 @@ def split_names(task: TaskSpec, store: Store) -> list[str]:
 
 def split_sizes(task: TaskSpec, store: Store) -> dict[str, int]:
     """The number of examples in each split of a pinned task; raises as `read_split`."""
+    return dict(_facts(task, store)["num_examples"])
+
+
+def max_answer_tokens(task: TaskSpec, store: Store) -> int:
+    """Room for an answer in a pinned task, in tokens, the end token counted: 0 unless it is generative."""
+    return int(_facts(task, store)["max_answer_tokens"]) if task.kind == "generative" else 0
+
+
+def _facts(task: TaskSpec, store: Store) -> dict[str, Any]:
     folder = store.task(task.content or "")
     if not store.is_intact(folder):
         raise CorruptFile(f"{folder} is missing or isn't what raysweep wrote; run the same command again, which makes it anew")
-    return dict(read_json(folder / "task.json")["num_examples"])
+    facts: dict[str, Any] = read_json(folder / "task.json")
+    return facts
 
 
 def _frame(examples: list[Example]) -> pd.DataFrame:
-    columns = ("id", "group", "texts", "label", "difficulty")
+    columns = ("id", "group", "texts", "label", "difficulty", "target", "allowed")
     frame = pd.DataFrame({name: [getattr(example, name) for example in examples] for name in columns})
     return frame.astype({"label": "Int64", "difficulty": "float64"})
 
 
 def _content_digest(data: TaskData) -> str:
-    hasher = hashlib.sha256(f"{data.kind} {data.num_classes}".encode())
+    task = data.task
+    answers = f" {task.max_answer_tokens}" if task.kind == "generative" else ""
+    hasher = hashlib.sha256(f"{task.kind} {task.num_classes}{answers}".encode())
     for name, examples in data.splits.items():
         hasher.update(f"\x1d{name}".encode())
         for example in examples:
             fields = (example.id, example.group, *example.texts, str(example.label), repr(example.difficulty))
+            if example.target is not None:
+                fields += (example.target, *example.allowed)
             hasher.update("\x1f".join(fields).encode() + b"\x1e")
     return hasher.hexdigest()[:16]
 
@@ -189,13 +210,14 @@ def prepare_tokens(task: TaskSpec, model: ModelSpec, store: Store) -> Path:
     _ensure_tokenizer(model, task, store)
 
     def write(folder: Path) -> None:
-        limit = context_length(model, load_config(model, task, store))
+        limit = context_length(model, load_config(model, task, store)) - max_answer_tokens(task, store)
+        _require_room(limit, model, task)
         tokenizer = load_tokenizer(model, task, store)
         cut = model.truncation != "off"
         if cut:
             tokenizer.truncation_side = model.truncation
         for split in split_names(task, store):
-            frame = read_split(task, split, store)
+            frame = read_split(task, split, store, ["id", "texts"])
             texts = [text for row in frame["texts"] for text in row]
             lists = tokenizer(texts, truncation=cut, max_length=limit if cut else None, return_attention_mask=False)[
                 "input_ids"
@@ -203,6 +225,9 @@ def prepare_tokens(task: TaskSpec, model: ModelSpec, store: Store) -> Path:
             owners = [example for example, row in zip(frame["id"], frame["texts"], strict=True) for _ in row]
             for owner, tokens in zip(owners, lists, strict=True):
                 _require_fit(len(tokens), limit, model, f"{task.name}/{split}/{owner}")
+            if task.kind == "generative":
+                targets = read_split(task, split, store, ["target"])["target"].tolist()
+                _require_room_for_answers(targets, answer_tokens(targets, tokenizer), max_answer_tokens(task, store), task)
             np.save(folder / f"{split}.tokens.npy", np.concatenate([np.asarray(tokens, np.int32) for tokens in lists]))
             np.save(folder / f"{split}.offsets.npy", np.cumsum([0, *map(len, lists)], dtype=np.int64))
 
@@ -217,10 +242,37 @@ def _ensure_tokenizer(model: ModelSpec, task: TaskSpec, store: Store) -> None:
     if isinstance(base, Scratch):
 
         def write(folder: Path) -> None:
-            texts = [text for row in read_split(task, "train", store)["texts"] for text in row]
-            make_tokenizer(base.tokenizer, texts, folder)
+            frame = read_split(task, "train", store)
+            texts = [text for row in frame["texts"] for text in row]
+            answers = [text for row in frame["allowed"] for text in row] + [
+                text for text in frame["target"] if text is not None
+            ]
+            make_tokenizer(base.tokenizer, texts + answers, folder)
 
         store.fill(store.tokenizer(tokenizer_key(model, task)), write)
+
+
+def _require_room(limit: int, model: ModelSpec, task: TaskSpec) -> None:
+    if limit < 1:
+        raise InvalidInput(
+            f"model {model.name!r}: its context leaves no room for the prompts of task {task.label!r} beside an answer; "
+            "give a model with a longer context, or a larger max_tokens"
+        )
+
+
+def answer_tokens(answers: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
+    """Answers as the tokens that follow a prompt, behind a blank."""
+    lists: list[list[int]] = tokenizer([f" {answer}" for answer in answers], add_special_tokens=False)["input_ids"]
+    return lists
+
+
+def _require_room_for_answers(answers: Sequence[str], lists: Sequence[Sequence[int]], room: int, task: TaskSpec) -> None:
+    for answer, tokens in zip(answers, lists, strict=True):
+        if len(tokens) >= room:
+            raise InvalidInput(
+                f"task {task.label!r}: the answer {answer!r:.80} has {len(tokens)} tokens and an end token, and the task's "
+                f"max_answer_tokens is {room}; raise it in its Task"
+            )
 
 
 def _require_fit(num_tokens: int, limit: int, model: ModelSpec, where: str) -> None:

@@ -24,7 +24,6 @@ from raysweep.checks import (
     require_choice,
     require_int,
     require_name,
-    require_number,
     require_stable,
     require_type,
 )
@@ -35,8 +34,12 @@ from raysweep.optimization import Optimization as Optimization
 from raysweep.optimization import Order as Order
 from raysweep.optimization import Precision as Precision
 from raysweep.optimization import Schedule as Schedule
+from raysweep.tuning import Full as Full
+from raysweep.tuning import HeadOnly as HeadOnly
+from raysweep.tuning import Lora as Lora
+from raysweep.tuning import Prompting as Prompting
 
-TaskKind = Literal["classification", "preference", "text"]
+TaskKind = Literal["classification", "preference", "generative", "text"]
 Truncation = Literal["left", "right", "off"]
 HeadInit = Literal["small", "zeros"]
 
@@ -76,6 +79,7 @@ class TaskSpec:
     """Seed of the division into halves. The run's seed doesn't change the data, so that seeds compare on equal examples."""
     kind: TaskKind | None = label_field(default=None)  # noqa: RUF009
     num_classes: int | None = label_field(default=None)
+    class_names: tuple[str, ...] = label_field(default=())
     content: str | None = None
     """Digest of the examples of all splits; filled in by pinning."""
 
@@ -137,40 +141,13 @@ class Scratch:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Full:
-    """All parameters are trained."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Lora:
-    """Low-rank adapters (Hu et al. 2021, arXiv 2106.09685) on the linear layers; the head is trained too."""
-
-    rank: int = 8
-    alpha: float = 16.0
-    target_modules: tuple[str, ...] = ()
-    """Names of the adapted modules; empty for peft's default of the architecture."""
-
-    def __post_init__(self) -> None:
-        require_int(self, "rank", 1)
-        require_number(self, "alpha", 0, above=True)
-        is_list = isinstance(self.target_modules, tuple | list)
-        names = all(isinstance(name, str) for name in self.target_modules) if is_list else False
-        require(names, self, "target_modules", "a tuple of module names")
-
-
-@dataclass(frozen=True, kw_only=True)
-class HeadOnly:
-    """Only the head is trained, on the frozen model's features (a linear probe)."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """Which model, and which part of it is trained. The head follows from the task: K logits, a scalar, or tokens."""
+    """Which model, and which part of it is trained. The head follows from the run: K logits, a scalar, or tokens."""
 
     name: str = label_field()
     """How the model is called in tables."""
     base: Hub | Folder | Scratch | RunSpec
-    tuning: Full | Lora | HeadOnly = field(default_factory=Full)
+    tuning: Full | Lora | HeadOnly | Prompting = field(default_factory=Full)
     head_init: HeadInit = "small"
     """"small": normal with standard deviation 0.1/√width, for first logits of about 0.1; "zeros": as openai/weak-to-strong."""
     dropout: bool = False
@@ -184,7 +161,12 @@ class ModelSpec:
     def __post_init__(self) -> None:
         require_name(self, "name", "a non-empty name")
         require_type(self, "base", (Hub, Folder, Scratch, RunSpec), "a Hub, Folder, Scratch or RunSpec")
-        require_type(self, "tuning", (Full, Lora, HeadOnly), "Full(), Lora(…) or HeadOnly()")
+        if isinstance(self.base, RunSpec) and not isinstance(self.base.model.tuning, Full | HeadOnly):
+            raise InvalidInput(
+                f"model {self.name!r}: the run of {self.base.model.name!r} that it starts from keeps no whole model, since its "
+                f"tuning is {self.base.model.tuning}; start from one with Full()"
+            )
+        require_type(self, "tuning", (Full, Lora, HeadOnly, Prompting), "Full(), Lora(…), HeadOnly() or Prompting(…)")
         require_choice(self, "head_init", HeadInit)
         require_choice(self, "truncation", Truncation)
         require_int(self, "max_tokens", 1, optional=True)
@@ -193,7 +175,12 @@ class ModelSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class GroundTruth:
-    """Train on the task's own labels."""
+    """Train on the task's own labels, after pure transforms of them."""
+
+    transforms: tuple[Call, ...] = ()
+
+    def __post_init__(self) -> None:
+        _require_calls(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,8 +192,17 @@ class WeakLabels:
 
     def __post_init__(self) -> None:
         require_type(self, "supervisor", RunSpec, "the RunSpec of the run that gives the labels")
-        are_calls = isinstance(self.transforms, tuple | list) and all(isinstance(call, Call) for call in self.transforms)
-        require(are_calls, self, "transforms", "a tuple of Call objects")
+        _require_calls(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unlabelled:
+    """Train on the texts alone, token by token."""
+
+
+def _require_calls(labels: GroundTruth | WeakLabels) -> None:
+    are_calls = isinstance(labels.transforms, tuple | list) and all(isinstance(call, Call) for call in labels.transforms)
+    require(are_calls, labels, "transforms", "a tuple of Call objects")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,7 +213,7 @@ class RunSpec:
     model: ModelSpec
     optimization: Optimization
     train_split: str
-    labels: GroundTruth | WeakLabels = field(default_factory=GroundTruth)
+    labels: GroundTruth | WeakLabels | Unlabelled = field(default_factory=GroundTruth)
     objective: Call = field(default_factory=lambda: Call("cross_entropy"))
     evaluation: Evaluation = field(default_factory=Evaluation)
     seed: int = 0
@@ -227,10 +223,15 @@ class RunSpec:
         require_type(self, "model", ModelSpec, "a ModelSpec")
         require_type(self, "optimization", Optimization, "an Optimization")
         require_name(self, "train_split", "the name of a split")
-        require_type(self, "labels", (GroundTruth, WeakLabels), "GroundTruth() or WeakLabels(…)")
+        require_type(self, "labels", (GroundTruth, WeakLabels, Unlabelled), "GroundTruth(), WeakLabels(…) or Unlabelled()")
         require_type(self, "objective", Call, "a Call, such as Call('cross_entropy')")
         require_type(self, "evaluation", Evaluation, "an Evaluation")
         require_int(self, "seed", 0)
+
+    @property
+    def kind(self) -> TaskKind | None:
+        """What is learnt: what the pinned task asks, or "text" from its texts alone."""
+        return "text" if isinstance(self.labels, Unlabelled) else self.task.kind
 
     @cached_property
     def is_pinned(self) -> bool:

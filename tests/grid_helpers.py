@@ -72,7 +72,7 @@ def finish(spec: RunSpec, store: Store, share_right: float = 0.8, draw: int = 0)
     paths = store.run(spec.id)
     paths.claim(spec)
     write_json(paths.environment, {"packages": {}})
-    if spec.task.kind == "text":
+    if spec.kind == "text":
         paths.training_curve.parent.mkdir(parents=True, exist_ok=True)
         frame = pd.DataFrame({"step": [3, 3], "id": ["a", "b"], "outputs": [[2.0], [3.0]]})
         frame.to_parquet(paths.curve_predictions("validation"))

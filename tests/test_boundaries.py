@@ -122,7 +122,7 @@ class TestReadme:
         for path in set(re.findall(r"\b(?:experiments|analysis|benchmarks|cluster|raysweep|tests)/[\w/.-]*\w", text)):
             assert (ROOT / path).exists(), f"README.md names {path}"
         commands = set(re.findall(r"\braysweep ([a-z]+)\b(?= +[\w./-]*\.py| FILE)", text))
-        assert commands <= {"plan", "run", "status", "results", "sync", "list"}, commands
+        assert commands <= {"plan", "run", "status", "results", "measure", "sync", "list"}, commands
         makefile = (ROOT / "Makefile").read_text() if (ROOT / "Makefile").exists() else ""
         for target in set(re.findall(r"^(?:\$ )?make ([\w-]+)", text, re.MULTILINE)):
             assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"README.md names make {target}"

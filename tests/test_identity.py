@@ -23,9 +23,11 @@ from raysweep import (
     Lora,
     ModelSpec,
     Optimization,
+    Prompting,
     RunSpec,
     Scratch,
     TaskSpec,
+    Unlabelled,
     WeakLabels,
 )
 from raysweep.identity import canonical, canonical_json, digest, file_checksum, folder_checksum
@@ -64,6 +66,7 @@ CASES: list[tuple[Any, Any, dict[str, Any]]] = [
             "split_seed": 1,
             "kind": "preference",
             "num_classes": 3,
+            "class_names": ("bad", "good"),
             "content": "f" * 16,
         },
     ),
@@ -126,11 +129,27 @@ CASES: list[tuple[Any, Any, dict[str, Any]]] = [
         Lora(),
         {"rank": 4, "alpha": 8.0, "target_modules": ("q_proj",)},
     ),
+    (
+        lambda value: pinned_run(model=ModelSpec(name="model", base=SCRATCH, tuning=value)),
+        Prompting(words=("no", "yes")),
+        {"num_examples": 2, "words": ("bad", "good"), "question": "?", "separator": " "},
+    ),
+    (lambda value: pinned_run(labels=value), GroundTruth(), {"transforms": (Call("harden"),)}),
 ]
 FIELDS = [(hold, value, field, others) for hold, value, others in CASES for field in dataclasses.fields(value)]
 LABELS = {
     ("TaskSpec", name)
-    for name in ("label", "params", "num_train", "num_validation", "num_test", "split_seed", "kind", "num_classes")
+    for name in (
+        "label",
+        "params",
+        "num_train",
+        "num_validation",
+        "num_test",
+        "split_seed",
+        "kind",
+        "num_classes",
+        "class_names",
+    )
 } | {("ModelSpec", "name"), ("Hub", "id"), ("Hub", "revision"), ("Folder", "path")}
 
 
@@ -149,9 +168,12 @@ def test_a_field_changes_the_id_unless_it_is_a_label(
 
 
 def test_kinds_of_tuning_and_of_labels_differ() -> None:
-    ids = {pinned_run(model=ModelSpec(name="m", base=SCRATCH, tuning=tuning)).id for tuning in (Full(), HeadOnly(), Lora())}
-    assert len(ids) == 3
-    assert pinned_run(labels=GroundTruth()).id == pinned_run().id
+    ids = {
+        pinned_run(model=ModelSpec(name="m", base=SCRATCH, tuning=tuning)).id
+        for tuning in (Full(), HeadOnly(), Lora(), Prompting())
+    }
+    assert len(ids) == 4
+    assert pinned_run(labels=GroundTruth()).id == pinned_run().id != pinned_run(labels=Unlabelled()).id
 
 
 def test_equal_numbers_have_equal_ids() -> None:

@@ -16,7 +16,6 @@ from raysweep import (
     Folder,
     Hub,
     InvalidInput,
-    Lora,
     Method,
     Model,
     ModelSpec,
@@ -242,7 +241,7 @@ def test_a_recipe_of_ones_own(store: Store, tmp_path: Path, monkeypatch: pytest.
         ("nothing", {}, "recipe 'plan_recipes:nothing' returned a NoneType; it must return a raysweep.recipes.CellRuns"),
         ("broken", {}, "recipe 'plan_recipes:broken' failed:\nTraceback.*\n.*plan_recipes.py"),
         ("on_half_a", {}, "its supervisor learnt from the split 'supervisor' and labels 'transfer' only"),
-        ("unknown_transform", {}, "unknown transform 'soften'; known: harden"),
+        ("unknown_transform", {}, "unknown transform 'soften'; known: .*harden"),
         ("wrong_transform", {}, "transform 'harden': got an unexpected keyword argument 'share'; its parameters: none"),
     ]:
         with pytest.raises(InvalidInput, match=told):
@@ -292,7 +291,7 @@ REFUSED: dict[str, tuple[Callable[[], Sweep], str]] = {
         ),
         "two different models of the sweep are called 'strong'; give each ModelSpec a name of its own",
     ),
-    "method": (lambda: small_sweep(methods=["naiv"]), "unknown method 'naiv'; known: confidence, confidence_openai, naive"),
+    "method": (lambda: small_sweep(methods=["naiv"]), "unknown method 'naiv'; known: .*confidence, .*naive"),
     "method parameter": (
         lambda: small_sweep(methods=[Method(name="m", recipe="confidence", params={"alpha": 1})]),
         "method 'm': recipe 'confidence': .*'alpha'; its parameters: alpha_max, warmup_fraction, threshold",
@@ -307,7 +306,7 @@ REFUSED: dict[str, tuple[Callable[[], Sweep], str]] = {
     ),
     "objective of another kind of task": (
         lambda: small_sweep(pairs=pair(broken_model(lambda base: {"objective": Call("cross_entropy")}))),
-        "pretrain run of 'weak' on task 'sandbox_corpus': objective 'cross_entropy' doesn't fit a task of kind 'text'",
+        "pretrain run of 'weak' on task 'sandbox_corpus': objective 'cross_entropy' is for .*, here the kind is 'text'; use",
     ),
     "split": (
         lambda: small_sweep(pairs=pair(broken_model(lambda base: {"train_split": "trian"}))),
@@ -316,10 +315,6 @@ REFUSED: dict[str, tuple[Callable[[], Sweep], str]] = {
     "less than a batch": (
         lambda: small_sweep(pairs=pair(small_model("weak", 4, steps=None, epochs=1, batch_size=64))),
         "weak run of 'weak' .*: split 'supervisor' has 32 examples; with 1 epochs that is less than one batch of 64",
-    ),
-    "starting from adapters": (
-        lambda: small_sweep(pairs=pair(broken_model(lambda base: {"model": replace(base.model, tuning=Lora())}))),
-        "weak run of 'weak' on task 'sandbox': the run it starts from saves LoRA adapters, not a model",
     ),
     "batch and workers": (
         lambda: small_sweep(resources=Resources(num_workers=3)),

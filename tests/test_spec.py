@@ -12,14 +12,17 @@ from raysweep import (
     Call,
     Evaluation,
     Folder,
+    GroundTruth,
     Hub,
     InvalidInput,
     Lora,
     ModelSpec,
     Optimization,
+    Prompting,
     Resources,
     Scratch,
     TaskSpec,
+    Unlabelled,
     WeakLabels,
     families,
 )
@@ -75,7 +78,7 @@ BAD: list[tuple[Callable[..., Any], str, list[Any], str]] = [
     (Evaluation, "num_examples", [0], "a whole number of at least 1"),
     (model, "name", ["", "  ", 3], "a non-empty name"),
     (model, "base", ["gpt2", None], "a Hub, Folder, Scratch or RunSpec"),
-    (model, "tuning", ["lora", Lora], "Full(), Lora(…) or HeadOnly()"),
+    (model, "tuning", ["lora", Lora], "Full(), Lora(…), HeadOnly() or Prompting(…)"),
     (model, "head_init", ["ones"], "one of small, zeros"),
     (model, "dropout", ["yes", 1], "True or False"),
     (model, "max_tokens", [0, 2.5], "a whole number of at least 1 or None"),
@@ -97,13 +100,17 @@ BAD: list[tuple[Callable[..., Any], str, list[Any], str]] = [
     (scratch, "tokenizer", ["word_level"], "a Call"),
     (call, "name", ["", None], "a registered name or module:object"),
     (call, "params", [["a"], None], "a dict of keyword parameters"),
+    (GroundTruth, "transforms", ["harden", ("harden",)], "a tuple of Call objects"),
+    (Prompting, "num_examples", [-1, 1.5], "a whole number of at least 0"),
+    (Prompting, "words", ["no", ("",), (1,)], "a tuple of words"),
+    (Prompting, "question", [None], "a string"),
     (weak_labels, "supervisor", ["gpt2", None], "the RunSpec of the run that gives the labels"),
     (weak_labels, "transforms", ["harden", ("harden",), Call("harden")], "a tuple of Call objects"),
     (pinned_run, "task", ["sandbox"], "a TaskSpec"),
     (pinned_run, "model", ["gpt2"], "a ModelSpec"),
     (pinned_run, "optimization", [None], "an Optimization"),
     (pinned_run, "train_split", ["", None], "the name of a split"),
-    (pinned_run, "labels", ["gold"], "GroundTruth() or WeakLabels(…)"),
+    (pinned_run, "labels", ["gold"], "GroundTruth(), WeakLabels(…) or Unlabelled()"),
     (pinned_run, "objective", ["cross_entropy"], "a Call"),
     (pinned_run, "evaluation", [50], "an Evaluation"),
     (pinned_run, "seed", [-1, 0.5, True], "a whole number of at least 0"),
@@ -226,7 +233,19 @@ def test_a_family_names_its_models() -> None:
 
 def test_the_catalogue_describes_everything() -> None:
     entries = catalogue()
-    assert set(entries) == {"tasks", "families", "models", "methods", "objectives", "transforms"}
+    assert set(entries) == {"tasks", "families", "models", "methods", "objectives", "transforms", "metrics"}
     assert {"naive", "confidence", "confidence_openai"} <= set(entries["methods"])
     assert {"sandbox", "sciq", "boolq", "cosmos_qa", "sst2"} <= set(entries["tasks"])
     assert all(line.strip() and "\n" not in line for named in entries.values() for line in named.values())
+
+
+@pytest.mark.parametrize("tuning", [Lora(), Prompting(words=("no", "yes"))])
+def test_a_model_cannot_start_from_a_run_that_keeps_no_whole_model(tuning: Lora | Prompting) -> None:
+    base = pinned_run(model=model(tuning=tuning))
+    with pytest.raises(InvalidInput, match=r"model 'on it': the run of '.*' that it starts from keeps no whole model"):
+        model(name="on it", base=base)
+
+
+def test_what_is_learnt_follows_from_task_and_labels() -> None:
+    assert pinned_run().kind == "classification"
+    assert pinned_run(labels=Unlabelled()).kind == "text"

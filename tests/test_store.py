@@ -325,7 +325,7 @@ def test_the_splits_of_a_task_are_kept_as_they_were_divided(store: Store) -> Non
     assert split_names(task, store) == ["supervisor", "transfer", "validation", "test"]
     assert split_sizes(task, store) == {"supervisor": 32, "transfer": 32, "validation": 20, "test": 40}
     frame = read_split(task, "test", store)
-    assert list(frame.columns) == ["id", "group", "texts", "label", "difficulty"]
+    assert list(frame.columns) == ["id", "group", "texts", "label", "difficulty", "target", "allowed"]
     assert sorted(frame["label"].unique()) == [0, 1] and frame["id"].is_unique
     with pytest.raises(InvalidInput, match="unknown split 'train' of task 'sandbox'; it has supervisor, transfer, validation"):
         read_split(task, "train", store)

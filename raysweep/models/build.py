@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from raysweep.errors import InvalidInput
 from raysweep.models.source import load_config, load_tokenizer, weights_source
-from raysweep.spec import Full, HeadOnly, Lora, RunSpec, Scratch
+from raysweep.spec import Full, HeadOnly, Lora, Prompting, RunSpec, Scratch
 
 if TYPE_CHECKING:
     import torch
@@ -36,7 +36,7 @@ def build_model(spec: RunSpec, store: Store, sharding: Sharding) -> PreTrainedMo
         _switch_off_dropout(config)
     config.pad_token_id = load_tokenizer(spec.model, spec.task, store).pad_token_id
     auto: Any = AutoModelForCausalLM
-    if spec.task.kind != "text":
+    if not _writes(spec):
         auto = AutoModelForSequenceClassification
         config.num_labels = 1 if spec.task.kind == "preference" else spec.task.num_classes or 0
     new: list[str]
@@ -51,6 +51,11 @@ def build_model(spec: RunSpec, store: Store, sharding: Sharding) -> PreTrainedMo
     sharding.divide(model)
     _require_finite(model, spec.model.name, sharding)
     return model
+
+
+def _writes(spec: RunSpec) -> bool:
+    """Whether a run's model gives tokens rather than classes or scores."""
+    return spec.kind in ("text", "generative") or isinstance(spec.model.tuning, Prompting)
 
 
 def _from_pretrained(auto: Any, config: PretrainedConfig, spec: RunSpec, store: Store) -> tuple[Any, list[str]]:
@@ -138,6 +143,10 @@ def _tune(model: PreTrainedModel, spec: RunSpec, new: list[str]) -> PreTrainedMo
     tuning = spec.model.tuning
     if isinstance(tuning, Full):
         return model
+    if isinstance(tuning, Prompting):
+        for parameter in list(model.parameters())[:-1]:  # DeepSpeed wants one to train; none is
+            parameter.requires_grad_(False)
+        return model
     if isinstance(tuning, HeadOnly):
         head = [name for name, _ in model.named_parameters() if not name.startswith(f"{model.base_model_prefix}.")]
         for name, parameter in model.named_parameters():
@@ -150,7 +159,7 @@ def _tune(model: PreTrainedModel, spec: RunSpec, new: list[str]) -> PreTrainedMo
     assert isinstance(tuning, Lora)
     from peft import LoraConfig, TaskType, get_peft_model
 
-    kind = TaskType.CAUSAL_LM if spec.task.kind == "text" else TaskType.SEQ_CLS
+    kind = TaskType.CAUSAL_LM if _writes(spec) else TaskType.SEQ_CLS
     lora = LoraConfig(
         task_type=kind,
         r=tuning.rank,

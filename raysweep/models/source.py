@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from raysweep.errors import InvalidInput
 from raysweep.identity import digest
-from raysweep.spec import Folder, Hub, Lora, RunSpec, Scratch, TaskSpec
+from raysweep.spec import Folder, Hub, RunSpec, Scratch, TaskSpec
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
@@ -96,11 +96,6 @@ def load_config(model: ModelSpec, task: TaskSpec, store: Store) -> PretrainedCon
 
     base = model.base
     if isinstance(base, RunSpec):
-        if isinstance(base.model.tuning, Lora):
-            raise InvalidInput(
-                f"model {model.name!r}: the run of {base.model.name!r} that it starts from saves LoRA adapters, not a model; "
-                "start from one with tuning=Full() or HeadOnly()"
-            )
         return load_config(base.model, base.task, store)
     try:
         if isinstance(base, Scratch):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +15,9 @@ import numpy.typing as npt
 from raysweep.errors import InvalidInput
 from raysweep.predictions import Predictions
 from raysweep.prepare import prepare_tokens, read_split
-from raysweep.spec import RunSpec, WeakLabels
+from raysweep.spec import RunSpec, Unlabelled, WeakLabels
 from raysweep.store import Store
-from raysweep.transforms import transforms
+from raysweep.transforms import Transform, TransformContext, transforms
 
 if TYPE_CHECKING:
     import torch
@@ -32,12 +34,14 @@ class TokenizedSplit:
     """(N·S + 1,) where each text starts."""
     num_texts: int
     """S: 1, or 2 for preferences."""
+    starts: npt.NDArray[np.int64] | None = None
+    """(N·S,) the first token of each text that is to be predicted, counted from the text's start; None for its second one."""
 
     @classmethod
     def load(cls, spec: RunSpec, split: str, store: Store) -> TokenizedSplit:
         """A split of a run's task, in the tokens of its model."""
         folder: Path = prepare_tokens(spec.task, spec.model, store)
-        ids = read_split(spec.task, split, store)["id"].to_numpy(dtype=str)
+        ids = read_split(spec.task, split, store, ["id"])["id"].to_numpy(dtype=str)
         tokens = np.load(folder / f"{split}.tokens.npy", mmap_mode="r")
         offsets = np.load(folder / f"{split}.offsets.npy")
         return cls(ids, tokens, offsets, (len(offsets) - 1) // len(ids))
@@ -55,43 +59,98 @@ class TokenizedSplit:
         """(N,) tokens of each example's texts together."""
         return np.diff(self.offsets).reshape(len(self), self.num_texts).sum(axis=1)
 
-    def collate(self, rows: npt.NDArray[np.int64], pad_token: int, device: torch.device) -> dict[str, torch.Tensor]:
+    @cached_property
+    def num_targets(self) -> npt.NDArray[np.int64]:
+        """(N,) tokens that a language model is to predict of each example."""
+        starts = 1 if self.starts is None else self.starts
+        return np.maximum(np.diff(self.offsets) - starts, 0).reshape(len(self), self.num_texts).sum(axis=1)
+
+    @classmethod
+    def of_lists(
+        cls, ids: npt.NDArray[np.str_], lists: Sequence[Sequence[int]], starts: Sequence[int] | None = None
+    ) -> TokenizedSplit:
+        """Examples of one text each, from lists of token numbers."""
+        offsets = np.cumsum([0, *map(len, lists)], dtype=np.int64)
+        tokens = np.fromiter((token for tokens in lists for token in tokens), np.int32, count=int(offsets[-1]))
+        return cls(ids, tokens, offsets, 1, None if starts is None else np.asarray(starts, np.int64))
+
+    def continued(self, endings: Sequence[Sequence[int]]) -> TokenizedSplit:
+        """The same examples with more tokens after each text, and only these to be predicted."""
+        prompts = [self.tokens[start:end].tolist() for start, end in pairwise(self.offsets.tolist())]
+        lists = [[*prompt, *ending] for prompt, ending in zip(prompts, endings, strict=True)]
+        return TokenizedSplit.of_lists(self.ids, lists, [len(prompt) for prompt in prompts])
+
+    def collate(
+        self, rows: npt.NDArray[np.int64], pad_token: int, device: torch.device, *, pad_left: bool = False
+    ) -> dict[str, torch.Tensor]:
         """Padded inputs of B examples: `input_ids` and `attention_mask` (B·S, L), L the longest of them."""
         import torch
 
-        texts = (rows[:, None] * self.num_texts + np.arange(self.num_texts)).ravel()
+        texts = self._texts(rows)
         starts, ends = self.offsets[texts], self.offsets[texts + 1]
-        width = int((ends - starts).max())
+        lengths = ends - starts
+        width = int(lengths.max())
         input_ids = np.full((len(texts), width), pad_token, np.int64)
-        mask = np.arange(width) < (ends - starts)[:, None]
         for row, start, end in zip(input_ids, starts, ends, strict=True):
-            row[: end - start] = self.tokens[start:end]
-        inputs = {"input_ids": torch.from_numpy(input_ids), "attention_mask": torch.from_numpy(mask.astype(np.int64))}
+            row[width - (end - start) if pad_left else 0 :][: end - start] = self.tokens[start:end]
+        places = np.arange(width)[None, ::-1] if pad_left else np.arange(width)[None]
+        mask = (places < lengths[:, None]).astype(np.int64)
+        inputs = {"input_ids": torch.from_numpy(input_ids), "attention_mask": torch.from_numpy(mask)}
         return {name: tensor.to(device, non_blocking=True) for name, tensor in inputs.items()}
+
+    def first_targets(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """(B·S,) the first token to be predicted of each text of `collate`."""
+        texts = self._texts(rows)
+        return np.ones(len(texts), np.int64) if self.starts is None else self.starts[texts]
+
+    def _texts(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        texts: npt.NDArray[np.int64] = (rows[:, None] * self.num_texts + np.arange(self.num_texts)).ravel()
+        return texts
 
 
 def ground_truth(spec: RunSpec, split: str, store: Store) -> Predictions:
     """The task's own labels of a split. Only `measure` and runs on ground truth may ask for them."""
-    frame = read_split(spec.task, split, store)
+    if spec.task.kind == "generative":
+        frame = read_split(spec.task, split, store, ["id", "target"])
+        return Predictions.of_answers(frame["id"].tolist(), frame["target"].tolist(), "ground truth")
+    frame = read_split(spec.task, split, store, ["id", "label"])
     return Predictions.one_hot(frame["id"].tolist(), frame["label"].to_numpy(dtype=int), spec.task.num_classes or 0)
 
 
 def training_labels(spec: RunSpec, split: str, store: Store) -> Predictions:
-    """What the run takes for true on a split: ground truth, or its supervisor's predictions after the transforms.
+    """What the run takes for true on a split: ground truth or its supervisor's predictions, after the transforms.
 
     Raises:
         InvalidInput: no example is left to train on, or the supervisor has another number of classes.
     """
-    if not isinstance(spec.labels, WeakLabels):
-        return ground_truth(spec, split, store)
-    labels = store.run(spec.labels.supervisor.id).read_predictions(split)
+    assert not isinstance(spec.labels, Unlabelled)
+    if isinstance(spec.labels, WeakLabels):
+        labels = store.run(spec.labels.supervisor.id).read_predictions(split)
+    else:
+        labels = ground_truth(spec, split, store)
     for call in spec.labels.transforms:
-        labels = transforms.get(call.name)(labels, **call.params)
+        transform = transforms.get(call.name)
+        labels = transform.apply(labels, _context(spec, split, labels, transform, store), **call.params)
     if not labels.covered.any():
         raise InvalidInput(f"after the transforms, no example of split {split!r} has a weak label; loosen the filter")
-    if labels.probabilities.shape[1] != spec.task.num_classes:
+    if labels.answers is None and labels.probabilities.shape[1] != spec.task.num_classes:
         raise InvalidInput(
             f"the supervisor of this run predicts {labels.probabilities.shape[1]} classes, task {spec.task.name!r} has "
             f"{spec.task.num_classes}"
         )
     return labels
+
+
+def _context(spec: RunSpec, split: str, labels: Predictions, transform: Transform, store: Store) -> TransformContext:
+    """What a transform may look at: difficulties, and the truth if it says that it reads it."""
+
+    def truth() -> Predictions:
+        if not transform.reads_ground_truth:
+            raise InvalidInput(
+                "a transform asked for ground truth; one that may must say so: Transform(reads_ground_truth=True)"
+            )
+        return ground_truth(spec, split, store).align(labels.ids)
+
+    difficulties = read_split(spec.task, split, store, ["id", "difficulty"]).set_index("id")["difficulty"]
+    difficulty = difficulties.loc[labels.ids.tolist()].to_numpy(np.float64)
+    return TransformContext(spec.seed, difficulty, truth)

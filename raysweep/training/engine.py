@@ -147,6 +147,18 @@ class Engine:
         """Logits of a batch, in float32."""
         return self._deepspeed(**inputs).logits.float()
 
+    def generate(self, inputs: Mapping[str, Tensor], num_tokens: int, end_token: int) -> Tensor:
+        """(B, L + at most num_tokens) prompts (B, L), padded on the left, with what the model writes after them: always the
+        likeliest token, up to the end token, which also pads."""
+        from transformers import GenerationConfig
+
+        config = GenerationConfig(
+            max_new_tokens=num_tokens, do_sample=False, num_beams=1, eos_token_id=end_token, pad_token_id=end_token
+        )
+        # Under ZeRO-3 all ranks must go on together, however short their own answers are.
+        written: Tensor = self.module.generate(**inputs, generation_config=config, synced_gpus=self.is_sharded)  # type: ignore[operator]
+        return written
+
     def train_mode(self, training: bool) -> None:
         """Switch between training and evaluation (dropout, activation checkpointing)."""
         self._deepspeed.train(training)

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 def evaluate(head: Head, split: TokenizedSplit, num_examples: int, batch_size: int) -> npt.NDArray[np.float64]:
-    """The head's readings (n, K) of the first n examples of a split, equal on all ranks: class probabilities, or losses."""
+    """The head's readings (n, K) of the first n examples of a split, equal on all ranks: class probabilities, losses,
+    or an answer's token numbers."""
     import torch
 
     engine = head.engine
@@ -24,7 +25,7 @@ def evaluate(head: Head, split: TokenizedSplit, num_examples: int, batch_size: i
     own: dict[int, torch.Tensor] = {}
     with torch.no_grad():
         for rows in evaluation_batches(lengths, batch_size, engine.rank, engine.world_size):
-            outputs = head.readings(head.outputs(split, rows if len(rows) else np.zeros(1, np.int64)))
+            outputs = head.readings(split, rows if len(rows) else np.zeros(1, np.int64))
             own.update(zip(rows.tolist(), outputs, strict=False))
         whole = torch.zeros(len(lengths), outputs.shape[1], device=engine.device)
         if own:

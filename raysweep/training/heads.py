@@ -1,4 +1,4 @@
-"""From a model's outputs to what objectives and predictions need: the two kinds of head."""
+"""From a model's outputs to what objectives and predictions need: one head for each thing that a run learns or is asked."""
 
 from __future__ import annotations
 
@@ -6,14 +6,39 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
+from raysweep.errors import InvalidInput
+from raysweep.predictions import Predictions
+from raysweep.prepare import answer_tokens, max_answer_tokens
+from raysweep.spec import Prompting
 from raysweep.training.data import TokenizedSplit
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from collections.abc import Sequence
 
+    from torch import Tensor
+    from transformers import PreTrainedTokenizerBase
+
+    from raysweep.spec import RunSpec
+    from raysweep.store import Store
     from raysweep.training.batching import Rows
     from raysweep.training.engine import Engine
+
+
+def make_head(spec: RunSpec, engine: Engine, tokenizer: PreTrainedTokenizerBase, store: Store) -> Head:
+    """The head of a run.
+
+    Raises:
+        InvalidInput: words to prompt with can't be told apart by their first tokens.
+    """
+    if spec.kind == "text":
+        return LanguageModelHead(engine, tokenizer)
+    if spec.kind == "generative":
+        return AnswerHead(engine, tokenizer, max_answer_tokens(spec.task, store))
+    if isinstance(spec.model.tuning, Prompting):
+        return WordHead(engine, tokenizer, first_tokens(spec.model.tuning.words, tokenizer))
+    return Head(engine, tokenizer)
 
 
 @dataclass(frozen=True)
@@ -25,37 +50,109 @@ class Head:
     """
 
     engine: Engine
-    pad_token: int
+    tokenizer: PreTrainedTokenizerBase
+
+    def inputs(self, split: TokenizedSplit, rows: Rows, *, pad_left: bool = False) -> dict[str, Tensor]:
+        """Padded inputs of rows, on the engine's device."""
+        pad_token: int = self.tokenizer.pad_token_id  # type: ignore[assignment]
+        return split.collate(rows, pad_token, self.engine.device, pad_left=pad_left)
 
     def outputs(self, split: TokenizedSplit, rows: Rows) -> Tensor:
-        """(B, K) logits."""
-        logits = self.engine.forward(**split.collate(rows, self.pad_token, self.engine.device))
-        return logits.reshape(len(rows), -1)
+        """(B, K) logits: what an objective takes."""
+        return self.engine.forward(**self.inputs(split, rows)).reshape(len(rows), -1)
 
-    def readings(self, outputs: Tensor) -> Tensor:
-        """(B, K) class probabilities."""
-        return outputs.softmax(dim=-1)
+    def readings(self, split: TokenizedSplit, rows: Rows) -> Tensor:
+        """(B, K) class probabilities: what an evaluation keeps."""
+        return self.outputs(split, rows).softmax(dim=-1)
+
+    def predictions(self, ids: npt.NDArray[np.str_], readings: npt.NDArray[np.float64], source: str) -> Predictions:
+        """What readings (N, K) say of the examples."""
+        return Predictions.of(ids, readings, source)
 
 
 class LanguageModelHead(Head):
     """Reads rows as text to be predicted token by token."""
 
     def outputs(self, split: TokenizedSplit, rows: Rows) -> Tensor:
-        """(B, 1) mean negative log-likelihood of each example's tokens after its first, in nats."""
+        """(B, 1) mean negative log-likelihood of each example's target tokens, in nats."""
         import torch
 
-        inputs = split.collate(rows, self.pad_token, self.engine.device)
+        inputs = self.inputs(split, rows)
         logits = self.engine.forward(**inputs)[:, :-1]
-        mask = inputs["attention_mask"][:, 1:].float()
-        targets = inputs["input_ids"][:, 1:]
-        losses = torch.nn.functional.cross_entropy(logits.transpose(1, 2), targets, reduction="none")
-        return ((losses * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1))[:, None]
+        firsts = torch.as_tensor(split.first_targets(rows), device=logits.device)
+        is_target = torch.arange(1, logits.shape[1] + 1, device=logits.device) >= firsts[:, None]
+        mask = inputs["attention_mask"][:, 1:] * is_target
+        losses = torch.nn.functional.cross_entropy(logits.transpose(1, 2), inputs["input_ids"][:, 1:], reduction="none")
+        sums, counts = (losses * mask).sum(dim=1), mask.sum(dim=1)
+        return (sums.reshape(len(rows), -1).sum(dim=1) / counts.reshape(len(rows), -1).sum(dim=1).clamp(min=1))[:, None]
 
-    def readings(self, outputs: Tensor) -> Tensor:
+    def readings(self, split: TokenizedSplit, rows: Rows) -> Tensor:
         """(B, 1) the losses themselves."""
-        return outputs
+        return self.outputs(split, rows)
 
 
-def num_target_tokens(split: TokenizedSplit) -> np.ndarray:
-    """(N,) tokens that a language model predicts of each example."""
-    return np.maximum(np.diff(split.offsets) - 1, 0).astype(np.float64)
+@dataclass(frozen=True)
+class AnswerHead(LanguageModelHead):
+    """Learns the tokens of answers to prompts, and writes answers by greedy decoding (temperature 0)."""
+
+    num_tokens: int
+    """Most tokens of an answer, the end token counted."""
+
+    @property
+    def end_token(self) -> int:
+        """What ends an answer: the tokenizer's end of text, else its padding."""
+        token = self.tokenizer.eos_token_id
+        return self.tokenizer.pad_token_id if token is None else token  # type: ignore[return-value]
+
+    def targets(self, answers: Sequence[str]) -> list[list[int]]:
+        """Answers as tokens to be learnt, with the end token where it has room: a supervisor's may have been cut off."""
+        lists = answer_tokens(answers, self.tokenizer)
+        return [[*tokens, self.end_token][: self.num_tokens] for tokens in lists]
+
+    def readings(self, split: TokenizedSplit, rows: Rows) -> Tensor:
+        """(B, num_tokens) token numbers of the answers, padded with the end token."""
+        import torch
+
+        inputs = self.inputs(split, rows, pad_left=True)
+        written = self.engine.generate(inputs, self.num_tokens, self.end_token)[:, inputs["input_ids"].shape[1] :]
+        width = self.num_tokens - written.shape[1]
+        return torch.nn.functional.pad(written, (0, width), value=self.end_token).float()
+
+    def predictions(self, ids: npt.NDArray[np.str_], readings: npt.NDArray[np.float64], source: str) -> Predictions:
+        """The answers as text, up to their end tokens."""
+        rows = [[*map(int, row), self.end_token] for row in readings]
+        texts = [self.tokenizer.decode(row[: row.index(self.end_token)]) for row in rows]
+        return Predictions.of_answers(ids, [str(text).strip() for text in texts], source)
+
+
+@dataclass(frozen=True)
+class WordHead(Head):
+    """Asks a language model for the class: its next token, out of the first tokens of the words for the classes."""
+
+    word_tokens: tuple[int, ...]
+
+    def outputs(self, split: TokenizedSplit, rows: Rows) -> Tensor:
+        """(B, K) logits of the words' first tokens after the text."""
+        import torch
+
+        inputs = self.inputs(split, rows)
+        last = inputs["attention_mask"].sum(dim=1) - 1
+        logits = self.engine.forward(**inputs)
+        chosen: Tensor = logits[torch.arange(len(rows), device=logits.device), last][:, list(self.word_tokens)]
+        return chosen
+
+
+def first_tokens(words: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
+    """The first token of each word, as it is written after a blank.
+
+    Raises:
+        InvalidInput: two words begin with the same token.
+    """
+    lists = tokenizer([f" {word}" for word in words], add_special_tokens=False)["input_ids"]
+    tokens = tuple(tokens[0] for tokens in lists)
+    if len(set(tokens)) < len(tokens) or tokenizer.unk_token_id in tokens:
+        raise InvalidInput(
+            f"the words {', '.join(map(repr, words))} begin with the same token, or with an unknown one, for this model's "
+            "tokenizer; choose others in Prompting(words=…)"
+        )
+    return tokens

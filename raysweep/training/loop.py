@@ -7,28 +7,27 @@ progress through `report`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any
 
 from raysweep.models.build import build_model
 from raysweep.models.save import save_model
 from raysweep.models.source import load_tokenizer
-from raysweep.predictions import Predictions
 from raysweep.prepare import split_names
 from raysweep.resources import Resources
-from raysweep.spec import RunSpec
+from raysweep.spec import Prompting, RunSpec
 from raysweep.store import RunPaths, Store
 from raysweep.training.batching import global_batches, learning_rate
 from raysweep.training.checkpoint import Checkpoints
 from raysweep.training.data import TokenizedSplit
 from raysweep.training.engine import Engine, sharded_loading
 from raysweep.training.evaluation import evaluate
-from raysweep.training.heads import Head, LanguageModelHead
+from raysweep.training.heads import Head, make_head
+from raysweep.training.prompting import prompted
 from raysweep.training.records import PendingLosses, Records
 from raysweep.training.step import TrainingSet, training_step
 
-CURVE_SPLITS = ("validation", "test")
 Report = Callable[[Mapping[str, Any]], None]
 
 _LOOK_EVERY = 10
@@ -46,15 +45,19 @@ def train(spec: RunSpec, resources: Resources, store: Store, save_weights: bool,
 
     torch.set_num_threads(max(1, int(resources.cpus_per_worker)))
     paths = store.run(spec.id)
-    splits = {name: TokenizedSplit.load(spec, name, store) for name in split_names(spec.task, store)}
+    is_prompted = isinstance(spec.model.tuning, Prompting)
+    load = prompted if is_prompted else TokenizedSplit.load
+    splits = {name: load(spec, name, store) for name in split_names(spec.task, store)}
     tokenizer = load_tokenizer(spec.model, spec.task, store)
     with sharded_loading(spec.optimization, resources) as sharding:
         model = build_model(spec, store, sharding)
     with closing(Engine(model, spec.optimization, resources)) as engine:
         del model  # the engine's alone, so that closing frees it
-        head = (LanguageModelHead if spec.task.kind == "text" else Head)(engine, tokenizer.pad_token_id)
-        data = TrainingSet.load(spec, splits[spec.train_split], store, engine.device)
-        records = _train(spec, resources, head, data, splits, paths, report)
+        head = make_head(spec, engine, tokenizer, store)
+        records = Records()
+        if not is_prompted:
+            data = TrainingSet.load(spec, splits[spec.train_split], store, head)
+            records = _train(spec, resources, head, data, splits, paths, report)
         _predict(spec, resources, head, splits, paths, records)
         if engine.rank == 0:
             records.save(paths)
@@ -75,10 +78,10 @@ def _train(
     """The loop: step, log, evaluate, save."""
     import torch
 
-    engine, plan, looks = head.engine, spec.optimization, spec.evaluation
+    engine, plan, looks, curve_splits = head.engine, spec.optimization, spec.evaluation, _curve_splits(spec, splits)
     num_steps = plan.num_steps(len(data.rows))
     checkpoints = Checkpoints(paths, resources)
-    start, records = checkpoints.restore(engine, CURVE_SPLITS)
+    start, records = checkpoints.restore(engine, curve_splits)
     pending = PendingLosses(engine, checkpoints)
     micro_batch = resources.micro_batch(plan.batch_size)
     engine.train_mode(True)
@@ -91,7 +94,7 @@ def _train(
             if spec.model.dropout:  # by step, so that a resumed run drops what it would have dropped
                 torch.manual_seed((spec.seed * 1_000_003 + step) * 1_009 + engine.rank)
             batch, rate = data.rows[drawn], learning_rate(plan, step, num_steps)
-            loss = training_step(head, data, batch, micro_batch, spec.objective, step / num_steps, rate)
+            loss = training_step(head, data, batch, micro_batch, spec.objective, step, num_steps, rate)
             pending.add(step, loss, rate, int(data.split.num_tokens[batch].sum()))
             done = step + 1
             is_last = done == num_steps
@@ -102,10 +105,10 @@ def _train(
                 report({"step": done, "num_steps": num_steps, "loss": records.training["loss"][-1]})
         if is_point:
             with _timed(records, "evaluation"):
-                for name in [name for name in splits if name in CURVE_SPLITS]:
-                    outputs = evaluate(head, splits[name], looks.num_examples, resources.evaluation_batch_size)
-                    checkpoints.require_finite(outputs, f"a prediction on {name}", done)
-                    records.add_point(name, done, splits[name].ids[: looks.num_examples], outputs)
+                for name in curve_splits:
+                    readings = evaluate(head, splits[name], looks.num_examples, resources.evaluation_batch_size)
+                    checkpoints.require_finite(readings, f"a prediction on {name}", done)
+                    records.add_point(name, done, splits[name].ids, readings, head)
         if is_checkpoint:
             checkpoints.save(done, engine, records)
     return records
@@ -115,15 +118,22 @@ def _predict(
     spec: RunSpec, resources: Resources, head: Head, splits: Mapping[str, TokenizedSplit], paths: RunPaths, records: Records
 ) -> None:
     """Evaluate the trained model on whole splits: the last points of the curves, and the predictions (rank 0 writes)."""
-    looks, is_text, step = spec.evaluation, spec.task.kind == "text", len(records.training["step"])
+    curve_splits, step = _curve_splits(spec, splits), len(records.training["step"])
     with _timed(records, "evaluation"):
-        for name in [name for name in splits if name in CURVE_SPLITS or (name != "supervisor" and not is_text)]:
-            outputs = evaluate(head, splits[name], len(splits[name]), resources.evaluation_batch_size)
-            Checkpoints(paths, resources).require_finite(outputs, f"a prediction on {name}", step)
-            if name in CURVE_SPLITS:
-                records.add_point(name, step, splits[name].ids[: looks.num_examples], outputs[: looks.num_examples])
-            if not is_text and head.engine.rank == 0:
-                Predictions.of(splits[name].ids, outputs, spec.id).write(paths.predictions(name))
+        for name in splits if spec.kind != "text" else curve_splits:
+            if name in ("supervisor", "train"):
+                continue  # nobody is trained on what a run says of them
+            readings = evaluate(head, splits[name], len(splits[name]), resources.evaluation_batch_size)
+            Checkpoints(paths, resources).require_finite(readings, f"a prediction on {name}", step)
+            if name in curve_splits:
+                records.add_point(name, step, splits[name].ids, readings[: spec.evaluation.num_examples], head)
+            if spec.kind != "text" and head.engine.rank == 0:
+                head.predictions(splits[name].ids, readings, spec.id).write(paths.predictions(name))
+
+
+def _curve_splits(spec: RunSpec, splits: Iterable[str]) -> list[str]:
+    """The splits that a run is looked at on while it trains."""
+    return [name for name in splits if name == "validation" or (name == "test" and spec.kind != "text")]
 
 
 @contextmanager

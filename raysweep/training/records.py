@@ -13,10 +13,12 @@ import pandas as pd
 
 from raysweep.files import written_atomically
 from raysweep.store import RunPaths
+from raysweep.training.heads import AnswerHead
 
 if TYPE_CHECKING:
     from raysweep.training.checkpoint import Checkpoints
     from raysweep.training.engine import Engine
+    from raysweep.training.heads import Head
 
 
 @dataclass
@@ -28,7 +30,7 @@ class Records:
     )
     """One entry a step: the global batch's loss, the learning rate, the tokens trained on (padding left out)."""
     points: dict[str, list[pd.DataFrame]] = field(default_factory=dict)
-    """By split: frames of columns step, id, outputs (class probabilities; in tasks of kind "text", one loss)."""
+    """By split: frames of columns step, id, and outputs (class probabilities, or one loss of a text) or answer."""
     seconds: dict[str, float] = field(default_factory=lambda: {"training": 0.0, "evaluation": 0.0})
     resumed_at_step: int = 0
     """Steps that were done already when this process took the run over from a checkpoint."""
@@ -38,9 +40,14 @@ class Records:
         for name, value in (("step", step), ("loss", loss), ("learning_rate", learning_rate), ("tokens", tokens)):
             self.training[name].append(value)
 
-    def add_point(self, split: str, step: int, ids: npt.NDArray[np.str_], outputs: npt.NDArray[np.float64]) -> None:
-        """Write down a point of the evaluation curves: outputs (n, K) after `step` steps."""
-        frame = pd.DataFrame({"step": step, "id": ids, "outputs": list(outputs.astype(np.float32))})
+    def add_point(
+        self, split: str, step: int, ids: npt.NDArray[np.str_], readings: npt.NDArray[np.float64], head: Head
+    ) -> None:
+        """Write down a point of the evaluation curves: readings (n, K) of the first n examples after `step` steps."""
+        says: dict[str, object] = {"outputs": list(readings.astype(np.float32))}
+        if isinstance(head, AnswerHead):
+            says = {"answer": head.predictions(ids[: len(readings)], readings, "curve").answers}
+        frame = pd.DataFrame({"step": step, "id": ids[: len(readings)]} | says)
         self.points.setdefault(split, []).append(frame)
 
     @property

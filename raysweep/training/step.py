@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from raysweep.errors import InvalidInput
-from raysweep.objectives import BatchContext, Objective, objectives
+from raysweep.objectives import BatchContext, objectives
 from raysweep.training.batching import Rows, micro_batches
 from raysweep.training.data import TokenizedSplit, training_labels
-from raysweep.training.heads import Head, num_target_tokens
+from raysweep.training.heads import AnswerHead, Head, LanguageModelHead
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from raysweep.spec import Call, RunSpec
@@ -30,14 +29,14 @@ class TrainingSet:
     rows: Rows
     """Rows of the split that have a label; the others are never drawn."""
     weights: npt.NDArray[np.float64]
-    """(N,) weight of each row in the mean over a global batch; for "text", its number of predicted tokens."""
+    """(N,) weight of each row in the mean over a global batch; where tokens are learnt, times their number."""
     labels: Tensor
-    """(N, K) on the device; (N, 0) in tasks of kind "text"."""
-    prior: Tensor
-    """(K,) mean label."""
+    """(N, K) on the device; (N, 0) where tokens are learnt."""
+    known: Tensor
+    """(R, K) labels of the R rows."""
 
     @classmethod
-    def load(cls, spec: RunSpec, split: TokenizedSplit, store: Store, device: torch.device) -> TrainingSet:
+    def load(cls, spec: RunSpec, split: TokenizedSplit, store: Store, head: Head) -> TrainingSet:
         """The run's training split with its labels.
 
         Raises:
@@ -45,24 +44,27 @@ class TrainingSet:
         """
         import torch
 
-        if spec.task.kind == "text":
-            weights, probabilities = num_target_tokens(split), np.zeros((len(split), 0))
-            rows = np.flatnonzero(weights > 0)
+        if spec.kind == "text":
+            probabilities, weights = np.zeros((len(split), 0)), split.num_targets.astype(np.float64)
         else:
             given = training_labels(spec, spec.train_split, store).align(split.ids)
-            weights, probabilities = given.weight, given.probabilities
-            rows = np.flatnonzero(given.covered & (weights > 0))
+            probabilities, weights = given.probabilities, given.weight * given.covered
+            if given.answers is not None:
+                assert isinstance(head, AnswerHead)
+                split = split.continued(head.targets(given.answers.tolist()))
+                weights = weights * split.num_targets
+        rows = np.flatnonzero(weights > 0)
         if spec.optimization.num_steps(len(rows)) == 0:
             raise InvalidInput(
                 f"split {spec.train_split!r} of task {spec.task.name!r} has {len(rows)} labelled examples: with "
                 f"{spec.optimization.epochs:g} epochs that is less than one batch of {spec.optimization.batch_size}"
             )
-        labels = torch.tensor(probabilities, dtype=torch.float32, device=device)
-        return cls(split, rows, weights, labels, labels[torch.as_tensor(rows, device=device)].mean(dim=0))
+        labels = torch.tensor(probabilities, dtype=torch.float32, device=head.engine.device)
+        return cls(split, rows, weights, labels, labels[torch.as_tensor(rows, device=labels.device)])
 
 
 def training_step(
-    head: Head, data: TrainingSet, batch: Rows, micro_batch: int, objective: Call, step_fraction: float, rate: float
+    head: Head, data: TrainingSet, batch: Rows, micro_batch: int, objective: Call, step: int, num_steps: int, rate: float
 ) -> Tensor:
     """Forward, backward and update on a global batch (rows of the split): this rank's share of its mean loss.
 
@@ -75,7 +77,7 @@ def training_step(
     lengths = data.split.lengths
     parts = micro_batches(batch, lengths, micro_batch, engine.rank, engine.world_size)
     outputs = [head.outputs(data.split, parts[0])] if len(parts) == 1 else None
-    context = BatchContext(step_fraction, data.prior, None, None)
+    context = BatchContext(step / num_steps, step, data.known.mean(dim=0), None, None, data.known)
     if function.needs_global_batch:
         if outputs is not None:
             own_logits = outputs[0].detach()
@@ -84,19 +86,19 @@ def training_step(
                 own_logits = torch.cat([head.outputs(data.split, rows) for rows in parts])
         every_rank = [micro_batches(batch, lengths, micro_batch, rank, engine.world_size) for rank in range(engine.world_size)]
         order = np.concatenate([rows for rank_parts in every_rank for rows in rank_parts])
-        context = BatchContext(step_fraction, data.prior, engine.gather(own_logits), data.labels[torch.as_tensor(order)])
+        labels = data.labels[torch.as_tensor(order)]
+        context = replace(context, batch_logits=engine.gather(own_logits), batch_labels=labels)
     total_weight = float(data.weights[batch].sum())
     own_loss = torch.zeros((), device=engine.device)
     for number, rows in enumerate(parts):
         logits = outputs[number] if outputs is not None else head.outputs(data.split, rows)
-        losses = _losses(function, logits, data.labels[torch.as_tensor(rows)], context, objective)
+        if isinstance(head, LanguageModelHead):
+            losses = logits[:, 0]
+        else:
+            losses = function.loss(logits, data.labels[torch.as_tensor(rows)], context, **objective.params)
         weights = torch.as_tensor(data.weights[rows], dtype=losses.dtype, device=engine.device)
         loss = (losses * weights).sum() / total_weight
         engine.backward(loss)
         engine.step(rate)
         own_loss += loss.detach()
     return own_loss
-
-
-def _losses(function: Objective, logits: Tensor, labels: Tensor, context: BatchContext, objective: Call) -> Tensor:
-    return logits[:, 0] if function.token_level else function.loss(logits, labels, context, **objective.params)

@@ -282,13 +282,6 @@ def test_lora_on_modules_that_are_not_there_or_not_known_is_refused(
             built(spec, store)
 
 
-def test_a_model_cannot_start_from_a_run_that_kept_only_adapters(tiny_world: TinyWorld, tiny_store: Store) -> None:
-    adapted = tiny_world.finetuning(model=replace(tiny_world.model, tuning=Lora(rank=2)))
-    spec = tiny_world.finetuning(model=ModelSpec(name="on adapters", base=adapted))
-    with pytest.raises(InvalidInput, match=r"'on adapters'.*saves LoRA adapters, not a model"):
-        built(spec, tiny_store)
-
-
 def test_a_new_model_is_drawn_by_its_architecture_s_rules(tiny_world: TinyWorld, store: Store) -> None:
     """GPT-2: normal(0, 0.02), residual projections divided by √(2·layers), biases 0, layer norms 1."""
     pretraining = tiny_world.model.base

@@ -14,7 +14,6 @@ import torch
 from raysweep.spec import Optimization
 from raysweep.training.batching import evaluation_batches, global_batches, learning_rate, micro_batches
 from raysweep.training.data import TokenizedSplit
-from raysweep.training.heads import num_target_tokens
 
 
 def test_the_fixed_order_is_the_split_s_own_epoch_after_epoch() -> None:
@@ -132,4 +131,17 @@ def test_both_texts_of_a_preference_come_one_after_the_other() -> None:
 
 
 def test_a_language_model_predicts_all_tokens_but_the_first() -> None:
-    assert num_target_tokens(split_of([[5, 6, 7], [8], [9, 10]])).tolist() == [2, 0, 1]
+    assert split_of([[5, 6, 7], [8], [9, 10]]).num_targets.tolist() == [2, 0, 1]
+    assert split_of([[1, 2, 3], [4], [5, 6], [7, 8]], num_texts=2).num_targets.tolist() == [2, 2]
+
+
+def test_only_what_continues_a_prompt_is_predicted() -> None:
+    split = split_of([[5, 6, 7], [8]]).continued([[1], [2, 3]])
+    assert split.tokens.tolist() == [5, 6, 7, 1, 8, 2, 3] and split.num_targets.tolist() == [1, 2]
+    assert split.first_targets(np.array([1, 0])).tolist() == [1, 3]
+
+
+def test_padding_on_the_left_leaves_the_end_of_each_prompt_last() -> None:
+    inputs = split_of([[5, 6, 7], [8]]).collate(np.array([0, 1]), 0, torch.device("cpu"), pad_left=True)
+    assert inputs["input_ids"].tolist() == [[5, 6, 7], [0, 0, 8]]
+    assert inputs["attention_mask"].tolist() == [[1, 1, 1], [0, 0, 1]]
