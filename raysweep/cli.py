@@ -254,9 +254,10 @@ def _list(options: argparse.Namespace, console: Console) -> int:
         _print_json(entries)
         return SUCCESS
     for kind, named in entries.items():
+        width = max(map(len, named))
         console.print(f"\n{kind}", style="bold")
         for name, line in named.items():
-            console.print(f"  {name:<22} {line}", markup=False)
+            console.print(f"  {name:<{width}}  {line}", markup=False)
     return SUCCESS
 
 

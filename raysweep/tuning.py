@@ -38,7 +38,7 @@ class HeadOnly:
 class Prompting:
     """Nothing is trained: the pretrained language model is asked, after examples with their labels (zero- and few-shot).
 
-    Its class is the likeliest of the words for the classes, its answer what it writes. Burns et al. 2023, section 4.1, compare
+    Its class is the likeliest of the words for the classes, its answer what it writes. Burns et al. 2023, section 5.2.1, compare
     finetuning with this.
     """
 
@@ -46,7 +46,7 @@ class Prompting:
     """Shots: examples of the training split put before each text, in turn of each class; drawn by the run's seed."""
     words: tuple[str, ...] = ()
     """What stands for each class, in the order of the classes; not needed where an answer is written."""
-    question: str = "\n"
+    question: str = "\nAnswer:"
     """Between a text and the word or answer."""
     separator: str = "\n\n"
     """Between one example and the next."""

@@ -95,9 +95,9 @@ def test_baselines(store: Store) -> None:
     assert isinstance(runs(store, "linear_probe", labels="ground_truth").student.labels, GroundTruth)
 
     zero_shot = runs(store, "prompting")
-    assert zero_shot.student.model.tuning == Prompting(words=("no", "yes"), question="\n")
+    assert zero_shot.student.model.tuning == Prompting(words=("no", "yes"), question="\nAnswer:")
     weak_shots = runs(store, "prompting", num_examples=4, labels="weak", words=("bad", "good"))
-    assert weak_shots.student.model.tuning == Prompting(num_examples=4, words=("bad", "good"), question="\n")
+    assert weak_shots.student.model.tuning == Prompting(num_examples=4, words=("bad", "good"), question="\nAnswer:")
     assert supervisor(weak_shots.student) == naive.floor and weak_shots.student.train_split == "transfer"
 
 

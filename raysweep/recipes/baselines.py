@@ -17,9 +17,9 @@ def ground_truth_half_a(cell: Cell) -> CellRuns:
 
 @recipes.register("prompting")
 def prompting(
-    cell: Cell, num_examples: int = 0, labels: str = "ground_truth", words: tuple[str, ...] = (), question: str = "\n"
+    cell: Cell, num_examples: int = 0, labels: str = "ground_truth", words: tuple[str, ...] = (), question: str = "\nAnswer:"
 ) -> CellRuns:
-    """Baseline: the strong model prompted, with 0 or a few examples, and not trained (Burns et al. 2023, section 4.1).
+    """Baseline: the strong model prompted, with 0 or a few examples, and not trained (Burns et al. 2023, section 5.2.1).
 
     The examples are labelled by ground truth of half A (labels="ground_truth") or by the supervisor (labels="weak").
     `words` stand for the classes; empty for the task's own, which are "no" and "yes" if it doesn't say.

@@ -13,7 +13,7 @@ from raysweep.spec import Call
 
 @recipes.register("naive")
 def naive(cell: Cell) -> CellRuns:
-    """Naive finetuning on the supervisor's soft labels (Burns et al. 2023, section 4.1)."""
+    """Naive finetuning on the supervisor's soft labels (Burns et al. 2023, section 4.2)."""
     return cell.runs(cell.student(cell.floor()))
 
 

@@ -1,8 +1,8 @@
 """Tasks: what is learnt, from where, and how it is divided into halves, validation and test.
 
 `load_task` turns a `TaskSpec` into examples by split. A new task is an entry of the registry
-(`raysweep.tasks.base`), or a `Task` in the user's own module, named `module:object`: `classification_task` and
-`preference_task` make one from a table.
+(`raysweep.tasks.base`), or a `Task` in the user's own module, named `module:object`: `classification_task`,
+`preference_task` and `generative_task` make one from a table.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from raysweep.tasks import sandbox as sandbox
 from raysweep.tasks import text_folder as text_folder
 from raysweep.tasks.base import Example, Task, TaskData, tasks
 from raysweep.tasks.own import classification_task as classification_task
+from raysweep.tasks.own import generative_task as generative_task
 from raysweep.tasks.own import preference_task as preference_task
 from raysweep.tasks.splits import divide
 

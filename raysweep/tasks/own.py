@@ -1,12 +1,12 @@
 """Tasks from a user's own table, in a few lines of the user's own file.
 
-    from raysweep.tasks import classification_task, preference_task
+    from raysweep.tasks import classification_task, generative_task, preference_task
 
     reviews = classification_task("reviews.csv", text="{title}\\n{body}", label="stars", classes=[1, 2, 3, 4, 5])
-    answers = preference_task("pairs.jsonl", first="{prompt}\\n{chosen}", second="{prompt}\\n{rejected}")
+    helpful = preference_task("pairs.jsonl", first="{prompt}\\n{chosen}", second="{prompt}\\n{rejected}")
+    capitals = generative_task("capitals.parquet", prompt="The capital of {country} is", target="{capital}")
 
-in `my_tasks.py` are named `TaskSpec(name="my_tasks:reviews")` and `TaskSpec(name="my_tasks:answers")`. Nothing is read
-before the task is loaded.
+in `my_tasks.py` are named `TaskSpec(name="my_tasks:reviews")` and so on. Nothing is read before the task is loaded.
 
 Tables are .csv and .tsv (with a header; all values are text), .jsonl and .json (a list of rows), each plain or gzipped,
 and .parquet. A relative path is relative to the working directory. In place of one file there may be one for each pool,
@@ -145,6 +145,44 @@ def preference_task(
 
     summary = f"{_name(source)}: which of two texts is better? (own data)"
     return Task(name=name, summary=summary, kind="preference", load=load, **facts)
+
+
+def generative_task(
+    source: Source,
+    *,
+    prompt: Text,
+    target: Text,
+    group: str | None = None,
+    difficulty: str | None = None,
+    name: str | None = None,
+    **facts: Any,
+) -> Task:
+    """A task of prompts with one right answer each, which is to be written word for word.
+
+    Args:
+        source: a file, a file for each pool, or a data set of the hub.
+        prompt: what the model reads.
+        target: what it is to write after a blank; a prediction counts if it is equal, blanks around it apart.
+        group: a column; rows with equal values never straddle two splits. Without, rows with equal prompts don't.
+        difficulty: a column of numbers; larger is harder.
+        name: for messages; else the name of the file or data set.
+        facts: further fields of `Task`: max_answer_tokens, num_train, num_validation, num_test.
+
+    Raises:
+        InvalidInput: what can be told before the file is read; the rest when the task is loaded.
+    """
+    name = name or _name(source)
+    show, answer = _shown(name, "prompt", prompt), _shown(name, "target", target)
+
+    def render(row: Row) -> list[Draft]:
+        return [Draft((show(row),), None, difficulty=_number(row, difficulty), target=answer(row).strip())]
+
+    def load() -> dict[str, list[Example]]:
+        pools = read_pools(name, source, {*_fields(prompt), *_fields(target), *_columns(group, difficulty)})
+        return examples_of(pools, render, _shares(group, show))
+
+    summary = f"{_name(source)}: write the answer (own data)"
+    return Task(name=name, summary=summary, kind="generative", num_classes=0, balanced=False, load=load, **facts)
 
 
 def _name(source: Source) -> str:

@@ -24,9 +24,10 @@ class Draft:
     """An example before it has an id and a group."""
 
     texts: tuple[str, ...]
-    label: int
+    label: int | None
     answer: str | None = None
     difficulty: float | None = None
+    target: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def examples_of(
 
 
 def _examples(drafts: Iterable[tuple[str, Draft]], components: _Components) -> list[Example]:
-    """Examples of distinct texts. Texts that come with different labels have no ground truth and are left out."""
+    """Examples of distinct texts. Texts that come with different labels or targets have no ground truth and are left out."""
     examples: dict[str, Example] = {}
     contradictory: set[str] = set()
     for key, draft in drafts:
@@ -73,8 +74,10 @@ def _examples(drafts: Iterable[tuple[str, Draft]], components: _Components) -> l
             label=draft.label,
             answer=draft.answer,
             difficulty=draft.difficulty,
+            target=draft.target,
         )
-        if examples.setdefault(example.id, example).label != example.label:
+        known = examples.setdefault(example.id, example)
+        if (known.label, known.target) != (example.label, example.target):
             contradictory.add(example.id)
     return [example for example in examples.values() if example.id not in contradictory]
 

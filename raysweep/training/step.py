@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,6 +35,11 @@ class TrainingSet:
     """(N, K) on the device; (N, 0) where tokens are learnt."""
     known: Tensor
     """(R, K) labels of the R rows."""
+
+    @cached_property
+    def prior(self) -> Tensor:
+        """(K,) mean label."""
+        return self.known.mean(dim=0)
 
     @classmethod
     def load(cls, spec: RunSpec, split: TokenizedSplit, store: Store, head: Head) -> TrainingSet:
@@ -77,7 +83,7 @@ def training_step(
     lengths = data.split.lengths
     parts = micro_batches(batch, lengths, micro_batch, engine.rank, engine.world_size)
     outputs = [head.outputs(data.split, parts[0])] if len(parts) == 1 else None
-    context = BatchContext(step / num_steps, step, data.known.mean(dim=0), None, None, data.known)
+    context = BatchContext(step / num_steps, step, data.prior, None, None, data.known)
     if function.needs_global_batch:
         if outputs is not None:
             own_logits = outputs[0].detach()

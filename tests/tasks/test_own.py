@@ -11,7 +11,7 @@ from datasets import Dataset, disable_progress_bars
 
 from raysweep.errors import InvalidInput
 from raysweep.spec import TaskSpec
-from raysweep.tasks import classification_task, load_task, preference_task
+from raysweep.tasks import classification_task, generative_task, load_task, preference_task
 from raysweep.tasks.base import Example, Task
 from raysweep.tasks.hub import HubData
 from raysweep.tasks.rows import Row
@@ -292,3 +292,31 @@ def test_a_class_without_rows_is_refused_when_the_task_is_divided(tmp_path: Path
     task = classification_task(tmp_path / "r.csv", text="{t}", label="l", classes=[0, 1])
     with pytest.raises(InvalidInput, match=r"task 'r': the pool 'train' has 20 examples \(20 of class 0, 0 of class 1\)"):
         divide(task, task.load(), TaskSpec(name="r"))
+
+
+def test_prompts_with_answers(tmp_path: Path) -> None:
+    rows = [
+        {"country": "Peru", "capital": " Lima ", "size": 1},
+        {"country": "Mali", "capital": "Bamako", "size": 2.5},
+        {"country": "Nowhere", "capital": "A"},
+        {"country": "Nowhere", "capital": "B"},
+    ]
+    (tmp_path / "capitals.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    task = generative_task(
+        tmp_path / "capitals.jsonl", prompt="The capital of {country} is", target="{capital}", difficulty="size"
+    )
+    assert (task.kind, task.num_classes) == ("generative", 0)
+    peru, mali = examples_of(task)  # two answers to one prompt are no ground truth
+    assert (peru.texts, peru.target, peru.label, peru.difficulty) == (("The capital of Peru is",), "Lima", None, 1)
+    assert (mali.target, mali.allowed) == ("Bamako", ())
+
+
+@pytest.mark.skipif(not (SHARED / "gsm8k").is_dir(), reason=f"no real rows in {SHARED / 'gsm8k'}")
+def test_real_prompts_with_answers() -> None:
+    source = {"train": SHARED / "gsm8k/train.jsonl.gz", "test": SHARED / "gsm8k/test.jsonl"}
+    task = generative_task(source, prompt="{question}", target=lambda row: row["answer"].rpartition("#### ")[2])
+    data = divide(task, task.load(), TaskSpec(name="gsm8k", num_train=500, num_validation=50, num_test=100))
+    assert {name: len(examples) for name, examples in data.items()} == {
+        "supervisor": 500, "transfer": 500, "validation": 50, "test": 100,
+    }  # fmt: skip
+    assert all(example.target and example.target.replace(",", "").lstrip("-")[0].isdigit() for example in data["test"])
