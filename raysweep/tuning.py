@@ -38,8 +38,8 @@ class HeadOnly:
 class Prompting:
     """Nothing is trained: the pretrained language model is asked, after examples with their labels (zero- and few-shot).
 
-    Its class is the likeliest of the words for the classes, its answer what it writes. Burns et al. 2023, section 5.2.1, compare
-    finetuning with this.
+    Its class is the likeliest of the words for the classes, its answer what it writes. Burns et al. 2023, section 5.2.1,
+    compare finetuning with this.
     """
 
     num_examples: int = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -18,8 +19,8 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 COMMANDS = [line for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
 
-# These run elsewhere: `make check` runs this test; the real-text experiment takes long, and tests/test_real_text.py runs it
-# on few rows; tests/ray/test_cluster.py follows cluster/README.md.
+# These run elsewhere: `make check` runs this test; the experiment on real text takes long, and tests/test_nlp_experiment.py
+# runs it on few rows; tests/ray/test_cluster.py follows cluster/README.md.
 CHECKED_ELSEWHERE = ("make check", "RAYSWEEP_DATASETS=")
 
 
@@ -63,12 +64,25 @@ def test_every_command_works_in_the_order_in_which_it_stands(checkout: Path) -> 
     assert again[again.index("task  ") :] == table, "the second time, the same table"
 
 
-def test_the_real_text_command_is_the_experiment_that_another_test_runs() -> None:
+def test_the_command_on_real_text_is_the_experiment_that_another_test_runs() -> None:
     commands = [command for command in COMMANDS if command.startswith("RAYSWEEP_DATASETS=")]
-    assert len(commands) == 1 and commands[0].endswith(".venv/bin/raysweep run experiments/real_text.py")
+    assert len(commands) == 1 and commands[0].endswith(".venv/bin/raysweep run experiments/nlp.py:small")
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "cluster/README.md"])
+def test_the_task_of_one_s_own_can_be_planned(tmp_path: Path) -> None:
+    """The README's file as it stands, but for its models, which a machine without a hub hasn't."""
+    (example,) = [block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "classification_task" in block]
+    for name, here in (('"gpt2-xl"', '"sandbox-12"'), ('["gpt2"]', '["sandbox-6"]'), ('get("gpt2")', 'get("sandbox")')):
+        assert name in example
+        example = example.replace(name, here)
+    (tmp_path / "reviews.py").write_text(example)
+    rows = [f"title {number},a body of {number} words,{number % 5 + 1},{number}" for number in range(400)]
+    (tmp_path / "reviews.csv").write_text("\n".join(["title,body,stars,length", *rows]))
+    printed = run(f"{ROOT}/.venv/bin/raysweep plan reviews.py --json", tmp_path)
+    assert json.loads(printed)["num_trainings"] == 9
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "cluster/README.md", "experiments/README.md"])
 def test_links_lead_to_files(page: str) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text()):
         assert target.startswith("http") or ((ROOT / page).parent / target).exists(), target

@@ -124,6 +124,15 @@ def test_easy_to_hard_supervises_from_the_easy_part(store: Store) -> None:
     assert applied(supervisor(weak)) == applied(weak) == ["easiest(share=0.5)"]
 
 
+def test_the_presets_of_the_confidence_loss_have_the_defaults_of_their_sources(store: Store) -> None:
+    presets = {name: runs(store, name).student.objective for name in ("confidence", "confidence_openai", "confidence_eleuther")}
+    assert {name: call.name for name, call in presets.items()} == {name: name for name in presets}
+    assert presets["confidence"].params == {"alpha_max": 0.5, "warmup_fraction": 0.2, "threshold": "prior"}
+    assert presets["confidence_openai"].params == {"alpha_max": 0.5, "warmup_fraction": 0.1}
+    published = {"alpha_max": 0.5, "warmup_steps": 100, "prior": "half", "balance_batch": False}
+    assert presets["confidence_eleuther"].params == published
+
+
 def test_transfer_takes_any_objective_and_transforms(store: Store) -> None:
     params = {"objective": Call("confidence", {"alpha_max": 0.1}), "transforms": [Call("harden")]}
     student = runs(store, "transfer", **params).student

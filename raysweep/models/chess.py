@@ -8,33 +8,34 @@ from raysweep.spec import Call, Evaluation, ModelSpec, Optimization, RunSpec, Sc
 CONTEXT = 48
 
 
-def chess_family(games: str, num_positions: int = 100_000) -> Family:
+def chess_family(games: str, num_positions: int = 50_000) -> Family:
     """The family of a folder of games."""
     task = TaskSpec(name="chess_games", params={"path": games, "num_positions": num_positions, "board": "pieces"})
     return Family(
         name="chess",
         summary="x",
         models=(
-            _model(task, width=8, steps=1_000, learning_rate=3e-3),
-            _model(task, width=16, steps=1_500, learning_rate=3e-3),
-            _model(task, width=32, steps=2_000, learning_rate=3e-3),
-            _model(task, width=64, steps=2_500, learning_rate=2e-3),
-            _model(task, width=128, steps=2_500, learning_rate=1e-3),
+            _model(task, width=16, steps=500, pretraining_rate=5e-3, learning_rate=3e-3),
+            _model(task, width=32, steps=700, pretraining_rate=5e-3, learning_rate=3e-3),
+            _model(task, width=64, steps=900, pretraining_rate=4e-3, learning_rate=1e-3),
+            _model(task, width=128, steps=1_100, pretraining_rate=2e-3, learning_rate=1e-3),
         ),
     )
 
 
-def _model(task: TaskSpec, width: int, steps: int, learning_rate: float) -> Model:
+def _model(task: TaskSpec, width: int, steps: int, pretraining_rate: float, learning_rate: float) -> Model:
     config = {"n_embd": width, "n_layer": 2, "n_head": max(1, width // 16), "n_positions": CONTEXT}
-    scratch = Scratch(architecture="gpt2", config=config, tokenizer=Call("word_level"))
     pretraining = RunSpec(
         task=task,
-        model=ModelSpec(name=f"chess-{width}", base=scratch),
-        optimization=Optimization(learning_rate=5e-3 if width<64 else 3e-3, batch_size=128, steps=steps, warmup_fraction=0.05),
+        model=ModelSpec(
+            name=f"chess-{width}",
+            base=Scratch(architecture="gpt2", config=config, tokenizer=Call("word_level")),
+        ),
+        optimization=Optimization(learning_rate=pretraining_rate, batch_size=64, steps=steps, warmup_fraction=0.05),
         train_split="train",
-        evaluation=Evaluation(every=500, num_examples=500),
+        evaluation=Evaluation(every=250, num_examples=200),
     )
     return Model(
         spec=ModelSpec(name=f"chess-{width}", base=pretraining),
-        optimization=Optimization(learning_rate=learning_rate, batch_size=32, epochs=4.0),
+        optimization=Optimization(learning_rate=learning_rate, batch_size=32, epochs=3.0),
     )

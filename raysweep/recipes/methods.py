@@ -37,6 +37,15 @@ def confidence_openai(cell: Cell, alpha_max: float = 0.5, warmup_fraction: float
     return cell.runs(cell.student(cell.floor(), Call("confidence_openai", params)))
 
 
+@recipes.register("confidence_eleuther")
+def confidence_eleuther(
+    cell: Cell, alpha_max: float = 0.5, warmup_steps: int = 100, prior: str = "half", balance_batch: bool = False
+) -> CellRuns:
+    """Confidence loss as EleutherAI/w2s's code publishes it: warm-up over steps, prior one half at its default minibatch."""
+    params = {"alpha_max": alpha_max, "warmup_steps": warmup_steps, "prior": prior, "balance_batch": balance_batch}
+    return cell.runs(cell.student(cell.floor(), Call("confidence_eleuther", params)))
+
+
 @recipes.register("bootstrapping")
 def bootstrapping(cell: Cell, middle: Sequence[Model] = (), objective: Call | None = None, data: str = "same") -> CellRuns:
     """Bootstrapping: a chain weak → middle → … → strong, each taught by the one before (Burns et al. 2023, section 4.3.1).

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from raysweep.errors import InvalidInput
 from raysweep.prepare import Preparation, prepare_tokens, read_split
 from raysweep.resources import Resources
-from raysweep.spec import Optimization, RunSpec, TaskSpec, WeakLabels
+from raysweep.spec import Lora, Optimization, RunSpec, TaskSpec, WeakLabels
 from raysweep.store import Store
 from raysweep.tasks.base import Example, Task
 
@@ -162,6 +163,17 @@ def test_two_workers_write_what_one_does_under_zero_3_too(
         np.testing.assert_allclose(together.losses, alone.losses, rtol=1e-3)
         ours, theirs = (run.paths.read_predictions("test").decisions for run in (alone, together))
         assert (ours == theirs).mean() > 0.95
+
+
+@pytest.mark.parametrize("changes", [{"tuning": Lora(rank=4, target_modules=("c_attn",))}, {"precision": "bfloat16"}])
+def test_adapters_and_bfloat16_write_answers_too(
+    changes: dict[str, Any], supervisor: RunSpec, tiny_store: Store, trained: Callable[..., Trained]
+) -> None:
+    optimization = replace(supervisor.optimization, precision=changes.get("precision", "float32"))
+    model = replace(supervisor.model, tuning=changes.get("tuning", supervisor.model.tuning))
+    run = trained(replace(supervisor, model=model, optimization=optimization), tiny_store)
+    assert run.losses[-10:].mean() < run.losses[0] - 0.5
+    assert len(run.paths.read_predictions("test").decisions) == 64
 
 
 def test_an_answer_without_room_is_refused(tiny_world: TinyWorld, tiny_store: Store, trained: Callable[..., Trained]) -> None:
