@@ -36,7 +36,8 @@ _TRACKING_PATIENCE_SECONDS = 60
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     options = _parser().parse_args(arguments)
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 180)
+    # Into a file or a pipe, whole tables: a terminal's width cuts numbers there.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 1_000)
     try:
         return int(options.command(options, console))
     except RaysweepError as error:

@@ -9,13 +9,13 @@ from raysweep.spec import Call
 
 @recipes.register("shuffled_labels")
 def shuffled_labels(cell: Cell) -> CellRuns:
-    """Control: the supervisor's labels dealt out at random; a student that beats chance shows a broken pipeline."""
+    """Control: the supervisor's labels dealt out at random; students that beat the floor show a broken pipeline."""
     return cell.runs(cell.student(cell.floor(), transforms=[Call("shuffle")]))
 
 
 @recipes.register("random_labels")
 def random_labels(cell: Cell) -> CellRuns:
-    """Control: labels drawn at random, each class alike; the student must stay at chance."""
+    """Control: labels drawn at random, each class alike; over a few seeds, students must be at chance."""
     return cell.runs(cell.student(cell.floor(), transforms=[Call("random_labels")]))
 
 
@@ -27,14 +27,14 @@ def constant_labels(cell: Cell, class_index: int = 0) -> CellRuns:
 
 @recipes.register("ceiling_labels")
 def ceiling_labels(cell: Cell) -> CellRuns:
-    """Control: the ceiling's own labels; PGR must be 1 within the noise."""
+    """Control: the ceiling's own labels; PGR must be near 1."""
     ceiling = cell.ceiling()
     return cell.runs(cell.student(ceiling), ceiling=ceiling)
 
 
 @recipes.register("simulated_supervisor")
 def simulated_supervisor(cell: Cell, where: str = "uniform") -> CellRuns:
-    """Simulation: ground truth with as many errors as the supervisor makes, of a made-up kind (Burns et al. 2023, appendix E).
+    """Simulation: ground truth with as many errors as the supervisor makes, of a made-up kind (Burns et al. 2023, figures 25, 26).
 
     where="uniform": anywhere; "hard": on the hardest examples first. Reads ground truth of half B, as it must.
     """

@@ -1,0 +1,198 @@
+"""NLP: weak-to-strong generalization on the 22 tasks of Burns et al. 2023 (arXiv 2312.09390), with open models.
+
+Hypothesis: naive students recover part of the gap on most tasks, the more the larger they are; the confidence loss adds to
+that for the largest students and takes from it for small ones (as the paper's figure 3 and the code of openai/weak-to-strong).
+
+sweep()      22 tasks × 16 pairs (four GPT-2 → Qwen2.5 of 0.5 to 7 billion parameters) × 3 methods × 3 seeds = 3,168 cells:
+             3,696 trainings. About 80 H100 hours.
+baselines()  What the students do by other means, four pairs, 6 methods: 1,584 cells. About 40 H100 hours more.
+small()      Those 17 tasks that a small mirror of the hub has, 1 pair of GPT-2s that the sweep itself pretrains, 2 methods,
+             2 seeds = 68 cells: 136 trainings, 2 pretrainings. About 10 minutes on two CPU cores. No hypothesis about PGR:
+             it shows real rows, real tokenizers and long texts going through, and a gap where words alone tell the label.
+
+H100 hours are 6·N·tokens of training and 2·N·tokens of evaluation (N parameters; on test, validation and half B) at 40 % of
+the 989 TFLOP/s of bfloat16. With both epochs one run of each of the 22 tasks trains on 29 million tokens together and is
+evaluated on 23 million: estimated from the sizes of the hub's data sets and the lengths of the mirror's texts.
+
+Where small()'s data and models come from:
+    RAYSWEEP_DATASETS=<folder>   rows from a local mirror of the hub (<org>/<name>/<config>/<split>.parquet), else the hub
+    RAYSWEEP_TEXT=<folder>       a folder of .txt and .md files, on which the two models are pretrained
+    RAYSWEEP_MODELS=<weak>,<strong>   two hub ids or model folders instead; with neither, Pythia 14M and 70M of the hub
+"""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from raysweep import (
+    Evaluation,
+    Folder,
+    Hub,
+    Method,
+    Model,
+    ModelSpec,
+    Optimization,
+    Prompting,
+    Resources,
+    RunSpec,
+    Sweep,
+    TaskSpec,
+    families,
+    grid,
+)
+from raysweep.models.text import text_family
+
+TASKS = [
+    "boolq",
+    "cosmos_qa",
+    "dream",
+    "ethics_justice",
+    "ethics_deontology",
+    "ethics_virtue",
+    "ethics_utilitarianism",
+    "anli_r2",
+    "cola",
+    "sst2",
+    "hellaswag",
+    "mc_taco",
+    "openbookqa",
+    "paws",
+    "quail",
+    "piqa",
+    "quartz",
+    "sciq",
+    "social_i_qa",
+    "multirc",
+    "wic",
+    "twitter_sentiment",
+]
+# Within what a small local mirror holds, and fewer where texts are long; (each half, test).
+SIZES = {
+    "boolq": (160, 200),
+    "cosmos_qa": (300, 300),
+    "ethics_justice": (700, 600),
+    "ethics_deontology": (1_000, 800),
+    "ethics_virtue": (720, 600),
+    "anli_r2": (128, 40),
+    "cola": (1_000, 640),
+    "sst2": (1_720, 850),
+    "hellaswag": (300, 300),
+    "openbookqa": (800, 600),
+    "paws": (500, 500),
+    "quail": (160, 200),
+    "piqa": (600, 500),
+    "sciq": (800, 800),
+    "social_i_qa": (600, 500),
+    "wic": (800, 320),
+    "twitter_sentiment": (950, 650),
+}
+MAX_TOKENS = 1_024
+
+
+def sweep() -> Sweep:
+    """The 22 tasks, GPT-2 as the supervisors, Qwen2.5 as the students."""
+    return Sweep(
+        name="nlp",
+        tasks=TASKS,
+        pairs=grid(weak=families.get("gpt2").models, strong=students()),
+        methods=[
+            "naive",
+            Method(name="confidence 0.5", recipe="confidence", params={"alpha_max": 0.5}),
+            Method(name="confidence 0.75", recipe="confidence", params={"alpha_max": 0.75}),  # the paper's for its largest
+        ],
+        seeds=[0, 1, 2],
+        resources=resources,
+    )
+
+
+def baselines() -> Sweep:
+    """Other ways to the same accuracy; floors and ceilings are those of `sweep` and aren't trained again in its store."""
+    shots = {"num_examples": 4}
+    return Sweep(
+        name="nlp_baselines",
+        tasks=TASKS,
+        pairs=grid(weak=families.get("gpt2").models[:1], strong=students()),
+        methods=[
+            "ground_truth_half_a",
+            Method(name="zero-shot", recipe="prompting"),
+            Method(name="few-shot", recipe="prompting", params=shots),
+            Method(name="few-shot, weak labels", recipe="prompting", params=shots | {"labels": "weak"}),
+            Method(name="probe, weak labels", recipe="linear_probe"),
+            Method(name="probe, ground truth", recipe="linear_probe", params={"labels": "ground_truth"}),
+        ],
+        seeds=[0, 1, 2],
+        resources=resources,
+    )
+
+
+def students() -> list[Model]:
+    """Qwen2.5 from 0.5 to 7 billion parameters, all in bfloat16 and with the context of GPT-2, so that size alone differs."""
+    return [
+        replace(
+            model,
+            spec=replace(model.spec, max_tokens=MAX_TOKENS),
+            optimization=replace(model.optimization, precision="bfloat16"),
+        )
+        for model in families.get("qwen2.5").models[:4]
+    ]
+
+
+def resources(spec: RunSpec) -> Resources:
+    """GPUs of 80 GB by the model's size: one up to 1.5 billion parameters, two with ZeRO-2 for 3, four with ZeRO-3 for 7.
+
+    In bfloat16 a parameter takes 16 bytes in training (weights, gradients, Adam's states and its own copy in float32).
+    """
+    # A prompted model makes logits of the whole vocabulary at every token.
+    evaluation_batch_size = 4 if isinstance(spec.model.tuning, Prompting) else 64
+    if spec.model.name == "qwen2.5-7b":
+        workers, stage, micro_batch = 4, 3, 4
+    elif spec.model.name == "qwen2.5-3b":
+        workers, stage, micro_batch = 2, 2, 8
+    else:
+        workers, stage, micro_batch = 0, 0, 8
+    return Resources(
+        num_workers=workers,
+        gpus_per_worker=1,
+        cpus_per_worker=2,
+        zero_stage=stage,
+        micro_batch_size=micro_batch,
+        activation_checkpointing=workers > 0,
+        evaluation_batch_size=evaluation_batch_size,
+    )
+
+
+def small() -> Sweep:
+    """17 tasks at the size of a small mirror, one weak and one strong model for two CPU cores."""
+    return Sweep(
+        name="nlp_small",
+        tasks=[TaskSpec(name=name, num_train=half, num_validation=40, num_test=test) for name, (half, test) in SIZES.items()],
+        pairs=[small_models()],
+        methods=["naive", "confidence"],
+        seeds=[0, 1],
+        evaluation=Evaluation(every=50, num_examples=100),
+        resources=Resources(num_workers=0, cpus_per_worker=1, micro_batch_size=32),
+    )
+
+
+def small_models() -> tuple[Model, Model]:
+    """The weak and the strong model, from wherever the environment says."""
+    named = os.environ.get("RAYSWEEP_MODELS")
+    folder = os.environ.get("RAYSWEEP_TEXT")
+    if named:
+        weak, strong = named.split(",")
+        return pretrained(weak), pretrained(strong)
+    if folder:
+        text = text_family(folder)
+        return text["text-16"], text["text-64"]
+    pythia = families.get("pythia")
+    return pythia["pythia-14m"], pythia["pythia-70m"]
+
+
+def pretrained(location: str) -> Model:
+    """A hub id, or a folder that `save_pretrained` wrote."""
+    base = Folder(path=location) if Path(location).is_dir() else Hub(id=location)
+    name = location.rstrip("/").rpartition("/")[2]
+    return Model(
+        spec=ModelSpec(name=name, base=base, max_tokens=192),
+        optimization=Optimization(learning_rate=1e-4, batch_size=32, epochs=2.0),
+    )

@@ -1,0 +1,127 @@
+"""Reward models: weak-to-strong generalization on preferences, and what generative finetuning adds (Burns et al. 2023).
+
+Hypothesis: naive students recover little of the gap between reward models (about 10 % in the paper, which has ChatGPT's own
+comparisons); language modelling on the same dialogs first, without labels, adds 10 to 20 % (section 5.2.2).
+
+sweep()   Anthropic HH, harmless and helpful × 16 pairs (four GPT-2 → Qwen2.5 of 0.5 to 7 billion parameters) × 3 methods
+          × 3 seeds = 288 cells: 384 trainings of 1 epoch in batches of 220, as the paper. About 30 H100 hours: 6·N·tokens of
+          training and 2·N·tokens of evaluation (N parameters) at 40 % of the 989 TFLOP/s of bfloat16, with 10,000 pairs a half
+          of 2 × 220 tokens. Floors will be near 0.5: GPT-2 is at chance on HH in openai/weak-to-strong's own table.
+small()   Up to 4 tasks × 1 pair × 3 methods × 2 seeds = 24 cells on models that two CPU cores can train, in about 10 minutes.
+          Models that small learn nothing on HH; "sst2_pairs" asks which of two film reviews is the positive one, which they
+          can learn. No hypothesis about PGR.
+
+Where small()'s data and models come from: RAYSWEEP_DATASETS, RAYSWEEP_TEXT and RAYSWEEP_MODELS as for nlp.py, and
+    RAYSWEEP_PREFERENCES=<folder>   human judgements of answers by two models, in preference_pandalm/testset-v1.json (of
+        github.com/WeOpenML/PandaLM) and preference_autoj/testdata_pairwise.jsonl.gz (GAIR-NLP/auto-j); without it, 2 tasks
+"""
+
+import os
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import nlp  # the neighbouring experiment: its models
+
+from raysweep import Evaluation, Model, Resources, RunSpec, Sweep, TaskSpec, Unlabelled, families, grid
+from raysweep.tasks import Example, Task, preference_task, tasks
+from raysweep.tasks.builders import preference
+from raysweep.tasks.rows import Row, Rows, examples_of, normalized
+
+METHODS = ["naive", "confidence", "generative_finetuning"]
+PREFERENCES = os.environ.get("RAYSWEEP_PREFERENCES", "")
+
+
+def sweep() -> Sweep:
+    """Both halves of Anthropic HH, GPT-2 as the supervisors, Qwen2.5 as the students."""
+    return Sweep(
+        name="reward_model",
+        tasks=["anthropic_hh", "anthropic_hh_helpful"],
+        pairs=grid(weak=map(as_reward_model, families.get("gpt2").models), strong=map(as_reward_model, nlp.students())),
+        methods=METHODS,
+        seeds=[0, 1, 2],
+        evaluation=Evaluation(every=10),
+        resources=resources,
+    )
+
+
+def as_reward_model(model: Model) -> Model:
+    """A model trained for 1 epoch in batches of 220, as in the paper; learning rates stay those for batches of 32."""
+    return replace(model, optimization=replace(model.optimization, batch_size=220, epochs=1.0))
+
+
+def resources(spec: RunSpec) -> Resources:
+    """The GPUs of `nlp.resources`, with micro batches of pairs that divide each worker's share of 220.
+
+    Language modelling makes logits of the whole vocabulary at every token of both texts, so fewer pairs fit.
+    """
+    chosen = nlp.resources(spec)
+    if isinstance(spec.labels, Unlabelled):
+        return replace(chosen, micro_batch_size=1, evaluation_batch_size=2)
+    return replace(chosen, micro_batch_size=5, evaluation_batch_size=32)
+
+
+def small() -> Sweep:
+    """The mirror's rows of HH, pairs of film reviews, and a user's own files of human judgements."""
+    named = ["sst2_pairs"] + (["pandalm", "autoj"] if PREFERENCES else [])
+    own = [TaskSpec(name=f"reward_model:{name}", label=name) for name in named]
+    return Sweep(
+        name="reward_model_small",
+        tasks=[TaskSpec(name="anthropic_hh", num_train=320, num_validation=40, num_test=300), *own],
+        pairs=[nlp.small_models()],
+        methods=METHODS,
+        seeds=[0, 1],
+        evaluation=Evaluation(every=50, num_examples=100),
+        resources=Resources(num_workers=0, cpus_per_worker=1, micro_batch_size=32),
+    )
+
+
+def sentiment_pairs() -> dict[str, list[Example]]:
+    """Each positive review of SST-2 with a negative one, drawn by the digests of their texts; none is used twice."""
+    pools = {}
+    for pool, examples in tasks.get("sst2").load().items():
+        ordered = sorted(examples, key=lambda example: example.id)
+        positive, negative = ([example.texts[0] for example in ordered if example.label == label] for label in (1, 0))
+        pairs = [{"better": better, "worse": worse} for better, worse in zip(positive, negative, strict=False)]
+        pools[pool] = Rows(f"sst2 pairs ({pool})", pairs)
+    return examples_of(
+        pools,
+        render=lambda row: preference(row["better"], row["worse"]),
+        shares=lambda row: map(normalized, row.values()),
+    )
+
+
+sst2_pairs = Task(
+    name="sst2_pairs",
+    summary="SST-2: which of two film reviews is the positive one?",
+    kind="preference",
+    load=sentiment_pairs,
+)
+
+
+def majority(row: Row) -> int:
+    """What two of PandaLM's three annotators say: 1 or 2, the better response; 0 without a majority."""
+    answer, votes = Counter(row[f"annotator{number}"] for number in (1, 2, 3)).most_common(1)[0]
+    return int(answer) if votes > 1 else 0
+
+
+pandalm = preference_task(
+    str(Path(PREFERENCES, "preference_pandalm", "testset-v1.json")),
+    first="{instruction}\n{input}\n{response1}",
+    second="{instruction}\n{input}\n{response2}",
+    label=majority,
+    classes=[1, 2],
+    ties=[0],
+    group="instruction",
+    name="pandalm",
+)
+
+autoj = preference_task(
+    str(Path(PREFERENCES, "preference_autoj", "testdata_pairwise.jsonl.gz")),
+    first="{prompt}\n{response 1}",
+    second="{prompt}\n{response 2}",
+    label="label",
+    ties=[2],
+    group="prompt",
+    name="autoj",
+)
