@@ -63,11 +63,13 @@ def resources(spec: RunSpec) -> Resources:
 
 def small() -> Sweep:
     """The mirror's rows of HH, pairs of film reviews, and a user's own files of human judgements."""
-    named = ["sst2_pairs"] + (["pandalm", "autoj"] if PREFERENCES else [])
-    own = [TaskSpec(name=f"reward_model:{name}", label=name) for name in named]
+    own = [TaskSpec(name="reward_model:sst2_pairs", label="sst2_pairs", num_validation=40)]
+    if PREFERENCES:
+        files = ("pandalm", "autoj")
+        own += [TaskSpec(name=f"reward_model:{name}", label=name, num_train=160, num_validation=40) for name in files]
     return Sweep(
         name="reward_model_small",
-        tasks=[TaskSpec(name="anthropic_hh", num_train=320, num_validation=40, num_test=300), *own],
+        tasks=[TaskSpec(name="anthropic_hh", num_train=240, num_validation=40, num_test=240), *own],
         pairs=[nlp.small_models()],
         methods=METHODS,
         seeds=[0, 1],

@@ -34,7 +34,7 @@ def ceiling_labels(cell: Cell) -> CellRuns:
 
 @recipes.register("simulated_supervisor")
 def simulated_supervisor(cell: Cell, where: str = "uniform") -> CellRuns:
-    """Simulation: ground truth with as many errors as the supervisor makes, of a made-up kind (Burns et al. 2023, figures 25, 26).
+    """Simulation: ground truth with as many errors as the supervisor makes, but others (Burns et al. 2023, figures 25, 26).
 
     where="uniform": anywhere; "hard": on the hardest examples first. Reads ground truth of half B, as it must.
     """
