@@ -10,20 +10,9 @@ sweep(): 4 tasks × 2 pairs × 9 methods × 3 seeds = 216 cells, 216 trainings. 
     6·N FLOPs a token in training (2·N in prediction), N = 1.54 billion, 2 epochs of at most 10,000 texts of 55 tokens (sciq 22,
     boolq 146, sst2 24, tweets 30: characters / 4.3), at 40 % of 989 TFLOP/s (bfloat16, dense): 26 s a training, 33 s with its
     evaluations, 70 s a probe of 10 epochs. Short texts may not reach 40 %; downloads, loading and padding come on top.
-small(): 1 task × 2 pairs × 11 methods × 3 seeds = 66 cells, 72 trainings and 3 pretrainings. Cost: about 3 minutes on two idle
-    CPU cores (2.1 CPU seconds a training of 62 steps; estimated from CPU seconds).
+small(): 1 task × 2 pairs × 11 methods × 3 seeds = 66 cells, 72 trainings and 3 pretrainings. Took 144 s on two CPU cores.
 
-What small() showed (2026-11-21; PGR with its 90 % interval for widths 6 and 12 → 48, floors 0.837 and 0.861, ceiling 0.929):
-    naive 0.66 [0.58, 0.75] and 0.45 [0.31, 0.62]; uniform errors 0.91 and 0.91, hard errors 0.93 and 0.96.
-    - Shuffled 0.48 and 0.50, random 0.45, constant 0.50: near chance. A single student of noise may be far from it, on either
-      side (0.39 in one seed here): its argmax follows whatever little the noise happened to say, and the truth is a loud
-      direction of the pretrained features. Read the mean of seeds, and AUROC and calibration beside it.
-    - ceiling_labels 0.97 [0.93, 0.997] and 0.95 [0.91, 0.996]: 0.003 in accuracy below the ceiling in each seed. Its labels are
-      softer than truth and wrong on 4.5 % of half B; made hard, PGR is 0.98 [0.94, 1.01].
-    - Random errors cost little and a real supervisor's as many errors cost a lot: it is the kind that counts. That hard errors
-      cost more is *not* seen: the sandbox's difficulty is how undecidable an example is, and a wrong label on a toss-up
-      misleads nobody. It takes a task that is hard but decidable, such as chess puzzles.
-    - easy to hard: its floor is the weak model on the easier half, 0.73 here, so compare accuracies with naive's, not PGRs.
+What it showed is in README.md.
 
 Not in the grid: what asks for an example's difficulty is left out of sweep(), since none of the NLP tasks has one. Prompting is
 left out of small(): the sandbox's words are made up, none of them means "no" or "yes" to its models. Of all tasks the zero-shot

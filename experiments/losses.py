@@ -9,28 +9,9 @@ sweep(): 4 tasks × 2 pairs × 23 methods × 3 seeds = 552 cells, 588 trainings.
     boolq 146, sst2 24, tweets 30: characters / 4.3), at 40 % of 989 TFLOP/s (bfloat16, dense): 26 s a training, 33 s with its
     evaluations. Short texts may not reach 40 %; downloads, loading and padding come on top.
 small(): 1 task × 2 pairs × 23 methods × 3 seeds = 138 cells, 147 trainings and 3 pretrainings, 18 of them in controls.py
-    too. Cost: about 4 minutes on two idle CPU cores (2.1 CPU seconds a training; estimated from CPU seconds).
+    too. Took 156 s on two CPU cores after controls.py.
 
-What small() showed (2026-11-21): accuracy less naive's with the same supervisor and seed, mean of 2 pairs × 3 seeds, and in how
-many of the 6 it is better. Naive: 0.898 (width 6, PGR 0.66 [0.58, 0.75]) and 0.891 (width 12, 0.45 [0.31, 0.62]).
-    adaptive_confidence            +0.007  6      confidence_adaptive_cross_entropy  +0.001  5
-    adaptive_confidence, warm-up   +0.006  6      reverse_kl                         +0.001  4
-    confidence_openai              +0.005  5      symmetric_cross_entropy            +0.001  3
-    reverse_cross_entropy          +0.004  5      confidence_window, midweak          0.000  3
-    entropy_regularization         +0.004  6      kl                                  0.000  0
-    hard labels                    +0.004  5      confidence 0.5                     -0.001  3
-    product                        +0.003  4      confidence 0.5, balanced           -0.004  2
-    hard labels, confidence 0.5    +0.003  4      confidence_eleuther                -0.004  2
-    confidence_window              +0.002  3      surest half of each class          -0.019  1
-    entropy                        +0.001  4      surest half                        -0.049  1
-    random half                    +0.001  3      confidence 0.75                    -0.056  1
-    - Every interval above 0 overlaps naive's. Paired by seed, adaptive_confidence is ahead in all six (sd 0.004); of 22
-      others one had to be the best, so this is a reason for a sweep of its own and not a result.
-    - confidence 0.75 breaks down: -0.056 on average, in the worst seed -0.166. In a public replication (Pythia, SST-2) it
-      hurt in 17 of 18 cases.
-    - A filter halves the number of steps too: beside the random half, which costs nothing, keeping the surest half still hurts.
-      Less so of each class alike. Why isn't known; the surest labels may be of the easiest examples only.
-    - Hyperparameters are those of the papers, none is tuned here, and one language, 48 dimensions wide, says nothing of others.
+What it showed is in README.md.
 """
 
 from dataclasses import replace

@@ -7,7 +7,7 @@ sweep()      22 tasks × 16 pairs (four GPT-2 → Qwen2.5 of 0.5 to 7 billion pa
              3,696 trainings. About 80 H100 hours.
 baselines()  What the students do by other means, four pairs, 6 methods: 1,584 cells. About 40 H100 hours more.
 small()      Those 17 tasks that a small mirror of the hub has, 1 pair of GPT-2s that the sweep itself pretrains, 2 methods,
-             2 seeds = 68 cells: 136 trainings, 2 pretrainings. About 10 minutes on two CPU cores. No hypothesis about PGR:
+             2 seeds = 68 cells: 136 trainings, 2 pretrainings. Took 332 s on two CPU cores. No hypothesis about PGR:
              it shows real rows, real tokenizers and long texts going through, and a gap where words alone tell the label.
 
 H100 hours are 6·N·tokens of training and 2·N·tokens of evaluation (N parameters; on test, validation and half B) at 40 % of

@@ -7,7 +7,7 @@ sweep()   Anthropic HH, harmless and helpful × 16 pairs (four GPT-2 → Qwen2.5
           × 3 seeds = 288 cells: 384 trainings of 1 epoch in batches of 220, as the paper. About 30 H100 hours: 6·N·tokens of
           training and 2·N·tokens of evaluation (N parameters) at 40 % of the 989 TFLOP/s of bfloat16, with 10,000 pairs a half
           of 2 × 220 tokens. Floors will be near 0.5: GPT-2 is at chance on HH in openai/weak-to-strong's own table.
-small()   Up to 4 tasks × 1 pair × 3 methods × 2 seeds = 24 cells on models that two CPU cores can train, in about 10 minutes.
+small()   Up to 4 tasks × 1 pair × 3 methods × 2 seeds = 24 cells on models that two CPU cores can train, in 6 minutes.
           Models that small learn nothing on HH; "sst2_pairs" asks which of two film reviews is the positive one, which they
           can learn. No hypothesis about PGR.
 
