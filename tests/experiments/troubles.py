@@ -12,6 +12,7 @@ from raysweep.recipes import Cell, CellRuns
 from raysweep.resources import Resources
 from raysweep.spec import Call
 from raysweep.sweep import Method, Sweep
+from raysweep.transforms.base import Transform, TransformContext, no_parameters
 
 
 def sweep() -> Sweep:
@@ -46,7 +47,10 @@ def leaky(cell: Cell) -> CellRuns:
     return CellRuns(floor=floor, student=student, ceiling=cell.ceiling())
 
 
-def leave_a_thread(labels: Predictions) -> Predictions:
+def _start_a_thread(labels: Predictions, context: TransformContext) -> Predictions:
     """The labels as they are, and a thread that outlives the run."""
     threading.Thread(target=time.sleep, args=(600,), name="left-behind", daemon=True).start()
     return labels
+
+
+leave_a_thread = Transform(apply=_start_a_thread, check=no_parameters)
