@@ -124,6 +124,18 @@ class Results:
         """All (task, weak, strong, method) of the plan, in its order, over the seeds that are finished."""
         return [self._row(names, cells) for names, cells in self._groups.items()]
 
+    def finished_cells(self) -> pd.DataFrame:
+        """A row a finished cell, as `raysweep.comparisons.compare_methods` takes them."""
+        columns = ["task", "weak", "strong", "method", "seed", "floor", "student", "ceiling"]
+        finished = [cell for cell in self.plan.cells if self.is_finished(cell)]
+        ends = [(cell.runs.floor.id, cell.runs.student.id, cell.runs.ceiling.id) for cell in finished]
+        named = [(cell.task, cell.weak, cell.strong, cell.method, cell.seed) for cell in finished]
+        return pd.DataFrame([(*names, *runs) for names, runs in zip(named, ends, strict=True)], columns=columns)
+
+    def right(self, run_id: str) -> Correct:
+        """(examples,) whether a finished run was right, test example by test example."""
+        return self._right_of(self.plan.runs[run_id].spec)
+
     def _row(self, names: tuple[str, str, str, str], cells: list[PlannedCell]) -> Row:
         finished = [cell for cell in cells if self.is_finished(cell)]
         gap, agreements = None, dict[str, float | None]()

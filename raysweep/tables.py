@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from rich.table import Table
 from rich.text import Text
 
+from raysweep.comparisons import Comparison, OverTasks
 from raysweep.plan import Plan
 from raysweep.results import Row
 from raysweep.store import Store
@@ -56,12 +57,52 @@ def results_table(rows: list[Row]) -> Table:
             table.add_row(*map(Text, (row.task, pair, row.method, seeds, *["missing"] * 6)))
             continue
         accuracies = [row.gap.weak_accuracy, row.gap.student_accuracy, row.gap.ceiling_accuracy]
-        pgr = "undefined (gap in the noise)"
-        if row.gap.pgr is not None and row.gap.interval is not None:
-            pgr = f"{row.gap.pgr:.2f} [{row.gap.interval[0]:.2f}, {row.gap.interval[1]:.2f}]"
+        pgr = _with_interval(row.gap.pgr, row.gap.interval, "z.2f", "undefined (gap in the noise)")
         agreements = [_share(row.agreement), _share(row.agreement_supervisor_wrong)]
         cells = (row.task, pair, row.method, seeds, *(f"{value:.3f}" for value in accuracies), pgr, *agreements)
         table.add_row(*map(Text, cells))
+    _note_one_seed(table, [row.gap.covers_seeds for row in rows if row.gap and row.gap.interval])
+    return table
+
+
+def comparisons_table(comparisons: Sequence[Comparison]) -> Table:
+    """A row a method and its baseline: both accuracies, their difference, its p-values, and the seeds that would show it."""
+    table = _table(
+        *("task", "weak → strong", "method", "against", "seeds", "accuracy", "baseline", "difference [90 %]"),
+        *("PGR difference [90 %]", "p", f"p (Holm, of {len(comparisons)})", "seeds needed"),
+    )
+    _title(table, "Methods compared on the same seeds and test examples")
+    for found in comparisons:
+        names = (found.task, f"{found.weak} → {found.strong}", found.method, found.baseline, str(len(found.seeds)))
+        accuracies = (f"{found.method_accuracy:.3f}", f"{found.baseline_accuracy:.3f}")
+        differences = (
+            _with_interval(found.difference, found.interval, "+z.3f"),
+            _with_interval(
+                found.pgr_difference, found.pgr_interval, "+z.2f", "undefined" if found.same_gap else "another floor or ceiling"
+            ),
+        )
+        p_values = (_p_value(found.p_value), _p_value(found.p_value_corrected))
+        table.add_row(*map(Text, (*names, *accuracies, *differences, *p_values, _seeds_needed(found))))
+    _note_one_seed(table, [found.covers_seeds for found in comparisons if found.interval])
+    return table
+
+
+def over_tasks_table(summaries: Sequence[OverTasks]) -> Table:
+    """A row a (pair, method): mean accuracies over tasks, median and mean PGR, and the tasks whose PGR isn't known."""
+    table = _table(
+        *("weak → strong", "method", "tasks", "weak", "student", "ceiling"),
+        *("median PGR", "mean PGR [90 % over tasks]", "without a PGR"),
+    )
+    _title(table, "Over tasks, PGR of those where it is defined")
+    for found in summaries:
+        num_absent = len(found.undefined) + len(found.missing)
+        num_defined = str(len(found.defined)) + (f" of {len(found.defined) + num_absent}" if num_absent else "")
+        named = (("gap in the noise: ", found.undefined), ("missing: ", found.missing))
+        absent = "; ".join(why + ", ".join(tasks) for why, tasks in named if tasks)
+        names = (f"{found.weak} → {found.strong}", found.method, num_defined)
+        accuracies = map(_share, (found.weak_accuracy, found.student_accuracy, found.ceiling_accuracy))
+        pgrs = (_with_interval(found.median_pgr, None, "z.2f"), _with_interval(found.mean_pgr, found.interval, "z.2f"))
+        table.add_row(*map(Text, (*names, *accuracies, *pgrs, absent or "none")))
     return table
 
 
@@ -113,7 +154,7 @@ def _means_table(title: str, rows: Sequence[MeanRow], columns: Sequence[tuple[st
     """Means over seeds, a column a (header, metric); columns that no row has a number for are left out."""
     known = [(header, name) for header, name in columns if any(name in means for _, means in rows)]
     table = _table("task", "weak → strong", "method", "seeds", *(header for header, _ in known))
-    table.title, table.title_justify, table.title_style = Text(title), "left", "bold"
+    _title(table, title)
     for row, means in rows:
         values = [_number(name, means) for _, name in known]
         table.add_row(*map(Text, (row.task, f"{row.weak} → {row.strong}", row.method, _seeds(row), *values)))
@@ -122,7 +163,7 @@ def _means_table(title: str, rows: Sequence[MeanRow], columns: Sequence[tuple[st
 
 def _number(name: str, means: Mapping[str, float]) -> str:
     if name in means:
-        return f"{means[name]:{'.0f' if name.startswith('step_') else '.2f' if name.startswith('pgr_') else '.3f'}}"
+        return f"{means[name]:{'.0f' if name.startswith('step_') else 'z.2f' if name.startswith('pgr_') else 'z.3f'}}"
     if not means:
         return "missing"
     return "undefined" if name.startswith("pgr_") else "none"
@@ -134,6 +175,41 @@ def _seeds(row: Row) -> str:
 
 def _share(value: float | None) -> str:
     return "none" if value is None else f"{value:.3f}"
+
+
+def _with_interval(value: float | None, interval: tuple[float, float] | None, form: str, without: str = "none") -> str:
+    if value is None:
+        return without
+    return f"{value:{form}}" + (f" [{interval[0]:{form}}, {interval[1]:{form}}]" if interval else "")
+
+
+def _p_value(value: float | None) -> str:
+    if value is None:
+        return "none"
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _seeds_needed(found: Comparison) -> str:
+    """For 80 % power; where no number of seeds is enough, the difference that the test set can tell."""
+    power = found.power
+    if found.difference == 0:
+        return "none: no difference"
+    if power.num_seeds is not None:
+        return str(power.num_seeds)
+    if power.seeds_deviation is None or power.resolvable is None:
+        return "unknown"
+    return f"none: this test set tells {power.resolvable:.3f} at best"
+
+
+def _title(table: Table, title: str) -> None:
+    table.title, table.title_justify, table.title_style = Text(title), "left", "bold"
+
+
+def _note_one_seed(table: Table, cover_seeds: Sequence[bool]) -> None:
+    """Say under a table what its intervals lack, if they do."""
+    if not all(cover_seeds):
+        table.caption = Text("1 seed: intervals and p-values are of the test set's noise alone; that of training is unknown")
+        table.caption_justify = "left"
 
 
 def _table(*columns: str) -> Table:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from raysweep import grid
+from raysweep.comparisons import compare_methods, over_tasks
 from raysweep.plan import Plan, PlannedRun, make_plan
 from raysweep.predictions import Predictions
 from raysweep.progress import Progress
@@ -19,7 +20,7 @@ from raysweep.provenance import code_state
 from raysweep.results import Results
 from raysweep.scheduling.board import Board
 from raysweep.store import RunState, Store
-from raysweep.tables import plan_table, results_table
+from raysweep.tables import comparisons_table, over_tasks_table, plan_table, results_table
 
 
 @pytest.fixture
@@ -90,6 +91,43 @@ def test_a_gap_in_the_noise_is_undefined(store: Store) -> None:
     (row,) = results.rows()
     assert row.gap is not None and row.gap.pgr is None and row.gap.student_accuracy == 0.8
     assert "undefined (gap in the noise)" in printed(results_table([row]))
+
+
+def test_a_single_seed_is_said_to_show_the_test_sets_noise_alone(store: Store) -> None:
+    ends = {"weak": 0.6, "student": 0.75, "ceiling": 0.95}
+    for seeds in ([0], [0, 1, 2]):
+        plan = make_plan(small_sweep(seeds=seeds), store)
+        finish_all(plan, store, **ends)
+        (row,) = Results(plan, store).rows()
+        assert row.gap is not None and row.gap.interval is not None and row.to_json()["covers_seeds"] is (len(seeds) > 1)
+        assert ("1 seed: intervals" in printed(results_table([row]))) is (len(seeds) == 1)
+
+
+def test_methods_are_compared_and_summed_up_over_tasks_from_finished_cells(store: Store) -> None:
+    sweep = small_sweep(
+        tasks=[small_task("one [a]"), small_task("two", attribute=1)], methods=["naive", "confidence"], seeds=[0, 1]
+    )
+    plan = make_plan(sweep, store)
+    for run in plan.runs.values():
+        if (run.spec.task.label, run.spec.seed) != ("two", 1):  # one seed of task two stays away
+            good = run.spec.objective.name == "confidence"
+            finish(run.spec, store, {"weak": 0.5, "student": 0.9 if good else 0.7, "ceiling": 0.95}.get(run.kind, 0.8))
+    results = Results(plan, store)
+    cells = results.finished_cells()
+    assert cells["seed"].tolist() == [0, 1, 0, 1, 0, 0] and set(cells["method"]) == {"naive", "confidence"}
+    found = compare_methods(cells, results.right)
+    assert [(comparison.task, comparison.seeds, comparison.covers_seeds) for comparison in found] == [
+        ("one [a]", (0, 1), True),
+        ("two", (0,), False),
+    ]
+    assert [comparison.difference for comparison in found] == pytest.approx([0.2, 0.2])
+    table = printed(comparisons_table(found))
+    assert "Methods compared" in table and "0.900     0.700     +0.200 [" in table and "p (Holm, of 2)" in table
+    assert "unknown" in table and "1 seed: intervals" in table and "nan" not in table
+
+    gaps = {(row.task, row.weak, row.strong, row.method): row.gap for row in results.rows()}
+    table = printed(over_tasks_table(over_tasks(gaps | {("three", "weak", "strong", "naive"): None})))
+    assert "0.700    0.950" in table and "missing: three" in table and "none" in table and "nan" not in table
 
 
 def test_a_supervisor_without_errors_leaves_nothing_to_agree_on(store: Store) -> None:

@@ -37,7 +37,7 @@ METHODS: list[str | Method] = [
 
 
 def small_gap(methods: list[str | Method]) -> Sweep:
-    """Three seeds of the tiny sweep with more data, a weak model that learns something, and a strong one that learns more."""
+    """Five seeds of the tiny sweep with more data, a weak model that learns something, and a strong one that learns more."""
     tiny = load_sweep(str(Path(__file__).parent / "experiments" / "tiny_sweep.py"))
     (task,), ((weak, strong),) = tiny.tasks, tiny.pairs
     assert not isinstance(task, str)
@@ -47,7 +47,7 @@ def small_gap(methods: list[str | Method]) -> Sweep:
         tasks=[replace(task, params=sentences, num_train=320, num_test=400)],
         pairs=[(_longer(weak, 20), _longer(strong, 30))],
         methods=methods,
-        seeds=[0, 1, 2],
+        seeds=[0, 1, 2, 3, 4],
         evaluation=Evaluation(every=0),
     )
 
@@ -100,7 +100,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 def test_there_is_a_gap_and_real_weak_labels_teach_something(finished: Finished) -> None:
     """Without this, the controls below would pass on a sweep in which nothing learns."""
     gap = finished.row("naive").gap
-    assert gap is not None and gap.num_seeds == 3
+    assert gap is not None and gap.num_seeds == 5
     assert 0.6 < gap.weak_accuracy < gap.ceiling_accuracy - 0.05
     assert gap.student_accuracy > 0.65
     assert gap.pgr is not None and gap.interval is not None
@@ -138,7 +138,7 @@ def test_a_chain_of_one_is_naive_finetuning_to_the_last_bit(finished: Finished, 
     """The same run by its id; and trained a second time, for the chain's sake alone, the same predictions."""
     naive, chain = finished.cells("naive"), finished.cells("chain of one")
     assert [cell.runs for cell in naive] == [cell.runs for cell in chain]
-    assert len({cell.runs.student.id for cell in naive + chain}) == 3
+    assert len({cell.runs.student.id for cell in naive + chain}) == 5
 
     student = naive[0].runs.student
     shutil.copytree(finished.store.folder, tmp_path / "store")
