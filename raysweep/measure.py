@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from raysweep.errors import CorruptFile, InvalidInput
-from raysweep.metrics import Measurement, measured, metrics
+from raysweep.metrics import Measurement, correct, measured, metrics
 from raysweep.predictions import Predictions
 from raysweep.prepare import read_split
 from raysweep.spec import RunSpec, WeakLabels
@@ -74,6 +74,28 @@ def measure_curve(spec: RunSpec, store: Store, supervisor: RunSpec | None = None
             for step, predicted in curve_points(spec, split, store):
                 rows.setdefault(step, {}).update(reference.measure(predicted, CURVE_METRICS))
     return pd.DataFrame([{"step": step} | row for step, row in sorted(rows.items())])
+
+
+def example_table(spec: RunSpec, store: Store) -> pd.DataFrame:
+    """A finished run's test examples one by one, in the order of its predictions.
+
+    Columns: id; is_right (bool), against ground truth; confidence, the probability of the class it chose, NaN where it gives
+    answers; difficulty, NaN where the task has none.
+
+    Raises:
+        CorruptFile: the predictions aren't what was written.
+    """
+    predicted = store.run(spec.id).read_predictions("test")
+    truth = ground_truth(spec, "test", store).align(predicted.ids)
+    difficulty = read_split(spec.task, "test", store, ["id", "difficulty"]).set_index("id")["difficulty"]
+    confidence = predicted.probabilities.max(axis=1) if predicted.answers is None else np.full(len(predicted), np.nan)
+    columns = {
+        "id": predicted.ids.astype(object),
+        "is_right": correct(predicted, truth),
+        "confidence": confidence,
+        "difficulty": difficulty.loc[predicted.ids.tolist()].to_numpy(np.float64),
+    }
+    return pd.DataFrame(columns).astype({"id": "str"})
 
 
 def curve_points(spec: RunSpec, split: str, store: Store) -> list[tuple[int, Predictions]]:

@@ -87,7 +87,7 @@ def finish(spec: RunSpec, store: Store, share_right: float = 0.8, draw: int = 0)
     if spec.train_split != "transfer":
         paths.model.mkdir(exist_ok=True)
         (paths.model / "weights").write_text("weights")
-    paths.finish(spec, measure_run(spec, store), {"num_steps": 4, "seconds_total": 1.0, "finished_at": 2.0})
+    paths.finish(spec, measure_run(spec, store), {"num_steps": 4, "seconds_total": 1.0, "finished_at": 2.0, "resources": {}})
     return paths
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
+import re
 import shutil
 import socket
 import sqlite3
@@ -18,7 +20,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
-from mlflow.entities import Run, ViewType
+from mlflow.entities import Experiment, Run, ViewType
 
 from raysweep.errors import InvalidInput
 from raysweep.files import write_json
@@ -31,7 +33,7 @@ from raysweep.results import Results
 from raysweep.spec import Call, Evaluation, ModelSpec, Optimization, RunSpec, Scratch, TaskSpec
 from raysweep.store import Store
 from raysweep.sweep import Sweep, grid
-from raysweep.tracking import Tracker, TrackingFailed, sync, ui_command
+from raysweep.tracking import Tracker, TrackingFailed, log_report, sync, ui_command
 from raysweep.training.records import Records
 
 NUM_STEPS = 300
@@ -166,7 +168,9 @@ def test_one_mlflow_run_for_each_run_and_each_cell_with_the_values_of_results(fi
     runs, client, results = shown(uri), MlflowClient(uri), Results(plan, store)
 
     (parent,) = of_kind(runs, "sweep")
-    assert all(run.data.tags["mlflow.parentRunId"] == parent.info.run_id for run in runs.values() if run is not parent)
+    for run in runs.values():  # runs are nested below the sweep, cells are beside it
+        nested_below = None if run.data.tags["kind"] in ("sweep", "cell") else parent.info.run_id
+        assert run.data.tags.get("mlflow.parentRunId") == nested_below
 
     for cell in plan.cells:
         run = runs[f"sandbox: w4 → w8, {cell.method}, seed {cell.seed}"]
@@ -217,6 +221,78 @@ def test_a_run_shows_params_metrics_curves_dataset_and_files(finished: tuple[Pla
         copy = client.download_artifacts(run.info.run_id, name, str(tmp_path))
         assert Path(copy).read_bytes() == (store.run(student.id).folder / name).read_bytes()
     assert Path(uri.removeprefix("sqlite:///")).parent.joinpath("mlartifacts").is_dir()
+
+
+def experiment_of(uri: str) -> Experiment:
+    return MlflowClient(uri).get_experiment_by_name("tiny")
+
+
+def test_kept_weights_are_a_logged_model_of_their_run_once(copied: tuple[Plan, Store], uri: str) -> None:
+    plan, store = copied
+    ceiling = next(run for run in plan.runs.values() if run.kind == "ceiling")
+    paths = store.run(ceiling.id)
+    paths.model.mkdir()
+    (paths.model / "weights").write_text("weights")
+    paths.finish(ceiling.spec, paths.read_result()["metrics"], paths.read_result()["info"])
+    sync(uri, plan, store)
+    client, name = MlflowClient(uri), f"ceiling w8 on sandbox, seed {ceiling.spec.seed}"
+    run = shown(uri)[name]
+    (model,) = client.search_logged_models([run.info.experiment_id])
+    assert (model.source_run_id, model.status.name, model.params["folder"]) == (run.info.run_id, "READY", str(paths.model))
+    client.delete_tag(run.info.run_id, "raysweep.content")  # as if it had been killed while it was written
+    assert sync(uri, plan, store).num_runs == 1
+    assert [found.model_id for found in client.search_logged_models([run.info.experiment_id])] == [model.model_id]
+    paths.replace_metrics({"test_accuracy": 0.5})  # other numbers: another MLflow run, and its model
+    sync(uri, plan, store)
+    (model,) = client.search_logged_models([run.info.experiment_id])
+    assert model.source_run_id == shown(uri)[name].info.run_id != run.info.run_id
+
+
+def test_a_description_that_somebody_wrote_is_left_alone(finished: tuple[Plan, Store], uri: str) -> None:
+    plan, store = finished
+    sync(uri, plan, store)
+    tags = experiment_of(uri).tags
+    links = re.findall(r"viewStateShareKey=([\w-]+)", tags["mlflow.note.content"])
+    assert len(links) == 6
+    for key in links:
+        view = json.loads(tags[f"mlflow.sharedViewState.{key}"])
+        assert view["name"] in tags["mlflow.note.content"]
+        assert json.loads(view["state"])["searchFilter"].count("tags.kind") >= 1
+    MlflowClient(uri).set_experiment_tag(experiment_of(uri).experiment_id, "mlflow.note.content", "my own words")
+    sync(uri, plan, store)
+    assert experiment_of(uri).tags["mlflow.note.content"] == "my own words"
+
+
+def write_report(folder: Path, text: str, *figures: str) -> Path:
+    (folder / "figures").mkdir(parents=True)
+    (folder / "report.html").write_text(text)
+    for name in figures:
+        (folder / "figures" / name).write_text(text)
+    return folder
+
+
+def assert_report_is_replaced(uri: str, plan: Plan, store: Store, folder: Path) -> None:
+    log_report(uri, plan, store, write_report(folder / "first", "first", "pgr.svg", "old.svg"))
+    log_report(uri, plan, store, write_report(folder / "second", "second", "pgr.svg"))
+    (parent,) = of_kind(shown(uri), "sweep")
+    client = MlflowClient(uri)
+    assert {item.path for item in client.list_artifacts(parent.info.run_id)} == {"figures", "report.html", "sweep.json"}
+    assert [item.path for item in client.list_artifacts(parent.info.run_id, "figures")] == ["figures/pgr.svg"]
+    assert Path(client.download_artifacts(parent.info.run_id, "report.html", str(folder))).read_text() == "second"
+    assert f"runs/{parent.info.run_id}/artifacts/report.html" in experiment_of(uri).tags["mlflow.note.content"]
+
+
+def test_a_report_is_put_into_the_sweeps_own_run_in_place_of_an_older_one(
+    finished: tuple[Plan, Store], uri: str, tmp_path: Path
+) -> None:
+    assert_report_is_replaced(uri, *finished, tmp_path)
+
+
+def test_a_report_that_cant_be_put_there_is_an_error(finished: tuple[Plan, Store], uri: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="nowhere"):
+        log_report(uri, *finished, tmp_path / "nowhere")
+    with pytest.raises(TrackingFailed, match="Connection refused"):
+        log_report(f"http://127.0.0.1:{free_port()}", *finished, write_report(tmp_path / "report", "text"))
 
 
 def test_syncing_again_changes_nothing(finished: tuple[Plan, Store], uri: str) -> None:
@@ -380,6 +456,7 @@ def test_a_server_that_comes_up_later_gets_everything(
         assert threading.active_count() < threads
         assert random.getstate() == random_state
         assert sync(f"http://127.0.0.1:{port}", plan, store).num_runs == 0
+        assert_report_is_replaced(f"http://127.0.0.1:{port}", plan, store, tmp_path)
         assert capfd.readouterr() == ("", "")
 
 

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, NamedTuple
 
-from raysweep.errors import RaysweepError
+from raysweep.errors import InvalidInput, RaysweepError
 from raysweep.plan import Plan, PlannedCell
+from raysweep.report.from_store import CellCurves
 from raysweep.results import Results
 from raysweep.store import RunState, Store
 from raysweep.tracking.location import Location
-from raysweep.tracking.records import SWEEP_TAG, Record, cell_name, cell_record, run_record, span, sweep_identity, sweep_record
+from raysweep.tracking.records import (
+    SWEEP_TAG,
+    Record,
+    cell_name,
+    cell_record,
+    linked_runs,
+    run_record,
+    span,
+    sweep_identity,
+    sweep_record,
+)
+from raysweep.tracking.views import description, links_to_views, view_tags
 from raysweep.tracking.writer import Writer, brief, configure_mlflow, mlflow_errors
+
+_REPORT_FILE, _REPORT_TAG = "report.html", "raysweep.report"
 
 
 class TrackingFailed(RaysweepError):
@@ -58,6 +74,7 @@ class Recorder:
         self._store = store
         self._writer = Writer(location, plan.sweep.name)
         self._results = Results(plan, store)
+        self._curves = CellCurves(self._results, store)
         self._cells = {cell_name(cell): cell for cell in plan.cells}
         self._done: set[str] = set()
         self._links: dict[str, str] = {}
@@ -71,7 +88,18 @@ class Recorder:
         Args:
             is_active: whether its runs are still being trained, so that one that failed may yet be done.
         """
-        return self._writer.write(self._sweep_record(is_active=is_active))[1]
+        is_written = self._writer.write(self._sweep_record(is_active=is_active))[1]
+        self._writer.set_experiment_tags(view_tags(self._plan, self._writer.created))
+        report = self._writer.experiment_tags.get(_REPORT_TAG, "")
+        self._writer.describe(description(self._plan, self._writer.experiment, report))
+        return is_written
+
+    def write_report(self, folder: Path) -> None:
+        """Put a folder's files into the sweep's own record."""
+        parent = self._parent()
+        self._writer.replace_files(parent, folder)
+        if (folder / _REPORT_FILE).exists():
+            self._writer.set_experiment_tags({_REPORT_TAG: self._writer.link(parent, f"/artifacts/{_REPORT_FILE}")})
 
     def write(self, item: Item) -> bool | None:
         """Write a run that is done or failed, or a cell whose floor, student and ceiling are done."""
@@ -87,17 +115,18 @@ class Recorder:
         return is_written
 
     def _write_cell(self, cell: PlannedCell) -> bool | None:
-        runs = {"floor": cell.runs.floor, "student": cell.runs.student, "ceiling": cell.runs.ceiling}
-        if not all(self._is_done(run.id) for run in runs.values()):
+        ends = (cell.runs.floor, cell.runs.student, cell.runs.ceiling)
+        if not all(self._is_done(run.id) for run in ends):
             return None
-        for run in runs.values():
-            if run.id not in self._links:  # the cell links to it
-                self._write_run(run.id)
-        links = {end: self._links[run.id] for end, run in runs.items()}
-        return self._writer.write(cell_record(cell, self._results, self._store, self._parent(), links))[1]
+        linked = [run.id for run in linked_runs(cell).values()]
+        for run_id in linked:
+            if run_id not in self._links:
+                self._write_run(run_id)
+        links = {run_id: self._links[run_id] for run_id in linked if run_id in self._links}
+        return self._writer.write(cell_record(cell, self._results, self._curves, self._store, links))[1]
 
     def _parent(self) -> str:
-        found = self._writer.find(SWEEP_TAG, sweep_identity(self._plan))
+        found = self._writer.find(SWEEP_TAG, sweep_identity(self._plan.sweep.name))
         return found or self._writer.write(self._sweep_record(is_active=True))[0]
 
     def _sweep_record(self, *, is_active: bool) -> Record:
@@ -107,7 +136,8 @@ class Recorder:
             standing = "FINISHED"
         elif not is_active and any(self._store.state(run.spec) is RunState.FAILED for run in self._plan.runs.values()):
             standing = "FAILED"
-        return sweep_record(self._plan, standing, *span(done))
+        note = links_to_views(self._plan, self._writer.experiment)
+        return sweep_record(self._plan, self._store, standing, *span(done), note)
 
     def _is_done(self, run_id: str) -> bool:
         if run_id not in self._done and self._store.state(self._plan.runs[run_id].spec) is RunState.DONE:
@@ -128,11 +158,8 @@ def sync(uri: str, plan: Plan, store: Store, report: Callable[[str], None] = lam
         InvalidInput: the URI can't be used.
         TrackingFailed: MLflow can't be reached, or refuses.
     """
-    location = Location.of(uri)
-    configure_mlflow()
     num_written, num_unchanged = {"run": 0, "cell": 0}, 0
-    try:
-        recorder = Recorder(location, plan, store)
+    with _recorder(uri, plan, store) as recorder:
         for item in items_of(plan):
             is_written = recorder.write(item)
             num_unchanged += is_written is False
@@ -140,9 +167,39 @@ def sync(uri: str, plan: Plan, store: Store, report: Callable[[str], None] = lam
                 num_written[item.kind] += 1
                 report(str(item))
         recorder.write_sweep(is_active=False)
+    return SyncSummary(num_written["run"], num_written["cell"], num_unchanged)
+
+
+def log_report(uri: str, plan: Plan, store: Store, folder: Path) -> None:
+    """Put the files of a folder (`report.html`, `figures/`) into the sweep's own MLflow run, where MLflow's UI previews them.
+
+    Files of the same name, and those in folders of the same name, are replaced.
+
+    Args:
+        uri: MLflow's tracking URI.
+        plan: the sweep.
+        store: where its runs are.
+        folder: what is put there, with everything below it.
+
+    Raises:
+        InvalidInput: the URI can't be used, or there is no such folder.
+        TrackingFailed: MLflow can't be reached, or refuses.
+    """
+    if not folder.is_dir():
+        raise InvalidInput(f"there is no folder {folder} whose files could be put into MLflow")
+    with _recorder(uri, plan, store) as recorder:
+        recorder.write_report(folder)
+        recorder.write_sweep(is_active=False)
+
+
+@contextmanager
+def _recorder(uri: str, plan: Plan, store: Store) -> Iterator[Recorder]:
+    location = Location.of(uri)
+    configure_mlflow()
+    try:
+        yield Recorder(location, plan, store)
     except mlflow_errors() as error:
         raise TrackingFailed(
             f"MLflow at {location.shown} couldn't be written: {brief(error)}. Nothing is lost, the store {store.folder} holds "
             "everything; start or mend the tracking server, or name another with --tracking-uri, and run the same command again"
         ) from error
-    return SyncSummary(num_written["run"], num_written["cell"], num_unchanged)

@@ -8,43 +8,36 @@ this record already.
 from __future__ import annotations
 
 import dataclasses
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
-import numpy as np
-import pandas as pd
 import pyarrow.parquet
 
-from raysweep.files import read_json
+from raysweep.files import read_json, write_json
 from raysweep.identity import digest
-from raysweep.measure import measure_curve
+from raysweep.measure import example_table
 from raysweep.plan import Plan, PlannedCell, PlannedRun
 from raysweep.prepare import split_names
+from raysweep.report.data import CELL
+from raysweep.report.from_store import CellCurves, layout, provenance
 from raysweep.results import Results
 from raysweep.spec import RunSpec, TaskSpec, WeakLabels
 from raysweep.store import RunPaths, RunState, Store
 from raysweep.tracking.params import spec_params
+from raysweep.tracking.points import Point, kept, run_points
 
-_FORMAT = 2
+_FORMAT = 4
 """Raised by one whenever equal results are to be shown in another way, so that what MLflow has is written anew."""
-_MAX_POINTS = 200
-"""Points of one curve: more than a screen shows, few enough that a thousand runs load quickly."""
 _MAX_TEXT = 5000
 """Characters of a param, tag or note; MLflow's own limits are 6000 and 8000."""
 
 RUN_TAG, CELL_TAG, SWEEP_TAG = "raysweep.run_id", "raysweep.cell", "raysweep.sweep"
+SWEEP_FILE, EXAMPLES_FILE = "sweep.json", "examples/test.parquet"
 PARENT_TAG, NOTE_TAG, COMMIT_TAG = "mlflow.parentRunId", "mlflow.note.content", "mlflow.source.git.commit"
-
-
-class Point(NamedTuple):
-    """One value of a metric."""
-
-    name: str
-    value: float
-    step: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +51,27 @@ class Dataset:
     """By split."""
     context: str
     """The split that the run is about."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedModel:
+    """Weights that a run kept in the store. MLflow is told of them; it gets no copy."""
+
+    name: str
+    kind: str
+    params: Mapping[str, str]
+    """Where the weights are among them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MadeFile:
+    """A file that no run's folder has and that is made for MLflow."""
+
+    name: str
+    """Its path among the artifacts."""
+    write: Callable[[Path], None]
+    digest: str = ""
+    """Of what it holds, where that doesn't follow from the rest of its record."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,16 +94,24 @@ class Record:
     points: Callable[[], Iterator[Point]] = lambda: iter(())
     dataset: Dataset | None = None
     artifacts: tuple[Path, ...] = ()
+    made: tuple[MadeFile, ...] = ()
+    model: SavedModel | None = None
 
     @property
     def content(self) -> str:
         """Digest of all that this record shows."""
-        return digest([_FORMAT, self.name, self.status, self.params, self.tags, self.result])
+        made = [item.digest for item in self.made]
+        return digest([_FORMAT, self.name, self.status, self.params, self.tags, self.result, made])
 
 
-def sweep_identity(plan: Plan) -> str:
+def sweep_identity(name: str) -> str:
     """What a sweep's record is found by."""
-    return digest(plan.sweep.name)
+    return digest(name)
+
+
+def cell_identity(names: Mapping[str, Any]) -> str:
+    """What a cell's record is found by: the digest of its task, weak, strong, method and seed."""
+    return digest({name: str(names[name]) for name in CELL})
 
 
 def cell_name(cell: PlannedCell) -> str:
@@ -97,9 +119,12 @@ def cell_name(cell: PlannedCell) -> str:
     return f"{cell.task}: {cell.weak} → {cell.strong}, {cell.method}, seed {cell.seed}"
 
 
-def sweep_record(plan: Plan, standing: Literal["RUNNING", "FINISHED", "FAILED"], start: float, end: float) -> Record:
-    """The record of a whole sweep, the parent of all others."""
+def sweep_record(
+    plan: Plan, store: Store, standing: Literal["RUNNING", "FINISHED", "FAILED"], start: float, end: float, note: str
+) -> Record:
+    """The record of a whole sweep, the parent of its runs; its `sweep.json` says what was planned, and how it was run."""
     sweep = plan.sweep
+    facts = {**layout(plan), "provenance": provenance(plan, store)}
     grid = {
         "tasks": ", ".join(dict.fromkeys(cell.task for cell in plan.cells)),
         "pairs": ", ".join(f"{weak.name} → {strong.name}" for weak, strong in sweep.pairs),
@@ -110,12 +135,13 @@ def sweep_record(plan: Plan, standing: Literal["RUNNING", "FINISHED", "FAILED"],
     }
     return Record(
         tag=SWEEP_TAG,
-        identity=sweep_identity(plan),
+        identity=sweep_identity(sweep.name),
         name=f"sweep {sweep.name}",
         status=standing,
         start=start,
         end=end,
-        tags=_clipped({"kind": "sweep", **grid, NOTE_TAG: "Below: the sweep's runs, and its cells with their PGR."}),
+        tags=_clipped({"kind": "sweep", **grid, NOTE_TAG: note}),
+        made=(MadeFile(name=SWEEP_FILE, write=lambda path: write_json(path, facts), digest=digest(facts)),),
     )
 
 
@@ -163,6 +189,7 @@ def run_record(run: PlannedRun, methods: str, store: Store, parent: str) -> Reco
     start, end = span([paths])
     commit = read_json(paths.verified(paths.environment))["code"].get("commit")
     tags |= {NOTE_TAG: f"Folder: `{paths.folder}`"} | ({COMMIT_TAG: commit} if commit else {})
+    examples = MadeFile(name=EXAMPLES_FILE, write=lambda path: example_table(spec, store).to_parquet(path, index=False))
     params |= {f"resources_{name}": str(value) for name, value in result["info"]["resources"].items() if value is not None}
     return Record(
         tag=RUN_TAG,
@@ -174,27 +201,33 @@ def run_record(run: PlannedRun, methods: str, store: Store, parent: str) -> Reco
         params=_clipped(params),
         tags=_clipped(tags),
         result=digest(result),
-        points=lambda: _run_points(spec, store),
+        points=lambda: run_points(spec, store),
         dataset=dataset,
         artifacts=(paths.spec, paths.environment, paths.result),
+        made=(examples,) if paths.predictions("test").exists() else (),  # a pretraining may have no test split
+        model=_saved_model(run, params, paths) if paths.has_model else None,
     )
 
 
-def cell_record(cell: PlannedCell, results: Results, store: Store, parent: str, links: Mapping[str, str]) -> Record:
+def cell_record(cell: PlannedCell, results: Results, curves: CellCurves, store: Store, links: Mapping[str, str]) -> Record:
     """The record of a finished cell.
+
+    It isn't below the sweep's record, as runs are: what people compare are cells, and MLflow hides what is nested until one
+    opens it.
 
     Args:
         cell: the cell.
         results: of the plan.
+        curves: of its cells.
         store: where the runs' files are.
-        parent: the MLflow id of the sweep's record.
-        links: addresses of the MLflow runs of floor, student and ceiling.
+        links: by run id, addresses of the MLflow runs of those of `linked_runs` that are done.
     """
-    names = {"task": cell.task, "weak": cell.weak, "strong": cell.strong, "method": cell.method, "seed": str(cell.seed)}
+    names = {name: str(getattr(cell, name)) for name in CELL}
     ends = {"floor": cell.runs.floor, "student": cell.runs.student, "ceiling": cell.runs.ceiling}
     paths = [store.run(run.id) for run in ends.values()]
-    note = "\n".join(f"- {end}: [{run.model.name}, run {run.id}]({links[end]})" for end, run in ends.items())
-    tags = {"kind": "cell", **names, **{f"raysweep.{end}": run.id for end, run in ends.items()}, PARENT_TAG: parent}
+    linked = [(what, run) for what, run in linked_runs(cell).items() if run.id in links]
+    note = "\n".join(f"- {what}: [{run.model.name}, run {run.id}]({links[run.id]})" for what, run in linked)
+    tags = {"kind": "cell", **names, **{f"raysweep.{end}": run.id for end, run in ends.items()}}
     student = spec_params(cell.runs.student)
     hyperparameters = {name: value for name, value in student.items() if name not in ("task", "model", "seed", "labels")}
 
@@ -202,16 +235,12 @@ def cell_record(cell: PlannedCell, results: Results, store: Store, parent: str, 
 
     def points() -> Iterator[Point]:
         yield from (Point(name, value) for name, value in results.cell(cell).metrics.items())
-        yield from _evaluation_points(results.student_curve(cell))
-        ceiling = measure_curve(cell.runs.ceiling, store, supervisor=cell.runs.floor)
-        agreement = [name for name in ceiling if str(name).startswith("test_agreement")]
-        if agreement:
-            renamed = {name: f"ceiling_{name}" for name in agreement}
-            yield from _evaluation_points(ceiling[["step", *agreement]].rename(columns=renamed))
+        for name, shown in curves.of(cell).items():
+            yield from (Point(f"curve/{name}", shown[index][1], shown[index][0]) for index in kept(len(shown)))
 
     return Record(
         tag=CELL_TAG,
-        identity=digest(names),
+        identity=cell_identity(names),
         name=cell_name(cell),
         status="FINISHED",
         start=start,
@@ -222,6 +251,16 @@ def cell_record(cell: PlannedCell, results: Results, store: Store, parent: str, 
         points=points,
         dataset=_dataset(cell.runs.student.task, "test", store),
     )
+
+
+def linked_runs(cell: PlannedCell) -> dict[str, RunSpec]:
+    """The runs that a cell's description links to, by what they are: its ends, and the supervisors that the student had."""
+    runs = {"floor": cell.runs.floor, "student": cell.runs.student, "ceiling": cell.runs.ceiling}
+    labels, whose = cell.runs.student.labels, "the student's"
+    while isinstance(labels, WeakLabels):
+        runs[f"{whose} supervisor"] = labels.supervisor
+        labels, whose = labels.supervisor.labels, f"{whose} supervisor's"
+    return runs
 
 
 def span(done: list[RunPaths]) -> tuple[float, float]:
@@ -238,6 +277,14 @@ def _run_name(run: PlannedRun, methods: str) -> str:
     return f"{run.kind} {spec.model.name}{supervisor} on {spec.task.label}{method}, seed {spec.seed}"
 
 
+def _saved_model(run: PlannedRun, params: Mapping[str, str], paths: RunPaths) -> SavedModel:
+    spec = run.spec
+    named = {name: params[name] for name in ("kind", "task", "model", "seed", "model_base") if name in params}
+    # MLflow allows none of these in a model's name.
+    name = re.sub(r"[/:.%\"']", "-", f"{run.kind} {spec.model.name} on {spec.task.label} seed {spec.seed}")
+    return SavedModel(name=name, kind=run.kind, params={**named, "folder": str(paths.model), "run": run.id})
+
+
 def _clipped(texts: Mapping[str, str]) -> dict[str, str]:
     return {name: text if len(text) <= _MAX_TEXT else text[: _MAX_TEXT - 1] + "…" for name, text in texts.items() if text}
 
@@ -247,29 +294,3 @@ def _dataset(task: TaskSpec, context: str, store: Store) -> Dataset:
     counts = {split: pyarrow.parquet.read_metadata(folder / f"{split}.parquet").num_rows for split in split_names(task, store)}
     source = {"task": task.name, "params": dict(task.params), "split_seed": task.split_seed, "folder": str(folder)}
     return Dataset(name=task.label, digest=task.content or "", source=source, num_examples=counts, context=context)
-
-
-def _run_points(spec: RunSpec, store: Store) -> Iterator[Point]:
-    paths = store.run(spec.id)
-    result = paths.read_result()
-    numbers = {
-        name: value for name, value in result["info"].items() if isinstance(value, int | float) and name != "finished_at"
-    }
-    yield from (Point(name, float(value)) for name, value in (numbers | result["metrics"]).items())
-    training = _thinned(pd.read_parquet(paths.verified(paths.training_curve)))
-    for name in ("loss", "learning_rate"):
-        values = zip(training[name], training["step"], strict=True)
-        yield from (Point(f"curve/training_{name}", float(value), int(step)) for value, step in values)
-    yield from _evaluation_points(measure_curve(spec, store))
-
-
-def _evaluation_points(curve: pd.DataFrame) -> Iterator[Point]:
-    for row in _thinned(curve).to_dict("records"):
-        step = int(row.pop("step"))
-        yield from (Point(f"curve/{name}", float(value), step) for name, value in row.items() if np.isfinite(value))
-
-
-def _thinned(curve: pd.DataFrame) -> pd.DataFrame:
-    """A curve's first and last point and as many evenly between as are shown."""
-    rows = np.unique(np.linspace(0, len(curve) - 1, min(len(curve), _MAX_POINTS)).round().astype(int))
-    return curve.iloc[rows]

@@ -11,6 +11,7 @@ start all of the plan is in line, so that what an earlier, killed sweep left unw
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 
 from raysweep.plan import Plan
 from raysweep.store import RunState, Store
@@ -38,7 +39,8 @@ class Tracker:
         for cell in plan.cells:
             for run in (cell.runs.floor, cell.runs.student, cell.runs.ceiling):
                 self._cells.setdefault(run.id, []).append(Item("cell", cell_name(cell)))
-        self._waiting = dict.fromkeys([_SWEEP, *items_of(plan)], "")
+        # Ordered: a plain dict looks at all that it has ever given away to find its first entry.
+        self._waiting = OrderedDict.fromkeys([_SWEEP, *items_of(plan)], "")
         """In line, with the cause where writing failed."""
         self._in_progress: Item | None = None
         self._changed = threading.Condition()
@@ -115,6 +117,5 @@ class Tracker:
             self._changed.wait_for(lambda: self._waiting or self._is_closing)
             if self._is_abandoned or not self._waiting:
                 return None
-            self._in_progress = next(iter(self._waiting))
-            del self._waiting[self._in_progress]
+            self._in_progress, _ = self._waiting.popitem(last=False)
             return self._in_progress

@@ -11,16 +11,21 @@ import itertools
 import json
 import logging
 import os
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raysweep.tracking.location import Location
-from raysweep.tracking.records import CELL_TAG, RUN_TAG, SWEEP_TAG, Dataset, Record
+from raysweep.tracking.records import CELL_TAG, NOTE_TAG, PARENT_TAG, RUN_TAG, SWEEP_TAG, Dataset, Record, SavedModel
 
 if TYPE_CHECKING:
-    from mlflow.entities import DatasetInput, Run
+    from mlflow.entities import DatasetInput, LoggedModel, Run
 
 _CONTENT_TAG, _RESULT_TAG, _NAME_TAG = "raysweep.content", "raysweep.result", "mlflow.runName"
+_DESCRIPTION_TAG = "raysweep.description"
+"""What was last written as the experiment's description."""
 _POINTS_PER_BATCH = 800
 """MLflow takes 1000 metrics, params and tags in one call."""
 _MAX_CAUSE = 300
@@ -32,6 +37,7 @@ _SETTINGS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     # Two lines a record, in the middle of the table of runs.
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 
 
@@ -83,12 +89,41 @@ class Writer:
             for name in ("mlflow", "alembic"):
                 logging.getLogger(name).setLevel(logging.CRITICAL)
         self._client = MlflowClient(location.uri)
-        self._experiment = self._find_or_make_experiment(experiment, location.artifacts)
+        self._uri = location.uri
+        self._experiment, self.experiment_tags, self.created = self._find_or_make_experiment(experiment, location.artifacts)
         self._found = self._list()
 
-    def link(self, mlflow_id: str) -> str:
-        """The address of a run within MLflow's UI."""
-        return f"#/experiments/{self._experiment}/runs/{mlflow_id}"
+    def link(self, mlflow_id: str, page: str = "") -> str:
+        """The address of a run within MLflow's UI, which then shows what concerns trainings; or of a page below the run's."""
+        return f"#/experiments/{self._experiment}/runs/{mlflow_id}{page}?workflowType=machine_learning"
+
+    @property
+    def experiment(self) -> str:
+        """The experiment's MLflow id."""
+        return self._experiment
+
+    def set_experiment_tags(self, tags: Mapping[str, str]) -> None:
+        """Set those tags of the experiment that differ from what it has."""
+        for name, value in tags.items():
+            if self.experiment_tags.get(name) != value:
+                self._client.set_experiment_tag(self._experiment, name, value)
+                self.experiment_tags[name] = value
+
+    def describe(self, text: str) -> None:
+        """Set the experiment's description, unless somebody has written another one."""
+        if self.experiment_tags.get(NOTE_TAG, "") in ("", self.experiment_tags.get(_DESCRIPTION_TAG)):
+            self.set_experiment_tags({NOTE_TAG: text, _DESCRIPTION_TAG: text})
+
+    def replace_files(self, mlflow_id: str, folder: Path) -> None:
+        """Put all that is in a folder among a run's artifacts, in place of what has the same names there."""
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        artifacts = get_artifact_repository(self._client.get_run(mlflow_id).info.artifact_uri, self._uri)
+        there = {item.path for item in self._client.list_artifacts(mlflow_id)}
+        for path in folder.iterdir():
+            if path.is_dir() and path.name in there:  # files in it may have got other names
+                artifacts.delete_artifacts(path.name)
+        self._client.log_artifacts(mlflow_id, str(folder))
 
     def find(self, tag: str, identity: str) -> str | None:
         """The MLflow id of a record, if MLflow has it."""
@@ -107,6 +142,8 @@ class Writer:
             return found.id, False
         if found and found.is_outdated_by(record):
             self._client.delete_run(found.id)
+            for model in self._models_of(found):
+                self._client.delete_logged_model(model.model_id)
             found = None
         found = found or self._make(record)
         self._fill(found, record)
@@ -114,15 +151,17 @@ class Writer:
         self._found[key] = _Found(found.id, tags, dict(record.params))
         return found.id, True
 
-    def _find_or_make_experiment(self, name: str, artifacts: str | None) -> str:
+    def _find_or_make_experiment(self, name: str, artifacts: str | None) -> tuple[str, dict[str, str], int]:
+        """The experiment's id, its tags, and when it was made, in milliseconds since 1970."""
         experiment = self._client.get_experiment_by_name(name)
         if experiment is None:
             # The tag opens the UI on the runs instead of asking what kind of experiment this is.
             kind = {"mlflow.experimentKind": "custom_model_development"}
-            return str(self._client.create_experiment(name, artifact_location=artifacts, tags=kind))
-        if experiment.lifecycle_stage == "deleted":
+            made = self._client.create_experiment(name, artifact_location=artifacts, tags=kind)
+            experiment = self._client.get_experiment(made)
+        elif experiment.lifecycle_stage == "deleted":
             self._client.restore_experiment(experiment.experiment_id)
-        return str(experiment.experiment_id)
+        return str(experiment.experiment_id), dict(experiment.tags), int(experiment.creation_time or 0)
 
     def _list(self) -> dict[tuple[str, str], _Found]:
         """All records that MLflow has, by tag and identity."""
@@ -173,8 +212,16 @@ class Writer:
             self._client.log_inputs(found.id, [_dataset_input(record.dataset)])
         for path in record.artifacts:
             self._client.log_artifact(found.id, str(path))
+        for made in record.made:
+            folder, _, name = made.name.rpartition("/")
+            with tempfile.TemporaryDirectory() as temporary:
+                made.write(Path(temporary) / name)
+                self._client.log_artifact(found.id, f"{temporary}/{name}", folder or None)
+        # A record that never got so far as to its metrics, in `log_batch`, has no model either.
+        if record.model and not (_RESULT_TAG in found.tags and self._models_of(found)):
+            self._make_model(found, record.model)
         for name in found.tags:
-            if name.startswith("raysweep.") and name not in {*record.tags, record.tag, _RESULT_TAG, _CONTENT_TAG}:
+            if name.startswith(("raysweep.", PARENT_TAG)) and name not in {*record.tags, record.tag, _RESULT_TAG, _CONTENT_TAG}:
                 self._client.delete_tag(found.id, name)
         if found.tags.get(_NAME_TAG) != record.name:
             self._client.update_run(found.id, name=record.name)
@@ -184,6 +231,19 @@ class Writer:
             self._client.set_terminated(found.id, record.status, end)
         # Last: only with this tag does a record count as written.
         self._client.set_tag(found.id, _CONTENT_TAG, record.content)
+
+    def _models_of(self, found: _Found) -> list[LoggedModel]:
+        return self._client.search_logged_models([self._experiment], f"source_run_id = '{found.id}'")
+
+    def _make_model(self, found: _Found, model: SavedModel) -> None:
+        """Tell MLflow of weights in the store: the tab Models shows them, with the run they come from."""
+        import mlflow.entities
+
+        made = self._client.create_logged_model(
+            self._experiment, model.name, found.id, params=dict(model.params), model_type=model.kind
+        )
+        self._client.log_outputs(found.id, [mlflow.entities.LoggedModelOutput(made.model_id, step=0)])
+        self._client.finalize_logged_model(made.model_id, "READY")
 
 
 def _dataset_input(dataset: Dataset) -> DatasetInput:

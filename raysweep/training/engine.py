@@ -143,6 +143,15 @@ class Engine:
         """The model itself."""
         return self._deepspeed.module
 
+    def num_parameters(self, *, trained: bool = False) -> int:
+        """Numbers in the whole model, however it is divided, tied ones counted once; or only those that are trained.
+
+        What peft keeps of a module that it copied is never used and isn't counted.
+        """
+        found = (parameter for name, parameter in self.module.named_parameters() if ".original_module." not in name)
+        sizes = (getattr(item, "ds_numel", item.numel()) for item in found if item.requires_grad or not trained)
+        return int(sum(sizes))
+
     def forward(self, **inputs: Tensor) -> Tensor:
         """Logits of a batch, in float32."""
         return self._deepspeed(**inputs).logits.float()

@@ -80,6 +80,8 @@ def _execute(job: Job) -> None:
                 "num_steps": len(records.training["step"]),
                 "resumed_at_step": records.resumed_at_step,
                 "num_tokens": records.num_tokens,
+                "num_parameters": records.num_parameters,
+                "num_trainable_parameters": records.num_trainable_parameters,
                 "seconds_training": records.seconds["training"],
                 "seconds_evaluation": records.seconds["evaluation"],
                 "seconds_total": time.time() - started,

@@ -58,6 +58,8 @@ def train(spec: RunSpec, resources: Resources, store: Store, save_weights: bool,
         if not is_prompted:
             data = TrainingSet.load(spec, splits[spec.train_split], store, head)
             records = _train(spec, resources, head, data, splits, paths, report)
+        records.num_parameters = engine.num_parameters()
+        records.num_trainable_parameters = 0 if is_prompted else engine.num_parameters(trained=True)
         _predict(spec, resources, head, splits, paths, records)
         if engine.rank == 0:
             records.save(paths)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import random
@@ -53,8 +54,7 @@ def clean_process() -> Iterator[None]:
         torch.set_grad_enabled(grad)
         sys.excepthook = excepthook
         gc.collect()
-        if not gc.get_freeze_count():
-            gc.freeze()  # the libraries, which the first run imports: to look through them would take longer than a small run
+        _freeze_libraries()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
     left = [thread.name for thread in set(threading.enumerate()) - threads if thread.is_alive() and not _belongs_to_ray(thread)]
@@ -65,6 +65,13 @@ def clean_process() -> Iterator[None]:
     if torch.cuda.is_available() and torch.cuda.memory_allocated() > memory + _GPU_SLACK_BYTES:
         held = (torch.cuda.memory_allocated() - memory) / 2**20
         raise ProcessNotClean(f"{held:.0f} MiB of GPU memory are still held")
+
+
+@functools.cache
+def _freeze_libraries() -> None:
+    """Once: take what the first run imported out of the garbage collector's sight, or to look through it (and even to ask how
+    much of it there is, `gc.get_freeze_count`) would take longer than a small run."""
+    gc.freeze()
 
 
 def _belongs_to_ray(thread: threading.Thread) -> bool:

@@ -34,6 +34,10 @@ class Records:
     seconds: dict[str, float] = field(default_factory=lambda: {"training": 0.0, "evaluation": 0.0})
     resumed_at_step: int = 0
     """Steps that were done already when this process took the run over from a checkpoint."""
+    num_parameters: int = 0
+    """Of the whole model, its head included."""
+    num_trainable_parameters: int = 0
+    """Those of them that are trained; 0 of a model that is only prompted."""
 
     def add_step(self, step: int, loss: float, learning_rate: float, tokens: int) -> None:
         """Write down one optimizer step."""

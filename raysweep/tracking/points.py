@@ -1,0 +1,54 @@
+"""The metrics of a raysweep run in MLflow: its final numbers, and its curves by step, thinned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from raysweep.measure import measure_curve
+from raysweep.spec import RunSpec
+from raysweep.store import Store
+
+_MAX_POINTS = 200
+"""Points of one curve: more than a screen shows, few enough that a thousand runs load quickly."""
+
+
+class Point(NamedTuple):
+    """One value of a metric."""
+
+    name: str
+    value: float
+    step: int = 0
+
+
+def run_points(spec: RunSpec, store: Store) -> Iterator[Point]:
+    """A finished run's numbers by name, and its curves as `curve/…`."""
+    paths = store.run(spec.id)
+    result = paths.read_result()
+    numbers = {
+        name: value for name, value in result["info"].items() if isinstance(value, int | float) and name != "finished_at"
+    }
+    yield from (Point(name, float(value)) for name, value in (numbers | result["metrics"]).items())
+    training = _thinned(pd.read_parquet(paths.verified(paths.training_curve)))
+    for name in ("loss", "learning_rate"):
+        values = zip(training[name], training["step"], strict=True)
+        yield from (Point(f"curve/training_{name}", float(value), int(step)) for value, step in values)
+    yield from _evaluation_points(measure_curve(spec, store))
+
+
+def _evaluation_points(curve: pd.DataFrame) -> Iterator[Point]:
+    for row in _thinned(curve).to_dict("records"):
+        step = int(row.pop("step"))
+        yield from (Point(f"curve/{name}", float(value), step) for name, value in row.items() if np.isfinite(value))
+
+
+def _thinned(curve: pd.DataFrame) -> pd.DataFrame:
+    return curve.iloc[kept(len(curve))]
+
+
+def kept(num_points: int) -> list[int]:
+    """Which points of a curve are shown: the first and the last one, and as many evenly between as there is room for."""
+    return np.unique(np.linspace(0, num_points - 1, min(num_points, _MAX_POINTS)).round().astype(int)).tolist()

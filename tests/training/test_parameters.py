@@ -1,0 +1,49 @@
+"""The number of parameters that a run records is the model's, by the architecture's arithmetic."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import tiny
+
+from raysweep.models.source import load_tokenizer
+from raysweep.spec import Full, HeadOnly, Lora, RunSpec
+from raysweep.store import Store
+
+WIDTH, NUM_LAYERS, NUM_POSITIONS, NUM_CLASSES = 16, 2, 16, 2
+HEAD = NUM_CLASSES * WIDTH
+"""GPT-2's classifier has no bias; its language model's output is its embedding and adds nothing."""
+
+
+def body(num_words: int) -> int:
+    """GPT-2's: embeddings of words and positions, blocks, last norm; each matrix with its bias, each norm with its shift."""
+    attention = WIDTH * 3 * WIDTH + 3 * WIDTH + WIDTH * WIDTH + WIDTH
+    feed_forward = WIDTH * 4 * WIDTH + 4 * WIDTH + 4 * WIDTH * WIDTH + WIDTH
+    block = attention + feed_forward + 2 * 2 * WIDTH
+    return num_words * WIDTH + NUM_POSITIONS * WIDTH + NUM_LAYERS * block + 2 * WIDTH
+
+
+def counts(spec: RunSpec, store: Store) -> tuple[int, int]:
+    info = store.run(spec.id).read_result()["info"]
+    return info["num_parameters"], info["num_trainable_parameters"]
+
+
+def test_a_pretraining_counts_tied_embeddings_once(tiny_world: tiny.TinyWorld) -> None:
+    pretraining, store = tiny_world.model.base, Store(tiny_world.folder)
+    assert isinstance(pretraining, RunSpec)
+    num_words = len(load_tokenizer(pretraining.model, pretraining.task, store))
+    assert counts(pretraining, store) == (body(num_words),) * 2
+
+
+@pytest.mark.parametrize("zero_stage", [0, 3])
+@pytest.mark.parametrize("tuning", [Full(), HeadOnly(), Lora(rank=4, target_modules=("c_attn",))], ids=str)
+def test_a_finetuning_counts_head_and_adapters_and_what_is_trained(
+    tiny_world: tiny.TinyWorld, tiny_store: Store, tuning: Full | HeadOnly | Lora, zero_stage: int
+) -> None:
+    spec = tiny_world.finetuning(model=replace(tiny_world.model, tuning=tuning))
+    tiny.train_run(spec, tiny_store, zero_stage=zero_stage)
+    whole = body(len(load_tokenizer(spec.model, spec.task, tiny_store))) + HEAD
+    adapters = NUM_LAYERS * (WIDTH * 4 + 4 * 3 * WIDTH)
+    expected = {Full: (whole, whole), HeadOnly: (whole, HEAD), Lora: (whole + adapters, HEAD + adapters)}
+    assert counts(spec, tiny_store) == expected[type(tuning)]
