@@ -1,0 +1,268 @@
+"""Methods side by side, and tasks side by side: a row each, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from raysweep.report.figures.base import Figure, Omitted, Records, listed, records, sentences, tidy
+from raysweep.report.figures.summary import Summary, drawn_bars, interval_words, means
+from raysweep.report.figures.theme import BLACK, COLUMN, GREY, SPLIT, series, small_multiples, tooltips, worded, wrapped
+
+_MAX_SERIES, _MAX_HEIGHT = 4, 560
+_LABEL = 32
+_TICKS = "test accuracy (ticks: floor grey, ceiling black)"
+_PGR_RANGE = (-1.0, 2.0)
+"""What is drawn of PGRs: controls reach −5, and would squeeze all else."""
+
+
+def methods_pgr(summary: Summary) -> Figure | Omitted:
+    """PGR of every method, the best on top."""
+    name, title = "methods_pgr", "PGR by method"
+    if reason := _one(summary.names("method"), "method"):
+        return Omitted(name=name, title=title, reason=reason)
+    keys, over = _series(summary, summary.names("method"))
+    frame = summary.pgr_by(["method", *keys])
+    defined = frame.dropna(subset=["pgr"])
+    if defined.empty:
+        reason = "PGR is undefined everywhere: no gap between supervisor and ceiling is told from the noise"
+        return Omitted(name=name, title=title, reason=reason)
+    order = [str(method) for method in defined.groupby("method")["pgr"].mean().sort_values(ascending=False).index]
+    several = int(frame["num_groups"].max()) > 1
+    noise = "seeds and test examples" if summary.gaps["num_seeds"].max() > 1 else "test examples alone, of one seed"
+    without = [worded(method) for method in frame.loc[frame["pgr"].isna(), "method"].drop_duplicates()]
+    caption = sentences(
+        "PGR of every method, the best on top. Dotted: the supervisor's level (0) and the ceiling's (1).",
+        f"Points are medians over {over} whose PGR is defined ({_range(frame['num_defined'])} of {frame['num_groups'].max()}), "
+        "bars their quartiles."
+        if several
+        else f"Bars: 90 % intervals of the noise of {noise} (Fieller's).",
+        f"Undefined for some or all, since the gap is inside the noise: {listed(without)}." if without else "",
+        "Arrows: beyond the figure, at the number beside them." if _beyond(defined).any() else "",
+        summary.standing,
+    )
+    pairs = [*summary.names("pair")] if keys else []
+    chart = _pgr_chart(defined.assign(mean=defined["pgr"]), order, pairs)
+    ends = ("lower quartile", "upper quartile") if several else ("interval low", "interval high")
+    names = {"pgr": "PGR", "low": ends[0], "high": ends[1], "num_defined": "defined", "num_groups": "of"}
+    table = frame[["method", *keys, *names, "standing"]].rename(columns=names)
+    text = f"A row a method: {_ends_in_words(defined, 'method', 'pgr')}."
+    return Figure(name=name, title=title, caption=caption, data=tidy(table), chart=chart, alt=text)
+
+
+def methods_accuracy(summary: Summary) -> Figure | Omitted:
+    """Test accuracy of every method's student between its floor and its ceiling."""
+    name, title = "methods_accuracy", "Test accuracy by method"
+    if reason := _one(summary.names("method"), "method"):
+        return Omitted(name=name, title=title, reason=reason)
+    return _accuracies(summary, name, title, "method")
+
+
+def agreement_by_method(summary: Summary) -> Figure | Omitted:
+    """Agreement of every method's student with its supervisor, where that is right and where it is wrong."""
+    name, title = "agreement_by_method", "Agreement with the supervisor by method, where it is right and where it is wrong"
+    columns = {"where it is right": "agreement_supervisor_right", "where it is wrong": "agreement_supervisor_wrong"}
+    if summary.finished.empty or not set(columns.values()) <= set(summary.finished):
+        return Omitted(name=name, title=title, reason="no student was compared with its supervisor")
+    cells, note = summary.on_complete_tasks(summary.finished, ["weak", "strong", "method"])
+    unit = ["task", "weak", "strong"]
+    parts = [means(cells, column, ["method"], unit).assign(where=where) for where, column in columns.items()]
+    frame = pd.concat(parts, ignore_index=True)
+    order = [str(method) for method in parts[1].sort_values("mean")["method"]]
+    shown, cut = drawn_bars(frame, [])
+    rows = _rows(shown, "method", order, "where", list(columns))
+    chart = _dots(rows, order, list(columns), "agreement with the supervisor", "where", [], None)
+    caption = sentences(
+        "Share of test examples on which student and supervisor agree, among those that the supervisor gets right and those "
+        "that "
+        "it gets wrong; the method that follows its supervisor's errors least is on top.",
+        interval_words(frame),
+        cut,
+        note,
+        _over_pairs(summary),
+        summary.standing,
+    )
+    table = frame[["method", "where", "mean", "low", "high", "num_seeds", "num_units"]].rename(
+        columns=_NAMES | {"mean": "agreement"}
+    )
+    text = f"Where the supervisor is wrong, {_ends_in_words(parts[1], 'method', 'mean')}."
+    return Figure(name=name, title=title, caption=caption, data=tidy(table), chart=chart, alt=text)
+
+
+def accuracy_by_task(summary: Summary) -> Figure | Omitted:
+    """The gap of every task, and where the students are in it."""
+    name, title = "accuracy_by_task", "Floor, students and ceiling by task"
+    if reason := _one(summary.names("task"), "task"):
+        return Omitted(name=name, title=title, reason=reason)
+    return _accuracies(summary, name, title, "task")
+
+
+_NAMES = {"low": "interval low", "high": "interval high", "num_seeds": "seeds", "num_units": "averaged"}
+
+
+def _accuracies(summary: Summary, name: str, title: str, row: str) -> Figure:
+    """Students as points, floors and ceilings as ticks, a row a method or a task."""
+    if row == "method":
+        cells, note = summary.on_complete_tasks(summary.finished, ["weak", "strong", "method"])
+        keys, _ = _series(summary, summary.names("method"))
+        names = summary.names("pair") if keys else []
+    else:
+        cells, note = summary.finished, ""
+        methods = summary.names("method")
+        most = min(_MAX_SERIES, max(_MAX_HEIGHT // (7 * len(summary.names("task"))), 1))
+        keys, names = (["method"], methods[:most]) if len(methods) > 1 else ([], [])
+        if len(methods) > len(names) > 0:
+            note = f"Shown are the first {len(names)} of {len(methods)} methods; the CSV has all."
+    by, unit = [row, *keys], ["task", "weak", "strong"]
+    students = means(cells, "student_accuracy", by, [*unit, "method"] if row == "task" and not keys else unit)
+    floors, ceilings = (
+        means(cells, f"{end}_accuracy", by, ["task", model], run)
+        for end, model, run in (("weak", "weak", "floor"), ("ceiling", "strong", "ceiling"))
+    )
+    frame = students.merge(floors[[*by, "mean"]].rename(columns={"mean": "floor"}), on=by)
+    frame = frame.merge(ceilings[[*by, "mean"]].rename(columns={"mean": "ceiling"}), on=by)
+    by_row = frame.groupby(row)
+    rank = by_row["mean"].mean() if row == "method" else by_row["ceiling"].mean() - by_row["floor"].mean()
+    order = [str(item) for item in rank.sort_values(ascending=False).index]
+    shown, cut = drawn_bars(frame if row == "method" or not keys else frame[frame["method"].isin(names)], [])
+    rows = _rows(shown, row, order, keys[0] if keys else "", names)
+    chart = _dots(rows, order, [worded(item) for item in names], _TICKS, "series", ["floor", "ceiling"], None)
+    what = "Rows are methods, the most accurate on top" if row == "method" else "Rows are tasks, the largest gap on top"
+    caption = sentences(
+        f"Test accuracy of students. {what}; grey tick: the supervisor (floor), black tick: the strong model on ground truth "
+        "(ceiling).",
+        interval_words(students),
+        cut,
+        note,
+        "" if "pair" in keys else _over_pairs(summary),
+        summary.standing,
+    )
+    table = frame[[*by, "mean", "low", "high", "floor", "ceiling", "num_seeds", "num_units"]]
+    table = table.rename(
+        columns=_NAMES | {"mean": "student accuracy", "floor": "floor accuracy", "ceiling": "ceiling accuracy"}
+    )
+    text = f"A row a {row}: students' accuracies, {_ends_in_words(frame, row, 'mean')}."
+    return Figure(name=name, title=title, caption=caption, data=tidy(table), chart=chart, alt=text)
+
+
+def dots_by_method(frame: pd.DataFrame, methods: Sequence[str], key: str, names: Sequence[str], title: str) -> Any:
+    """A row a method in the plan's order, in it a point with its bar for each value of `key`, and a rule at 0.
+
+    Args:
+        frame: method, `key`, mean, bar_low, bar_high.
+        methods, names: the order of methods, and of the values of `key`.
+        title: what the numbers are.
+    """
+    order = [method for method in methods if method in set(frame["method"])]
+    return _dots(_rows(frame, "method", order, key, names), order, list(names), title, "series", [], (0.0,))
+
+
+def _series(summary: Summary, rows: list[str]) -> tuple[list[str], str]:
+    """Whether pairs are told apart in each row, and what is averaged over if there is more than one of it."""
+    num_pairs = len(summary.names("pair"))
+    if 1 < num_pairs <= _MAX_SERIES and len(rows) * num_pairs * 7 <= _MAX_HEIGHT:
+        return ["pair"], "the tasks"
+    return [], "the tasks and pairs of models" if num_pairs > 1 else "the tasks"
+
+
+def _over_pairs(summary: Summary) -> str:
+    num_pairs = len(summary.names("pair"))
+    return f"Means over {num_pairs} pairs of models." if num_pairs > 1 else ""
+
+
+def _rows(frame: pd.DataFrame, row: str, order: Sequence[str], key: str, names: Sequence[str]) -> Records:
+    """Rows for a chart: `row` and `series` in words, where each is drawn, and the numbers."""
+    found = records(frame)
+    for item in found:
+        item["series"] = worded(item[key]) if key else ""
+        item["row"] = wrapped(item[row], _LABEL)
+    return found
+
+
+def _beyond(frame: pd.DataFrame) -> pd.Series:
+    return (frame["pgr"] < _PGR_RANGE[0]) | (frame["pgr"] > _PGR_RANGE[1])
+
+
+def _pgr_chart(defined: pd.DataFrame, order: list[str], pairs: list[str]) -> Any:
+    rows = _rows(defined, "method", order, "pair" if pairs else "", pairs)
+    low, high = _PGR_RANGE
+    for row in rows:
+        row["beyond"] = f"{row['pgr']:.1f}".replace("-", "−") if not low <= row["pgr"] <= high else None
+        row["mean"] = min(max(row["pgr"], low), high)
+        ends = [row["low"], row["high"]]
+        inside = None not in ends and row["beyond"] is None
+        row["bar_low"], row["bar_high"] = (max(ends[0], low), min(ends[1], high)) if inside else (None, None)
+    return _dots(rows, order, pairs, "PGR", "series", [], (0.0, 1.0))
+
+
+def _dots(
+    rows: Records,
+    order: list[str],
+    names: list[str],
+    title: str,
+    field: str,
+    ticks: list[str],
+    levels: tuple[float, ...] | None,
+) -> Any:
+    """A row a method or task; in it a point with its bar for each series, one below the other."""
+    labels = [wrapped(name, _LABEL) for name in order]
+    axis = alt.Axis(
+        labelExpr=SPLIT, grid=True, labelOverlap=False, labelLineHeight=7, tickBand="extent", ticks=False, title=None
+    )
+    y = alt.Y("row:N", sort=labels, axis=axis, scale=alt.Scale(padding=0.1))
+    offset: dict[str, Any] = (
+        {"yOffset": alt.YOffset(f"{field}:N", sort=names, scale=alt.Scale(padding=0.2))} if len(names) > 1 else {}
+    )
+    beside = max(len(line) for label in labels for line in label.split("\n")) * 3.5
+    look = series(field, names, width=int(COLUMN + 14 - beside)) if len(names) > 1 else {}
+    colour: dict[str, Any] = {"color": look["color"]} if look else {}
+    plain: dict[str, Any] = {} if look else {"color": BLACK}
+    scale = alt.Scale(zero=False, nice=False, padding=5)
+    tips = tooltips(
+        rows, "method", "task", field, "mean", "pgr", "low", "high", *ticks, "standing", "num_defined", "num_groups"
+    )
+    base = alt.Chart().encode(y=y, tooltip=tips, **offset)
+    x = alt.X("mean:Q", title=title, scale=scale, axis=alt.Axis(tickCount=5, titleAnchor="end"))
+    marks: list[Any] = [
+        alt.Chart().mark_rule(color=GREY, strokeDash=[1, 2]).encode(x=alt.datum(level, type="quantitative"))
+        for level in levels or ()
+    ]
+    for end, tint in zip(ticks, (GREY, BLACK), strict=False):
+        marks.append(base.mark_tick(color=tint, size=8, thickness=1.6).encode(x=alt.X(f"{end}:Q", scale=scale, title=title)))
+    bars = base.transform_filter("isValid(datum.bar_low)").mark_rule(strokeWidth=0.7)
+    marks.append(bars.encode(x=alt.X("bar_low:Q", scale=scale, title=title), x2="bar_high:Q", **colour))
+    inside = base.transform_filter("!isValid(datum.beyond)") if any("beyond" in row for row in rows) else base
+    marks.append(inside.mark_point(opacity=1, stroke="white", **plain).encode(x=x, **look))
+    if any(row.get("beyond") for row in rows):
+        marks += _arrows(base, x, colour)
+    step = max(8.0 * max(label.count("\n") + 1 for label in labels), 7.0 * len(names), 10.0) + 2
+    return small_multiples(marks, rows, [""], height=step * len(labels))
+
+
+def _arrows(base: Any, x: alt.X, colour: dict[str, Any]) -> list[Any]:
+    """Numbers beyond the figure: an arrowhead at its edge, and the number."""
+    marks = []
+    for side, shape, align in (("<", "triangle-left", "left"), (">", "triangle-right", "right")):
+        found = base.transform_filter(f"isValid(datum.beyond) && datum.pgr {side} 0")
+        marks.append(found.mark_point(shape=shape, opacity=1, color=alt.Undefined if colour else BLACK).encode(x=x, **colour))
+        marks.append(found.mark_text(align=align, dx=4 if align == "left" else -4, dy=0.5).encode(x=x, text="beyond:N"))
+    return marks
+
+
+def _one(names: list[str], what: str) -> str:
+    if len(names) > 1:
+        return ""
+    return f"one {what} only ({worded(names[0])}): nothing to put side by side" if names else "nothing is finished"
+
+
+def _range(counts: pd.Series) -> str:
+    least, most = int(counts.min()), int(counts.max())
+    return str(most) if least == most else f"{least} to {most}"
+
+
+def _ends_in_words(frame: pd.DataFrame, key: str, value: str) -> str:
+    mean = frame.groupby(key)[value].mean()
+    return f"from {mean.min():.2f} ({worded(str(mean.idxmin()))}) to {mean.max():.2f} ({worded(str(mean.idxmax()))})"

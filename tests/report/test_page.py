@@ -1,0 +1,314 @@
+"""The page of a sweep as HTML: what it says of sweeps whose numbers are known, and of those that have little to say."""
+
+import json
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+import pandas as pd
+import pytest
+from grid_helpers import finish, finish_all, small_sweep
+from report.made_up import made_up_sweep
+
+from raysweep.errors import InvalidInput
+from raysweep.plan import make_plan
+from raysweep.report.data import SweepData
+from raysweep.report.figures.base import Figure, Figures, Omitted
+from raysweep.report.page import page
+from raysweep.report.write import publish, question, try_to_publish
+from raysweep.store import Store
+
+NO_FIGURES = Figures(figures=(), omitted=(Omitted(name="a", title="Accuracy by size", reason="one strong model only"),))
+MAX_BYTES = 5_000_000
+VOID = {"meta", "link", "img", "input", "wbr"}
+BLOCKS = {"dt", "dd", "td", "th", "li", "p"}
+
+
+def accuracy(end: str, cell: dict[str, Any]) -> float:
+    """Floor 0.6, student 0.7, ceiling 0.8: PGR 0.5."""
+    return {"floor": 0.6, "student": 0.7, "ceiling": 0.8}[end]
+
+
+def no_gap(end: str, cell: dict[str, Any]) -> float:
+    return 0.7
+
+
+@dataclass
+class Element:
+    tag: str
+    attributes: dict[str, str]
+    parent: "Element | None" = None
+    children: list["Element"] = field(default_factory=list)
+    own: list[str] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """What a reader sees in it, in one line."""
+        return " ".join("".join(self.own).split())
+
+    def all(self, *tags: str) -> list["Element"]:
+        found = [child for child in self.children if child.tag in tags]
+        return found + [item for child in self.children for item in child.all(*tags)]
+
+
+class Tree(HTMLParser):
+    """A page as a tree; it fails if an element isn't closed where it should be."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.root = self.at = Element("", {})
+        self.feed(text)
+        assert self.at is self.root, f"<{self.at.tag}> isn't closed"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        element = Element(tag, {name: value or "" for name, value in attrs}, self.at)
+        self.at.children.append(element)
+        if tag in BLOCKS:
+            self.handle_data(" ")
+        if tag not in VOID:
+            self.at = element
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.at.tag == tag, f"</{tag}> closes <{self.at.tag}>"
+        assert self.at.parent
+        self.at = self.at.parent
+
+    def handle_data(self, data: str) -> None:
+        element: Element | None = self.at
+        if self.at.tag not in ("script", "style"):
+            while element:
+                element.own.append(data)
+                element = element.parent
+
+
+def tree(data: SweepData, figures: Figures = NO_FIGURES, **texts: str) -> Element:
+    """The page, which never shows a number that isn't one."""
+    root = Tree(page(data, figures, **texts)).root
+    assert not re.search(r"\b(nan|NaN|inf)\b|<NA>", root.text), root.text
+    assert not [item for item in root.all("td", "th", "dd", "li") if "None" in item.text]
+    return root
+
+
+def section(root: Element, name: str) -> Element:
+    (found,) = [item for item in root.all("section") if item.attributes["id"] == name]
+    return found
+
+
+def rows(found: Element) -> list[list[str]]:
+    """The body of the first table."""
+    (body,) = found.all("table")[0].all("tbody")
+    return [[cell.text for cell in row.children] for row in body.children]
+
+
+def a_figure(name: str, num_points: int = 3, note: str = "") -> Figure:
+    values = [{"task": f"task {i % 3}", "seed": i, "accuracy": i / num_points, "note": note} for i in range(num_points)]
+    chart = alt.Chart(alt.InlineData(values=values)).mark_point().encode(x="seed:Q", y="accuracy:Q", tooltip="note:N")
+    data = pd.DataFrame(values).astype(object)
+    return Figure(name=name, title=f"Title of {name}", caption="A caption.", data=data, chart=chart, alt="Points that rise.")
+
+
+def test_a_sweep_with_one_answer() -> None:
+    root = tree(made_up_sweep(accuracy, num_examples=2_000), question="Does it?", command="raysweep run mine.py")
+    lead = root.all("header")[0].all("p")[0].text
+    # Each of the three is right wherever a worse one is, all seeds alike: the noise is that of the examples.
+    assert re.match(
+        r"On boolq, naive students of large recover 0\.50 of the gap between small and the ceiling \(90 % int", lead
+    )
+    assert "supervisor 0.600, student 0.700, ceiling 0.800; 3 seeds" in lead
+    (row,) = rows(section(root, "answer"))
+    assert row[:7] == ["boolq", "small → large", "naive", "3", "0.600", "0.700", "0.800"]
+    low, high = map(float, re.findall(r"\d\.\d+", row[7])[1:])
+    # Fieller: at ρ = 0.5 ± 0.037 the mean of student − weak − ρ·gap is 1.645 standard errors of 2,000 examples away from 0.
+    for end in (low, high):
+        mean = 0.1 - end * 0.2
+        values = [1 - end] * 200 + [-end] * 200 + [0.0] * 1600
+        spread = math.sqrt(sum((value - mean) ** 2 for value in values) / 1999 / 2000)
+        assert abs(mean) / spread == pytest.approx(1.6456, abs=0.3)  # two digits are shown
+    assert "Does it?" in section(root, "asked").text
+    assert "Nothing is missing: all 3 cells are finished, and no run failed." in section(root, "missing").text
+    assert "Accuracy by size: one strong model only." in section(root, "missing").text
+    assert "GPU hours none: CPU only" in section(root, "cost").text
+    assert "Command raysweep run mine.py" in section(root, "reproduce").text
+
+
+def test_many_answers_are_told_by_their_median_and_range() -> None:
+    students = {"boolq": 0.7, "sciq": 0.75, "wic": 0.7}
+
+    def by_task(end: str, cell: dict[str, Any]) -> float:
+        better = 0.1 if cell["method"] == "better" else 0.0
+        return students[cell["task"]] + better if end == "student" else 0.7 if cell["task"] == "wic" else accuracy(end, cell)
+
+    root = tree(made_up_sweep(by_task, tasks=list(students), methods=["naive", "better"], num_examples=2_000))
+    lead, compared = (item.text for item in root.all("header")[0].all("p")[:2])
+    # PGR 0.1 / 0.2 and 0.15 / 0.2; wic's supervisor is as good as its ceiling.
+    assert lead == (
+        "Naive students recover 0.62 of the gap (median over 2 of 3 tasks, from 0.50 to 0.75). On the other one, the gap is "
+        "inside the noise and PGR is undefined."
+    )
+    assert compared == "Of 3 comparisons with naive, 3 find a better method (better) (p below 0.05 after Holm's correction)."
+    assert "2 of 6 PGRs are undefined" in section(root, "missing").text
+    assert [item.text for item in section(root, "missing").all("li")][:2] == [
+        "wic, small → large, naive",
+        "wic, small → large, better",
+    ]
+    over = next(item for item in section(root, "answer").all("table") if "Over tasks" in item.all("caption")[0].text)
+    assert [cell.text for cell in over.all("tbody")[0].children[0].children[:2]] == ["naive", "2 of 3"]
+
+
+def test_nothing_is_finished() -> None:
+    root = tree(made_up_sweep(accuracy, failed=lambda cell: True))
+    assert root.all("header")[0].all("p")[0].text == "Nothing is finished yet, so there is no answer."
+    assert rows(section(root, "answer")) == [["boolq", "small → large", "naive", "0 of 3", *["missing"] * 6]]
+    assert "There is no figure yet" in section(root, "figures").text
+    failed, missing = section(root, "missing").all("table")
+    assert [cell.text for cell in failed.all("tbody")[0].children[0].children] == [
+        *("student", "boolq", "large", "0", "student boolq small large naive 0", "loss is not finite")
+    ]
+    assert rows(missing.parent or missing)[0][-4:] == ["0, 1, 2", "none", "0", "loss is not finite"]
+
+
+def test_a_seed_is_missing_and_said_to_be() -> None:
+    root = tree(
+        made_up_sweep(accuracy, methods=["naive", "other"], failed=lambda cell: cell["method"] == "other" and cell["seed"])
+    )
+    assert "2 of 6 cells aren't finished, and not in these numbers." in root.all("header")[0].text
+    assert [row[1] for row in rows(section(root, "answer"))] == ["3", "1 of 3"]
+    missing = section(root, "missing").all("table")[1]
+    assert [cell.text for cell in missing.all("tbody")[0].children[0].children][2:6] == ["other", "1, 2", "none", "1"]
+
+
+def test_no_gap_is_no_answer_and_one_seed_is_told() -> None:
+    root = tree(made_up_sweep(no_gap, seeds=[0]))
+    lead, seeds = (item.text for item in root.all("header")[0].all("p")[:2])
+    assert "can't be said: their supervisor and the ceiling differ by less than the noise" in lead
+    assert "the noise of training is unknown" in seeds
+    assert rows(section(root, "answer"))[0][7] == "undefined (gap in the noise)"
+
+
+def test_names_are_texts_and_never_markup() -> None:
+    evil = '</script><b title="x">&'
+    data = made_up_sweep(accuracy, tasks=[evil, "two"], methods=[evil, "naive"])
+    root = tree(data, Figures(figures=(a_figure("one", note=evil),), omitted=()), question=evil)
+    assert not root.all("b") and evil in [row[0] for row in rows(section(root, "answer"))]
+    assert evil in [item.attributes["value"] for item in root.all("input")]
+    raw = page(data, Figures(figures=(a_figure("one", note=evil),), omitted=()))
+    (spec,) = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', raw)
+    assert {value["note"] for value in json.loads(spec)["datasets"].popitem()[1]} == {evil}
+
+
+def test_everything_is_labelled_and_nothing_is_fetched() -> None:
+    figures = Figures(figures=(a_figure("one"), a_figure("two", 500)), omitted=NO_FIGURES.omitted)
+    root = tree(made_up_sweep(accuracy, tasks=["a", "b"], methods=["naive", "other"]), figures, question="Why?")
+    assert root.all("html")[0].attributes["lang"] == "en" and len(root.all("h1")) == 1
+    levels = [int(re.findall(rf"<h(\d)[^>]*>{re.escape(h.text)}", f"<{h.tag}>{h.text}")[0]) for h in root.all("h1", "h2", "h3")]
+    assert set(levels) == {1, 2, 3}
+    for where in (item for item in root.all("section")):
+        assert where.children[0].tag == "h2", where.attributes
+    for table in root.all("table"):
+        assert table.all("caption")[0].text and all(
+            cell.attributes["scope"] == "col" for cell in table.all("thead")[0].all("th")
+        )
+        assert all(row.children[0].attributes.get("scope") == "row" for row in table.all("tbody")[0].children)
+    assert all(item.parent and item.parent.tag == "label" and item.parent.text for item in root.all("input"))
+    assert all(item.all("legend")[0].text for item in root.all("fieldset"))
+    assert all(item.attributes["alt"] == "Points that rise." for item in root.all("img")) and len(root.all("img")) == 2
+    assert all(item.text for item in root.all("a", "button", "summary"))
+    for item in root.all("a", "img", "script", "link"):
+        for name in ("src", "href"):
+            assert item.attributes.get(name, "#").startswith(("#", "data:")), item.attributes[name]
+    targets = {item.attributes.get("id") for item in root.all("section")}
+    assert {link.attributes["href"][1:] for link in root.all("nav")[0].all("a")} == targets
+
+
+def test_a_figures_numbers_are_there_as_table_and_as_csv() -> None:
+    root = tree(made_up_sweep(accuracy), Figures(figures=(a_figure("few"), a_figure("many", 500)), omitted=()))
+    few, many = root.all("figure")
+    assert [cell.text for cell in few.all("tbody")[0].children[1].children][:3] == ["task 1", "1", "0.3333"]
+    assert not many.all("table") and many.all("a")[0].attributes["download"] == "many.csv"
+
+
+def test_three_thousand_cells_fit() -> None:
+    names = [f"a_task_with_quite_a_long_name_{number}" for number in range(11)]
+    many = {"weak": [f"gpt2-{size}" for size in range(4)], "strong": [f"qwen-2.5-{size}" for size in range(5)]}
+    data = made_up_sweep(accuracy, tasks=names, methods=["naive", "other"], seeds=range(7), num_examples=20, **many)
+    assert len(data.cells) == 3_080
+    drawn = [a_figure(f"figure {n}", len(data.cells), "a long text " * (4 + 4 * n)) for n in range(3)]
+    figures = Figures(figures=tuple(drawn), omitted=())
+    text = page(data, figures)
+    assert len(text.encode()) < MAX_BYTES
+    root = Tree(text).root
+    assert len(root.all("img")) == 3 and len(rows(section(root, "answer"))) == 11 * 20 * 2
+    assert "too many points for a page to be quick (3,080 numbers)" in section(root, "figures").text
+    assert "These are the 200 of 220 with the smallest p-values" in section(root, "answer").text
+    assert "raysweep report --figures FOLDER writes them" in section(root, "figures").text
+
+
+# From a store -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def experiment(tmp_path: Path) -> str:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        '"""Is it so?\n\n    Grid: small.\n"""\n\n\ndef sweep():\n    """One task."""\n\n\ndef other():\n    pass\n'
+    )
+    return str(file)
+
+
+def test_what_an_experiment_asks_is_in_its_docstrings(experiment: str) -> None:
+    assert question(experiment) == "Is it so?\n\nGrid: small.\n\nOne task."
+    assert question(f"{experiment}:other") == "Is it so?\n\nGrid: small."
+
+
+Logged = Callable[[Path], None]
+
+
+def test_a_report_is_written_and_then_logged(store: Store, tmp_path: Path, experiment: str) -> None:
+    plan = make_plan(small_sweep(methods=["naive", "confidence"], seeds=[0, 1]), store)
+    finish_all(plan, store, weak=0.6, student=0.75, ceiling=0.9)
+    logged: list[str] = []
+
+    def log(folder: Path) -> None:
+        logged.extend(sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()))
+        assert (folder / "report.html").read_bytes() == out.read_bytes()
+
+    out, figures = tmp_path / "new" / "page.html", tmp_path / "figures"
+    publish(plan, store, experiment, log, out, figures)
+    root = Tree(out.read_text()).root
+    assert "Is it so?" in root.text and f"Command raysweep run {experiment}" in root.text
+    # A floor and a ceiling a seed serve both methods: 2 · 2 of 2 · 2 · 3 trainings are saved.
+    assert "Trainings in the plan 8 and 2 pretrainings" in root.text and "4 of 12 trainings" in root.text
+    named = {item.attributes["id"].removeprefix("figure-") for item in root.all("figure")}
+    files = {f"{name}.{ending}" for name in named for ending in ("svg", "pdf", "png", "csv")}
+    assert named and {path.name for path in figures.iterdir()} == files | {"captions.md"}
+    assert logged == sorted(["report.html", *(f"figures/{path.name}" for path in figures.iterdir())])
+    assert list(tmp_path.glob("new/*")) == [out]
+
+
+def test_a_report_that_fails_is_one_line_and_one_of_an_unfinished_sweep_is_made(
+    store: Store, tmp_path: Path, experiment: str
+) -> None:
+    plan = make_plan(small_sweep(seeds=[0, 1]), store)
+    assert try_to_publish(plan, store, experiment, lambda folder: None) is None
+    for run in plan.runs.values():
+        if run.spec.seed == 0:
+            finish(run.spec, store)
+
+    def refuse(folder: Path) -> None:
+        raise ConnectionError("nobody\nis there")
+
+    told = try_to_publish(plan, store, experiment, refuse)
+    assert (
+        told
+        == f"the report wasn't made (ConnectionError: nobody is there); try again with raysweep report {experiment} --out PAGE"
+    )
+    with pytest.raises(InvalidInput, match="is a folder; name an HTML file"):
+        publish(plan, store, experiment, refuse, tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InvalidInput, match="the report can't be written: "):
+        publish(plan, store, experiment, refuse, tmp_path / "file" / "page.html")
