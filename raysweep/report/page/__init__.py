@@ -1,0 +1,92 @@
+"""The page of a sweep: one HTML file that opens from disk, needs no network and takes less than 5 MB.
+
+It is read without scripts too (as where a viewer forbids them): tables and pictures are in the HTML; scripts make the
+pictures charts that tell their numbers under the pointer and show the tasks, methods and seeds that a reader chooses.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from raysweep.comparisons import compare_methods, over_tasks
+from raysweep.report.data import SweepData
+from raysweep.report.figures.base import Figures
+from raysweep.report.page import facts, tables
+from raysweep.report.page.answer import answer
+from raysweep.report.page.pictures import pictures
+
+_FOLDER = Path(__file__).parent
+_MAX_UNDEFINED = 8
+
+
+def page(data: SweepData, figures: Figures, *, question: str = "", command: str = "") -> str:
+    """The page as HTML.
+
+    Args:
+        data: the sweep, finished or not.
+        figures: its figures, and those that are left out.
+        question: what the experiment asks, in the words of its docstrings.
+        command: what computes it again.
+    """
+    import jinja2
+
+    rows = tables.rows_of(data)
+    done = data.cells[data.cells["is_finished"]]
+    comparisons = compare_methods(done, lambda run_id: tables.right(data, run_id))
+    gaps = {(row.task, row.weak, row.strong, row.method): row.gap for row in rows}
+    choices = tables.choices(data)
+    shown, seed_by_seed = pictures(figures.figures, list(choices)), tables.cells_table(data)
+    seeds_in = ["the table seed by seed"] * (seed_by_seed is not None) + [
+        f"the figure “{picture.figure.title}”" for picture in shown if "seed" in picture.choices
+    ]
+    if not seeds_in:
+        choices.pop("seed", None)
+    tasks, models = facts.sources(data)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    undefined = [f"{row.task}, {row.weak} → {row.strong}, {row.method}" for row in rows if row.gap and row.gap.pgr is None]
+    return environment.get_template("page.html.jinja").render(
+        name=data.name,
+        answer=answer(rows, comparisons),
+        question=question,
+        asked=facts.asked(data),
+        choices=choices,
+        answer_table=tables.answer_table(rows),
+        methods_table=tables.methods_table(comparisons),
+        tasks_table=tables.tasks_table(over_tasks(gaps)) if data.cells["task"].nunique() > 1 else None,
+        cells_table=seed_by_seed,
+        seeds_in=seeds_in,
+        pictures=shown,
+        omitted=figures.omitted,
+        failed_table=tables.failed_table(data),
+        missing_table=tables.missing_table(data),
+        num_cells=len(data.cells),
+        undefined=undefined[:_MAX_UNDEFINED],
+        num_undefined=len(undefined),
+        num_rows=sum(row.gap is not None for row in rows),
+        cost=facts.cost(data),
+        provenance=facts.provenance(data, command),
+        versions=facts.versions(data),
+        tasks=tasks,
+        models=models,
+        style=(_FOLDER / "page.css").read_text(),
+        script=(_FOLDER / "page.js").read_text(),
+        drawing=_drawing() if figures.figures else "",
+    )
+
+
+@cache
+def _drawing() -> str:
+    """Vega, Vega-Lite and vega-embed, as `window.vegaEmbed`."""
+    import vl_convert
+
+    bundle: str = vl_convert.javascript_bundle()  # type: ignore[call-arg]  # its default is these three
+    if "</script" in bundle.lower():
+        raise ValueError("the scripts that vl-convert brings can't be put into a page")
+    return bundle

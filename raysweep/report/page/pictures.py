@@ -1,0 +1,119 @@
+"""Figures as the page shows them: a picture for everyone, a chart for whoever has scripts, and the numbers.
+
+The page holds it all, so what a figure may take is bounded: what is too large is left out, and said to be.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from raysweep.report.figures.base import Figure
+from raysweep.report.page.facts import worded
+from raysweep.report.page.tables import Table, numbers_table
+
+_BUDGET = 2_600_000
+"""Bytes for all figures; the scripts that draw them take 0.9 MB, and the whole page stays below 5 MB."""
+_MAX_SVG, _MAX_SPEC, _MAX_CSV = 120_000, 500_000, 300_000
+_MAX_TABLE_ROWS = 120
+_PNG_SCALE = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A figure, ready for the page."""
+
+    figure: Figure
+    image: str
+    """A data URI: SVG, or PNG where that is much smaller."""
+    width: float
+    """Of the image at its own size, in pixels."""
+    height: float
+    spec: str
+    """Vega-Lite as JSON that a script element can hold; "" if it is too large."""
+    csv: str
+    """A data URI; "" if it is too large."""
+    table: Table | None
+    choices: tuple[str, ...]
+    """Which of the page's choices apply to it."""
+    note: str
+    """What can't be chosen in it (of seeds, the page says where they can), and what was left out."""
+
+
+def pictures(figures: Sequence[Figure], choices: Sequence[str]) -> list[Picture]:
+    """All figures, none of them too large for a page.
+
+    Args:
+        figures: in their order; the first ones have precedence where they are too large together.
+        choices: those of `raysweep.report.page.tables.CHOICES` that the page offers.
+    """
+    left, found = _BUDGET, []
+    for figure in figures:
+        picture = _picture(figure, choices, left)
+        left -= len(picture.image) + len(picture.spec) + len(picture.csv)
+        found.append(picture)
+    return found
+
+
+def _picture(figure: Figure, choices: Sequence[str], left: int) -> Picture:
+    import vl_convert
+
+    spec = figure.chart.to_dict()
+    svg = vl_convert.vegalite_to_svg(spec)
+    width, height = (float(size) for size in re.findall(r'<svg[^>]*? width="([\d.]+)" height="([\d.]+)"', svg)[0])
+    image = _uri("image/svg+xml", svg.encode())
+    if len(svg) > _MAX_SVG:
+        image = _uri("image/png", vl_convert.vegalite_to_png(spec, scale=_PNG_SCALE))
+    left -= len(image)
+    script = json.dumps(spec, separators=(",", ":"), ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
+    if len(script.encode()) > min(_MAX_SPEC, left):
+        script = ""
+    left -= len(script)
+    csv = _uri("text/csv;charset=utf-8", figure.data.to_csv(index=False).encode())
+    if len(csv) > min(_MAX_CSV, left):
+        csv = ""
+    has = {name for rows in _rows(spec) for row in rows[:1] for name in row}
+    applying = tuple(name for name in choices if name in has) if script else ()
+    fixed = [name for name in choices if name not in (*applying, "seed")]
+    return Picture(
+        figure=figure,
+        image=image,
+        width=width,
+        height=height,
+        spec=script,
+        csv=csv,
+        table=numbers_table(f"Numbers of: {figure.title}", figure.data) if len(figure.data) <= _MAX_TABLE_ROWS else None,
+        choices=applying,
+        note=" ".join(_notes(len(figure.data), bool(script), bool(csv), fixed)),
+    )
+
+
+def _notes(num_rows: int, is_interactive: bool, has_csv: bool, fixed: Sequence[str]) -> Iterator[str]:
+    if not is_interactive:
+        yield f"It has too many points for a page to be quick ({num_rows:,} numbers), so this is a picture of it."
+    elif fixed:
+        yield f"Choosing {worded([f'{name}s' for name in fixed])} doesn't change it: it isn't divided by {worded(fixed)}."
+    if not has_csv:
+        yield f"Its {num_rows:,} numbers are too many for this page; raysweep report --figures FOLDER writes them."
+
+
+def _rows(spec: Any) -> Iterator[list[Mapping[str, Any]]]:
+    """The inline tables of a Vega-Lite specification."""
+    if isinstance(spec, list):
+        for item in spec:
+            yield from _rows(item)
+    elif isinstance(spec, dict):
+        yield from (rows for rows in spec.get("datasets", {}).values())
+        if isinstance(spec.get("data"), dict) and isinstance(spec["data"].get("values"), list):
+            yield spec["data"]["values"]
+        for name, item in spec.items():
+            if name not in ("datasets", "data"):
+                yield from _rows(item)
+
+
+def _uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

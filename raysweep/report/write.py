@@ -1,0 +1,92 @@
+"""A sweep's report as files: the page, and every figure as vector graphics, picture and numbers, with its caption."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from raysweep.errors import InvalidInput
+from raysweep.files import written_atomically
+from raysweep.plan import Plan
+from raysweep.store import Store
+
+_PAGE, _FIGURES = "report.html", "figures"
+_MAX_CAUSE = 300
+
+
+def publish(
+    plan: Plan,
+    store: Store,
+    experiment: str,
+    log: Callable[[Path], None],
+    page_file: Path | None = None,
+    figures_folder: Path | None = None,
+) -> None:
+    """Make a sweep's report, finished or not; write it where it is wanted, then log it.
+
+    Args:
+        plan: the sweep.
+        store: where its runs are.
+        experiment: FILE or FILE:function, as the command line has it; its docstrings say what is asked.
+        log: takes a folder with report.html, figures/NAME.svg, .pdf, .png and .csv, and figures/captions.md.
+        page_file: where the page is written; the folder is made.
+        figures_folder: where the figures are written, beside what is there.
+
+    Raises:
+        InvalidInput: the page or the figures can't be written there.
+        CorruptFile: a file of a finished run isn't what was written.
+    """
+    if page_file and page_file.is_dir():
+        raise InvalidInput(f"the report can't be written to {page_file}, which is a folder; name an HTML file")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        write_report(plan, store, experiment, folder)
+        try:
+            if page_file:
+                with written_atomically(page_file) as path:
+                    shutil.copyfile(folder / _PAGE, path)
+            if figures_folder:
+                shutil.copytree(folder / _FIGURES, figures_folder, dirs_exist_ok=True)
+        except OSError as error:
+            raise InvalidInput(f"the report can't be written: {error}") from error
+        log(folder)
+
+
+def try_to_publish(plan: Plan, store: Store, experiment: str, log: Callable[[Path], None]) -> str | None:
+    """`publish` at the end of a sweep, whose runs are done whatever goes wrong here: None, or what went wrong, in one line."""
+    try:
+        publish(plan, store, experiment, log)
+    except Exception as error:
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        return f"the report wasn't made ({why[:_MAX_CAUSE]}); try again with raysweep report {experiment} --out PAGE"
+    return None
+
+
+def write_report(plan: Plan, store: Store, experiment: str, folder: Path) -> None:
+    """Write report.html and figures/ into an empty folder."""
+    from raysweep.report.figures import figures_of
+    from raysweep.report.figures.save import captions, save
+    from raysweep.report.from_store import read_store
+    from raysweep.report.page import page
+
+    data = read_store(plan, store)
+    figures = figures_of(data)
+    text = page(data, figures, question=question(experiment), command=f"raysweep run {experiment}")
+    (folder / _PAGE).write_text(text, encoding="utf-8")
+    (folder / _FIGURES).mkdir()
+    for figure in figures.figures:
+        save(figure, folder / _FIGURES)
+    (folder / _FIGURES / "captions.md").write_text(captions(data.name, figures), encoding="utf-8")
+
+
+def question(experiment: str) -> str:
+    """What an experiment asks: the docstring of its file, and that of its function; "" if it has none."""
+    file, _, function = experiment.partition(":")
+    module = ast.parse(Path(file).read_text(encoding="utf-8"))
+    functions = (node for node in module.body if isinstance(node, ast.FunctionDef) and node.name == (function or "sweep"))
+    told = [ast.get_docstring(module), *map(ast.get_docstring, functions)]
+    return "\n\n".join(inspect.cleandoc(text) for text in told if text)
