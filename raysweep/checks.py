@@ -6,7 +6,7 @@ import math
 from typing import get_args
 
 from raysweep.errors import InvalidInput
-from raysweep.identity import digest
+from raysweep.identity import canonical
 
 
 def require(condition: bool, owner: object, field_name: str, allowed: str) -> None:
@@ -58,7 +58,7 @@ def require_choice(owner: object, field_name: str, choices: object) -> None:
 def require_stable(owner: object, field_name: str) -> None:
     """Require a value with a stable identity: numbers, strings, lists, dicts."""
     try:
-        digest(getattr(owner, field_name))
+        canonical(getattr(owner, field_name))
     except InvalidInput as error:
         raise InvalidInput(f"{type(owner).__name__}.{field_name}: {error}") from error
 

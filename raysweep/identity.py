@@ -5,10 +5,12 @@ raises instead of getting an identity that changes from process to process.
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 import math
 from collections.abc import Mapping
+from json.encoder import encode_basestring_ascii
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,10 @@ from raysweep.errors import InvalidInput
 
 SCHEMA = 1
 """Raised by one whenever a change to the code changes what an unchanged spec computes; part of every run id."""
+
+
+_TEXT = "_canonical_json"
+"""Where a frozen dataclass keeps its canonical JSON text."""
 
 
 def label_field(**kwargs: Any) -> Any:
@@ -42,8 +48,7 @@ def canonical(value: Any, *, labels: bool = False) -> Any:
     if isinstance(value, list | tuple):
         return [canonical(item, labels=labels) for item in value]
     if isinstance(value, Mapping):
-        if not all(isinstance(key, str) for key in value):
-            raise InvalidInput(f"keys must be strings to have a stable identity, got {list(value)!r}")
+        _require_strings(value)
         return {key: canonical(value[key], labels=labels) for key in sorted(value)}
     if hasattr(value, "identity") and not isinstance(value, type):
         return value.identity
@@ -53,9 +58,42 @@ def canonical(value: Any, *, labels: bool = False) -> Any:
     raise InvalidInput(f"{value!r} of type {type(value).__name__} has no stable identity; use numbers, strings, lists, dicts")
 
 
+def _require_strings(keys: Mapping[Any, Any]) -> None:
+    if not all(isinstance(key, str) for key in keys):
+        raise InvalidInput(f"keys must be strings to have a stable identity, got {list(keys)!r}")
+
+
 def canonical_json(value: Any) -> str:
-    """Canonical JSON text of a value: sorted keys, no blanks, ASCII."""
-    return json.dumps(canonical(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    """The canonical form as JSON text: sorted keys, no blanks, ASCII. A frozen dataclass keeps its text, since it is part of
+    many runs; raises as `canonical`."""
+    kind = type(value)
+    if kind is str:
+        return encode_basestring_ascii(value)
+    if kind is int:
+        return str(value)
+    if kind is list or kind is tuple:
+        return f"[{','.join(map(canonical_json, value))}]"
+    if kind is dict:
+        _require_strings(value)
+        return f"{{{','.join([f'{encode_basestring_ascii(key)}:{canonical_json(value[key])}' for key in sorted(value)])}}}"
+    if not dataclasses.is_dataclass(kind):
+        return json.dumps(canonical(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    if hasattr(value, "identity"):
+        return canonical_json(value.identity)
+    kept = vars(value) if hasattr(value, "__dict__") and value.__dataclass_params__.frozen else {}
+    if _TEXT not in kept:
+        texts = [key + (canonical_json(getattr(value, name)) if name else "") for key, name in _layout(kind)]
+        kept[_TEXT] = f"{{{','.join(texts)}}}"
+    text: str = kept[_TEXT]
+    return text
+
+
+@functools.cache
+def _layout(kind: type) -> tuple[tuple[str, str], ...]:
+    """What the JSON object of a dataclass is made of, in order: a key with its colon, and the field; or a whole entry."""
+    names = [field.name for field in dataclasses.fields(kind) if field.compare]
+    entries = {"type": (f'"type":"{kind.__name__}"', "")} | {name: (f'"{name}":', name) for name in names}
+    return tuple(entries[name] for name in sorted(entries))
 
 
 def digest(value: Any, length: int = 16) -> str:

@@ -128,6 +128,7 @@ class Preparation:
         self._tasks: dict[str, TaskSpec] = {}
         self._models: dict[int, tuple[ModelSpec, ModelSpec]] = {}
         self._tokens: set[tuple[str | None, str]] = set()
+        self._seen: dict[tuple[str | None, int], ModelSpec] = {}
 
     def task(self, spec: TaskSpec) -> TaskSpec:
         """The task with the digest of its content; see `pin_task`."""
@@ -171,10 +172,13 @@ class Preparation:
 
     def tokens(self, task: TaskSpec, model: ModelSpec) -> None:
         """Make a pinned task's tokens for a pinned model; see `prepare_tokens`."""
+        if (task.content, id(model)) in self._seen:
+            return
         key = (task.content, canonical_json(model))
         if key not in self._tokens:
             prepare_tokens(task, model, self._store)
             self._tokens.add(key)
+        self._seen[task.content, id(model)] = model  # kept, so that its id() isn't given to another object
 
 
 def _hub_commit(hub: Hub) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections import deque
+from collections import Counter, defaultdict, deque
 from types import TracebackType
 from typing import Any
 
@@ -28,10 +28,16 @@ class Progress:
         self._live: Live | None = None
         self._recent: deque[Entry] = deque(maxlen=_ROWS)
         self._begun = time.monotonic()
+        # By kind and model, so that what is left needn't be counted anew over all runs at every change.
+        self._open: Counter[tuple[str, str]] = Counter()
+        self._took: defaultdict[tuple[str, str], list[float]] = defaultdict(lambda: [0.0, 0])
+        """Seconds and number of the runs done here."""
 
     def show(self, board: Board) -> Progress:
         """Show this board from now on."""
         self._board = board
+        open_standings = (Standing.WAITING, Standing.RUNNING)
+        self._open = Counter(_like(entry) for entry in board.entries.values() if entry.standing in open_standings)
         return self
 
     def __enter__(self) -> Progress:
@@ -48,6 +54,10 @@ class Progress:
         """An entry of the board has changed."""
         if entry.standing in (Standing.DONE, Standing.FAILED):
             self._recent.append(entry)
+            self._open[_like(entry)] -= 1
+            if entry.standing is Standing.DONE:
+                took = self._took[_like(entry)]
+                took[0], took[1] = took[0] + (entry.seconds or 0.0), took[1] + 1
             if self._live is None:
                 result = entry.reason or _accuracy_text(self._reading(entry))
                 self._console.print(f"{entry.standing:<7} {_describe(entry)}  {result}  [{self._counts()}]", markup=False)
@@ -57,9 +67,7 @@ class Progress:
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
         for column in ("kind", "model", "pair", "seed", "state", "step", "accuracy"):
             table.add_column(column, no_wrap=True)
-        entries = list(self._board.entries.values())
-        running = [entry for entry in entries if entry.standing is Standing.RUNNING][:_ROWS]
-        waiting = [entry for entry in entries if entry.standing is Standing.WAITING]
+        running, waiting = (self._board.first(standing, _ROWS) for standing in (Standing.RUNNING, Standing.WAITING))
         room = max(0, _ROWS - len(running))
         recent = list(self._recent)[-max(room - 3, 0) :] if room > 3 else []
         for entry in [*recent, *running, *waiting[: room - len(recent)]]:
@@ -77,30 +85,22 @@ class Progress:
         counts = {standing: self._board.count(standing) for standing in Standing}
         shown = (Standing.DONE, Standing.CACHED, Standing.RUNNING, Standing.FAILED, Standing.WAITING)
         parts = [f"{counts[standing]} {standing}" for standing in shown]
-        left = self._seconds_left(counts[Standing.WAITING] + counts[Standing.RUNNING], counts[Standing.RUNNING])
+        left = self._seconds_left()
         return ", ".join(parts) + (f"; about {_duration(left)} left" if left is not None else "")
 
-    def _seconds_left(self, num_open: int, num_running: int) -> float | None:
+    def _seconds_left(self) -> float | None:
         """From what finished runs of the same model and kind took, else what any took; None before one has finished."""
         assert self._board is not None
-        if num_open == 0:
+        num_done = sum(number for _, number in self._took.values())
+        if num_done == 0 or self._board.is_complete:
             return None
-        entries = list(self._board.entries.values())
-        finished = [entry for entry in entries if entry.standing is Standing.DONE and entry.seconds is not None]
-        if not finished:
-            return None
-        took: dict[tuple[str, str], list[float]] = {}
-        for entry in finished:
-            took.setdefault((entry.run.kind, entry.run.spec.model.name), []).append(entry.seconds or 0.0)
-        means = {like: sum(seconds) / len(seconds) for like, seconds in took.items()}
-        overall = sum(entry.seconds or 0.0 for entry in finished) / len(finished)
-        total = 0.0
-        for entry in entries:
-            if entry.standing in (Standing.WAITING, Standing.RUNNING):
-                mean = means.get((entry.run.kind, entry.run.spec.model.name), overall)
-                passed = time.monotonic() - entry.started if entry.started and entry.standing is Standing.RUNNING else 0.0
-                total += max(0.0, mean - passed)
-        return total / max(1, num_running)
+        overall = sum(seconds for seconds, _ in self._took.values()) / num_done
+        means = {like: seconds / number for like, (seconds, number) in self._took.items()}
+        total = sum(number * means.get(like, overall) for like, number in self._open.items())
+        running = self._board.first(Standing.RUNNING, self._board.count(Standing.RUNNING))
+        for entry in running:
+            total -= min(means.get(_like(entry), overall), time.monotonic() - (entry.started or time.monotonic()))
+        return max(0.0, total) / max(1, len(running))
 
     def _reading(self, entry: Entry) -> dict[str, Any]:
         """What the run has told of itself: the last line of its progress, or its result."""
@@ -114,6 +114,10 @@ class Progress:
             return dict(json.loads(paths.progress.read_text())) if entry.standing is Standing.RUNNING else {}
         except (OSError, ValueError, KeyError):  # being written, or not there yet: shown next time
             return {}
+
+
+def _like(entry: Entry) -> tuple[str, str]:
+    return entry.run.kind, entry.run.spec.model.name
 
 
 def _accuracy_text(reading: dict[str, Any]) -> str:

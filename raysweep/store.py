@@ -6,6 +6,7 @@ One class owns every file name of a run. Files are written under a temporary nam
     STORE/runs/<id>/    spec.json, environment.json, progress.json, checkpoints/, predictions/, curves/, model/,
                         error.txt (why it failed), result.json (done)
     STORE/tasks/, STORE/tokenizers/, STORE/tokens/    what runs read, each identified by its content
+    STORE/model_sizes/  numbers of parameters, to estimate what runs cost
     STORE/ray/          scratch space of Ray Tune and Ray Train
 """
 
@@ -224,6 +225,10 @@ class Store:
         """The folder of a task's texts as a model's token numbers."""
         return self.folder / "tokens" / content
 
+    def model_size(self, content: str) -> Path:
+        """The file with a model's number of parameters."""
+        return self.folder / "model_sizes" / f"{content}.json"
+
     def fill(self, folder: Path, write: Callable[[Path], None]) -> Path:
         """Make a folder that is named by its content, unless it is there and intact; of two writers at once, one wins."""
         if self.is_intact(folder):
@@ -288,12 +293,12 @@ def has_checksum(path: Path, checksum: str) -> bool:
     """Whether a file is there and has this checksum."""
     try:
         status = path.stat()
-        return _checksum(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino) == checksum
+        return _checksum(str(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino) == checksum
     except OSError:
         return False
 
 
 @functools.lru_cache(maxsize=100_000)
-def _checksum(path: Path, *status: int) -> str:
+def _checksum(path: str, *status: int) -> str:
     """A file's checksum, computed again when the file has changed: a state is asked for far more often than files change."""
-    return file_checksum(path)
+    return file_checksum(Path(path))

@@ -1,6 +1,7 @@
 """Equal things have equal ids in every process; whatever changes a result changes the id, and nothing else does."""
 
 import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -251,3 +252,29 @@ def test_checksums_of_files_and_folders(tmp_path: Path) -> None:
     (tmp_path / "a" / "x").write_bytes(b"one")
     (tmp_path / "a" / "y").rename(tmp_path / "a" / "z")
     assert folder_checksum(tmp_path / "a") != first
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        True,
+        -3,
+        2.0,
+        1e-30,
+        np.float64(0.1),
+        'a "quoted" ü\n\\',
+        [1, (2.5, "b")],
+        {"b": [True, None], "a": {"z": 1, "ä": 2}},
+        OPTIMIZATION,
+        MODEL,
+        pinned_run(objective=Call("confidence", {"alpha_max": 0.5, "b": False})),
+        WeakLabels(supervisor=pinned_run(), transforms=(Call("easiest", {"share": 0.5}),)),
+        pinned_run().content,
+    ],
+)
+def test_the_text_is_that_of_the_form(value: Any, again: bool) -> None:
+    if again:  # a frozen value has kept its text by now
+        canonical_json(value)
+    assert canonical_json(value) == json.dumps(canonical(value), sort_keys=True, separators=(",", ":"))

@@ -73,6 +73,9 @@ def test_a_grid_needs_floors_ceilings_and_students_once(
         "ceiling": num_tasks * num_strong * num_seeds,
         "student": num_cells,
     }
+    assert sum(run.num_cells for run in plan.runs.values() if run.kind != "pretrain") == 3 * num_cells
+    floor = next(run for run in plan.runs.values() if run.kind == "weak")
+    assert floor.num_cells == num_strong * num_methods and all(run.num_cells for run in plan.runs.values())
 
 
 def test_a_model_that_is_floor_and_ceiling_of_one_half_counts_once(store: Store) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from raysweep.models.families import Model
 from raysweep.registry import Registry
@@ -36,10 +37,19 @@ class Cell:
 
     def floor(self) -> RunSpec:
         """The supervisor: the weak model on ground truth of half A."""
-        return self.on_ground_truth(self.weak, "supervisor")
+        return self._floor
 
     def ceiling(self) -> RunSpec:
         """The strong model on ground truth."""
+        return self._ceiling
+
+    # Every method asks a cell for the same two.
+    @cached_property
+    def _floor(self) -> RunSpec:
+        return self.on_ground_truth(self.weak, "supervisor")
+
+    @cached_property
+    def _ceiling(self) -> RunSpec:
         return self.on_ground_truth(self.strong, self.ceiling_split)
 
     def student(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from raysweep.plan import Plan, PlannedRun
+from raysweep.resources import Resources
 from raysweep.store import RunState, Store
 
 
@@ -40,7 +44,8 @@ Observer = Callable[[Entry], None]
 
 
 class Board:
-    """The runs of a plan in their order; safe to read from a second thread.
+    """The runs of a plan; safe to read from a second thread. What is asked for after each run doesn't take longer in a
+    larger plan.
 
     `on_change` is called after each change with the entry that changed.
     """
@@ -51,6 +56,7 @@ class Board:
         self._on_change = on_change
         self._lock = threading.RLock()
         self._entries: dict[str, Entry] = {}
+        self._standing: dict[Standing, OrderedDict[str, Entry]] = {standing: OrderedDict() for standing in Standing}
         self._dependents: dict[str, list[str]] = {}
         for run in plan.runs.values():
             cached = plan.state(run, store) is RunState.DONE
@@ -61,38 +67,85 @@ class Board:
             for dependency in entry.waits_for:
                 self._dependents.setdefault(dependency, []).append(run.id)
             self._entries[run.id] = entry
+            self._standing[entry.standing][run.id] = entry
+        self._place = {run_id: place for place, run_id in enumerate(plan.runs)}
+        self._remaining: Mapping[str, float] = {}
+        self._taken: set[str] = set()
+        self._ready: dict[Resources, list[tuple[float, int, str]]] = {}
+        self.order_by({})
 
     @property
     def entries(self) -> Mapping[str, Entry]:
         """All runs by id."""
         return self._entries
 
-    def ready(self) -> list[PlannedRun]:
-        """The runs that could start now, in the plan's order."""
+    def order_by(self, remaining: Mapping[str, float]) -> None:
+        """From now on, ready runs come in the order of the longest remaining path, in seconds by id; equal ones, and those
+        that aren't named, in the plan's order. `raysweep.costs.remaining_seconds` estimates it."""
         with self._lock:
-            waiting = (entry for entry in self._entries.values() if entry.standing is Standing.WAITING)
-            return [entry.run for entry in waiting if not entry.waits_for]
+            self._remaining = remaining
+            self._ready = {}
+            for run_id, entry in self._standing[Standing.WAITING].items():
+                if not entry.waits_for and run_id not in self._taken:
+                    self._add_ready(entry.run)
+
+    def _add_ready(self, run: PlannedRun) -> None:
+        heap = self._ready.setdefault(run.resources, [])
+        heapq.heappush(heap, (-self._remaining.get(run.id, 0.0), self._place[run.id], run.id))
+
+    def ready(self) -> list[PlannedRun]:
+        """The runs that could start now, those with the longest remaining path first."""
+        with self._lock:
+            found = sorted(item for heap in self._ready.values() for item in heap if item[2] not in self._taken)
+            return [self._entries[run_id].run for *_, run_id in found]
+
+    def heads(self) -> list[PlannedRun]:
+        """Of the runs that could start now, the first of each kind of resources, in the order of `ready`."""
+        with self._lock:
+            for heap in self._ready.values():
+                while heap and heap[0][2] in self._taken:
+                    heapq.heappop(heap)
+            found = sorted(heap[0] for heap in self._ready.values() if heap)
+            return [self._entries[run_id].run for *_, run_id in found]
+
+    def take(self, run: PlannedRun) -> None:
+        """Give a ready run to somebody who will start it: it isn't ready any more."""
+        with self._lock:
+            self._taken.add(run.id)
 
     @property
     def is_complete(self) -> bool:
         """Whether nothing waits or runs any more."""
-        open_standings = (Standing.WAITING, Standing.RUNNING)
-        return not any(entry.standing in open_standings for entry in self._entries.values())
+        return not self._standing[Standing.WAITING] and not self._standing[Standing.RUNNING]
 
     def count(self, standing: Standing) -> int:
         """How many runs stand there."""
-        return sum(entry.standing is standing for entry in self._entries.values())
+        return len(self._standing[standing])
+
+    def first(self, standing: Standing, count: int) -> list[Entry]:
+        """At most that many of the runs that stand there, those that came there first."""
+        with self._lock:
+            return list(itertools.islice(self._standing[standing].values(), count))
 
     @property
     def failures(self) -> list[Entry]:
-        """The runs that failed, those that failed with what they depend on included."""
-        return [entry for entry in self._entries.values() if entry.standing is Standing.FAILED]
+        """The runs that failed, those that failed with what they depend on included, in the plan's order."""
+        with self._lock:
+            failed = list(self._standing[Standing.FAILED].values())
+        return sorted(failed, key=lambda entry: self._place[entry.run.id])
+
+    def _move(self, entry: Entry, standing: Standing) -> None:
+        del self._standing[entry.standing][entry.run.id]
+        entry.standing = standing
+        self._standing[standing][entry.run.id] = entry
 
     def start(self, run: PlannedRun) -> None:
         """A run begins; what an earlier try left as its error is removed."""
         with self._lock:
             entry = self._entries[run.id]
-            entry.standing, entry.started = Standing.RUNNING, time.monotonic()
+            self._taken.add(run.id)
+            self._move(entry, Standing.RUNNING)
+            entry.started = time.monotonic()
         self.store.run(run.id).error.unlink(missing_ok=True)
         self.store.run(run.id).progress.unlink(missing_ok=True)
         self._on_change(entry)
@@ -108,9 +161,13 @@ class Board:
         entry.seconds = time.monotonic() - (entry.started or time.monotonic())
         if self.plan.state(run, self.store) is RunState.DONE:
             with self._lock:
-                entry.standing = Standing.DONE
+                self._taken.add(run.id)
+                self._move(entry, Standing.DONE)
                 for dependent in self._dependents.get(run.id, []):
-                    self._entries[dependent].waits_for.discard(run.id)
+                    waiting = self._entries[dependent]
+                    waiting.waits_for.discard(run.id)
+                    if not waiting.waits_for and waiting.standing is Standing.WAITING:
+                        self._add_ready(waiting.run)
             self._on_change(entry)
             return
         paths = self.store.run(run.id)
@@ -123,7 +180,9 @@ class Board:
 
     def _fail(self, entry: Entry, reason: str) -> None:
         with self._lock:
-            entry.standing, entry.reason = Standing.FAILED, reason
+            self._taken.add(entry.run.id)
+            self._move(entry, Standing.FAILED)
+            entry.reason = reason
         self._on_change(entry)
 
     def _fail_dependents(self, entry: Entry, reason: str) -> None:

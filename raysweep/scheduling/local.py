@@ -11,12 +11,12 @@ from raysweep.training.process import ProcessNotClean, clean_process
 
 
 def run_locally(board: Board, code: Mapping[str, Any]) -> None:
-    """Execute every run of the board that isn't done, in the plan's order.
+    """Execute every run of the board that isn't done, in the board's order.
 
     Whatever `Resources.num_workers` says, one process trains: by the design a result doesn't depend on it.
     """
-    while ready := board.ready():
-        run = ready[0]
+    while heads := board.heads():
+        run = heads[0]
         board.start(run)
         job = Job.of(run, board.store, code, in_process=True)
         try:

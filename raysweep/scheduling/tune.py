@@ -120,12 +120,12 @@ class _GraphSearcher(Searcher):
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
         if self._board.is_complete:
             return Searcher.FINISHED
-        taken = {run.id for run in self._suggested.values()}
-        ready = [run for run in self._board.ready() if run.id not in taken]
-        is_wide_ready = any(run.resources.num_workers > 0 for run in ready)
-        for run in ready:
+        heads = self._board.heads()  # of runs with the same resources, all fit or none
+        is_wide_ready = any(run.resources.num_workers > 0 for run in heads)
+        for run in heads:
             slack = 1e-6 if run.resources.num_workers or is_wide_ready else self._ahead
             if self._fits(run, slack):
+                self._board.take(run)
                 self._suggested[trial_id] = run
                 self._take(run, 1)
                 return {"run_id": run.id}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from grid_helpers import finish, finish_all, small_model, small_sweep
 
-from raysweep import Method, grid
+from raysweep import Method, Resources, RunSpec, grid
 from raysweep.errors import ForeignFolder
 from raysweep.plan import Plan, PlannedRun, make_plan
 from raysweep.scheduling.board import Board, Entry, Standing
@@ -149,3 +149,56 @@ def test_seconds_are_those_since_the_start(plan: Plan, store: Store) -> None:
     board = Board(plan, store, observer)
     complete(board, board.ready()[0])
     assert seen[-1].seconds is not None and 0 <= seen[-1].seconds < 30
+
+
+def test_the_longest_remaining_path_comes_first_and_equal_ones_in_the_plans_order(plan: Plan, store: Store) -> None:
+    board = Board(plan, store)
+    in_plan = board.ready()
+    assert [run.id for run in in_plan] == [run_id for run_id in plan.runs if run_id in {run.id for run in in_plan}]
+    strong, weak_2, weak_4 = (find(plan, "pretrain", name) for name in ("strong", "weak-2", "weak-4"))
+    floor = find(plan, "weak", "weak-4")
+    board.order_by({strong.id: 9.0, weak_2.id: 5.0, weak_4.id: 5.0, floor.id: 7.0})
+    tied = [run.id for run in in_plan if run.id != strong.id]
+    assert [run.id for run in board.ready()] == [strong.id, *tied]
+    complete(board, weak_4)  # what becomes ready later takes its place among those that wait
+    assert [run.id for run in board.ready()] == [strong.id, floor.id, weak_2.id]
+    board.order_by({weak_2.id: 1.0})
+    assert board.ready()[0].id == weak_2.id
+
+
+def test_a_run_is_given_away_once(plan: Plan, store: Store) -> None:
+    board = Board(plan, store)
+    first, second, third = board.ready()
+    assert [run.id for run in board.heads()] == [first.id]  # all three ask for the same resources
+    board.take(first)
+    assert [run.id for run in board.ready()] == [second.id, third.id] and [run.id for run in board.heads()] == [second.id]
+    board.order_by({first.id: 9.0, third.id: 1.0})
+    assert [run.id for run in board.ready()] == [third.id, second.id]
+    assert board.count(Standing.WAITING) == len(plan.runs)  # given away isn't started
+    board.start(first)
+    assert board.first(Standing.RUNNING, 5) == [board.entries[first.id]] and board.count(Standing.RUNNING) == 1
+    assert [entry.run.id for entry in board.first(Standing.WAITING, 2)] == [
+        run_id for run_id in plan.runs if run_id != first.id
+    ][:2]
+
+
+def test_the_heads_are_the_first_of_each_resources(store: Store) -> None:
+    def choose(spec: RunSpec) -> Resources:
+        return Resources(num_workers=2 if spec.model.name == "strong" else 0)
+
+    weak = [small_model("weak-2", 2), small_model("weak-4", 4)]
+    plan = make_plan(small_sweep(pairs=grid(weak, [small_model("strong", 6)]), resources=choose), store)
+    board = Board(plan, store)
+    strong, weak_2, weak_4 = (find(plan, "pretrain", name) for name in ("strong", "weak-2", "weak-4"))
+    board.order_by({weak_4.id: 3.0, strong.id: 2.0, weak_2.id: 1.0})
+    assert [run.id for run in board.heads()] == [weak_4.id, strong.id]
+    board.take(weak_4)
+    assert [run.id for run in board.heads()] == [strong.id, weak_2.id]
+
+
+def test_failures_come_in_the_plans_order_whatever_failed_first(plan: Plan, store: Store) -> None:
+    board = Board(plan, store)
+    for run in reversed(board.ready()):
+        board.start(run)
+        board.end(run, "gone")
+    assert [entry.run.id for entry in board.failures] == list(plan.runs) and board.is_complete

@@ -1,0 +1,133 @@
+"""How fast finished runs of a store were: tokens per second of a device, by model."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from raysweep.resources import Resources
+from raysweep.store import Store
+
+Device = Literal["CPU", "GPU"]
+_MOST_RUNS = 1_000
+"""Speeds are read from the newest runs, so that a large store doesn't hold up the start of a sweep."""
+
+
+class Like(NamedTuple):
+    """Runs whose speeds are compared."""
+
+    model: str
+    tuning: str
+    device: Device
+
+
+def device_of(resources: Resources) -> Device:
+    """What a run trains on."""
+    return "GPU" if resources.gpus_per_worker else "CPU"
+
+
+def num_devices(resources: Resources) -> float:
+    """How many GPUs, or CPU cores, a run trains on; a fraction where runs share one."""
+    return resources.world_size * (resources.gpus_per_worker or resources.cpus_per_worker)
+
+
+@dataclass(frozen=True)
+class Speeds:
+    """What was measured."""
+
+    training: Mapping[Like, float]
+    """Tokens trained on, per second and device."""
+    evaluation: Mapping[Like, float]
+    """Tokens evaluated, per second and device; only of runs of which it is known how many these were."""
+    besides: Mapping[Like, float]
+    """Seconds of a run that are neither training nor evaluation."""
+    flops: Mapping[Device, Mapping[int, float]]
+    """FLOPs of training per second and device, by the model's number of parameters."""
+
+    def nearest_flops(self, device: Device, num_parameters: int) -> float | None:
+        """Those of the measured size that is nearest in ratio; None if nothing was measured."""
+        found = self.flops.get(device)
+        if not found:
+            return None
+        return found[min(found, key=lambda size: abs(math.log(size / max(num_parameters, 1))))]
+
+    def besides_on(self, device: Device) -> float | None:
+        """The mean over all models."""
+        found = [seconds for like, seconds in self.besides.items() if like.device == device]
+        return sum(found) / len(found) if found else None
+
+    @classmethod
+    def read(cls, store: Store, evaluated: Mapping[str, int]) -> Speeds:
+        """Of the newest runs of a store. Those that were resumed are left out: their seconds aren't all of theirs.
+
+        Args:
+            store: where the runs are.
+            evaluated: by run id, how many tokens it evaluated, as far as known.
+        """
+        training: dict[Like, _Ratio] = defaultdict(_Ratio)
+        evaluation: dict[Like, _Ratio] = defaultdict(_Ratio)
+        besides: dict[Like, _Ratio] = defaultdict(_Ratio)
+        flops: dict[tuple[Device, int], _Ratio] = defaultdict(_Ratio)
+        for run_id, like, info in _finished(store):
+            devices = num_devices(Resources(**info["resources"]))
+            trained, rest = (
+                info["seconds_training"],
+                info["seconds_total"] - info["seconds_training"] - info["seconds_evaluation"],
+            )
+            training[like].add(info["num_tokens"], trained * devices)
+            besides[like].add(max(0.0, rest), 1)
+            if run_id in evaluated:
+                evaluation[like].add(evaluated[run_id], info["seconds_evaluation"] * devices)
+            if info.get("num_parameters") and like.tuning != "HeadOnly":
+                flops[like.device, info["num_parameters"]].add(
+                    6 * info["num_parameters"] * info["num_tokens"], trained * devices
+                )
+        by_size: dict[Device, dict[int, float]] = defaultdict(dict)
+        for (device, size), ratio in flops.items():
+            if ratio.value:
+                by_size[device][size] = ratio.value
+        return cls(_values(training), _values(evaluation), _values(besides), by_size)
+
+
+class _Ratio:
+    """A sum over a sum."""
+
+    def __init__(self) -> None:
+        self._above, self._below = 0.0, 0.0
+
+    def add(self, above: float, below: float) -> None:
+        self._above, self._below = self._above + above, self._below + below
+
+    @property
+    def value(self) -> float | None:
+        return self._above / self._below if self._above > 0 and self._below > 0 else None
+
+
+def _values(ratios: Mapping[Like, _Ratio]) -> dict[Like, float]:
+    return {like: ratio.value for like, ratio in ratios.items() if ratio.value is not None}
+
+
+def _finished(store: Store) -> list[tuple[str, Like, dict[str, Any]]]:
+    """(id, like, info) of the newest runs that are done; what can't be read isn't used."""
+    folder = store.run("").folder
+    if not folder.exists():
+        return []
+    with os.scandir(folder) as entries:
+        newest = sorted(entries, key=lambda entry: entry.stat().st_mtime, reverse=True)[:_MOST_RUNS]
+    found = []
+    for entry in newest:
+        paths = store.run(entry.name)
+        try:
+            info = json.loads(paths.result.read_text())["info"]
+            model = json.loads(paths.spec.read_text())["fields"]["model"]
+            like = Like(model["name"], model["tuning"]["type"], device_of(Resources(**info["resources"])))
+            if info["resumed_at_step"] == 0 and info["seconds_total"] > 0:
+                found.append((entry.name, like, info))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return found
