@@ -63,13 +63,16 @@ def test_nothing_heavy_is_imported_before_it_is_needed(package: str) -> None:
 
 
 def test_the_trainer_knows_no_scheduler_and_no_tracker() -> None:
-    for room, allowed in (("scheduling", ("scheduling/", "cli.py", "progress.py")), ("tracking", ("tracking/", "cli.py"))):
+    for room, allowed in (
+        ("scheduling", ("scheduling/", "commands.py", "forecast.py", "progress.py")),
+        ("tracking", ("tracking/", "commands.py")),
+    ):
         users = {
             file.relative_to(PACKAGE).as_posix()
             for file in MODULES
             if re.search(rf"^ *(?:from|import) raysweep\.{room}\b", file.read_text(), re.MULTILINE)
         }
-        assert "cli.py" in users and all(name.startswith(allowed) for name in users), users
+        assert "commands.py" in users and all(name.startswith(allowed) for name in users), users
 
 
 def test_modules_and_functions_stay_small_and_say_what_they_are() -> None:
@@ -122,7 +125,7 @@ class TestReadme:
         for path in set(re.findall(r"\b(?:experiments|analysis|benchmarks|cluster|raysweep|tests)/[\w/.-]*\w", text)):
             assert (ROOT / path).exists(), f"README.md names {path}"
         commands = set(re.findall(r"\braysweep ([a-z]+)\b(?= +[\w./-]*\.py| FILE)", text))
-        assert commands <= {"plan", "run", "status", "results", "measure", "sync", "list"}, commands
+        assert commands <= {"plan", "run", "status", "results", "report", "measure", "sync", "list"}, commands
         makefile = (ROOT / "Makefile").read_text() if (ROOT / "Makefile").exists() else ""
         for target in set(re.findall(r"^(?:\$ )?make ([\w-]+)", text, re.MULTILINE)):
             assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"README.md names make {target}"

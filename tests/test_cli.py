@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from grid_helpers import finish, finish_all, small_sweep
+from grid_helpers import finish, finish_all, small_sweep, small_task
 
-from raysweep.cli import BAD_INPUT, FAILED, INTERNAL_ERROR, INTERRUPTED, SUCCESS, UNFINISHED, main
+from raysweep.cli import main
+from raysweep.commands import BAD_INPUT, FAILED, INTERNAL_ERROR, INTERRUPTED, SUCCESS, UNFINISHED
 from raysweep.metrics import metrics
 from raysweep.plan import make_plan
 from raysweep.store import Store
@@ -73,12 +74,12 @@ def as_subprocess(*arguments: str, **environment: str) -> subprocess.CompletedPr
 
 def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     told = {}
-    for command in ((), ("plan",), ("run",), ("status",), ("results",), ("measure",), ("sync",), ("list",)):
+    for command in ((), ("plan",), ("run",), ("status",), ("results",), ("report",), ("measure",), ("sync",), ("list",)):
         with pytest.raises(SystemExit) as ended:
             main([*command, "--help"])
         assert ended.value.code == 0
         told[command] = " ".join(capsys.readouterr().out.split())
-    for word in ("plan", "run", "status", "results", "measure", "sync", "list", "sweep()", "is the resume"):
+    for word in ("plan", "run", "status", "results", "report", "measure", "sync", "list", "sweep()", "is the resume"):
         assert word in told[()]
     assert "raysweep run experiments/" in told[()]
     for code in (SUCCESS, FAILED, BAD_INPUT, UNFINISHED, INTERNAL_ERROR, INTERRUPTED):
@@ -89,6 +90,7 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
         assert ("--json" in text) == (command in (("plan",), ("status",), ("results",), ("measure",), ("list",)))
         assert ("--metric NAME|module:object" in text) == (command == ("measure",))
         assert ("--local" in text) == (command == ("run",))
+        assert ("--out PAGE" in text) == (command == ("report",))
 
 
 @pytest.mark.parametrize("arguments", [[], ["pln"], ["plan"], ["plan", "a.py", "--lr", "1"], ["run", "a.py", "--json"]])
@@ -166,7 +168,9 @@ def test_status_and_results_follow_the_store(raysweep: Command) -> None:
     )
     code, out, err = raysweep("results", file, "--json")
     found = json.loads(out)
-    assert code == UNFINISHED and "1 of 2 cells" in err and set(found) == {"sweep", "rows", "cells"}
+    assert (
+        code == UNFINISHED and "1 of 2 cells" in err and set(found) == {"sweep", "rows", "cells", "comparisons", "over_tasks"}
+    )
     assert [row["seeds"] for row in found["rows"]] == [[0], []] and len(found["cells"]) == 1
     assert {"task", "weak", "strong", "method", "seed", "weak_accuracy", "student_accuracy", "ceiling_accuracy", "pgr"} <= set(
         found["cells"][0]
@@ -176,6 +180,28 @@ def test_status_and_results_follow_the_store(raysweep: Command) -> None:
     assert raysweep("status", file)[0] == SUCCESS
     code, out, err = raysweep("results", file)
     assert (code, err) == (SUCCESS, "") and "PGR [90 %]" in out and "0.900" in out
+    assert "Methods compared" in out and "Over tasks" not in out  # one task
+
+
+def test_results_compare_methods_and_sum_up_tasks(raysweep: Command) -> None:
+    fields = "tasks=[small_task('one'), small_task('two', attribute=1)], methods=['naive', 'confidence'], seeds=[0, 1]"
+    file = write(fields)
+    code, out, _ = raysweep("results", file)
+    assert code == UNFINISHED and "Methods compared" not in out and out.count("missing: one, two") == 2
+    store = Store("raysweep-store")
+    sweep = small_sweep(
+        tasks=[small_task("one"), small_task("two", attribute=1)], methods=["naive", "confidence"], seeds=[0, 1]
+    )
+    finish_all(make_plan(sweep, store), store, weak=0.5, ceiling=0.5)
+    code, out, err = raysweep("results", file)
+    assert (code, err) == (SUCCESS, "") and "nan" not in out
+    assert out.index("PGR [90 %]") < out.index("Methods compared") < out.index("Over tasks")
+    assert out.count("gap in the noise: one, two") == 2
+    code, out, err = raysweep("results", file, "--json")
+    found = json.loads(out)
+    assert (code, err, len(found["comparisons"]), len(found["over_tasks"])) == (SUCCESS, "", 2, 2)
+    assert found["comparisons"][0]["baseline"] == "naive" and found["comparisons"][0]["pgr_difference"] is None
+    assert found["over_tasks"][0]["undefined"] == ["one", "two"] and found["over_tasks"][0]["mean_pgr"] is None
 
 
 def test_the_environment_names_store_and_database(raysweep: Command, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -397,8 +423,8 @@ def test_an_error_in_the_users_code_shows_the_users_frames_only(raysweep: Comman
 )
 def test_what_is_no_experiment(raysweep: Command, code: str | None, told: str) -> None:
     file = "absent.py" if code is None else write(code=code)
-    for command in ("plan", "run", "status", "results", "sync"):
-        ended, out, err = raysweep(command, file)
+    for command in ("plan", "run", "status", "results", "report --out page.html", "sync"):
+        ended, out, err = raysweep(*command.split(), file)
         assert (ended, out, err) == (BAD_INPUT, "", f"raysweep: {told}\n")
 
 
@@ -436,6 +462,35 @@ def test_an_error_that_nobody_foresaw_is_not_taken_for_a_failed_run(raysweep: Co
     assert (code, out) == (INTERNAL_ERROR, "") and "Traceback" in err and "ValueError: embedded null byte" in err
 
 
+def test_a_report_says_what_it_wrote_and_what_is_missing(raysweep: Command, empty_database: Path) -> None:
+    shutil.copy(empty_database, "mlflow.db")
+    file = write("seeds=[0, 1]")
+    code, out, err = raysweep("report", file, "--out", "pages/page.html")
+    assert code == UNFINISHED and err == "raysweep: 2 of 2 cells aren't finished; the report says which\n"
+    assert out.splitlines()[0] == "pages/page.html: the report"
+    assert "Nothing is finished yet" in Path("pages/page.html").read_text()
+    assert [path.name for path in Path("pages").iterdir()] == ["page.html"]
+
+    store = Store("raysweep-store")
+    finish_all(make_plan(small_sweep(seeds=[0, 1]), store), store, weak=0.6, student=0.75, ceiling=0.9)
+    code, out, err = raysweep("report", file, "--out", "page.html", "--figures", "figures")
+    assert (code, err) == (SUCCESS, "") and out.splitlines()[:2] == ["page.html: the report", "figures: its figures"]
+    assert out.splitlines()[2].startswith("sqlite:///") and "on the sweep's own run" in out
+    assert "Nothing is missing" in Path("page.html").read_text()
+    logged = {path.name: path for path in Path().rglob("artifacts/**/*") if path.is_file()}
+    assert logged["report.html"].read_text() == Path("page.html").read_text()
+    assert {path.name for path in Path("figures").iterdir()} <= set(logged)
+
+
+def test_a_report_is_written_though_mlflow_refuses_it(raysweep: Command) -> None:
+    Path("mlflow.db").write_text("not a database")
+    code, out, err = raysweep("report", write(), "--out", "page.html")
+    assert code == BAD_INPUT and out == "page.html: the report\n" and Path("page.html").exists()
+    assert err.startswith("raysweep: MLflow at sqlite:///") and err.count("\n") == 1
+    code, out, err = raysweep("report", write(), "--out", ".")
+    assert (code, out) == (BAD_INPUT, "") and "which is a folder; name an HTML file" in err
+
+
 # Real processes and real runs ------------------------------------------------------------------------------------------
 
 
@@ -463,6 +518,7 @@ def test_a_sweep_is_run_and_run_again(raysweep: Command, empty_database: Path) -
     with sqlite3.connect("tracking.db") as database:
         tagged = database.execute("select count(*) from tags where key in ('raysweep.run_id', 'raysweep.cell')").fetchone()
     assert tagged == (6 + 2,)
+    assert [path.name for path in Path().rglob("artifacts/report.html")] == ["report.html"]
 
     store = Store("raysweep-store")
     before = {path: path.stat().st_mtime_ns for path in store.folder.rglob("*") if path.is_file()}
