@@ -170,7 +170,7 @@ def _strips(rows: Records, order: list[str]) -> list[Any]:
     title, scale = "accuracy less the mean over seeds", alt.Scale(nice=False, padding=5)
     tips = tooltips(rows, "who", "task", "model", "seed", "accuracy", "difference", "deviation")
     base = alt.Chart().encode(y=y, tooltip=tips)
-    axis = alt.Axis(tickCount=5, format="+.2~f")
+    axis = alt.Axis(tickCount=5, format="+.4~f")
     bars = base.transform_aggregate(low="mean(low)", high="mean(high)", groupby=["row"])
     return [
         bars.mark_bar(color=FAINT, height=6).encode(
