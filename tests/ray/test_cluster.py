@@ -80,7 +80,10 @@ def test_a_submitted_job_leaves_its_cells_with_their_pgr_in_mlflow(cluster: dict
     assert student == recorded["metrics"]["test_accuracy"]
     # The server, not a folder that happens to be shared, has the artifacts.
     (run,) = [run for run in runs if run.data.tags.get("raysweep.run_id") == recorded["id"]]
-    assert {item.path for item in client.list_artifacts(run.info.run_id)} == {"environment.json", "result.json", "spec.json"}
+    files = {item.path for item in client.list_artifacts(run.info.run_id)}
+    assert files == {"environment.json", "examples", "result.json", "spec.json"}
+    (sweep,) = [run for run in runs if run.data.tags["kind"] == "sweep"]
+    assert {item.path for item in client.list_artifacts(sweep.info.run_id)} == {"figures", "report.html", "sweep.json"}
 
     processes = [int((tmp_path / "cluster" / f"{name}.pid").read_text()) for name in ("ray", "mlflow")]
     assert all(Path(f"/proc/{process}").exists() for process in processes)
