@@ -3,7 +3,8 @@
     python analysis/figures.py --tracking-uri http://HOST:5000 --sweep NAME --out FOLDER --published analysis/published.csv
 
 Captions, text alternatives, and which figures the sweep has no numbers for, are in FOLDER/README.md. With --published the
-sweep is also drawn against numbers that others published. Exit codes: 0 written, 2 the sweep can't be read.
+sweep is also drawn against numbers that others published. Exit codes: 0 written,
+1 a file can't be read or written, 2 the sweep can't be read.
 """
 
 from __future__ import annotations
@@ -55,4 +56,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except OSError as error:  # a file that isn't there, a folder that can't be written
+        sys.exit(f"figures.py: {error}")

@@ -2,7 +2,8 @@
 
     python analysis/tables.py --tracking-uri http://HOST:5000 --sweep NAME --out FOLDER
 
-Planned cells and runs that have no result are rows that say so. Exit codes: 0 written, 2 the sweep can't be read.
+Planned cells and runs that have no result are rows that say so. Exit codes: 0 written,
+1 a file can't be read or written, 2 the sweep can't be read.
 """
 
 from __future__ import annotations
@@ -41,4 +42,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except OSError as error:  # a file that isn't there, a folder that can't be written
+        sys.exit(f"tables.py: {error}")

@@ -170,17 +170,20 @@ def _cells_json(results: Results) -> list[dict[str, Any]]:
 def make_report(options: argparse.Namespace, console: Console) -> int:
     """The page, its figures, and both in MLflow."""
     from raysweep.report.write import publish
-    from raysweep.tracking import log_report, shown_uri
+    from raysweep.tracking import log_report, shown_uri, sync
 
     plan, store = _load(options)
     out, figures = Path(options.out), Path(options.figures) if options.figures else None
 
     def log(folder: Path) -> None:
         console.print(f"{out}: the report" + (f"\n{figures}: its figures" if figures else ""), markup=False)
+        sync(options.tracking_uri, plan, store)  # a report on runs that MLflow hasn't would be all that it knows
         log_report(options.tracking_uri, plan, store, folder)
 
     publish(plan, store, options.file, log, out, figures)
-    console.print(f"{shown_uri(options.tracking_uri)}: report and figures, on the sweep's own run", markup=False)
+    console.print(
+        f"{shown_uri(options.tracking_uri)}: all runs and cells; report and figures on the sweep's own run", markup=False
+    )
     missing = len(plan.cells) - len(Results(plan, store).finished_cells())
     if missing:
         print(f"raysweep: {missing} of {len(plan.cells)} cells aren't finished; the report says which", file=sys.stderr)

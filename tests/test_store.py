@@ -129,7 +129,7 @@ def test_a_finished_run_records_everything_with_checksums(plan: Plan, store: Sto
     assert record["id"] == spec.id and record["fields"]["task"]["params"]["attribute"] == 0
     result = paths.read_result()
     assert result["id"] == spec.id and result["metrics"]["test_accuracy"] == 0.75
-    expected = {"spec.json", "environment.json", "model/weights"}
+    expected = {"spec.json", "environment.json", "curves/training.parquet", "model/weights"}
     expected |= {f"predictions/{split}.parquet" for split in ("transfer", "validation", "test")}
     assert set(result["files"]) == expected
     assert paths.has_model and paths.verified_model() == paths.model

@@ -40,19 +40,22 @@ def publish(
         InvalidInput: the page or the figures can't be written there.
         CorruptFile: a file of a finished run isn't what was written.
     """
-    if page_file and page_file.is_dir():
-        raise InvalidInput(f"the report can't be written to {page_file}, which is a folder; name an HTML file")
+    if page_file and page_file.exists() and not page_file.is_file():  # renaming a file onto a device would replace it
+        what = "a folder" if page_file.is_dir() else "no ordinary file"
+        raise InvalidInput(f"the report can't be written to {page_file}, which is {what}; name an HTML file")
+    if figures_folder and figures_folder.exists() and not figures_folder.is_dir():
+        raise InvalidInput(f"the figures can't be written to {figures_folder}, which isn't a folder; name another one")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         write_report(plan, store, experiment, folder)
         try:
             if page_file:
-                with written_atomically(page_file) as path:
+                with written_atomically(page_file.resolve()) as path:  # a link stays one
                     shutil.copyfile(folder / _PAGE, path)
             if figures_folder:
                 shutil.copytree(folder / _FIGURES, figures_folder, dirs_exist_ok=True)
         except OSError as error:
-            raise InvalidInput(f"the report can't be written: {error}") from error
+            raise InvalidInput(f"the report can't be written ({error}); name another file or folder") from error
         log(folder)
 
 

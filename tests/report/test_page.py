@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -185,7 +186,7 @@ def test_a_seed_is_missing_and_said_to_be() -> None:
 def test_no_gap_is_no_answer_and_one_seed_is_told() -> None:
     root = tree(made_up_sweep(no_gap, seeds=[0]))
     lead, seeds = (item.text for item in root.all("header")[0].all("p")[:2])
-    assert "can't be said: their supervisor and the ceiling differ by less than the noise" in lead
+    assert "can't be said: their supervisor and the ceiling can't be told apart over these seeds and examples" in lead
     assert "the noise of training is unknown" in seeds
     assert rows(section(root, "answer"))[0][7] == "undefined (gap in the noise)"
 
@@ -310,5 +311,10 @@ def test_a_report_that_fails_is_one_line_and_one_of_an_unfinished_sweep_is_made(
     with pytest.raises(InvalidInput, match="is a folder; name an HTML file"):
         publish(plan, store, experiment, refuse, tmp_path)
     (tmp_path / "file").write_text("")
-    with pytest.raises(InvalidInput, match="the report can't be written: "):
+    with pytest.raises(InvalidInput, match="isn't a folder; name another one"):
+        publish(plan, store, experiment, refuse, tmp_path / "page.html", tmp_path / "file")
+    assert not (tmp_path / "page.html").exists()
+    with pytest.raises(InvalidInput, match="which is no ordinary file"):
+        publish(plan, store, experiment, refuse, Path(os.devnull))
+    with pytest.raises(InvalidInput, match=r"the report can't be written \(.*\); name another file or folder"):
         publish(plan, store, experiment, refuse, tmp_path / "file" / "page.html")

@@ -41,7 +41,7 @@ def _of_one(row: Row) -> str:
     if gap.pgr is None or gap.interval is None:
         return (
             f"How much {row.method} students of {row.strong} recover on {row.task} can't be said: their supervisor and the "
-            f"ceiling differ by less than the noise (accuracy: {ends})."
+            f"ceiling can't be told apart over these seeds and examples (accuracy: {ends})."
         )
     low, high = gap.interval
     return (
@@ -57,8 +57,8 @@ def _of_several(rows: Sequence[Row]) -> str:
     pgrs = [row.gap.pgr for row in rows if row.gap is not None and row.gap.pgr is not None]
     if not pgrs:
         return (
-            f"How much {method} students recover can't be said: on none of {count} {kind} do supervisor and ceiling differ by "
-            "more than the noise."
+            f"How much {method} students recover can't be said: on none of {count} {kind} can supervisor and ceiling be "
+            "told apart over these seeds and examples."
         )
     rest = count - len(pgrs)
     undefined = (
