@@ -6,7 +6,7 @@ BIN := .venv/bin
 # One thread a process: the sweep itself runs as many processes as there are cores.
 export OMP_NUM_THREADS := 1
 
-.PHONY: quickstart check lint test test-ray constraints clean
+.PHONY: quickstart check lint test test-ray benchmark constraints clean
 
 quickstart: .venv/.installed
 	$(BIN)/raysweep run experiments/quickstart.py
@@ -23,6 +23,10 @@ test: .venv/.installed-test
 
 test-ray: .venv/.installed-test
 	$(BIN)/pytest -m ray
+
+# Alone on the machine, or the numbers mean nothing; 25 minutes on two cores.
+benchmark: .venv/.installed
+	$(BIN)/python benchmarks
 
 .venv/.installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "raysweep needs Python 3.11 or 3.12; install one, or name it: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 2; }

@@ -6,6 +6,7 @@ What an experiment file needs is named here; importing it loads no torch, ray or
 from raysweep.errors import InvalidInput, RaysweepError
 from raysweep.models.families import Family, Model, families
 from raysweep.resources import Resources
+from raysweep.search.settings import Search
 from raysweep.spec import (
     Call,
     Evaluation,
@@ -48,6 +49,7 @@ __all__ = [
     "Resources",
     "RunSpec",
     "Scratch",
+    "Search",
     "Sweep",
     "TaskSpec",
     "Unlabelled",

@@ -8,7 +8,7 @@ import sys
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -20,7 +20,8 @@ from raysweep.plan import Plan, make_plan
 from raysweep.progress import Progress
 from raysweep.provenance import code_state
 from raysweep.results import Results
-from raysweep.scheduling.board import Board, Entry, Standing
+from raysweep.scheduling.board import CLOSED, Board, Entry, Standing
+from raysweep.search.summary import choices
 from raysweep.store import RunState, Store
 from raysweep.sweep import load_sweep
 from raysweep.tables import (
@@ -31,16 +32,20 @@ from raysweep.tables import (
     plan_table,
     quality_table,
     results_table,
+    search_table,
     stops_table,
 )
+
+if TYPE_CHECKING:
+    from raysweep.tracking import Tracker
 
 SUCCESS, FAILED, BAD_INPUT, UNFINISHED, INTERNAL_ERROR, INTERRUPTED = 0, 1, 2, 3, 70, 130
 _TRACKING_PATIENCE_SECONDS = 60
 
 
-def _load(options: argparse.Namespace) -> tuple[Plan, Store]:
+def _load(options: argparse.Namespace, *, retries: bool = False) -> tuple[Plan, Store]:
     store = Store(options.store)
-    return make_plan(load_sweep(options.file), store), store
+    return make_plan(load_sweep(options.file), store, retries=retries), store
 
 
 def _print_json(value: Any) -> None:
@@ -67,12 +72,14 @@ def run_sweep(options: argparse.Namespace, console: Console) -> int:
     from raysweep.report.write import try_to_publish
     from raysweep.tracking import Tracker, log_report, shown_uri, ui_command
 
-    plan, store = _load(options)
+    plan, store = _load(options, retries=True)
     progress = Progress(console)
 
     def changed(entry: Entry) -> None:
         progress.changed(entry)
-        if entry.standing in (Standing.DONE, Standing.FAILED):
+        if entry.standing in CLOSED:
+            if _grow(board, entry, tracker):
+                progress.grown()
             tracker.run_ended(entry.run.id)
 
     board = Board(plan, store, changed)
@@ -83,15 +90,35 @@ def run_sweep(options: argparse.Namespace, console: Console) -> int:
         if not was_complete:
             with progress.show(board):
                 _execute(board, options.file, local=options.local)
+        plan = board.plan
+        results = Results(plan, store)  # shown before MLflow has everything, and before the report is made
+        console.print(results_table(results.rows()))
+        _print_search(plan, results, console)
     finally:
         unsaved = tracker.close(_TRACKING_PATIENCE_SECONDS)
     if not was_complete and not unsaved:
         unsaved = try_to_publish(plan, store, options.file, partial(log_report, options.tracking_uri, plan, store))
-    console.print(results_table(Results(plan, store).rows()))
     console.print(f"\nMLflow: {shown_uri(options.tracking_uri)}\nOpen its UI: {ui_command(options.tracking_uri)}", markup=False)
     if unsaved:
         print(f"raysweep: {unsaved}", file=sys.stderr)
-    return _tell_failures(board)
+    return _tell_failures(board) or _tell_studies_without_choice(plan)
+
+
+def _print_search(plan: Plan, results: Results, console: Console) -> None:
+    found = choices(plan, results)
+    if found:
+        console.print("", search_table(found))
+
+
+def _grow(board: Board, ended: Entry, tracker: Tracker) -> bool:
+    """Put what a search does next onto the board, if the end of a run decides it; whether there was anything."""
+    growth = board.plan.growth
+    larger = growth.after(ended.run.id, has_failed=ended.standing is Standing.FAILED) if growth else None
+    if larger is not None:
+        tracker.grow(larger)
+        board.grow(larger)
+        board.order_by(remaining_seconds(larger, estimate_costs(larger, board.store)))
+    return larger is not None
 
 
 def _execute(board: Board, experiment: str, *, local: bool) -> None:
@@ -120,6 +147,17 @@ def _tell_failures(board: Board) -> int:
     return FAILED
 
 
+def _tell_studies_without_choice(plan: Plan) -> int:
+    studies = plan.growth.searches.without_choice if plan.growth else []
+    for study in studies:
+        print(
+            f"raysweep: nothing can be chosen for {study.place}: none of its {len(study.trials)} trials is done; "
+            "search other values, or more of them (the report says how each ended)",
+            file=sys.stderr,
+        )
+    return FAILED if studies else SUCCESS
+
+
 def show_status(options: argparse.Namespace, console: Console) -> int:
     """How many runs are done, failed and missing."""
     plan, store = _load(options)
@@ -129,13 +167,18 @@ def show_status(options: argparse.Namespace, console: Console) -> int:
     if options.json:
         _print_json({"sweep": plan.sweep.name, "num_runs": len(states), **counts, "failures": failures})
     else:
-        listed = ", ".join(f"{count} {state}" for state, count in counts.items())
+        listed = ", ".join(f"{count} {state}" for state, count in counts.items() if count or state != RunState.STOPPED)
         console.print(f"{plan.sweep.name}: {len(states)} runs: {listed}", markup=False)
+        if plan.num_open_cells:
+            console.print(f"  {plan.num_open_cells} cells wait for what the search chooses", markup=False)
         for run_id, reason in failures.items():
             console.print(f"  {run_id}: {reason}", markup=False)
     if failures:
         return FAILED
-    return SUCCESS if counts[RunState.DONE] == len(states) else UNFINISHED
+    ended = counts[RunState.DONE] + sum(
+        states[run.id] is RunState.STOPPED for run in plan.runs.values() if run.study is not None
+    )
+    return SUCCESS if ended == len(states) and not plan.num_open_cells else UNFINISHED
 
 
 def show_results(options: argparse.Namespace, console: Console) -> int:
@@ -148,17 +191,21 @@ def show_results(options: argparse.Namespace, console: Console) -> int:
     summaries = over_tasks(gaps) if len({row.task for row in rows}) > 1 else []
     if options.json:
         told = {"sweep": plan.sweep.name, "rows": [row.to_json() for row in rows], "cells": _cells_json(results)}
-        _print_json(told | {"comparisons": list(map(asdict, comparisons)), "over_tasks": list(map(asdict, summaries))})
+        told |= {"comparisons": list(map(asdict, comparisons)), "over_tasks": list(map(asdict, summaries))}
+        _print_json(told | {"search": list(map(asdict, choices(plan, results)))})
     else:
         console.print(results_table(rows))
         if comparisons:
             console.print("", comparisons_table(comparisons))
         if summaries:
             console.print("", over_tasks_table(summaries))
+        _print_search(plan, results, console)
+    if plan.num_open_cells:
+        print(f"raysweep: {plan.num_open_cells} cells wait for what the search chooses; see raysweep status", file=sys.stderr)
     missing = sum(len(row.missing_seeds) for row in rows)
     if missing:
         print(f"raysweep: {missing} of {len(plan.cells)} cells aren't finished; see raysweep status", file=sys.stderr)
-    return UNFINISHED if missing else SUCCESS
+    return UNFINISHED if missing or plan.num_open_cells else SUCCESS
 
 
 def _cells_json(results: Results) -> list[dict[str, Any]]:

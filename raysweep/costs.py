@@ -10,8 +10,11 @@ Left out: what a transform leaves out of the training set, and the writing of an
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -22,7 +25,7 @@ from raysweep.models.source import load_config, tokenizer_key
 from raysweep.plan import Plan, PlannedRun
 from raysweep.prepare import prepare_tokens, read_split, split_sizes
 from raysweep.resources import Resources
-from raysweep.spec import HeadOnly, ModelSpec, Prompting, RunSpec, Scratch, TaskSpec
+from raysweep.spec import Folder, HeadOnly, ModelSpec, Prompting, RunSpec, Scratch, TaskSpec
 from raysweep.speeds import Device, Like, Speeds, device_of, num_devices
 from raysweep.store import Store
 
@@ -36,6 +39,8 @@ ASSUMED_SECONDS_BESIDES = 1.0
 SECONDS_TO_START_A_GROUP = 15.0
 """Until a group of workers trains (10 to 20 s, measured 2026-11-21); a process that is kept starts at once."""
 _CHARACTERS_PER_TOKEN = 4.0
+_HEADS = ("lm_head.", "score.", "classifier.")
+"""How the names of a head's tensors begin."""
 _EVALUATION_SPEEDUP = 3.0
 """6·N against 2·N FLOPs a token."""
 
@@ -187,8 +192,8 @@ class _Workloads:
 
 
 def count_parameters(model: ModelSpec, task: TaskSpec, store: Store) -> int:
-    """The parameters of a model without its head. Its modules are laid out once, without memory, and the count is kept in the
-    store.
+    """The parameters of a model without its head: as its folder's safetensors say, which takes no import; else its modules are
+    laid out once, without memory. The count is kept in the store.
 
     Raises:
         InvalidInput: its configuration can't be loaded.
@@ -198,12 +203,29 @@ def count_parameters(model: ModelSpec, task: TaskSpec, store: Store) -> int:
         return count_parameters(base.model, base.task, store)
     architecture = [base.architecture, base.config] if isinstance(base, Scratch) else []
     path = store.model_size(digest([*architecture, tokenizer_key(model, task)]))
-    if not path.exists():
+    if path.exists():
+        return int(read_json(path)["num_parameters"])
+    found = _count_saved(Path(base.path)) if isinstance(base, Folder) else 0
+    if not found:
         import torch
         from transformers import AutoModel
 
         config = load_config(model, task, store)
         with torch.device("meta"):
             empty = AutoModel.from_config(config, trust_remote_code=model.trust_remote_code)
-        write_json(path, {"num_parameters": sum(parameter.numel() for parameter in empty.parameters())})
-    return int(read_json(path)["num_parameters"])
+        found = sum(parameter.numel() for parameter in empty.parameters())
+    write_json(path, {"num_parameters": found})
+    return found
+
+
+def _count_saved(folder: Path) -> int:
+    """Numbers in the safetensors of a folder, those of a head left out; 0 without such files. Each begins with the length of
+    its header, 8 bytes, and the header, which is JSON."""
+    found = 0
+    for path in folder.glob("*.safetensors"):
+        with path.open("rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        for name, tensor in header.items():
+            if name != "__metadata__" and not name.startswith(_HEADS):
+                found += math.prod(tensor["shape"])
+    return found

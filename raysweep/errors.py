@@ -33,6 +33,10 @@ class TrainingDiverged(RaysweepError):
     """The loss became NaN or infinite."""
 
 
+class StoppedEarly(RaysweepError):
+    """A search has ended the run: others of its study are better."""
+
+
 def unknown(what: str, name: object, known: Iterable[object], hint: str = "") -> InvalidInput:
     """The error for a name that isn't in a fixed set; lists what is allowed."""
     listed = ", ".join(sorted(str(item) for item in known)) or "none"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from raysweep.costs import ASSUMED_FLOPS, Basis, estimate_costs, remaining_seconds
+from raysweep.packing import Packer, is_open, pack
 from raysweep.plan import Plan
 from raysweep.scheduling.simulate import SimulatedRun, Simulation, simulate
 from raysweep.speeds import Device, num_devices
@@ -30,6 +31,8 @@ class Forecast:
     """No cluster is faster than its longest chain of runs."""
     bases: Mapping[Basis, int]
     """On what the seconds of how many runs rest."""
+    shared_bytes: int | None
+    """Memory of a GPU, where runs share one as it allows."""
 
     def lines(self) -> str:
         """For people."""
@@ -42,11 +45,13 @@ class Forecast:
             "scaled": f"{self.bases.get('scaled', 0)} scaled by FLOPs from other models' runs",
             "assumed": f"{self.bases.get('assumed', 0)} assumed, at {_ASSUMPTIONS[self.device]}",
         }
+        shared = f"\nRuns share GPUs of {self.shared_bytes / 1e9:.3g} GB as memory allows" if self.shared_bytes else ""
         return (
             f"{num_runs} runs on {found.num_devices:g} {unit}{'s' if found.num_devices != 1 else ''}: about "
             f"{_duration(found.makespan)}, {found.device_seconds / 3600:.3g} {unit} hours, {found.idle_share:.0%} idle; the "
             f"longest chain of runs alone takes {_duration(self.critical_path_seconds)}\n"
             f"Speeds: {', '.join(text for basis, text in told.items() if self.bases.get(basis))}"  # type: ignore[call-overload]
+            f"{shared}"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -60,6 +65,7 @@ class Forecast:
             "idle_share": found.idle_share,
             "critical_path_seconds": self.critical_path_seconds,
             "num_runs_by_basis": dict(self.bases),
+            "shared_gpu_bytes": self.shared_bytes,
             "assumption": _ASSUMPTIONS[self.device] if self.bases.get("assumed") else None,
         }
 
@@ -70,13 +76,15 @@ def forecast(plan: Plan, store: Store, count: float) -> Forecast:
     Raises:
         InvalidInput: a run asks for more than there is, or a model's configuration can't be loaded.
     """
+    packer = Packer(store) if is_open(plan.runs.values()) else None
+    plan = pack(plan, packer) if packer else plan
     costs = estimate_costs(plan, store)
     left = [run for run in plan.runs.values() if plan.state(run, store) is not RunState.DONE]
-    device: Device = "GPU" if any(run.resources.gpus_per_worker for run in plan.runs.values()) else "CPU"
+    device: Device = "GPU" if any(run.resources.num_gpus for run in plan.runs.values()) else "CPU"
     runs = {
         run.id: SimulatedRun(
             seconds=costs[run.id].seconds,
-            devices=num_devices(run.resources) if device == "CPU" or run.resources.gpus_per_worker else 0.0,
+            devices=num_devices(run.resources) if device == "CPU" or run.resources.num_gpus else 0.0,
             depends_on=[dependency.id for dependency in run.spec.dependencies],
         )
         for run in left
@@ -87,6 +95,7 @@ def forecast(plan: Plan, store: Store, count: float) -> Forecast:
         simulation=simulate(runs, count, remaining),
         critical_path_seconds=max((remaining[run_id] for run_id in runs), default=0.0),
         bases=Counter(costs[run_id].basis for run_id in runs),
+        shared_bytes=packer.device_bytes if packer else None,
     )
 
 

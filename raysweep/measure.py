@@ -5,7 +5,7 @@ This is the only place besides training on ground truth that reads a task's true
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -74,6 +74,13 @@ def measure_curve(spec: RunSpec, store: Store, supervisor: RunSpec | None = None
             for step, predicted in curve_points(spec, split, store):
                 rows.setdefault(step, {}).update(reference.measure(predicted, CURVE_METRICS))
     return pd.DataFrame([{"step": step} | row for step, row in sorted(rows.items())])
+
+
+def point_reader(spec: RunSpec, split: str, store: Store) -> Callable[[pd.DataFrame], dict[str, float]]:
+    """What measures a point of a run's curve while it trains, as `measure_curve` does afterwards, from the frame that
+    `raysweep.training.records` keeps of it."""
+    reference = _Reference.of(spec, split, store)
+    return lambda point: reference.measure(_said(point, spec.id), CURVE_METRICS)
 
 
 def example_table(spec: RunSpec, store: Store) -> pd.DataFrame:

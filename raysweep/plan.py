@@ -11,57 +11,16 @@ from typing import Any
 from raysweep.errors import InvalidInput, user_code
 from raysweep.models.families import Model
 from raysweep.plan_checks import RunChecks, check_parameters
+from raysweep.planned import PlannedCell as PlannedCell
+from raysweep.planned import PlannedRun as PlannedRun
+from raysweep.planned import distinct_runs
 from raysweep.prepare import Preparation
 from raysweep.recipes import Cell, CellRuns, recipes
-from raysweep.resources import Resources
-from raysweep.spec import Prompting, RunSpec, TaskSpec
+from raysweep.search.draws import check_draws
+from raysweep.search.searches import Searches
+from raysweep.spec import Prompting, TaskSpec
 from raysweep.store import RunState, Store
 from raysweep.sweep import Method, Sweep
-
-_KINDS = ("pretrain", "weak", "middle", "student", "ceiling")
-"""What a run is in the grid; one that serves two ends of it has both kinds, joined by "+"."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlannedRun:
-    """A run of the plan."""
-
-    spec: RunSpec
-    kinds: tuple[str, ...]
-    pairs: tuple[tuple[str, str], ...]
-    """(weak, strong) names of the cells that it serves."""
-    num_cells: int
-    """How many these are."""
-    resources: Resources
-    needs_model: bool
-    """Whether another run of the plan starts from its weights."""
-
-    @property
-    def id(self) -> str:
-        """The run's id."""
-        return self.spec.id
-
-    @property
-    def kind(self) -> str:
-        """Its kinds in one word: "weak", "weak+ceiling"."""
-        return "+".join(self.kinds)
-
-    @property
-    def save_weights(self) -> bool:
-        """Whether its model is kept."""
-        return self.needs_model or self.kinds != ("student",) or self.resources.save_student_models
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlannedCell:
-    """A cell of the grid, by names, with its runs."""
-
-    task: str
-    weak: str
-    strong: str
-    method: str
-    seed: int
-    runs: CellRuns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +30,8 @@ class Plan:
     sweep: Sweep
     runs: Mapping[str, PlannedRun]
     cells: tuple[PlannedCell, ...]
+    growth: Growth | None = None
+    """How the plan goes on when its runs end, if it searches."""
 
     @property
     def num_pretrainings(self) -> int:
@@ -85,11 +46,19 @@ class Plan:
     @property
     def num_trainings_without_sharing(self) -> int:
         """Finetunings if every cell trained its own floor, student, ceiling and whatever lies between."""
-        return sum(run.num_cells for run in self.runs.values() if run.kinds != ("pretrain",))
+        return sum(max(1, run.num_cells) for run in self.runs.values() if run.kinds != ("pretrain",))
+
+    @property
+    def num_open_cells(self) -> int:
+        """Cells that aren't in the plan yet, since a search hasn't chosen what they are made of."""
+        return self.growth.searches.num_open_cells if self.growth else 0
 
     def state(self, run: PlannedRun, store: Store) -> RunState:
-        """A run's state in the store; one whose weights are needed and weren't kept is missing."""
+        """A run's state in the store; one whose weights are needed and weren't kept, or that only another sweep's search has
+        ended early, is missing."""
         state = store.state(run.spec)
+        if state is RunState.STOPPED and run.study is None:
+            return RunState.MISSING
         if state is RunState.DONE and run.needs_model and not store.run(run.id).has_model:
             return RunState.MISSING
         return state
@@ -131,8 +100,13 @@ class Plan:
         }
 
 
-def make_plan(sweep: Sweep, store: Store) -> Plan:
+def make_plan(sweep: Sweep, store: Store, *, retries: bool = False) -> Plan:
     """Check a sweep, pin all that it reads, and lay out its runs. Nothing is trained.
+
+    Args:
+        sweep: what is asked.
+        store: where its data is put, and where a search looks what has been trained.
+        retries: whether runs that failed are about to be tried again, so that a search waits for them.
 
     Raises:
         InvalidInput: something in the sweep or its data can't be used; told before anything trains.
@@ -144,12 +118,49 @@ def make_plan(sweep: Sweep, store: Store) -> Plan:
     _require_distinct_names(task_specs, [model for pair in pairs for model in pair])
     with _without_collection():
         cells = _cells(sweep, task_specs, pairs, methods)
-        plan = Plan(sweep=sweep, runs=_distinct_runs(sweep, cells), cells=tuple(cells))
-        for run in plan.runs.values():
-            checks.check(run)
-            if not isinstance(run.spec.model.tuning, Prompting):  # which makes its prompts itself
-                preparation.tokens(run.spec.task, run.spec.model)
-    return plan
+        runs = distinct_runs(sweep, cells)
+        for run in runs.values():
+            _prepare(run, checks, preparation)
+        if sweep.search is None:
+            return Plan(sweep=sweep, runs=runs, cells=tuple(cells))
+        check_draws(sweep.search, runs.values(), lambda run: _prepare(run, checks, preparation))
+        return Growth(sweep, Searches(sweep.search, cells, store, retries=retries), checks, preparation).plan()
+
+
+class Growth:
+    """A searched sweep's plan, which grows when its runs end: more trials, then the cells that are made of what was chosen."""
+
+    def __init__(self, sweep: Sweep, searches: Searches, checks: RunChecks, preparation: Preparation) -> None:
+        self.searches = searches
+        self._sweep = sweep
+        self._checks = checks
+        self._preparation = preparation
+        self._prepared: set[str] = set()
+
+    def plan(self) -> Plan:
+        """The plan as it is now.
+
+        Raises:
+            InvalidInput: a suggestion can't be trained.
+        """
+        cells = self.searches.cells
+        runs = distinct_runs(self._sweep, cells, self.searches)
+        for run in runs.values():
+            if run.id not in self._prepared:
+                _prepare(run, self._checks, self._preparation)
+                self._prepared.add(run.id)
+        return Plan(sweep=self._sweep, runs=runs, cells=tuple(cells), growth=self)
+
+    def after(self, run_id: str, *, has_failed: bool) -> Plan | None:
+        """The larger plan once a run has ended; None if it is as large as before. Raises as `plan`."""
+        return self.plan() if self.searches.ended(run_id, has_failed=has_failed) else None
+
+
+def _prepare(run: PlannedRun, checks: RunChecks, preparation: Preparation) -> None:
+    """Refuse what can't be trained, and make what it reads."""
+    checks.check(run)
+    if not isinstance(run.spec.model.tuning, Prompting):  # which makes its prompts itself
+        preparation.tokens(run.spec.task, run.spec.model)
 
 
 @contextmanager
@@ -221,44 +232,3 @@ def _require_distinct_names(task_specs: list[TaskSpec], models: list[Model]) -> 
     labels = [task.label for task in task_specs]
     if len(set(labels)) < len(labels):
         raise InvalidInput(f"the sweep has a task twice: {', '.join(labels)}; give each TaskSpec a label of its own")
-
-
-def _distinct_runs(sweep: Sweep, cells: list[PlannedCell]) -> dict[str, PlannedRun]:
-    specs: dict[str, RunSpec] = {}
-    kinds: dict[str, set[str]] = {}
-    pairs: dict[str, dict[tuple[str, str], None]] = {}
-    num_cells: dict[str, int] = {}
-    bases: set[str] = set()
-    for cell in cells:
-        ends = (("weak", cell.runs.floor), ("ceiling", cell.runs.ceiling), ("student", cell.runs.student))
-        found: dict[str, RunSpec] = {}
-        for _, end in ends:
-            _add_closure(end, found)
-        for run_id, spec in found.items():
-            if run_id not in specs:
-                specs[run_id], kinds[run_id], pairs[run_id], num_cells[run_id] = spec, set(), {}, 0
-                if isinstance(spec.model.base, RunSpec):
-                    bases.add(spec.model.base.id)
-            pairs[run_id][cell.weak, cell.strong] = None
-            num_cells[run_id] += 1
-        for role, end in ends:
-            kinds[end.id].add(role)
-    return {
-        run_id: PlannedRun(
-            spec=spec,
-            kinds=tuple(kind for kind in _KINDS if kind in kinds[run_id]) or ("pretrain" if run_id in bases else "middle",),
-            pairs=tuple(pairs[run_id]),
-            num_cells=num_cells[run_id],
-            resources=sweep.resources_of(spec),
-            needs_model=run_id in bases,
-        )
-        for run_id, spec in specs.items()
-    }
-
-
-def _add_closure(run: RunSpec, found: dict[str, RunSpec]) -> None:
-    """Add a run and all it depends on by id, dependencies first."""
-    if run.id not in found:
-        for dependency in run.dependencies:
-            _add_closure(dependency, found)
-        found[run.id] = run

@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -206,37 +208,50 @@ def _hub_commit(hub: Hub) -> str:
 def prepare_tokens(task: TaskSpec, model: ModelSpec, store: Store) -> Path:
     """A pinned task's texts as token numbers of a pinned model, made once: the folder with, for each split,
 
-    `<split>.tokens.npy` (all tokens, int32) and `<split>.offsets.npy` (number of texts + 1, int64).
+    `<split>.tokens.npy` (all tokens, int32) and `<split>.offsets.npy` (number of texts + 1, int64). Models whose tokenizers and
+    limits are equal, as those of a family often are, have the same files.
 
     Raises:
         InvalidInput: a text is longer than the model's context and truncation is off, or has no token.
     """
     _ensure_tokenizer(model, task, store)
+    key = digest([task.content, tokenizer_key(model, task), context_key(model)])
 
     def write(folder: Path) -> None:
         limit = context_length(model, load_config(model, task, store)) - max_answer_tokens(task, store)
         _require_room(limit, model, task)
         tokenizer = load_tokenizer(model, task, store)
-        cut = model.truncation != "off"
-        if cut:
-            tokenizer.truncation_side = model.truncation
-        for split in split_names(task, store):
-            frame = read_split(task, split, store, ["id", "texts"])
-            texts = [text for row in frame["texts"] for text in row]
-            lists = tokenizer(texts, truncation=cut, max_length=limit if cut else None, return_attention_mask=False)[
-                "input_ids"
-            ]
-            owners = [example for example, row in zip(frame["id"], frame["texts"], strict=True) for _ in row]
-            for owner, tokens in zip(owners, lists, strict=True):
-                _require_fit(len(tokens), limit, model, f"{task.name}/{split}/{owner}")
-            if task.kind == "generative":
-                targets = read_split(task, split, store, ["target"])["target"].tolist()
-                _require_room_for_answers(targets, answer_tokens(targets, tokenizer), max_answer_tokens(task, store), task)
-            np.save(folder / f"{split}.tokens.npy", np.concatenate([np.asarray(tokens, np.int32) for tokens in lists]))
-            np.save(folder / f"{split}.offsets.npy", np.cumsum([0, *map(len, lists)], dtype=np.int64))
+        backend = getattr(tokenizer, "backend_tokenizer", None)  # all that a tokenizer written in Rust does
+        made_by = key if backend is None else hashlib.sha256(backend.to_str().encode()).hexdigest()
+        shared = store.tokens(digest([task.content, made_by, limit, model.truncation]))
+        store.fill(shared, lambda made: _write_tokens(made, task, model, tokenizer, limit, store))
+        for path in shared.glob("*.npy"):
+            try:
+                os.link(path, folder / path.name)
+            except OSError:  # a file system without hard links
+                shutil.copyfile(path, folder / path.name)
 
-    key = digest([task.content, tokenizer_key(model, task), context_key(model)])
     return store.fill(store.tokens(key), write)
+
+
+def _write_tokens(
+    folder: Path, task: TaskSpec, model: ModelSpec, tokenizer: PreTrainedTokenizerBase, limit: int, store: Store
+) -> None:
+    cut = model.truncation != "off"
+    if cut:
+        tokenizer.truncation_side = model.truncation
+    for split in split_names(task, store):
+        frame = read_split(task, split, store, ["id", "texts"])
+        texts = [text for row in frame["texts"] for text in row]
+        lists = tokenizer(texts, truncation=cut, max_length=limit if cut else None, return_attention_mask=False)["input_ids"]
+        owners = [example for example, row in zip(frame["id"], frame["texts"], strict=True) for _ in row]
+        for owner, tokens in zip(owners, lists, strict=True):
+            _require_fit(len(tokens), limit, model, f"{task.name}/{split}/{owner}")
+        if task.kind == "generative":
+            targets = read_split(task, split, store, ["target"])["target"].tolist()
+            _require_room_for_answers(targets, answer_tokens(targets, tokenizer), max_answer_tokens(task, store), task)
+        np.save(folder / f"{split}.tokens.npy", np.concatenate([np.asarray(tokens, np.int32) for tokens in lists]))
+        np.save(folder / f"{split}.offsets.npy", np.cumsum([0, *map(len, lists)], dtype=np.int64))
 
 
 def _ensure_tokenizer(model: ModelSpec, task: TaskSpec, store: Store) -> None:

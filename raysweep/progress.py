@@ -13,10 +13,16 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from raysweep.scheduling.board import Board, Entry, Standing
+from raysweep.scheduling.board import CLOSED, Board, Entry, Standing
 
 _ROWS = 14
-_COLOURS = {Standing.RUNNING: "cyan", Standing.DONE: "green", Standing.FAILED: "red", Standing.WAITING: "dim"}
+_COLOURS = {
+    Standing.RUNNING: "cyan",
+    Standing.DONE: "green",
+    Standing.FAILED: "red",
+    Standing.WAITING: "dim",
+    Standing.STOPPED: "yellow",
+}
 
 
 class Progress:
@@ -36,9 +42,17 @@ class Progress:
     def show(self, board: Board) -> Progress:
         """Show this board from now on."""
         self._board = board
+        self._count_open(board)
+        return self
+
+    def grown(self) -> None:
+        """The board has more runs now."""
+        if self._board is not None:
+            self._count_open(self._board)
+
+    def _count_open(self, board: Board) -> None:
         open_standings = (Standing.WAITING, Standing.RUNNING)
         self._open = Counter(_like(entry) for entry in board.entries.values() if entry.standing in open_standings)
-        return self
 
     def __enter__(self) -> Progress:
         if self._console.is_terminal:
@@ -52,7 +66,7 @@ class Progress:
 
     def changed(self, entry: Entry) -> None:
         """An entry of the board has changed."""
-        if entry.standing in (Standing.DONE, Standing.FAILED):
+        if entry.standing in CLOSED:
             self._recent.append(entry)
             self._open[_like(entry)] -= 1
             if entry.standing is Standing.DONE:
@@ -85,6 +99,7 @@ class Progress:
         counts = {standing: self._board.count(standing) for standing in Standing}
         shown = (Standing.DONE, Standing.CACHED, Standing.RUNNING, Standing.FAILED, Standing.WAITING)
         parts = [f"{counts[standing]} {standing}" for standing in shown]
+        parts += [f"{counts[Standing.STOPPED]} stopped early"] if counts[Standing.STOPPED] else []
         left = self._seconds_left()
         return ", ".join(parts) + (f"; about {_duration(left)} left" if left is not None else "")
 

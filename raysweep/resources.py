@@ -19,8 +19,9 @@ class Resources:
     num_workers: int = 0
     """0: the run trains in the trial's own process, which is kept for the next run; n: in a group of n worker processes."""
     cpus_per_worker: float = 1
-    gpus_per_worker: float = 0
-    """May be a fraction where `num_workers` is 0 or 1: small runs then share a device."""
+    gpus_per_worker: float | Literal["auto"] = 0
+    """May be a fraction where `num_workers` is 0 or 1: small runs then share a device. "auto": the fraction that the run's
+    memory needs, estimated, and corrected by what finished runs took (see `raysweep.packing`)."""
     zero_stage: ZeroStage = 0
     """0: replicas; 1: optimizer states, 2: and gradients, 3: and parameters are divided among the workers. In bfloat16, 0 runs
     as 1 (see the engine)."""
@@ -46,9 +47,13 @@ class Resources:
         require_int(self, "micro_batch_size", 1, optional=True)
         require_choice(self, "zero_stage", ZeroStage)
         require_number(self, "cpus_per_worker", 0, above=True)
-        require_number(self, "gpus_per_worker", 0)
+        if self.gpus_per_worker != "auto":
+            require_number(self, "gpus_per_worker", 0)
         require_bool(self, "offload_optimizer", "offload_parameters", "activation_checkpointing", "save_student_models")
-        if self.gpus_per_worker != int(self.gpus_per_worker) and (self.gpus_per_worker > 1 or self.num_workers > 1):
+        if self.gpus_per_worker == "auto":
+            if self.num_workers > 1:
+                raise InvalidInput('Resources.gpus_per_worker may be "auto" only with num_workers of 0 or 1')
+        elif self.gpus_per_worker != int(self.gpus_per_worker) and (self.gpus_per_worker > 1 or self.num_workers > 1):
             raise InvalidInput("Resources.gpus_per_worker may be a fraction only below 1 and with num_workers of 0 or 1")
         if self.offload_optimizer and self.zero_stage == 0:
             raise InvalidInput("Resources.offload_optimizer needs zero_stage 1, 2 or 3")
@@ -59,6 +64,11 @@ class Resources:
     def world_size(self) -> int:
         """Processes that train together."""
         return max(self.num_workers, 1)
+
+    @property
+    def num_gpus(self) -> float:
+        """GPUs of one worker: of "auto", until it is resolved, a whole one."""
+        return 1.0 if self.gpus_per_worker == "auto" else self.gpus_per_worker
 
     def micro_batch(self, global_batch_size: int) -> int:
         """Examples per forward pass of one worker, for a global batch size.
@@ -83,4 +93,4 @@ class Resources:
 
     def total(self) -> dict[str, float]:
         """All that the run takes of the cluster: {"CPU": …, "GPU": …}."""
-        return {"CPU": self.cpus_per_worker * self.world_size, "GPU": self.gpus_per_worker * self.world_size}
+        return {"CPU": self.cpus_per_worker * self.world_size, "GPU": self.num_gpus * self.world_size}

@@ -28,12 +28,12 @@ class Like(NamedTuple):
 
 def device_of(resources: Resources) -> Device:
     """What a run trains on."""
-    return "GPU" if resources.gpus_per_worker else "CPU"
+    return "GPU" if resources.num_gpus else "CPU"
 
 
 def num_devices(resources: Resources) -> float:
     """How many GPUs, or CPU cores, a run trains on; a fraction where runs share one."""
-    return resources.world_size * (resources.gpus_per_worker or resources.cpus_per_worker)
+    return resources.world_size * (resources.num_gpus or resources.cpus_per_worker)
 
 
 @dataclass(frozen=True)
@@ -112,8 +112,8 @@ def _values(ratios: Mapping[Like, _Ratio]) -> dict[Like, float]:
     return {like: ratio.value for like, ratio in ratios.items() if ratio.value is not None}
 
 
-def _finished(store: Store) -> list[tuple[str, Like, dict[str, Any]]]:
-    """(id, like, info) of the newest runs that are done; what can't be read isn't used."""
+def newest_infos(store: Store) -> list[tuple[str, dict[str, Any]]]:
+    """(id, info) of the newest runs that are done, newest first; what can't be read isn't used."""
     folder = store.run("").folder
     if not folder.exists():
         return []
@@ -121,13 +121,22 @@ def _finished(store: Store) -> list[tuple[str, Like, dict[str, Any]]]:
         newest = sorted(entries, key=lambda entry: entry.stat().st_mtime, reverse=True)[:_MOST_RUNS]
     found = []
     for entry in newest:
-        paths = store.run(entry.name)
         try:
-            info = json.loads(paths.result.read_text())["info"]
-            model = json.loads(paths.spec.read_text())["fields"]["model"]
+            found.append((entry.name, dict(json.loads(store.run(entry.name).result.read_text())["info"])))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return found
+
+
+def _finished(store: Store) -> list[tuple[str, Like, dict[str, Any]]]:
+    """(id, like, info) of runs whose seconds are all of theirs."""
+    found = []
+    for run_id, info in newest_infos(store):
+        try:
+            model = json.loads(store.run(run_id).spec.read_text())["fields"]["model"]
             like = Like(model["name"], model["tuning"]["type"], device_of(Resources(**info["resources"])))
             if info["resumed_at_step"] == 0 and info["seconds_total"] > 0:
-                found.append((entry.name, like, info))
+                found.append((run_id, like, info))
         except (OSError, ValueError, KeyError, TypeError):
             continue
     return found

@@ -4,7 +4,7 @@ One class owns every file name of a run. Files are written under a temporary nam
 `result.json` exists, which is written last and holds the checksums of all other files; every reader checks them.
 
     STORE/runs/<id>/    spec.json, environment.json, progress.json, checkpoints/, predictions/, curves/, model/,
-                        error.txt (why it failed), result.json (done)
+                        error.txt (why it failed), stopped.json (ended early, by a search), result.json (done)
     STORE/tasks/, STORE/tokenizers/, STORE/tokens/    what runs read, each identified by its content
     STORE/model_sizes/  numbers of parameters, to estimate what runs cost
     STORE/ray/          scratch space of Ray Tune and Ray Train
@@ -38,6 +38,7 @@ class RunState(enum.StrEnum):
 
     MISSING = "missing"
     FAILED = "failed"
+    STOPPED = "stopped"
     DONE = "done"
 
 
@@ -81,6 +82,10 @@ class RunPaths:
     def error(self) -> Path:
         return self.folder / "error.txt"
 
+    @property
+    def stopped(self) -> Path:
+        return self.folder / "stopped.json"
+
     def failure(self) -> str:
         """The cause of the run's failure, in one line."""
         return self.error.read_text().strip().partition("\n")[0]
@@ -109,6 +114,7 @@ class RunPaths:
         """Make the folder this run's own, without what an earlier try left beside its checkpoints; raises as `require_own`."""
         self.require_own(spec)
         self.result.unlink(missing_ok=True)
+        self.stopped.unlink(missing_ok=True)
         for folder in (self.folder / "curves", self.folder / "predictions", self.model):
             shutil.rmtree(folder, ignore_errors=True)
         if not self.spec.exists():
@@ -122,6 +128,11 @@ class RunPaths:
             parts += sorted(path for path in folder.glob("*") if path.is_file() and not path.name.startswith("."))
         checksums = {path.relative_to(self.folder).as_posix(): file_checksum(path) for path in parts if path.exists()}
         self._write_result({"id": spec.id, "metrics": dict(metrics), "info": dict(info), "files": checksums})
+        self.error.unlink(missing_ok=True)
+
+    def stop(self, spec: RunSpec, reason: str, content: Mapping[str, Any]) -> None:
+        """Write stopped.json: a search ended the run early. It isn't done, and nothing reads it but the search."""
+        write_json(self.stopped, {"id": spec.id, "reason": reason, **content})
         self.error.unlink(missing_ok=True)
 
     def replace_metrics(self, metrics: Mapping[str, float]) -> None:
@@ -277,6 +288,8 @@ class Store:
         paths = self.run(spec.id)
         paths.require_own(spec)
         if not paths.result.exists():
+            if paths.stopped.exists():
+                return RunState.STOPPED
             return RunState.FAILED if paths.error.exists() else RunState.MISSING
         try:
             for name, checksum in paths.read_result()["files"].items():

@@ -16,6 +16,7 @@ from raysweep.checks import require, require_choice, require_name, require_type
 from raysweep.errors import InvalidInput, RaysweepError, user_code
 from raysweep.models.families import Model
 from raysweep.resources import Resources
+from raysweep.search.settings import Search
 from raysweep.spec import Evaluation, RunSpec, TaskSpec
 
 CeilingSplit = Literal["transfer", "supervisor"]
@@ -53,6 +54,8 @@ class Sweep:
     evaluation: Evaluation = field(default_factory=Evaluation)
     resources: Resources | Callable[[RunSpec], Resources] = field(default_factory=Resources)
     """For all runs, or chosen run by run (by the model's size, say)."""
+    search: Search | None = None
+    """Hyperparameters that are searched before the cells are trained; None to take all as it is spelled out."""
 
     def __post_init__(self) -> None:
         require_name(self, "name", "a non-empty name")
@@ -75,11 +78,26 @@ class Sweep:
         is_function = callable(self.resources) and not isinstance(self.resources, type)
         fits = isinstance(self.resources, Resources) or is_function
         require(fits, self, "resources", "Resources(…) or a function of a RunSpec")
+        if self.search is not None:
+            require_type(self, "search", Search, "a Search or None")
+            self._check_search(self.search)
         methods = [method if isinstance(method, str) else method.name for method in self.methods]
         self._require_distinct("methods", methods, "give each Method a name of its own")
         pairs = [f"{weak.name} → {strong.name}" for weak, strong in self.pairs]
         self._require_distinct("pairs", pairs, "list each pair once, and give different models names of their own")
         self._require_distinct("seeds", self.seeds, "list each seed once")
+
+    def _check_search(self, search: Search) -> None:
+        if search.num_seeds > len(self.seeds):
+            raise InvalidInput(
+                f"Search.num_seeds is {search.num_seeds}, and the sweep has {len(self.seeds)} seeds; a trial is judged by "
+                "runs of the sweep's first seeds"
+            )
+        if search.stopping is not None and self.evaluation.every == 0:
+            raise InvalidInput(
+                "Search.stopping looks at the points of the evaluation curve, and Sweep.evaluation has none; set "
+                "Evaluation.every to a number of steps"
+            )
 
     def _require_members(self, name: str, kind: type | UnionType, allowed: str) -> None:
         for value in getattr(self, name):

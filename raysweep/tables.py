@@ -8,8 +8,10 @@ from rich.table import Table
 from rich.text import Text
 
 from raysweep.comparisons import Comparison, OverTasks
-from raysweep.plan import Plan
+from raysweep.plan import Plan, PlannedRun
 from raysweep.results import Row
+from raysweep.search.searches import CHOICES
+from raysweep.search.summary import Choice
 from raysweep.store import Store
 
 
@@ -20,20 +22,36 @@ def plan_table(plan: Plan, store: Store) -> Table:
         spec = run.spec
         depends = " ".join(dependency.id[:8] for dependency in spec.dependencies)
         state = str(plan.state(run, store))
-        cells = (run.id[:8], run.kind, spec.task.label, spec.model.name, str(spec.seed), spec.objective.name, depends, state)
+        cells = (run.id[:8], run.kind, spec.task.label, spec.model.name, str(spec.seed), _objective(run), depends, state)
         table.add_row(*map(Text, cells))  # not markup: a name may hold brackets
     return table
+
+
+def _objective(run: PlannedRun) -> str:
+    """A run's objective; of a trial, with the values that are tried."""
+    tried = run.study.values_of(run.id) if run.study else {}
+    listed = ", ".join(f"{path.rpartition('.')[2]}={_value(value)}" for path, value in tried.items())
+    return run.spec.objective.name + (f" ({listed})" if listed else "")
 
 
 def plan_summary(plan: Plan, num_cached: int) -> str:
     """One line on the size of a plan and on what sharing saves."""
     saved = plan.num_trainings_without_sharing - plan.num_trainings
     besides = f" and {plan.num_pretrainings} pretrainings" if plan.num_pretrainings else ""
-    return (
-        f"{plan.sweep.name}: {len(plan.cells)} cells need {plan.num_trainings} trainings{besides} "
+    num_cells = f"{len(plan.cells)} cells{' so far' if plan.num_open_cells else ''}"
+    lines = [
+        f"{plan.sweep.name}: {num_cells} need {plan.num_trainings} trainings{besides} "
         f"({plan.num_trainings_without_sharing} trainings without sharing: {saved} saved); {num_cached} of {len(plan.runs)} "
         "runs are done already"
-    )
+    ]
+    if plan.growth is not None:
+        searches = plan.growth.searches
+        num_complete = sum(study.is_complete for study in searches.studies.values())
+        lines.append(
+            f"search: {len(searches.studies)} studies so far, {num_complete} of them complete, judged by "
+            f"{searches.search.select_by}; {searches.num_open_cells} cells of the grid wait for what is chosen"
+        )
+    return "\n".join(lines)
 
 
 def results_table(rows: list[Row]) -> Table:
@@ -144,6 +162,32 @@ def added_table(rows: Sequence[MeanRow], names: Sequence[str]) -> Table:
     """A row a (task, pair, method): numbers of the user's own metrics, on test."""
     columns = [column for name in names for column in _ends(name, name)]
     return _means_table("Added metrics, on test", rows, columns)
+
+
+def search_table(choices: Sequence[Choice]) -> Table:
+    """A row a study and a signal that chooses: how many trials there were, what was chosen, and how good it is."""
+    table = _table(*("study", "trials", "chosen by", "values", "weak val.", "true val.", "student on test", "oracle gains"))
+    _title(table, "What the search chose; accuracies, on validation of the search's seeds and on test of all seeds")
+    for choice in choices:
+        ended = f"{choice.num_done} of {choice.num_trials}" + (f", {choice.num_stopped} stopped" if choice.num_stopped else "")
+        ended += f", {choice.num_failed} failed" if choice.num_failed else ""
+        values = ", ".join(f"{path}={_value(value)}" for path, value in (choice.values or {}).items())
+        signals = [_share(choice.signals.get(name)) for name in ("weak_validation", "ground_truth_validation")]
+        tests = [_share(choice.test_accuracy), "" if choice.gain is None else f"{choice.gain:+z.3f}"]
+        chosen = values or ("no trial is done" if choice.is_complete else "not yet")
+        cells = (choice.study, ended, _chosen_by(choice), chosen, *signals, *(tests if choice.role == "student" else ["", ""]))
+        table.add_row(*map(Text, cells))
+    return table
+
+
+def _chosen_by(choice: Choice) -> str:
+    if choice.role != "student" and choice.chosen_by == "weak_validation":
+        return "own labels on validation"
+    return CHOICES[choice.chosen_by]
+
+
+def _value(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _ends(title: str, name: str) -> list[tuple[str, str]]:

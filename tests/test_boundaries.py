@@ -43,8 +43,8 @@ def importers(package: str, *, at_import_time: bool = False) -> set[str]:
     return {file.relative_to(PACKAGE).as_posix() for file in found}
 
 
-def test_only_scheduling_imports_ray() -> None:
-    assert importers("ray") and all(name.startswith("scheduling/") for name in importers("ray"))
+def test_only_scheduling_and_search_import_ray() -> None:
+    assert importers("ray") and all(name.startswith(("scheduling/", "search/")) for name in importers("ray"))
 
 
 def test_only_tracking_and_results_import_mlflow() -> None:

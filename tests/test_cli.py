@@ -161,6 +161,7 @@ def test_status_and_results_follow_the_store(raysweep: Command) -> None:
             "sweep": "small",
             "num_runs": 6,
             "missing": 0,
+            "stopped": 0,
             "failed": 1,
             "done": 5,
             "failures": {last.id: "ValueError: [it] broke"},
@@ -169,7 +170,9 @@ def test_status_and_results_follow_the_store(raysweep: Command) -> None:
     code, out, err = raysweep("results", file, "--json")
     found = json.loads(out)
     assert (
-        code == UNFINISHED and "1 of 2 cells" in err and set(found) == {"sweep", "rows", "cells", "comparisons", "over_tasks"}
+        code == UNFINISHED
+        and "1 of 2 cells" in err
+        and set(found) == {"sweep", "rows", "cells", "comparisons", "over_tasks", "search"}
     )
     assert [row["seeds"] for row in found["rows"]] == [[0], []] and len(found["cells"]) == 1
     assert {"task", "weak", "strong", "method", "seed", "weak_accuracy", "student_accuracy", "ceiling_accuracy", "pgr"} <= set(

@@ -1,13 +1,14 @@
 """What a run costs is counted before it trains, and said to be measured, scaled or assumed; the longest path goes first."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from grid_helpers import small_model, small_sweep
 
-from raysweep import HeadOnly, Method, Resources, RunSpec, grid
+from raysweep import Folder, HeadOnly, Method, Resources, RunSpec, grid
 from raysweep.cli import main
 from raysweep.commands import BAD_INPUT, SUCCESS
 from raysweep.costs import ASSUMED_FLOPS, RunCost, count_parameters, estimate_costs, remaining_seconds
@@ -59,6 +60,16 @@ def test_parameters_are_those_of_the_architecture_and_counted_once(plan: Plan, s
     (path, *others) = (store.folder / "model_sizes").iterdir()
     path.write_text('{"num_parameters": 7}')
     assert others == [] and count_parameters(spec.model, spec.task, store) == 7
+
+
+def test_parameters_of_a_folder_are_read_from_its_files(plan: Plan, store: Store, tmp_path: Path) -> None:
+    from transformers import GPT2Config, GPT2ForSequenceClassification
+
+    model = GPT2ForSequenceClassification(GPT2Config(n_embd=4, n_layer=2, n_head=1, n_positions=8, vocab_size=11))
+    model.save_pretrained(tmp_path)
+    spec = replace(find(plan, "weak").spec.model, base=Folder(path=str(tmp_path), content="0"))
+    layer = 12 * 4**2 + 13 * 4  # as above; the head's 2·4 numbers aren't counted
+    assert count_parameters(spec, plan.cells[0].runs.floor.task, store) == 2 * layer + 2 * 4 + (11 + 8) * 4
 
 
 def test_tokens_are_those_of_the_steps_the_curves_and_the_splits(plan: Plan, store: Store) -> None:

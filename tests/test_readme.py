@@ -82,6 +82,22 @@ def test_the_task_of_one_s_own_can_be_planned(tmp_path: Path) -> None:
     assert json.loads(printed)["num_trainings"] == 9
 
 
+def test_the_search_can_be_planned(tmp_path: Path) -> None:
+    """The README's file as it stands, but for its models and tasks."""
+    (example,) = [block for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "Search(" in block]
+    for name, here in (
+        ('get("gpt2")["gpt2"]', 'get("sandbox")["sandbox-6"]'),
+        ('get("qwen2.5")["qwen2.5-0.5b"]', 'get("sandbox")["sandbox-12"]'),
+        ('["sciq", "boolq"]', '["sandbox"]'),
+    ):
+        assert name in example
+        example = example.replace(name, here)
+    (tmp_path / "searched.py").write_text(example)
+    printed = json.loads(run(f"{ROOT}/.venv/bin/raysweep plan searched.py --json", tmp_path))
+    # 4 trials of the supervisor, which Optuna must hear of first, and the ceilings of 3 seeds.
+    assert [run["kind"] for run in printed["runs"]].count("weak") == 4 and printed["num_trainings"] == 7
+
+
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "cluster/README.md", "experiments/README.md"])
 def test_links_lead_to_files(page: str) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text()):

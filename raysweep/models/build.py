@@ -28,17 +28,10 @@ def build_model(spec: RunSpec, store: Store, sharding: Sharding) -> PreTrainedMo
         InvalidInput: weights are missing, of another architecture, or not finite.
     """
     import torch
-    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, set_seed
+    from transformers import set_seed
 
     set_seed(spec.seed)
-    config = load_config(spec.model, spec.task, store)
-    if not spec.model.dropout:
-        _switch_off_dropout(config)
-    config.pad_token_id = load_tokenizer(spec.model, spec.task, store).pad_token_id
-    auto: Any = AutoModelForCausalLM
-    if not _writes(spec):
-        auto = AutoModelForSequenceClassification
-        config.num_labels = 1 if spec.task.kind == "preference" else spec.task.num_classes or 0
+    auto, config = _architecture(spec, store)
     new: list[str]
     if isinstance(spec.model.base, Scratch):
         model, new = auto.from_config(config, dtype=torch.float32), []
@@ -51,6 +44,37 @@ def build_model(spec: RunSpec, store: Store, sharding: Sharding) -> PreTrainedMo
     sharding.divide(model)
     _require_finite(model, spec.model.name, sharding)
     return model
+
+
+def _architecture(spec: RunSpec, store: Store) -> tuple[Any, PretrainedConfig]:
+    """The class that makes a run's model, and its configuration."""
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+
+    config = load_config(spec.model, spec.task, store)
+    if not spec.model.dropout:
+        _switch_off_dropout(config)
+    config.pad_token_id = load_tokenizer(spec.model, spec.task, store).pad_token_id
+    if _writes(spec):
+        return AutoModelForCausalLM, config
+    config.num_labels = 1 if spec.task.kind == "preference" else spec.task.num_classes or 0
+    return AutoModelForSequenceClassification, config
+
+
+def lay_out(spec: RunSpec, store: Store) -> PreTrainedModel:
+    """The modules of a run's model without memory, with what is trained of them marked; `raysweep.memory` counts them.
+
+    Raises:
+        InvalidInput: the model's configuration can't be loaded, or the tuning doesn't fit it.
+    """
+    import torch
+
+    auto, config = _architecture(spec, store)
+    with torch.device("meta"):
+        model = auto.from_config(config, dtype=torch.float32, trust_remote_code=spec.model.trust_remote_code)
+        is_new = not isinstance(spec.model.base, Scratch) and not _writes(spec)
+        body = f"{model.base_model_prefix}."
+        new = [name for name, _ in model.named_parameters() if is_new and not name.startswith(body)]
+        return _tune(model, spec, new)
 
 
 def _writes(spec: RunSpec) -> bool:

@@ -36,9 +36,9 @@ class RunStanding:
     """What is known of one run."""
 
     state: str
-    """"done", "failed" or "missing"."""
+    """"done", "stopped" (early, by a search), "failed" or "missing"."""
     reason: str = ""
-    """Why it failed, in one line."""
+    """Why it failed or was stopped, in one line."""
     numbers: Mapping[str, float] = field(default_factory=dict)
     """Those of `COUNTS` and `SECONDS` that a finished run has."""
     commit: str = ""
@@ -55,8 +55,8 @@ class SweepData:
     (the ids from the first teacher to the student, " > " between them); is_finished; then, by name, every number of
     `raysweep.results.CellResult.metrics`, NaN where it is undefined or missing."""
     runs: pd.DataFrame
-    """A row a planned run, dependencies first: run_id, kind, task, model, seed, state ("done", "failed", "missing"), reason
-    ("" if there is none), num_parameters, num_trainable_parameters, num_tokens, num_devices (GPUs; 0 on CPU) as Int64,
+    """A row a planned run, dependencies first: run_id, kind, task, model, seed, state ("done", "stopped", "failed", "missing"),
+    reason ("" if there is none), num_parameters, num_trainable_parameters, num_tokens, num_devices (GPUs; 0 on CPU) as Int64,
     seconds_total, seconds_training, seconds_evaluation, commit."""
     curves: pd.DataFrame
     """A row a point of a finished cell: task, weak, strong, method, seed, name, step, value. Names are the columns of

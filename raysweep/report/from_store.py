@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pandas as pd
 from raysweep.files import read_json
 from raysweep.identity import canonical
 from raysweep.measure import example_table, measure_curve
-from raysweep.plan import Plan, PlannedCell
+from raysweep.plan import Plan, PlannedCell, PlannedRun
 from raysweep.prepare import split_sizes
 from raysweep.report.data import (
     CELL,
@@ -26,6 +27,7 @@ from raysweep.report.data import (
     runs_frame,
 )
 from raysweep.results import Results
+from raysweep.search.summary import choices
 from raysweep.spec import Folder, Hub, ModelSpec, RunSpec, Scratch, TaskSpec, WeakLabels
 from raysweep.store import RunState, Store
 
@@ -46,7 +48,7 @@ def read_store(plan: Plan, store: Store) -> SweepData:
     return SweepData(
         name=plan.sweep.name,
         cells=cells_frame(names["cells"], [results.cell(cell).metrics if is_done else None for cell, _, is_done in pairs]),
-        runs=runs_frame(names["runs"], {run_id: _standing(run.spec, store) for run_id, run in plan.runs.items()}),
+        runs=runs_frame(names["runs"], {run_id: _standing(run, store) for run_id, run in plan.runs.items()}),
         curves=curves_frame([(name, curves.of(cell)) for cell, name, is_done in pairs if is_done]),
         provenance=provenance(plan, store),
         read_examples=lambda run_id: example_table(plan.runs[run_id].spec, store),
@@ -107,17 +109,23 @@ class CellCurves:
         return self._of_ceilings[key]
 
 
-def _standing(spec: RunSpec, store: Store) -> RunStanding:
-    state, paths = store.state(spec), store.run(spec.id)
+def _standing(run: PlannedRun, store: Store) -> RunStanding:
+    state, paths = store.state(run.spec), store.run(run.id)
     if state is RunState.FAILED:
         return RunStanding(state="failed", reason=paths.failure())
-    if state is RunState.MISSING:
+    if state is RunState.MISSING or (state is RunState.STOPPED and run.study is None):
         return RunStanding(state="missing")
+    if state is RunState.STOPPED:
+        stopped = read_json(paths.stopped)
+        return RunStanding(state="stopped", reason=stopped["reason"], numbers=_numbers(stopped["info"]))
     info = paths.read_result()["info"]
-    numbers = {name: float(info[name]) for name in (*COUNTS, *SECONDS) if name in info}
-    numbers["num_devices"] = num_devices(info["resources"])
     commit = read_json(paths.verified(paths.environment)).get("code", {}).get("commit")
-    return RunStanding(state="done", numbers=numbers, commit=commit or "")
+    return RunStanding(state="done", numbers=_numbers(info), commit=commit or "")
+
+
+def _numbers(info: Mapping[str, Any]) -> dict[str, float]:
+    numbers = {name: float(info[name]) for name in (*COUNTS, *SECONDS) if name in info}
+    return numbers | {"num_devices": num_devices(info["resources"])}
 
 
 def num_devices(resources: Mapping[str, Any]) -> int:
@@ -131,7 +139,8 @@ def provenance(plan: Plan, store: Store) -> dict[str, Any]:
     `sweep`; `num_cells`, `num_runs`, `num_finished_runs`, `num_trainings`, `num_pretrainings`,
     `num_trainings_without_sharing`; `tasks` and `models` by name (content, splits, commits); and of the finished runs
     `started_at` and `finished_at` (seconds since 1970, None if there is none), `seconds_total` (the sum over runs),
-    `commits`, `commands`, `has_uncommitted_changes`, `devices`, `python` and `packages`, each a list of what was found.
+    `commits`, `commands`, `has_uncommitted_changes`, `devices`, `python` and `packages`, each a list of what was found;
+    `search`, the fields of `raysweep.search.summary.Choice` for each study and signal; `num_open_cells`, which wait for it.
     """
     done = [run.spec for run in plan.runs.values() if store.state(run.spec) is RunState.DONE]
     infos = [store.run(spec.id).read_result()["info"] for spec in done]
@@ -160,6 +169,8 @@ def provenance(plan: Plan, store: Store) -> dict[str, Any]:
         "devices": _distinct(gpu for machine in machines for gpu in machine.get("gpus") or ["CPU"]),
         "python": _distinct(machine.get("python") for machine in machines),
         "packages": {name: _distinct(found.get(name) for found in packages) for name in _PACKAGES},
+        "search": [asdict(choice) for choice in choices(plan, Results(plan, store))] if plan.growth else [],
+        "num_open_cells": plan.num_open_cells,
     }
 
 

@@ -8,9 +8,10 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from raysweep.files import read_json
 from raysweep.plan import Plan, PlannedRun
 from raysweep.resources import Resources
 from raysweep.store import RunState, Store
@@ -23,6 +24,7 @@ class Standing(StrEnum):
     RUNNING = "running"
     CACHED = "cached"
     DONE = "done"
+    STOPPED = "stopped"
     FAILED = "failed"
 
 
@@ -33,7 +35,7 @@ class Entry:
     run: PlannedRun
     standing: Standing
     reason: str = ""
-    """Why it failed."""
+    """Why it failed, or was stopped."""
     started: float | None = None
     seconds: float | None = None
     """How long it took here."""
@@ -41,6 +43,9 @@ class Entry:
 
 
 Observer = Callable[[Entry], None]
+
+CLOSED = (Standing.DONE, Standing.STOPPED, Standing.FAILED)
+"""Where a run stands that has ended here."""
 
 
 class Board:
@@ -58,21 +63,41 @@ class Board:
         self._entries: dict[str, Entry] = {}
         self._standing: dict[Standing, OrderedDict[str, Entry]] = {standing: OrderedDict() for standing in Standing}
         self._dependents: dict[str, list[str]] = {}
-        for run in plan.runs.values():
-            cached = plan.state(run, store) is RunState.DONE
-            entry = Entry(run, Standing.CACHED if cached else Standing.WAITING)
-            if not cached:
-                needed = {item.id for item in run.spec.dependencies}
-                entry.waits_for = {item for item in needed if self._entries[item].standing is not Standing.CACHED}
-            for dependency in entry.waits_for:
-                self._dependents.setdefault(dependency, []).append(run.id)
-            self._entries[run.id] = entry
-            self._standing[entry.standing][run.id] = entry
-        self._place = {run_id: place for place, run_id in enumerate(plan.runs)}
+        self._place: dict[str, int] = {}
         self._remaining: Mapping[str, float] = {}
         self._taken: set[str] = set()
         self._ready: dict[Resources, list[tuple[float, int, str]]] = {}
-        self.order_by({})
+        self._choose: Callable[[PlannedRun], Resources] = lambda run: run.resources
+        self.grow(plan)
+
+    def grow(self, plan: Plan) -> None:
+        """Put the runs of a larger plan beside those that are here."""
+        with self._lock:
+            self.plan = plan
+            added = [self._add(run) for run in plan.runs.values() if run.id not in self._entries]
+            self.order_by(self._remaining)
+        for entry in added:
+            lost = [item for item in entry.waits_for if self._entries[item].standing is Standing.FAILED]
+            if lost and entry.standing is Standing.WAITING:
+                self._fail(entry, f"run {lost[0]}, which it depends on, failed: {self._entries[lost[0]].reason}")
+                self._fail_dependents(entry, entry.reason)
+
+    def _add(self, run: PlannedRun) -> Entry:
+        state = self.plan.state(run, self.store)
+        entry = Entry(run, Standing.CACHED if state is RunState.DONE else Standing.WAITING)
+        if state is RunState.STOPPED and run.study is not None:
+            entry.standing = Standing.STOPPED
+        if entry.standing is Standing.WAITING:
+            entry.run = replace(run, resources=self._choose(run))
+            gone = (Standing.CACHED, Standing.DONE)
+            needed = {item.id for item in run.spec.dependencies}
+            entry.waits_for = {item for item in needed if self._entries[item].standing not in gone}
+        for dependency in entry.waits_for:
+            self._dependents.setdefault(dependency, []).append(run.id)
+        self._entries[run.id] = entry
+        self._standing[entry.standing][run.id] = entry
+        self._place[run.id] = len(self._place)
+        return entry
 
     @property
     def entries(self) -> Mapping[str, Entry]:
@@ -88,6 +113,14 @@ class Board:
             for run_id, entry in self._standing[Standing.WAITING].items():
                 if not entry.waits_for and run_id not in self._taken:
                     self._add_ready(entry.run)
+
+    def choose_resources(self, choose: Callable[[PlannedRun], Resources]) -> None:
+        """Have the resources of every run that waits, and of all that are added, chosen anew."""
+        with self._lock:
+            self._choose = choose
+            for entry in self._standing[Standing.WAITING].values():
+                entry.run = replace(entry.run, resources=choose(entry.run))
+            self.order_by(self._remaining)
 
     def _add_ready(self, run: PlannedRun) -> None:
         heap = self._ready.setdefault(run.resources, [])
@@ -159,7 +192,15 @@ class Board:
         """
         entry = self._entries[run.id]
         entry.seconds = time.monotonic() - (entry.started or time.monotonic())
-        if self.plan.state(run, self.store) is RunState.DONE:
+        state = self.plan.state(run, self.store)
+        if state is RunState.STOPPED:
+            with self._lock:
+                self._taken.add(run.id)
+                self._move(entry, Standing.STOPPED)
+                entry.reason = str(read_json(self.store.run(run.id).stopped)["reason"])
+            self._on_change(entry)
+            return
+        if state is RunState.DONE:
             with self._lock:
                 self._taken.add(run.id)
                 self._move(entry, Standing.DONE)
@@ -177,6 +218,16 @@ class Board:
         cause = paths.failure()
         self._fail(entry, cause)
         self._fail_dependents(entry, f"run {run.id} ({run.kind}, {run.spec.model.name}), which it depends on, failed: {cause}")
+
+    def try_again(self, run: PlannedRun, resources: Resources) -> None:
+        """A run has ended without a result, and is to be tried again with other resources."""
+        with self._lock:
+            entry = self._entries[run.id]
+            entry.run = replace(entry.run, resources=resources)
+            self._taken.discard(run.id)
+            self._move(entry, Standing.WAITING)
+            self.order_by(self._remaining)
+        self._on_change(entry)
 
     def _fail(self, entry: Entry, reason: str) -> None:
         with self._lock:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from raysweep.scheduling.board import Board
+from raysweep.search.searches import histories
+from raysweep.search.stopping import Referee
 from raysweep.training.execute import Job, execute
 from raysweep.training.process import ProcessNotClean, clean_process
 
@@ -15,10 +17,12 @@ def run_locally(board: Board, code: Mapping[str, Any]) -> None:
 
     Whatever `Resources.num_workers` says, one process trains: by the design a result doesn't depend on it.
     """
+    growth = board.plan.growth
+    referee = Referee(growth.searches.search, histories(growth.searches)) if growth else None
     while heads := board.heads():
         run = heads[0]
         board.start(run)
-        job = Job.of(run, board.store, code, in_process=True)
+        job = Job.of(run, board.store, code, referee, in_process=True)
         try:
             with clean_process():
                 execute(job)

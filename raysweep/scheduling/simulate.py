@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from raysweep.errors import InvalidInput
+from raysweep.scheduling.room import holds_back
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +44,9 @@ class Simulation:
 def simulate(runs: Mapping[str, SimulatedRun], num_devices: float, urgency: Mapping[str, float] | None = None) -> Simulation:
     """Let every run start as soon as what it depends on is done and its devices are free.
 
-    As Ray Tune is told here (see `tune.py`): of the ready runs, the most urgent comes first, equal ones in the order given; one
-    that takes more than a device is overtaken by nobody while it waits for them, a smaller one is.
+    As Ray Tune is told here (see `tune.py`): of the ready runs, the most urgent comes first, equal ones in the order given; see
+    `holds_back` for when one that has to wait may be overtaken. Shares of devices are counted by their sum, as if they lay side
+    by side.
 
     Args:
         runs: by id, each after all that it depends on.
@@ -76,15 +79,19 @@ def simulate(runs: Mapping[str, SimulatedRun], num_devices: float, urgency: Mapp
             add(run_id, 0.0)
     now, free, starts = 0.0, num_devices, dict[str, float]()
     running: list[tuple[float, int, str]] = []
+    alike: Counter[float] = Counter()
+    """Running runs by the devices that they take."""
     while len(starts) < len(runs) or running:
-        while (devices := _next(ready, free)) is not None:
+        while (devices := _next(ready, free, num_devices, alike)) is not None:
             run_id = heapq.heappop(ready[devices])[2]
             starts[run_id], free = now, free - devices
+            alike[devices] += 1
             heapq.heappush(running, (now + runs[run_id].seconds, place[run_id], run_id))
         now = running[0][0]
         while running and running[0][0] == now:
             run_id = heapq.heappop(running)[2]
             free += runs[run_id].devices
+            alike[runs[run_id].devices] -= 1
             for dependent in dependents.get(run_id, ()):
                 waits_for[dependent].discard(run_id)
                 if not waits_for[dependent]:
@@ -93,11 +100,14 @@ def simulate(runs: Mapping[str, SimulatedRun], num_devices: float, urgency: Mapp
     return Simulation(num_devices=num_devices, makespan=now, device_seconds=used, starts=starts)
 
 
-def _next(ready: Mapping[float, list[tuple[float, int, str]]], free: float) -> float | None:
+def _next(
+    ready: Mapping[float, list[tuple[float, int, str]]], free: float, total: float, running: Counter[float]
+) -> float | None:
     """The devices that the run to be started next asks for; None while nothing may start."""
     for _, _, devices in sorted((*heap[0][:2], devices) for devices, heap in ready.items() if heap):
         if devices <= free + 1e-9:
             return devices
-        if devices > 1:
+        others = {other: count for other, count in running.items() if other != devices}
+        if holds_back(devices, free, others, running[devices], total):
             return None
     return None

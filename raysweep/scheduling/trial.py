@@ -42,9 +42,9 @@ def _fit(job: Job, store: Store, import_path: Sequence[str]) -> None:
     from ray.train.torch import TorchConfig, TorchTrainer
 
     resources = job.resources
-    on_gpu = resources.gpus_per_worker > 0
+    on_gpu = resources.num_gpus > 0
     # The trial itself holds a sliver of a CPU beside its workers: without theirs, a run that takes all CPUs would never start.
-    per_worker = {"CPU": resources.cpus_per_worker - DRIVER_CPUS} | ({"GPU": resources.gpus_per_worker} if on_gpu else {})
+    per_worker = {"CPU": resources.cpus_per_worker - DRIVER_CPUS} | ({"GPU": resources.num_gpus} if on_gpu else {})
     scaling = ScalingConfig(num_workers=resources.num_workers, use_gpu=on_gpu, resources_per_worker=per_worker)
     # Ray Train resumes whatever ran under the same name: the name is the run's id, so it can only be the run itself.
     config = RunConfig(name=job.spec.id, storage_path=str(Path(store.ray) / "train"))

@@ -11,19 +11,27 @@ import os
 import shutil
 import sys
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import ray
-from ray import tune
+from ray import cloudpickle, tune
 from ray.tune import PlacementGroupFactory
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from raysweep.errors import InvalidInput
+from raysweep.packing import Packer, is_open, with_more_memory
 from raysweep.plan import PlannedRun
-from raysweep.resources import Resources
 from raysweep.scheduling.board import Board, Standing
+from raysweep.scheduling.devices import smallest_gpu_bytes
+from raysweep.scheduling.room import Room
 from raysweep.scheduling.trial import DRIVER_CPUS, run_trial
+from raysweep.search.searches import histories
+from raysweep.search.stopping import Referee, Reports
 from raysweep.training.execute import Job
 
 
@@ -38,23 +46,25 @@ def run_with_tune(board: Board, code: Mapping[str, Any]) -> None:
         return
     _start_ray()
     total = ray.cluster_resources()
+    if is_open(open_runs):
+        board.choose_resources(Packer(board.store, smallest_gpu_bytes()).resources)
     for run in open_runs:
-        _require_fit(run, total)
-    jobs = {run.id: Job.of(run, board.store, code) for run in open_runs}
-    needs = {run_id: job.resources for run_id, job in jobs.items()}
-    trainable = tune.with_resources(
-        tune.with_parameters(_Trial, jobs=jobs, import_path=tuple(sys.path)),
-        lambda config: _trial_resources(needs[config["run_id"]]),
-    )
+        _require_fit(board.entries[run.id].run, total)
     name = f"tune-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+    jobs = _Jobs(board, code, _referee(board, f"raysweep-referee-{name}"), board.store.ray / name / "jobs")
+    trainable = tune.with_resources(
+        tune.with_parameters(_Trial, jobs=jobs.folder, import_path=tuple(sys.path)),
+        lambda config: _trial_resources(config["num_workers"], config["cpus"], config["gpus"]),
+    )
+    searcher = _GraphSearcher(board, total, jobs)
     tuner = tune.Tuner(
         trainable,
-        tune_config=tune.TuneConfig(search_alg=_GraphSearcher(board, total), num_samples=-1, reuse_actors=True),
+        tune_config=tune.TuneConfig(search_alg=searcher, scheduler=_InOrder(), num_samples=-1, reuse_actors=True),
         run_config=tune.RunConfig(
             name=name,
             storage_path=str(board.store.ray),
             verbose=0,
-            callbacks=[_StartWatcher(board)],
+            callbacks=[_StartWatcher(searcher)],
             # A trial that Tune can't checkpoint at its end counts as failed, and its process isn't kept.
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
@@ -70,6 +80,8 @@ def _start_ray() -> None:
     os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "1000")  # the searcher itself limits how far it looks ahead
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S", "0")
+    # Tune's own record of all trials is for `Tuner.restore`; every 10 s, it would take longer the more there have been.
+    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "inf")
     # Trials read and write the store by absolute paths; relative paths in specs mean the directory of the driver.
     os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
     if not ray.is_initialized():
@@ -78,16 +90,61 @@ def _start_ray() -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
-def _trial_resources(resources: Resources) -> PlacementGroupFactory:
-    if resources.num_workers == 0:
-        own = {"CPU": resources.cpus_per_worker, "GPU": resources.gpus_per_worker}
-        return PlacementGroupFactory([{name: amount for name, amount in own.items() if amount}])
+def _trial_resources(num_workers: int, cpus: float, gpus: float) -> PlacementGroupFactory:
+    if num_workers == 0:
+        return PlacementGroupFactory([{name: amount for name, amount in (("CPU", cpus), ("GPU", gpus)) if amount}])
     return PlacementGroupFactory([{"CPU": DRIVER_CPUS}])
+
+
+class _Jobs:
+    """Files that say what to train, since a sweep that searches doesn't know all of its runs when it begins."""
+
+    def __init__(self, board: Board, code: Mapping[str, Any], referee: Reports | None, folder: Path) -> None:
+        self._board = board
+        self._code = code
+        self._referee = referee
+        self.folder = folder
+        folder.mkdir(parents=True)
+
+    def write(self, run: PlannedRun) -> dict[str, Any]:
+        """Write a run's job; what Ray Tune is told of it."""
+        job = Job.of(run, self._board.store, self._code, self._referee)
+        (self.folder / run.id).write_bytes(cloudpickle.dumps(job))
+        shape = job.resources
+        return {
+            "run_id": run.id,
+            "num_workers": shape.num_workers,
+            "cpus": shape.cpus_per_worker,
+            "gpus": shape.num_gpus,
+        }
+
+
+def _referee(board: Board, name: str) -> Reports | None:
+    """An actor that decides which trials of a search go on."""
+    if board.plan.growth is None or board.plan.growth.searches.search.stopping_call is None:
+        return None
+    searches = board.plan.growth.searches
+    return _ReferredTo(name, ray.remote(num_cpus=0)(Referee).options(name=name).remote(searches.search, histories(searches)))
+
+
+class _ReferredTo:
+    """The referee as trials and workers reach it: by its name."""
+
+    def __init__(self, name: str, actor: Any) -> None:
+        self._name = name
+        self._actor = actor  # which lives as long as the driver holds it
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _ReferredTo, (self._name, None)
+
+    def report(self, study: str, run_id: str, percent: float, signal: float) -> bool:
+        self._actor = self._actor or ray.get_actor(self._name)
+        return bool(ray.get(self._actor.report.remote(study, run_id, percent, signal)))
 
 
 def _require_fit(run: PlannedRun, total: Mapping[str, float]) -> None:
     wanted = run.resources.total()
-    one = {"CPU": run.resources.cpus_per_worker, "GPU": run.resources.gpus_per_worker}
+    one = {"CPU": run.resources.cpus_per_worker, "GPU": run.resources.num_gpus}
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     fits_a_node = any(all(node.get(name, 0) >= amount for name, amount in one.items()) for node in nodes)
     short = [name for name, amount in wanted.items() if amount > total.get(name, 0)]
@@ -102,49 +159,52 @@ def _require_fit(run: PlannedRun, total: Mapping[str, float]) -> None:
 
 
 class _GraphSearcher(Searcher):
-    """Suggests ready runs; None while all that is left waits.
+    """Suggests ready runs, in the board's order as far as `Room` lets them; None while all that is left waits.
 
-    Runs in a trial's own process are suggested ahead of free resources, up to one more for each that could run: Tune keeps
-    a process only if a run of the same shape is waiting for it. A run with a worker group is suggested when its workers
-    fit, and while it waits for that nothing overtakes it.
+    A run that ran out of memory while it shared a device is suggested once more, with more of one.
     """
 
-    def __init__(self, board: Board, total: Mapping[str, float]) -> None:
+    def __init__(self, board: Board, total: Mapping[str, float], jobs: _Jobs) -> None:
         super().__init__()
         self._board = board
-        self._ahead = {name: total.get(name, 0.0) for name in ("CPU", "GPU")}
-        self._free = dict(self._ahead)
+        self._jobs = jobs
+        self._room = Room(total)
         self._suggested: dict[str, PlannedRun] = {}
         """By trial, until its run has ended."""
+        self._started: set[str] = set()
+        """Trials."""
+        self._enlarged: set[str] = set()
+        """Runs that got more of a device."""
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
         if self._board.is_complete:
             return Searcher.FINISHED
-        heads = self._board.heads()  # of runs with the same resources, all fit or none
-        is_wide_ready = any(run.resources.num_workers > 0 for run in heads)
-        for run in heads:
-            slack = 1e-6 if run.resources.num_workers or is_wide_ready else self._ahead
-            if self._fits(run, slack):
-                self._board.take(run)
-                self._suggested[trial_id] = run
-                self._take(run, 1)
-                return {"run_id": run.id}
-            if run.resources.num_workers:
-                return None
-        return None
+        run = self._room.choose(self._board.heads())  # of runs with the same resources, all fit or none
+        if run is None:
+            return None
+        self._board.take(run)
+        self._room.give(run.resources)
+        self._suggested[trial_id] = run
+        return self._jobs.write(run)
 
-    def _fits(self, run: PlannedRun, slack: float | Mapping[str, float]) -> bool:
-        room = {name: free + (slack[name] if isinstance(slack, Mapping) else slack) for name, free in self._free.items()}
-        return all(amount <= room[name] for name, amount in run.resources.total().items())
+    def on_start(self, trial_id: str) -> None:
+        """A trial has really started."""
+        run = self._suggested[trial_id]
+        if trial_id not in self._started:
+            self._started.add(trial_id)
+            self._room.start(run.resources)
+        self._board.start(run)
 
     def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
         run = self._suggested.pop(trial_id)
-        self._take(run, -1)
-        self._board.end(run)
-
-    def _take(self, run: PlannedRun, sign: int) -> None:
-        for name, amount in run.resources.total().items():
-            self._free[name] -= sign * amount
+        self._room.give_back(run.resources, has_started=trial_id in self._started)
+        self._started.discard(trial_id)
+        more = with_more_memory(run.resources, self._board.store.run(run.id)) if run.id not in self._enlarged else None
+        if more is None:
+            self._board.end(run)
+        else:
+            self._enlarged.add(run.id)
+            self._board.try_again(run, more)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to save: the store is the record."""
@@ -154,14 +214,31 @@ class _GraphSearcher(Searcher):
         return {}
 
 
-class _StartWatcher(tune.Callback):
-    """Tells the board when a suggested run has really started."""
+class _InOrder(FIFOScheduler):
+    """Trials start in the order in which they were suggested, as by `FIFOScheduler`, which however looks through all trials
+    there have ever been, twice a run."""
 
-    def __init__(self, board: Board) -> None:
-        self._board = board
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiting: deque[Trial] = deque()
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        self._waiting.append(trial)
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        while self._waiting and self._waiting[0].status != Trial.PENDING:
+            self._waiting.popleft()
+        return self._waiting[0] if self._waiting else None
+
+
+class _StartWatcher(tune.Callback):
+    """Tells the searcher when a suggested run has really started."""
+
+    def __init__(self, searcher: _GraphSearcher) -> None:
+        self._searcher = searcher
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._board.start(self._board.plan.runs[trial.config["run_id"]])
+        self._searcher.on_start(trial.trial_id)
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -170,7 +247,7 @@ class _StartWatcher(tune.Callback):
 class _Trial(tune.Trainable):
     """A process that executes one run after another."""
 
-    def setup(self, config: dict[str, Any], jobs: Mapping[str, Job], import_path: Sequence[str]) -> None:  # type: ignore[override]
+    def setup(self, config: dict[str, Any], jobs: Path, import_path: Sequence[str]) -> None:  # type: ignore[override]
         self._jobs = jobs
         self._import_path = import_path
 
@@ -178,5 +255,6 @@ class _Trial(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        run_trial(self._jobs[self.config["run_id"]], self._import_path)
+        job: Job = cloudpickle.loads((self._jobs / self.config["run_id"]).read_bytes())
+        run_trial(job, self._import_path)
         return {"done": True}

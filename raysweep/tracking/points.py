@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -37,6 +37,19 @@ def run_points(spec: RunSpec, store: Store) -> Iterator[Point]:
         values = zip(training[name], training["step"], strict=True)
         yield from (Point(f"curve/training_{name}", float(value), int(step)) for value, step in values)
     yield from _evaluation_points(measure_curve(spec, store))
+
+
+def stopped_points(stopped: Mapping[str, Any], metric: str) -> Iterator[Point]:
+    """The numbers of a run that a search ended early, and the curve that it was judged by.
+
+    Args:
+        stopped: the content of its stopped.json.
+        metric: the number that the curve is of.
+    """
+    numbers = {name: value for name, value in stopped["info"].items() if isinstance(value, int | float)}
+    numbers.pop("finished_at", None)
+    yield from (Point(name, float(value)) for name, value in (numbers | stopped["metrics"]).items())
+    yield from (Point(f"curve/{metric}", float(signal), int(step)) for step, _, signal in stopped["history"])
 
 
 def _evaluation_points(curve: pd.DataFrame) -> Iterator[Point]:

@@ -20,13 +20,11 @@ from raysweep.files import read_json
 from raysweep.report.data import COUNTS, ENDS, SECONDS, RunStanding, SweepData, cells_frame, curves_frame, runs_frame
 from raysweep.report.from_store import num_devices
 from raysweep.tracking.location import Location
+from raysweep.tracking.record import CELL_TAG, COMMIT_TAG, RUN_TAG, SWEEP_TAG
 from raysweep.tracking.records import (
-    CELL_TAG,
-    COMMIT_TAG,
     EXAMPLES_FILE,
-    RUN_TAG,
+    STOPPED_TAG,
     SWEEP_FILE,
-    SWEEP_TAG,
     cell_identity,
     sweep_identity,
 )
@@ -168,12 +166,14 @@ def _by_tag(runs: list[Run], tag: str) -> dict[str, Run]:
 def _standing(run: Run | None) -> RunStanding:
     if run is not None and run.info.status == "FAILED":
         return RunStanding(state="failed", reason=run.data.tags.get("raysweep.error", "unknown"))
-    if run is None or run.info.status != "FINISHED":
+    if run is None or run.info.status not in ("FINISHED", "KILLED"):
         return RunStanding(state="missing")
     numbers = {name: value for name, value in run.data.metrics.items() if name in (*COUNTS, *SECONDS)}
     params = run.data.params.items()
     resources = {name.removeprefix(_RESOURCE): value for name, value in params if name.startswith(_RESOURCE)}
     numbers["num_devices"] = num_devices(resources)
+    if run.info.status == "KILLED":
+        return RunStanding(state="stopped", reason=run.data.tags.get(STOPPED_TAG, "unknown"), numbers=numbers)
     return RunStanding(state="done", numbers=numbers, commit=run.data.tags.get(COMMIT_TAG, ""))
 
 

@@ -14,9 +14,8 @@ from raysweep.report.from_store import CellCurves
 from raysweep.results import Results
 from raysweep.store import RunState, Store
 from raysweep.tracking.location import Location
+from raysweep.tracking.record import SWEEP_TAG, Record
 from raysweep.tracking.records import (
-    SWEEP_TAG,
-    Record,
     cell_name,
     cell_record,
     linked_runs,
@@ -70,14 +69,22 @@ class Recorder:
     """
 
     def __init__(self, location: Location, plan: Plan, store: Store) -> None:
-        self._plan = plan
         self._store = store
         self._writer = Writer(location, plan.sweep.name)
-        self._results = Results(plan, store)
-        self._curves = CellCurves(self._results, store)
-        self._cells = {cell_name(cell): cell for cell in plan.cells}
         self._done: set[str] = set()
         self._links: dict[str, str] = {}
+        self._set(plan)
+
+    def follow(self, plan: Plan) -> None:
+        """From now on, write the records of this plan: the one before, with more runs and cells, as a search has it."""
+        if plan is not self._plan:
+            self._set(plan)
+
+    def _set(self, plan: Plan) -> None:
+        self._plan = plan
+        self._results = Results(plan, self._store)
+        self._curves = CellCurves(self._results, self._store)
+        self._cells = {cell_name(cell): cell for cell in plan.cells}
         self._methods: dict[str, dict[str, None]] = {}
         for cell in plan.cells:
             self._methods.setdefault(cell.runs.student.id, {})[cell.method] = None

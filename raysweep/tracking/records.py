@@ -7,12 +7,10 @@ this record already.
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import pyarrow.parquet
@@ -25,83 +23,29 @@ from raysweep.prepare import split_names
 from raysweep.report.data import CELL
 from raysweep.report.from_store import CellCurves, layout, provenance
 from raysweep.results import Results
+from raysweep.search.settings import METRICS
 from raysweep.spec import RunSpec, TaskSpec, WeakLabels
 from raysweep.store import RunPaths, RunState, Store
 from raysweep.tracking.params import spec_params
-from raysweep.tracking.points import Point, kept, run_points
+from raysweep.tracking.points import Point, kept, run_points, stopped_points
+from raysweep.tracking.record import (
+    CELL_TAG,
+    COMMIT_TAG,
+    NOTE_TAG,
+    PARENT_TAG,
+    RUN_TAG,
+    SWEEP_TAG,
+    Dataset,
+    MadeFile,
+    Record,
+    SavedModel,
+)
 
-_FORMAT = 4
-"""Raised by one whenever equal results are to be shown in another way, so that what MLflow has is written anew."""
 _MAX_TEXT = 5000
 """Characters of a param, tag or note; MLflow's own limits are 6000 and 8000."""
 
-RUN_TAG, CELL_TAG, SWEEP_TAG = "raysweep.run_id", "raysweep.cell", "raysweep.sweep"
+STOPPED_TAG = "raysweep.stopped"
 SWEEP_FILE, EXAMPLES_FILE = "sweep.json", "examples/test.parquet"
-PARENT_TAG, NOTE_TAG, COMMIT_TAG = "mlflow.parentRunId", "mlflow.note.content", "mlflow.source.git.commit"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Dataset:
-    """The data set that a run reads."""
-
-    name: str
-    digest: str
-    source: Mapping[str, Any]
-    num_examples: Mapping[str, int]
-    """By split."""
-    context: str
-    """The split that the run is about."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SavedModel:
-    """Weights that a run kept in the store. MLflow is told of them; it gets no copy."""
-
-    name: str
-    kind: str
-    params: Mapping[str, str]
-    """Where the weights are among them."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class MadeFile:
-    """A file that no run's folder has and that is made for MLflow."""
-
-    name: str
-    """Its path among the artifacts."""
-    write: Callable[[Path], None]
-    digest: str = ""
-    """Of what it holds, where that doesn't follow from the rest of its record."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Record:
-    """What one MLflow run holds."""
-
-    tag: str
-    """Name of the tag that the MLflow run is found by."""
-    identity: str
-    """Its value."""
-    name: str
-    status: Literal["RUNNING", "FINISHED", "FAILED"]
-    start: float
-    end: float
-    """Seconds since 1970; of a record that is running, when it was last written."""
-    params: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    tags: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    result: str = ""
-    """Digest of the results that the points are computed from; "" if there is none."""
-    points: Callable[[], Iterator[Point]] = lambda: iter(())
-    dataset: Dataset | None = None
-    artifacts: tuple[Path, ...] = ()
-    made: tuple[MadeFile, ...] = ()
-    model: SavedModel | None = None
-
-    @property
-    def content(self) -> str:
-        """Digest of all that this record shows."""
-        made = [item.digest for item in self.made]
-        return digest([_FORMAT, self.name, self.status, self.params, self.tags, self.result, made])
 
 
 def sweep_identity(name: str) -> str:
@@ -146,7 +90,7 @@ def sweep_record(
 
 
 def run_record(run: PlannedRun, methods: str, store: Store, parent: str) -> Record | None:
-    """The record of one raysweep run; None if it is neither done nor failed.
+    """The record of one raysweep run; None if it hasn't ended.
 
     Args:
         run: the run.
@@ -154,8 +98,8 @@ def run_record(run: PlannedRun, methods: str, store: Store, parent: str) -> Reco
         store: where its files are.
         parent: the MLflow id of the sweep's record.
     """
-    state, paths, spec = store.state(run.spec), store.run(run.id), run.spec
-    if state is RunState.MISSING:
+    state, spec = store.state(run.spec), run.spec
+    if state is RunState.MISSING or (state is RunState.STOPPED and run.study is None):
         return None
     tags = {
         "kind": run.kind,
@@ -163,50 +107,77 @@ def run_record(run: PlannedRun, methods: str, store: Store, parent: str) -> Reco
         "model": spec.model.name,
         "seed": str(spec.seed),
         PARENT_TAG: parent,
+        "pairs": "; ".join(f"{weak} → {strong}" for weak, strong in run.pairs),
+        "method": methods,
     }
-    tags |= {"pairs": "; ".join(f"{weak} → {strong}" for weak, strong in run.pairs), "method": methods}
-    params = {"kind": run.kind, **spec_params(spec)}
-    dataset = _dataset(spec.task, spec.train_split, store)
-    if state is RunState.FAILED:
-        failed_at = paths.error.stat().st_mtime
-        error = paths.error.read_text()
-        tags |= {
-            "raysweep.error": error.partition("\n")[0],
-            NOTE_TAG: f"Failed:\n```\n{error[-_MAX_TEXT + 100 :]}\n```",
-        }
-        return Record(
-            tag=RUN_TAG,
-            identity=run.id,
-            name=_run_name(run, methods),
-            status="FAILED",
-            start=failed_at,
-            end=failed_at,
-            params=_clipped(params),
-            tags=_clipped(tags),
-            dataset=dataset,
-        )
-    result = paths.read_result()
-    start, end = span([paths])
-    commit = read_json(paths.verified(paths.environment))["code"].get("commit")
-    tags |= {NOTE_TAG: f"Folder: `{paths.folder}`"} | ({COMMIT_TAG: commit} if commit else {})
-    examples = MadeFile(name=EXAMPLES_FILE, write=lambda path: example_table(spec, store).to_parquet(path, index=False))
-    params |= {f"resources_{name}": str(value) for name, value in result["info"]["resources"].items() if value is not None}
-    return Record(
+    if run.study is not None:
+        tags |= {"study": str(run.study.place), "judged_by": run.study.search.select_by}
+    ended = Record(
         tag=RUN_TAG,
         identity=run.id,
         name=_run_name(run, methods),
         status="FINISHED",
+        start=0.0,
+        end=0.0,
+        params={"kind": run.kind, **spec_params(spec)},
+        tags=tags,
+        dataset=_dataset(spec.task, spec.train_split, store),
+    )
+    if state is RunState.FAILED:
+        return _failed(ended, store.run(run.id))
+    if state is RunState.STOPPED and run.study is not None:
+        return _stopped(ended, store.run(run.id), METRICS[run.study.search.select_by])
+    return _finished(ended, run, store)
+
+
+def _failed(ended: Record, paths: RunPaths) -> Record:
+    at, error = paths.error.stat().st_mtime, paths.error.read_text()
+    said = {"raysweep.error": error.partition("\n")[0], NOTE_TAG: f"Failed:\n```\n{error[-_MAX_TEXT + 100 :]}\n```"}
+    return _with(ended, {}, said, status="FAILED", start=at, end=at)
+
+
+def _stopped(ended: Record, paths: RunPaths, metric: str) -> Record:
+    """Of a run that a search ended early; `metric` is what it was judged by."""
+    stopped = read_json(paths.stopped)
+    info, reason = stopped["info"], stopped["reason"]
+    return _with(
+        ended,
+        _resource_params(info),
+        {STOPPED_TAG: reason, NOTE_TAG: f"Ended early: {reason}\n\nFolder: `{paths.folder}`"},
+        status="KILLED",
+        start=info["finished_at"] - info["seconds_total"],
+        end=info["finished_at"],
+        result=digest(stopped),
+        points=lambda: stopped_points(stopped, metric),
+        artifacts=(paths.spec, paths.environment, paths.stopped),
+    )
+
+
+def _finished(ended: Record, run: PlannedRun, store: Store) -> Record:
+    spec, paths = run.spec, store.run(run.id)
+    result = paths.read_result()
+    start, end = span([paths])
+    commit = read_json(paths.verified(paths.environment))["code"].get("commit")
+    examples = MadeFile(name=EXAMPLES_FILE, write=lambda path: example_table(spec, store).to_parquet(path, index=False))
+    resources = _resource_params(result["info"])
+    return _with(
+        ended,
+        resources,
+        {NOTE_TAG: f"Folder: `{paths.folder}`"} | ({COMMIT_TAG: commit} if commit else {}),
         start=start,
         end=end,
-        params=_clipped(params),
-        tags=_clipped(tags),
         result=digest(result),
         points=lambda: run_points(spec, store),
-        dataset=dataset,
         artifacts=(paths.spec, paths.environment, paths.result),
         made=(examples,) if paths.predictions("test").exists() else (),  # a pretraining may have no test split
-        model=_saved_model(run, params, paths) if paths.has_model else None,
+        model=_saved_model(run, {**ended.params, **resources}, paths) if paths.has_model else None,
     )
+
+
+def _with(ended: Record, params: Mapping[str, str], tags: Mapping[str, str], **fields: Any) -> Record:
+    """A record with more params and tags, none of them longer than MLflow takes, and other fields."""
+    all_params, all_tags = _clipped({**ended.params, **params}), _clipped({**ended.tags, **tags})
+    return replace(ended, params=all_params, tags=all_tags, **fields)
 
 
 def cell_record(cell: PlannedCell, results: Results, curves: CellCurves, store: Store, links: Mapping[str, str]) -> Record:
@@ -275,6 +246,10 @@ def _run_name(run: PlannedRun, methods: str) -> str:
     supervisor = f" of {spec.labels.supervisor.model.name}" if isinstance(spec.labels, WeakLabels) else ""
     method = f", {methods}" if methods else ""
     return f"{run.kind} {spec.model.name}{supervisor} on {spec.task.label}{method}, seed {spec.seed}"
+
+
+def _resource_params(info: Mapping[str, Any]) -> dict[str, str]:
+    return {f"resources_{name}": str(value) for name, value in info["resources"].items() if value is not None}
 
 
 def _saved_model(run: PlannedRun, params: Mapping[str, str], paths: RunPaths) -> SavedModel:

@@ -35,10 +35,7 @@ class Tracker:
         self._location = Location.of(uri)
         self._plan = plan
         self._store = store
-        self._cells: dict[str, list[Item]] = {}
-        for cell in plan.cells:
-            for run in (cell.runs.floor, cell.runs.student, cell.runs.ceiling):
-                self._cells.setdefault(run.id, []).append(Item("cell", cell_name(cell)))
+        self._cells = _cells_by_run(plan)
         # Ordered: a plain dict looks at all that it has ever given away to find its first entry.
         self._waiting = OrderedDict.fromkeys([_SWEEP, *items_of(plan)], "")
         """In line, with the cause where writing failed."""
@@ -54,6 +51,16 @@ class Tracker:
         """A run is done or has failed: it and its cells are written soon. Returns at once."""
         with self._changed:
             self._waiting |= dict.fromkeys([Item("run", run_id), *self._cells.get(run_id, [])], "")
+            self._changed.notify()
+
+    def grow(self, plan: Plan) -> None:
+        """The plan has more runs or cells now. Returns at once."""
+        with self._changed:
+            known = set(items_of(self._plan))
+            added = [item for item in items_of(plan) if item not in known]
+            self._plan = plan
+            self._cells = _cells_by_run(plan)
+            self._waiting |= dict.fromkeys([_SWEEP, *added], "")
             self._changed.notify()
 
     def close(self, timeout_seconds: float = 30.0) -> str | None:
@@ -82,7 +89,7 @@ class Tracker:
         """Whether the store has what is to be written; a run or cell may be in line before it is done."""
         runs = [run_id for run_id, cells in self._cells.items() if item in cells] if item.kind == "cell" else [item.key]
         states = {self._store.state(self._plan.runs[run_id].spec) for run_id in runs}
-        return states == {RunState.DONE} or (item.kind == "run" and states == {RunState.FAILED})
+        return states == {RunState.DONE} or (item.kind == "run" and states <= {RunState.FAILED, RunState.STOPPED})
 
     def _work(self) -> None:
         recorder: Recorder | None = None
@@ -90,6 +97,7 @@ class Tracker:
         while item := self._take(pause):
             try:
                 recorder = recorder or Recorder(self._location, self._plan, self._store)
+                recorder.follow(self._plan)
                 if item == _SWEEP:
                     recorder.write_sweep(is_active=not self._is_closing)
                 else:
@@ -119,3 +127,12 @@ class Tracker:
                 return None
             self._in_progress, _ = self._waiting.popitem(last=False)
             return self._in_progress
+
+
+def _cells_by_run(plan: Plan) -> dict[str, list[Item]]:
+    """The cells that each run completes, by its id."""
+    cells: dict[str, list[Item]] = {}
+    for cell in plan.cells:
+        for run in (cell.runs.floor, cell.runs.student, cell.runs.ceiling):
+            cells.setdefault(run.id, []).append(Item("cell", cell_name(cell)))
+    return cells

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raysweep.tracking.location import Location
-from raysweep.tracking.records import CELL_TAG, NOTE_TAG, PARENT_TAG, RUN_TAG, SWEEP_TAG, Dataset, Record, SavedModel
+from raysweep.tracking.record import CELL_TAG, NOTE_TAG, PARENT_TAG, RUN_TAG, SWEEP_TAG, Dataset, Record, SavedModel
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, LoggedModel, Run

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from raysweep.memory import LARGEST_BUCKET
 from raysweep.resources import Resources
 from raysweep.spec import Optimization
 
@@ -123,6 +124,9 @@ class Engine:
         if resources.activation_checkpointing:
             model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        # DeepSpeed takes the whole bucket at once, by default 1 to 2 GB however small the model is.
+        num_trained = sum(getattr(parameter, "ds_numel", parameter.numel()) for parameter in trained)
+        config["zero_optimization"]["reduce_bucket_size"] = min(num_trained, LARGEST_BUCKET)
         optimizer = torch.optim.AdamW(
             trained,
             lr=optimization.learning_rate,
@@ -208,6 +212,12 @@ class Engine:
         if self.world_size > 1:
             dist.all_reduce(values)
         return values
+
+    def any(self, here: bool) -> bool:
+        """Whether something holds on one of the ranks."""
+        import torch
+
+        return bool(self.sum(torch.tensor(float(here), device=self.device)) > 0)
 
     def barrier(self) -> None:
         """Wait for all ranks."""

@@ -12,18 +12,22 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from raysweep.errors import ForeignFolder, RaysweepError
+from raysweep.errors import ForeignFolder, RaysweepError, StoppedEarly, TrainingDiverged
 from raysweep.files import write_json
 from raysweep.measure import measure_run
 from raysweep.resources import Resources
+from raysweep.search.judge import Judge
+from raysweep.search.stopping import Reports, TrialOf
 from raysweep.spec import RunSpec
 from raysweep.store import Store
 from raysweep.training.checkpoint import Checkpoints
+from raysweep.training.device import forget_peak, memory_info
 from raysweep.training.engine import process_group
 from raysweep.training.loop import Report, train
 
 if TYPE_CHECKING:
     from raysweep.plan import PlannedRun
+    from raysweep.training.records import Records
 
 _PROGRESS_SECONDS = 0.5
 
@@ -38,12 +42,24 @@ class Job:
     save_weights: bool
     code: Mapping[str, Any]
     """The state of the user's code when the sweep was started: commit, uncommitted changes."""
+    trial: TrialOf | None = None
+    """Its part in a search, if it is a trial of one: it may be ended early."""
 
     @classmethod
-    def of(cls, run: PlannedRun, store: Store, code: Mapping[str, Any], *, in_process: bool = False) -> Job:
+    def of(
+        cls,
+        run: PlannedRun,
+        store: Store,
+        code: Mapping[str, Any],
+        referee: Reports | None = None,
+        *,
+        in_process: bool = False,
+    ) -> Job:
         """The job of a planned run; `in_process` trains it in one process whatever its resources say."""
-        resources = replace(run.resources, num_workers=0) if in_process else run.resources
-        return cls(run.spec, resources, str(store.folder), run.save_weights, code)
+        num_workers = 0 if in_process else run.resources.num_workers
+        resources = replace(run.resources, num_workers=num_workers, gpus_per_worker=run.resources.num_gpus)
+        trial = TrialOf.make(run.study.key, run.study.search, referee) if run.study else None
+        return cls(run.spec, resources, str(store.folder), run.save_weights, code, trial)
 
 
 def execute(job: Job) -> None:
@@ -72,25 +88,47 @@ def _execute(job: Job) -> None:
     if rank == 0:
         paths.claim(job.spec)
         write_json(paths.environment, environment(job))
-    with process_group(on_gpu=job.resources.gpus_per_worker > 0):
+    with process_group(on_gpu=job.resources.num_gpus > 0):
+        forget_peak()
         report = _progress_writer(job) if rank == 0 else lambda progress: None
-        records = train(job.spec, job.resources, store, job.save_weights, report)
+        judge = Judge(job.spec, store, job.trial) if job.trial and rank == 0 else None
+        never = (lambda step, num_steps, records: False) if job.trial else None
+        try:
+            records = train(job.spec, job.resources, store, job.save_weights, report, judge or never)
+        except (StoppedEarly, TrainingDiverged) as error:
+            if job.trial is None:
+                raise
+            if judge is not None:  # in a search, to diverge is to be bad
+                paths.stop(job.spec, str(error), judge.content() | {"info": _info(job, judge.records, started)})
+        else:
+            if rank == 0:
+                paths.finish(job.spec, measure_run(job.spec, store), _info(job, records, started))
         if rank == 0:
-            info = {
-                "num_steps": len(records.training["step"]),
-                "resumed_at_step": records.resumed_at_step,
-                "num_tokens": records.num_tokens,
-                "num_parameters": records.num_parameters,
-                "num_trainable_parameters": records.num_trainable_parameters,
-                "seconds_training": records.seconds["training"],
-                "seconds_evaluation": records.seconds["evaluation"],
-                "seconds_total": time.time() - started,
-                "finished_at": time.time(),
-                "process": os.getpid(),
-                "resources": asdict(job.resources),
-            }
-            paths.finish(job.spec, measure_run(job.spec, store), info)
             Checkpoints(paths, job.resources).remove()
+
+
+def _info(job: Job, records: Records | None, started: float) -> dict[str, Any]:
+    """What a run took: counts and seconds."""
+    counts: dict[str, Any] = {}
+    if records is not None:
+        counts = {
+            "num_steps": len(records.training["step"]),
+            "resumed_at_step": records.resumed_at_step,
+            "num_tokens": records.num_tokens,
+            "seconds_training": records.seconds["training"],
+            "seconds_evaluation": records.seconds["evaluation"],
+        }
+        if records.num_parameters:  # counted when the training is over
+            counts["num_parameters"] = records.num_parameters
+            counts["num_trainable_parameters"] = records.num_trainable_parameters
+            counts |= memory_info(job.spec, job.resources, Store(job.store_folder), records)
+    now = time.time()
+    return counts | {
+        "seconds_total": now - started,
+        "finished_at": now,
+        "process": os.getpid(),
+        "resources": asdict(job.resources),
+    }
 
 
 def _progress_writer(job: Job) -> Report:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any
 
+from raysweep.errors import StoppedEarly
 from raysweep.models.build import build_model
 from raysweep.models.save import save_model
 from raysweep.models.source import load_tokenizer
@@ -29,17 +30,22 @@ from raysweep.training.records import PendingLosses, Records
 from raysweep.training.step import TrainingSet, training_step
 
 Report = Callable[[Mapping[str, Any]], None]
+Judge = Callable[[int, int, "Records"], bool]
+"""(steps done, all steps, what is known of them) → whether the run must end, asked at every point of its curves."""
 
 _LOOK_EVERY = 10
 """Steps between two looks at the losses: often enough to stop a diverged run soon, seldom enough not to hold up a GPU."""
 
 
-def train(spec: RunSpec, resources: Resources, store: Store, save_weights: bool, report: Report) -> Records:
+def train(
+    spec: RunSpec, resources: Resources, store: Store, save_weights: bool, report: Report, judge: Judge | None = None
+) -> Records:
     """Train a run as one of its workers; rank 0 saves predictions, curves and model. Returns the records.
 
     Raises:
         TrainingDiverged: a loss, a gradient or a prediction became NaN or infinite; names the step and the last good
             checkpoint.
+        StoppedEarly: the judge said so; the curves so far are saved.
     """
     import torch
 
@@ -57,7 +63,7 @@ def train(spec: RunSpec, resources: Resources, store: Store, save_weights: bool,
         records = Records()
         if not is_prompted:
             data = TrainingSet.load(spec, splits[spec.train_split], store, head)
-            records = _train(spec, resources, head, data, splits, paths, report)
+            records = _train(spec, resources, head, data, splits, paths, report, judge)
         records.num_parameters = engine.num_parameters()
         records.num_trainable_parameters = 0 if is_prompted else engine.num_parameters(trained=True)
         _predict(spec, resources, head, splits, paths, records)
@@ -76,6 +82,7 @@ def _train(
     splits: Mapping[str, TokenizedSplit],
     paths: RunPaths,
     report: Report,
+    judge: Judge | None,
 ) -> Records:
     """The loop: step, log, evaluate, save."""
     import torch
@@ -111,6 +118,10 @@ def _train(
                     readings = evaluate(head, splits[name], looks.num_examples, resources.evaluation_batch_size)
                     checkpoints.require_finite(readings, f"a prediction on {name}", done)
                     records.add_point(name, done, splits[name].ids, readings, head)
+            if judge is not None and engine.any(judge(done, num_steps, records)):
+                if engine.rank == 0:
+                    records.save(paths)
+                raise StoppedEarly(f"stopped by the search after {done} of {num_steps} steps: others of its study were better")
         if is_checkpoint:
             checkpoints.save(done, engine, records)
     return records

@@ -202,3 +202,29 @@ def test_failures_come_in_the_plans_order_whatever_failed_first(plan: Plan, stor
         board.start(run)
         board.end(run, "gone")
     assert [entry.run.id for entry in board.failures] == list(plan.runs) and board.is_complete
+
+
+def test_resources_are_chosen_for_all_that_wait_and_for_all_that_are_added(plan: Plan, store: Store) -> None:
+    first = find(plan, "pretrain", "weak-2")
+    finish(first.spec, store)
+    board = Board(plan, store)
+    board.choose_resources(lambda run: Resources(cpus_per_worker=run.spec.seed + 2))
+    assert {run.resources.cpus_per_worker for run in board.ready()} == {2}
+    assert board.entries[first.id].run.resources == Resources()  # done with what it had
+    board.grow(make_plan(small_sweep(pairs=plan.sweep.pairs, seeds=[0, 3]), store))
+    assert {run.resources.cpus_per_worker for run in board.ready()} == {2, 5}
+    assert len(board.heads()) == 2
+
+
+def test_a_run_that_is_tried_again_has_not_failed_and_its_dependents_wait(plan: Plan, store: Store) -> None:
+    board = Board(plan, store)
+    run, larger = find(plan, "pretrain", "weak-2"), Resources(gpus_per_worker=0.5)
+    board.take(run)
+    board.start(run)
+    board.try_again(run, larger)
+    assert board.entries[run.id].standing is Standing.WAITING and board.failures == []
+    again = next(item for item in board.ready() if item.id == run.id)
+    assert again.resources == larger and [item.id for item in board.ready()].count(run.id) == 1
+    assert len(board.heads()) == 2  # it has resources of its own now
+    complete(board, again)
+    assert find(plan, "weak", "weak-2") in board.ready()

@@ -62,3 +62,27 @@ def test_what_is_done_is_not_waited_for_and_nothing_takes_no_time() -> None:
 def test_a_run_that_never_fits_is_refused() -> None:
     with pytest.raises(InvalidInput, match=r"run a asks for 4 devices; there are 2"):
         simulate(runs(a=(1, 4, "")), 2)
+
+
+def test_a_whole_device_is_not_waited_for_while_fractions_come_and_go() -> None:
+    halves = {f"half_{number}": (2, 0.5, "") for number in range(6)}
+    graph = runs(**halves, whole=(1, 1, "half_0"))
+    urgency = dict.fromkeys(graph, 1.0) | {"whole": 9.0}
+    # Once half_0 has ended, no other half is let in until the whole device is free; then the rest, two at a time.
+    assert simulate(graph, 1, urgency).starts == {
+        "half_0": 0,
+        "half_1": 0,
+        "whole": 2,
+        "half_2": 3,
+        "half_3": 3,
+        "half_4": 5,
+        "half_5": 5,
+    }
+    slow = graph | runs(**{"half_1": (5, 0.5, "")})
+    starts = simulate(slow, 1, urgency).starts
+    assert starts["whole"] == 5 and min(starts[f"half_{number}"] for number in (2, 3, 4, 5)) == 6
+
+
+def test_what_is_free_beside_a_large_share_is_used() -> None:
+    graph = runs(a=(4, 0.75, ""), b=(4, 0.75, ""), small=(1, 0.25, ""))
+    assert simulate(graph, 1).starts == {"a": 0, "b": 4, "small": 0}

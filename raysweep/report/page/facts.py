@@ -32,7 +32,7 @@ def asked(data: SweepData) -> Facts:
 
 def cost(data: SweepData) -> Facts:
     """Time, GPU hours, tokens, and what sharing saved, of the finished runs."""
-    done, told = data.runs[data.runs["state"] == "done"], data.provenance
+    done, told = data.runs[data.runs["state"].isin(["done", "stopped"])], data.provenance  # both cost
     if done.empty:
         return [("So far", "no run is finished")]
     facts: Facts = []

@@ -13,8 +13,9 @@ import rich.table
 from raysweep.comparisons import Comparison, OverTasks
 from raysweep.report.data import CELL, ENDS, SweepData
 from raysweep.results import Row
+from raysweep.search.summary import Choice
 from raysweep.statistics import Correct, gap_recovered
-from raysweep.tables import comparisons_table, over_tasks_table, results_table
+from raysweep.tables import comparisons_table, over_tasks_table, results_table, search_table
 
 CHOICES = ("task", "method", "seed")
 """What a reader of the page chooses: a row, or a number of a figure, that is of one of them is shown with it."""
@@ -150,6 +151,12 @@ def missing_table(data: SweepData) -> Table | None:
         rows.append(TableRow(cells=(*names, *seeds, str(len(cells) - len(lacking)), why or "not run yet")))
     columns = ("task", _PAIR, "method", "seeds failed", "seeds not run yet", "seeds finished", "why")
     return _cut(Table(caption="Cells without a result", columns=columns, rows=tuple(rows), num_names=3)) if rows else None
+
+
+def search_table_of(data: SweepData) -> Table | None:
+    """What the search chose, a row a study and signal; None for a sweep that doesn't search."""
+    found = [Choice(**choice) for choice in data.provenance.get("search", ())]
+    return _from_rich(search_table(found), found, "The choice of each study, with its accuracies", 1) if found else None
 
 
 def numbers_table(caption: str, data: pd.DataFrame) -> Table:

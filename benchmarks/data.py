@@ -1,0 +1,292 @@
+"""What a run's data costs: tokens are made once and mapped by everybody, and points of curves take no more than their share.
+
+    RAYSWEEP_DATASETS=../shared/data/hub .venv/bin/python benchmarks/data.py [number of texts]      default: 20000
+
+Tokens: dialogues, for two GPT-2s of different sizes with equal tokenizers. Seconds of making them, of asking for them again for
+the other model, and of a new process that asks (its imports aren't counted; checksums are). Then four processes at once that
+read every token: what one holds of them (its part of mapped pages, from /proc), mapped as raysweep does, and loaded as copies.
+Then a sweep of both models by the local runner, while every text that a tokenizer is given is counted.
+
+Curves: the same run with points every 2 steps of all its validation and test examples, and of an eighth of them. A point of an
+eighth should cost an eighth. And the evaluation itself against a loop by hand over the same batches: its forward passes alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pickle
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from common import Row, dialogues, machine, record, write_gpt2, write_task
+
+if TYPE_CHECKING:
+    from raysweep import RunSpec, TaskSpec
+    from raysweep.store import Store
+
+ITEM = "Data"
+CONTEXT, BATCH, STEPS, EVERY, SHARE, REPETITIONS = 512, 32, 8, 2, 8, 5
+GOAL_EVALUATION, GOAL_POINT = 0.92, 1.25
+MODELS = {"small": (64, 2), "other": (128, 2)}
+
+
+def run_spec(folder: Path, model: str, task: TaskSpec, **changes: Any) -> RunSpec:
+    """A finetuning of one of the models."""
+    from raysweep import Evaluation, Folder, ModelSpec, Optimization, RunSpec
+
+    fields: dict[str, Any] = {
+        "task": task,
+        "model": ModelSpec(name=model, base=Folder(path=str(folder / model)), truncation="right"),
+        "optimization": Optimization(learning_rate=1e-3, batch_size=BATCH, steps=STEPS),
+        "train_split": "supervisor",
+        "evaluation": Evaluation(every=0),
+    }
+    return RunSpec(**fields | changes)
+
+
+def clocked(function: Any, *arguments: Any) -> tuple[float, Any]:
+    """(seconds, what the function returned)."""
+    start = time.perf_counter()
+    found = function(*arguments)
+    return time.perf_counter() - start, found
+
+
+def tokens_once(folder: Path, task: TaskSpec, store: Store) -> RunSpec:
+    """Make tokens, ask for them again, and record what both cost. Returns a pinned run of the first model."""
+    from raysweep.prepare import Preparation, prepare_tokens
+
+    import_tokenizers(folder)
+    specs = [Preparation(store).run(run_spec(folder, model, task)) for model in MODELS]
+    first, tokens = clocked(prepare_tokens, specs[0].task, specs[0].model, store)
+    other, shared = clocked(prepare_tokens, specs[1].task, specs[1].model, store)
+    (folder / "spec.pickle").write_bytes(pickle.dumps(specs[0]))
+    arrays = [np.load(path, mmap_mode="r") for path in sorted(tokens.glob("*.tokens.npy"))]
+    is_shared = all(path.samefile(shared / path.name) for path in tokens.glob("*.npy"))
+    millions = sum(array.size for array in arrays) / 1e6
+    what = f"{millions:.1f} million tokens, made in {first:.1f} s: for another model with that tokenizer"
+    how = "the same files" if is_shared else "made anew"
+    record(Row(item=ITEM, what=what, goal="the same files", measured=f"{how}, {other:.2f} s", is_met=is_shared))
+    seconds, total = [], sum(int(array.sum()) for array in arrays)
+    for _ in range(3):
+        process = Child(folder, "map")
+        process.memory()
+        seconds.append(process.facts["seconds"])
+        assert process.facts["total"] == total
+    what, value = "a new process has them, as a share of the time to make them", statistics.median(seconds)
+    measured = f"{value / first:.3f} ({value:.3f} s)"
+    record(Row(item=ITEM, what=what, goal="≤ 0.1", measured=measured, is_met=value <= first / 10))
+    return specs[0]
+
+
+def import_tokenizers(folder: Path) -> None:
+    """So that no import is in the times."""
+    from transformers import AutoConfig, AutoTokenizer
+
+    AutoTokenizer.from_pretrained(folder / "small")
+    AutoConfig.from_pretrained(folder / "small")
+
+
+class Child:
+    """A process that has the tokens: this file, as `data.py child KIND FOLDER`."""
+
+    def __init__(self, folder: Path, kind: str) -> None:
+        command = [sys.executable, __file__, "child", kind, str(folder)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout
+        self.facts: dict[str, Any] = json.loads(self._process.stdout.readline())
+
+    def memory(self) -> float:
+        """MiB that the process holds of the tokens now: its own, and its part of what it shares. Ends it."""
+        out, _ = self._process.communicate("\n")
+        return float(json.loads(out))
+
+
+def child(kind: str, folder: Path) -> None:
+    """Have all splits, mapped or copied, tell how long it took, read every token, wait, tell the memory."""
+    from raysweep.prepare import split_names
+    from raysweep.store import Store
+    from raysweep.training.data import TokenizedSplit
+
+    spec, store = pickle.loads((folder / "spec.pickle").read_bytes()), Store(folder / "store")
+    pd.read_parquet(store.task(spec.task.content) / "validation.parquet")  # imports
+    before = own_mib()
+    seconds, splits = clocked(lambda: [TokenizedSplit.load(spec, name, store) for name in split_names(spec.task, store)])
+    tokens = [split.tokens if kind == "map" else np.array(split.tokens) for split in splits]
+    total = sum(int(array.sum()) for array in tokens)
+    print(json.dumps({"seconds": seconds, "total": total}), flush=True)
+    sys.stdin.readline()
+    print(json.dumps(own_mib() - before), flush=True)
+
+
+def own_mib() -> float:
+    """This process's own memory, and its part of mapped tokens: a page that n processes have mapped counts for 1/n."""
+    kib, is_tokens = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if "-" in name:  # a new mapping: from-to, rights, …, path
+            is_tokens = line.endswith(".tokens.npy")
+        elif name == "Anonymous" or (name == "Pss" and is_tokens):
+            kib += int(value.split()[0])
+    return kib / 1_024
+
+
+def memory(folder: Path) -> None:
+    """Record what each of four processes holds."""
+    held = {}
+    for kind in ("map", "copy"):
+        children = [Child(folder, kind) for _ in range(4)]
+        # All are there before the first is asked, and asked before the first ends.
+        held[kind] = children[0].memory()
+        for other in children[1:]:
+            other.memory()
+    what = "memory that each of 4 processes on a node holds of them, as a share of a copy"
+    measured = f"{held['map'] / held['copy']:.2f} ({held['map']:.1f} of {held['copy']:.1f} MiB)"
+    record(Row(item=ITEM, what=what, goal="≤ 0.35", measured=measured, is_met=held["map"] <= 0.35 * held["copy"]))
+
+
+def counted_sweep(folder: Path, task: TaskSpec) -> None:
+    """Plan and train a small sweep in an empty store, and record how often each text met a tokenizer."""
+    from transformers import PreTrainedTokenizerBase
+
+    from raysweep import Evaluation, Sweep
+    from raysweep.models.families import Model
+    from raysweep.plan import make_plan
+    from raysweep.scheduling.board import Board, Standing
+    from raysweep.scheduling.local import run_locally
+    from raysweep.store import Store
+
+    small = dataclasses.replace(task, num_train=200, num_validation=50, num_test=50)
+    runs = [run_spec(folder, model, small) for model in MODELS]
+    weak, strong = (Model(spec=run.model, optimization=run.optimization) for run in runs)
+    sweep = Sweep(
+        name="data",
+        tasks=[small],
+        pairs=[(weak, strong)],
+        methods=["naive"],
+        seeds=range(2),
+        evaluation=Evaluation(every=4, num_examples=20),
+    )
+    counts: dict[str, int] = {}
+    call = PreTrainedTokenizerBase.__call__
+
+    def counting(self: Any, text: Any = None, *arguments: Any, **keywords: Any) -> Any:
+        for item in [text] if isinstance(text, str) else text:
+            counts[item] = counts.get(item, 0) + 1
+        return call(self, text, *arguments, **keywords)
+
+    PreTrainedTokenizerBase.__call__ = counting  # type: ignore[method-assign]
+    try:
+        store = Store(folder / "counted")
+        for _ in range(2):  # the second time, all of it is cached
+            board = Board(make_plan(sweep, store), store)
+            run_locally(board, {})
+    finally:
+        PreTrainedTokenizerBase.__call__ = call  # type: ignore[method-assign]
+    assert board.count(Standing.CACHED) == 6
+    what = f"how often a text meets a tokenizer in 6 runs of 2 models, planned twice ({len(counts)} texts)"
+    most = max(counts.values())
+    record(Row(item=ITEM, what=what, goal="1", measured=f"{most}", is_met=most == 1 and len(counts) == 500))
+
+
+def curves(folder: Path, spec: RunSpec, store: Store) -> None:
+    """Record what points of curves cost, and what evaluations cost beside their forward passes."""
+    from raysweep import Evaluation, Resources
+    from raysweep.prepare import split_sizes
+    from raysweep.training.execute import Job, execute
+    from raysweep.training.process import clean_process
+
+    sizes = split_sizes(spec.task, store)
+    whole = max(sizes["validation"], sizes["test"])
+    found: dict[str, list[float]] = {"none": [], "share": [], "whole": []}
+    points = {"none": (0, 1), "share": (EVERY, whole // SHARE), "whole": (EVERY, whole)}
+    for seed in range(REPETITIONS):
+        for name, (every, count) in points.items():
+            run = dataclasses.replace(spec, evaluation=Evaluation(every=every, num_examples=count), seed=seed)
+            with clean_process():
+                execute(Job(run, Resources(checkpoint_every=0), str(store.folder), False, {}))
+            found[name].append(store.run(run.id).read_result()["info"]["seconds_evaluation"])
+    last, some, all_ = (np.array(found[name]) for name in points)
+    ratios = np.sort(SHARE * (some - last) / (all_ - last))
+    ratio = float(np.median(ratios))
+    what = f"a point of an eighth of {whole} examples, against an eighth of a point of all of them"
+    measured = f"{ratio:.2f} [{ratios[0]:.2f}, {ratios[-1]:.2f}]"
+    record(Row(item=ITEM, what=what, goal=f"≤ {GOAL_POINT}", measured=measured, is_met=ratio <= GOAL_POINT))
+    ratios = np.sort(evaluations(spec, store))
+    what = "speed of an evaluation, against its forward passes alone by hand"
+    measured, ratio = f"{np.median(ratios):.2f} [{ratios[0]:.2f}, {ratios[-1]:.2f}]", float(np.median(ratios))
+    goal = f"≥ {GOAL_EVALUATION}"
+    record(Row(item=ITEM, what=what, goal=goal, measured=measured, is_met=ratio >= GOAL_EVALUATION))
+
+
+def evaluations(spec: RunSpec, store: Store) -> list[float]:
+    """Seconds of forward passes by hand over those of `evaluate`, on the same batches of the test split, in turn."""
+    import torch
+
+    from raysweep import Resources
+    from raysweep.models.build import build_model
+    from raysweep.models.source import load_tokenizer
+    from raysweep.training.batching import evaluation_batches
+    from raysweep.training.data import TokenizedSplit
+    from raysweep.training.engine import Engine, Sharding, process_group
+    from raysweep.training.evaluation import evaluate
+    from raysweep.training.heads import make_head
+
+    torch.set_num_threads(1)
+    resources = Resources()
+    split = TokenizedSplit.load(spec, "test", store)
+    size, ratios = resources.evaluation_batch_size, []
+    with process_group(on_gpu=False):
+        engine = Engine(build_model(spec, store, Sharding(None)), spec.optimization, resources)
+        head = make_head(spec, engine, load_tokenizer(spec.model, spec.task, store), store)
+        batches = [head.inputs(split, rows) for rows in evaluation_batches(split.lengths, size, 0, 1)]
+        for number in range(REPETITIONS + 1):
+            ours, _ = clocked(evaluate, head, split, len(split), size)
+            engine.module.eval()
+            start = time.perf_counter()
+            with torch.no_grad():
+                for batch in batches:
+                    engine.module(**batch).logits.softmax(dim=-1)
+            if number:  # the first one warms up
+                ratios.append((time.perf_counter() - start) / ours)
+        engine.close()
+    return ratios
+
+
+def main() -> None:
+    """Print a line for each number."""
+    if sys.argv[1:2] == ["child"]:
+        child(sys.argv[2], Path(sys.argv[3]))
+        return
+    from raysweep import TaskSpec
+    from raysweep.store import Store
+
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    num_texts = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
+    what, texts = dialogues(num_texts)
+    print(f"{machine()}\n{num_texts} {what}")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for model, (width, layers) in MODELS.items():
+            write_gpt2(folder / model, texts[:2_000], width=width, layers=layers, context=CONTEXT)
+        write_task(folder / "table.jsonl", texts)
+        os.environ["BENCHMARK_TABLE"] = str(folder / "table.jsonl")
+        task = TaskSpec(name="common:task", num_train=num_texts // 4, num_validation=400, num_test=400)
+        store = Store(folder / "store")
+        spec = tokens_once(folder, task, store)
+        memory(folder)
+        counted_sweep(folder, task)
+        curves(folder, spec, store)
+
+
+if __name__ == "__main__":
+    main()

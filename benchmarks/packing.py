@@ -1,0 +1,189 @@
+"""What it gains that several runs share a GPU, and how long a wide run waits for them.
+
+    .venv/bin/python benchmarks/packing.py
+
+Simulated: the grid of benchmarks/critical_path.py without its two largest models, on 8 GPUs, with the share of 80 GB that
+raysweep estimates for each run (micro batches of 8; once with the longest text of 256 tokens, once of 1,024), against a whole
+GPU for each. How much slower a run is that shares its device can only be measured on one. So each is shown twice, and the truth
+lies between: "host-bound", a run is as fast as alone (small models' kernels leave a GPU idle, and so do loading, launching and
+writing); "device-bound", k runs together take as long as one after another, and packing can gain nothing.
+
+On this machine: Ray Tune with one GPU that is only said to be there, and runs that only wait, 1 to 3 s. Eight at a time fill it
+while three ceilings that take all of it become ready, and are more urgent: how many narrow runs start while one of them waits,
+and how long it does, with raysweep's rule and with none (what fits may start). By the rule these are at most the eight that had
+been given out ahead and eight whose processes were just starting, however many more are ready.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import critical_path
+import ray
+from common import Row, machine, record
+from driver import do_nothing
+from planner import WORDS, model
+from ray import cloudpickle
+
+from raysweep import GroundTruth, Resources, RunSpec, Sweep, TaskSpec, grid
+from raysweep.memory import Footprint
+from raysweep.packing import ASSUMED_DEVICE_BYTES, PARTS
+from raysweep.plan import PlannedRun, make_plan
+from raysweep.scheduling import tune
+from raysweep.scheduling.board import Board, Entry, Standing
+from raysweep.scheduling.room import Room
+from raysweep.scheduling.simulate import simulate
+from raysweep.store import Store
+
+SHAPES = {  # parameters, layers, width, inner width, precision
+    "gpt2": (124_000_000, 12, 768, 3072, "float32"),
+    "gpt2-medium": (355_000_000, 24, 1024, 4096, "float32"),
+    "gpt2-large": (774_000_000, 36, 1280, 5120, "float32"),
+    "gpt2-xl": (1_558_000_000, 48, 1600, 6400, "float32"),
+    "qwen2.5-0.5b": (494_000_000, 24, 896, 4864, "bfloat16"),
+    "qwen2.5-1.5b": (1_544_000_000, 28, 1536, 8960, "bfloat16"),
+}
+NUM_GPUS = 8
+WIDE_SEEDS = range(3)
+GOAL = 16
+
+
+def share(name: str, tokens: int) -> float:
+    """Of a GPU of 80 GB, in sixteenths; 1 of one that doesn't fit."""
+    size, layers, width, inner, precision = SHAPES[name]
+    needed = Footprint(
+        tuning="Full",
+        precision=precision,
+        num_parameters=size,
+        num_trained=size,
+        num_layers=layers,
+        width=width,
+        inner=inner,
+        vocabulary=0,
+        texts=8,
+        tokens=tokens,
+        evaluation_texts=16,
+        evaluation_tokens=tokens,
+        is_generative=False,
+        num_workers=1,
+        zero_stage=int(precision == "bfloat16"),
+        offload_optimizer=False,
+        offload_parameters=False,
+        activation_checkpointing=False,
+    ).num_bytes()
+    return min(PARTS, -(-PARTS * needed // ASSUMED_DEVICE_BYTES)) / PARTS
+
+
+def simulated() -> None:
+    """The small models of the paper's grid, packed and not."""
+    whole = {name: item for name, item in critical_path.grid().items() if _model(name) in SHAPES}
+    alone = simulate(whole, NUM_GPUS, critical_path.remaining(whole))
+    for tokens in (256, 1_024):
+        shares = {name: share(name, tokens) for name in SHAPES}
+        print(f"  {tokens} tokens: " + ", ".join(f"{name} {found * PARTS:g}/16" for name, found in shares.items()))
+        packed = {name: replace(item, devices=shares[_model(name)]) for name, item in whole.items()}
+        slower = {name: replace(item, seconds=item.seconds / item.devices) for name, item in packed.items()}
+        for case, runs in (("host-bound", packed), ("device-bound", slower)):
+            found = simulate(runs, NUM_GPUS, critical_path.remaining(runs))
+            what = f"the paper's small models on {NUM_GPUS} GPUs, {tokens} tokens, {case}, simulated, against one run a GPU"
+            measured = f"{alone.makespan / found.makespan:.2f}× as fast; {found.idle_share:.1%} idle for {alone.idle_share:.1%}"
+            record(Row(item="Packing", what=what, goal="", measured=measured, is_met=None))
+
+
+def _model(name: str) -> str:
+    """The model of a run of `critical_path.grid`: "task model seed", or "task weak strong method seed"."""
+    parts = name.split()
+    return parts[1] if len(parts) == 3 else parts[2]
+
+
+class Wait(tune._Trial):
+    """A trial whose runs only wait: a second, or 1 to 3 by their seed where `timeout_seconds` says so."""
+
+    def step(self) -> dict[str, Any]:
+        job = cloudpickle.loads((self._jobs / self.config["run_id"]).read_bytes())
+        time.sleep(1 + job.spec.seed % job.resources.timeout_seconds)
+        do_nothing(job)
+        return {"done": True}
+
+
+class FirstFit(Room):
+    """What fits may start, whoever waits."""
+
+    def choose(self, heads: Sequence[PlannedRun]) -> PlannedRun | None:
+        for run in heads:
+            shape = run.resources
+            if not self._short_of(shape) or self._ahead[shape] < self._running[shape]:
+                return run
+        return None
+
+
+def sweep(num_seeds: int, resources: Callable[[RunSpec], Resources]) -> Sweep:
+    """A floor, a ceiling and a student a seed, after two pretrainings."""
+    task = TaskSpec(name="sandbox", params=WORDS | {"num_test_sentences": 150}, num_train=32, num_validation=20, num_test=40)
+    pairs = grid([model(2)], [model(6)])
+    return Sweep(name="packing", tasks=[task], pairs=pairs, methods=["naive"], seeds=range(num_seeds), resources=resources)
+
+
+def run(swept: Sweep) -> list[tuple[int, float]]:
+    """For each whole-device run, since all that it depends on was done: (narrow runs that have started before it, seconds)."""
+    ready: dict[str, float] = {}
+    started: dict[str, float] = {}
+
+    def changed(entry: Entry) -> None:
+        now = time.monotonic()
+        if entry.standing is Standing.RUNNING:
+            started[entry.run.id] = now
+        if entry.standing is Standing.DONE:
+            ready.update({item.id: now for item in board.ready() if item.id not in ready})
+
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(folder)
+        plan = make_plan(swept, store)
+        board = Board(plan, store, changed)
+        board.order_by({item.id: item.resources.num_gpus for item in plan.runs.values()})
+        begun = time.monotonic()
+        ready.update({item.id: begun for item in board.ready()})
+        tune.run_with_tune(board, {})
+        assert board.count(Standing.DONE) == len(plan.runs), board.failures[:1]
+        wide = [item.id for item in plan.runs.values() if item.resources.num_gpus == 1]
+        narrow = [moment for item, moment in started.items() if item not in wide]
+        before = {item: sum(ready[item] < moment < started[item] for moment in narrow) for item in wide}
+        return [(before[item], started[item] - ready[item]) for item in wide]
+
+
+def waited() -> None:
+    """Runs that wait, on a cluster that says that it has a GPU."""
+    os.environ.setdefault("PYTHONPATH", str(Path(__file__).parent))
+    tune._Trial = Wait
+    ray.init(num_cpus=9, num_gpus=1, include_dashboard=False, object_store_memory=10**8, log_to_driver=False)
+
+    def mixed(spec: RunSpec) -> Resources:
+        is_ceiling = spec.train_split == "transfer" and isinstance(spec.labels, GroundTruth)
+        is_wide = is_ceiling and spec.seed in WIDE_SEEDS
+        return Resources(gpus_per_worker=1 if is_wide else 1 / 8, timeout_seconds=1 if is_wide else 3)
+
+    waits = {}
+    for name, room in (("rule", Room), ("none", FirstFit)):
+        tune.Room = room
+        waits[name] = max(run(sweep(24, mixed)))
+    what = "narrow runs that start while a whole-device run waits, at most, with Ray Tune"
+    ours, others = waits["rule"], waits["none"]
+    measured = f"{ours[0]}, {ours[1]:.0f} s; {others[0]}, {others[1]:.0f} s without the rule"
+    record(Row(item="Packing", what=what, goal=f"≤ {GOAL}", measured=measured, is_met=ours[0] <= GOAL))
+
+
+def main() -> None:
+    """Print the rows."""
+    print(machine())
+    simulated()
+    waited()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+"""What a run costs besides its training and evaluation: in a kept process, and in a worker group of two.
+
+    .venv/bin/python benchmarks/startup.py
+
+Sweeps of a GPT-2 with 3 million parameters in a folder, 64 examples and 2 steps a run, through Ray Tune on this machine. "In
+the run" is its result's seconds_total less training and evaluation; "from run to run" is the time between the ends of two runs
+that follow each other in a process (or, for groups, on the cluster) less the second one's training and evaluation, so that
+scheduling is in it too. The first run of a process, which imports, isn't counted. Then: where the time goes, in seconds.
+"""
+
+from __future__ import annotations
+
+import cProfile
+import os
+import pstats
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from common import Row, machine, record, write_gpt2
+
+if TYPE_CHECKING:
+    from raysweep import Sweep
+
+GOAL_KEPT, GOAL_GROUP = 0.3, 8.0
+SEEDS = {"kept": 8, "group": 2}
+WIDTH, LAYERS = 256, 4
+PARTS = {
+    "process.py:_quiet_libraries": "quiet libraries",
+    "execute.py:environment": "environment",
+    "store.py:claim": "claim on the folder",
+    "engine.py:process_group": "process group made and ended",
+    "data.py:load": "tokens read (checksums with them)",
+    "source.py:load_tokenizer": "tokenizer",
+    "build.py:build_model": "model built and loaded",
+    "engine.py:__init__": "DeepSpeed's engine made",
+    "step.py:load": "labels",
+    "loop.py:_train": "training",
+    "loop.py:_predict": "evaluation and predictions",
+    "records.py:save": "curves written",
+    "save.py:save_model": "model saved",
+    "engine.py:close": "engine freed",
+    "measure.py:measure_run": "measured",
+    "store.py:finish": "result written (checksums with it)",
+    "~:<built-in method gc.collect>": "garbage collected",
+}
+"""Functions of a run by file and name; some hold others."""
+IMPORTS = ("torch", "transformers", "ray.tune", "ray.train.torch", "deepspeed", "mlflow", "raysweep.commands")
+
+
+def sweep(kind: str) -> Sweep:
+    """A floor, a ceiling and a student a seed."""
+    from raysweep import Evaluation, Folder, ModelSpec, Optimization, Resources, Sweep, TaskSpec
+    from raysweep.models.families import Model
+
+    folder = Path(os.environ["BENCHMARK_MODELS"])
+    weak, strong = (
+        Model(
+            spec=ModelSpec(name=name, base=Folder(path=str(folder / name))),
+            optimization=Optimization(learning_rate=1e-3, batch_size=32, steps=2),
+        )
+        for name in ("weak", "strong")
+    )
+    world = {"num_sentences": 600, "num_test_sentences": 200}
+    return Sweep(
+        name=f"startup-{kind}",
+        tasks=[TaskSpec(name="sandbox", params=world, num_train=64, num_validation=32, num_test=64)],
+        pairs=[(weak, strong)],
+        methods=["naive"],
+        seeds=range(SEEDS[kind]),
+        evaluation=Evaluation(every=0),
+        resources=Resources(num_workers=2 if kind == "group" else 0),
+    )
+
+
+def kept() -> Sweep:
+    """Every run in a kept process."""
+    return sweep("kept")
+
+
+def group() -> Sweep:
+    """Every run in a worker group of two."""
+    return sweep("group")
+
+
+def run(kind: str, folder: Path) -> list[dict[str, Any]]:
+    """What the sweep's runs say of themselves, in the order in which they ended, with when they were claimed."""
+    from raysweep.plan import make_plan
+    from raysweep.store import Store
+
+    store = folder / f"store-{kind}"
+    command = [str(Path(sys.executable).parent / "raysweep"), "run", f"{__file__}:{kind}", "--store", str(store)]
+    command += ["--tracking-uri", f"sqlite:///{folder / kind}.db"]
+    start, clock = time.time(), time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    clock = time.perf_counter() - clock
+    infos = []
+    for run_id in make_plan(sweep(kind), Store(store)).runs:
+        paths = Store(store).run(run_id)
+        infos.append(paths.read_result()["info"] | {"claimed_at": paths.spec.stat().st_mtime})
+    infos.sort(key=lambda info: info["finished_at"])
+    first, last = min(info["claimed_at"] for info in infos) - start, infos[-1]["finished_at"] - start
+    load = os.getloadavg()[0]
+    print(f"\n{kind}: {len(infos)} runs in {clock:.1f} s, {infos[0]['num_parameters']:,} parameters; load {load:.1f}")
+    print(f"  until the first run's claim {first:.1f} s, from the last run's end to the command's {clock - last:.1f} s")
+    return infos
+
+
+def besides(info: dict[str, Any]) -> float:
+    """Seconds of a run that aren't training or evaluation."""
+    return float(info["seconds_total"] - info["seconds_training"] - info["seconds_evaluation"])
+
+
+def show(label: str, values: list[float], goal: float | None = None) -> None:
+    """A line with the median and the largest; with a goal, a row of the table."""
+    middle = statistics.median(values)
+    measured = f"{middle:.3f} s, largest {max(values):.3f}, {len(values)} runs"
+    if goal is None:
+        print(f"  {label}: {measured}")
+    else:
+        record(Row(item="Start-up per run", what=label, goal=f"≤ {goal} s", measured=measured, is_met=middle <= goal))
+
+
+def pairs(infos: list[dict[str, Any]], *, by_process: bool) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Runs that follow each other."""
+    lanes: dict[int, list[dict[str, Any]]] = {}
+    for info in infos:
+        lanes.setdefault(info["process"] if by_process else 0, []).append(info)
+    return [pair for lane in lanes.values() for pair in pairwise(lane)]
+
+
+def gap(before: dict[str, Any], after: dict[str, Any]) -> float:
+    """Seconds from the end of one run to that of the next, less the next one's training and evaluation."""
+    return float(after["finished_at"] - before["finished_at"] - after["seconds_training"] - after["seconds_evaluation"])
+
+
+def profile(folder: Path) -> None:
+    """Where a run's time goes in a process that has had two already: Python's profiler on, which makes it slower."""
+    from raysweep.plan import make_plan
+    from raysweep.store import Store
+    from raysweep.training.execute import Job, execute
+    from raysweep.training.process import clean_process
+
+    store = Store(folder / "store-profile")
+    plan, profiler, times = make_plan(kept(), store), cProfile.Profile(), []
+    floors = [planned for planned in plan.runs.values() if planned.kinds == ("weak",)]
+    for number, planned in enumerate(floors):
+        is_profiled = number == len(floors) - 1
+        if is_profiled:
+            profiler.enable()
+        start = time.perf_counter()
+        with clean_process():
+            execute(Job.of(planned, store, {}, in_process=True))
+        times.append(time.perf_counter() - start)
+        profiler.disable()
+    stats = pstats.Stats(profiler).stats  # type: ignore[attr-defined]
+    print(f"\na run in a kept process: {statistics.median(times[2:-1]):.3f} s with its training")
+    print(f"where it goes, under Python's profiler ({times[-1]:.3f} s):")
+    found: dict[str, float] = {}
+    for (path, _, name), (_, _, _, cumulative, _) in stats.items():
+        key = f"{Path(path).name}:{name}"
+        if key in PARTS and ("raysweep" in path or path == "~"):
+            found[key] = found.get(key, 0.0) + cumulative
+    for key, label in PARTS.items():
+        print(f"  {label:36} {found.get(key, 0.0):.3f}")
+
+
+def imports() -> None:
+    """Seconds that imports take, each in a new process, and Ray's start."""
+    print("\nimports, each in a process of its own (files cached), less Python's own start:")
+    empty = _timed("pass")
+    for name in IMPORTS:
+        print(f"  {name:36} {_timed(f'import {name}') - empty:.2f}")
+    code = "import ray, logging; ray.init(log_to_driver=False, logging_level=logging.ERROR)"
+    print(f"  {'import ray, ray.init() and its end':36} {_timed(code) - empty:.2f}")
+
+
+def _timed(code: str) -> float:
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env=os.environ | {"DS_ACCELERATOR": "cpu"})
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Print both costs with their goals, then where the time goes."""
+    from raysweep.tasks.sandbox import World
+
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    print(machine())
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for model in ("weak", "strong"):
+            write_gpt2(folder / model, [" ".join(World().words)], width=WIDTH, layers=LAYERS, context=16, word_level=True)
+        os.environ["BENCHMARK_MODELS"] = str(folder)
+        infos = run("kept", folder)
+        following = pairs(infos, by_process=True)
+        show("in the run", [besides(after) for _, after in following])
+        show("a run in a kept process, from the end of the one before", [gap(*pair) for pair in following], GOAL_KEPT)
+        infos = run("group", folder)
+        following = pairs(infos, by_process=False)
+        show("a run in a worker group of two, from the end of the one before", [gap(*pair) for pair in following], GOAL_GROUP)
+        show("  of it until the group has claimed the run", [b["claimed_at"] - a["finished_at"] for a, b in following])
+        show("  of it in the run", [besides(after) for _, after in following])
+        profile(folder)
+    imports()
+
+
+if __name__ == "__main__":
+    main()

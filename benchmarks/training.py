@@ -1,0 +1,256 @@
+"""How fast raysweep trains, against a plain PyTorch loop on the same batches and against `transformers.Trainer`.
+
+    .venv/bin/python benchmarks/training.py [repetitions] [model …]
+
+default: 5 repetitions of the three in turn, after one step of each to warm up; all models. GPT-2s from random weights, on
+dialogues cut to 64 tokens and on whole ones, of 5 to 512 tokens. All three get the same model, examples, AdamW, threads
+(`OMP_NUM_THREADS`, else 1) and no dropout:
+
+- raysweep: `execute`, ZeRO-0, in this process; the time of its training, without that of loading and saving;
+- plain: forward, backward and step by hand, on raysweep's own batches, padded as raysweep pads them. Its losses must be
+  raysweep's (the largest relative difference is shown), or it would do something else;
+- Trainer: its defaults (examples drawn without regard to length, padding to the longest of a batch, no micro batches), with
+  32 examples a batch; saving and reporting switched off.
+
+Tokens are those of the texts, without padding. Ratios are medians over repetitions, with the smallest and the largest.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from common import Row, dialogues, machine, record, write_gpt2, write_task
+
+THREADS = int(os.environ.get("OMP_NUM_THREADS", "1"))
+MODELS = {"small": (64, 2, 32, 12), "middle": (256, 4, 6, 3), "large": (768, 12, 32, 16)}
+"""Width, layers, steps of equal texts, of whole ones; the large one is for GPUs."""
+BATCH, RATE, CONTEXT, EQUAL = 32, 1e-3, 512, 64
+GOALS = {"CPU": 0.92, "GPU": 0.97}
+GOAL_TRAINER = 1.5
+
+
+@dataclass(frozen=True)
+class Case:
+    """A pinned run, and what the three train it with."""
+
+    spec: Any
+    store: Any
+    resources: Any
+    device: str
+
+
+def raysweep(case: Case) -> tuple[float, list[float]]:
+    """(tokens a second, losses)."""
+    import pandas as pd
+
+    from raysweep.training.execute import Job, execute
+    from raysweep.training.process import clean_process
+
+    with clean_process():
+        execute(Job(case.spec, case.resources, str(case.store.folder), False, {}))
+    paths = case.store.run(case.spec.id)
+    info = paths.read_result()["info"]
+    return info["num_tokens"] / info["seconds_training"], pd.read_parquet(paths.training_curve)["loss"].tolist()
+
+
+def plain(case: Case) -> tuple[float, list[float]]:
+    """(tokens a second, losses) of a loop as one writes it by hand."""
+    import torch
+
+    from raysweep.models.build import build_model
+    from raysweep.prepare import read_split
+    from raysweep.training.batching import global_batches, learning_rate, micro_batches
+    from raysweep.training.data import TokenizedSplit
+    from raysweep.training.engine import Sharding
+
+    spec, device = case.spec, case.device
+    data = TokenizedSplit.load(spec, "supervisor", case.store)
+    texts = [torch.tensor(data.tokens[a:b], dtype=torch.long) for a, b in zip(data.offsets, data.offsets[1:], strict=False)]
+    labels = torch.tensor(read_split(spec.task, "supervisor", case.store)["label"].to_numpy(int)).to(device)
+    model = build_model(spec, case.store, Sharding(None)).to(device)
+    model.train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.0, fused=True)
+    plan, micro = spec.optimization, case.resources.micro_batch(BATCH)
+    num_tokens, losses, start = 0, [], time.perf_counter()
+    for step, batch in enumerate(global_batches(len(texts), plan.steps, BATCH, plan.order, spec.seed)):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(plan, step, plan.steps)
+        total = torch.zeros((), device=device)
+        for rows in micro_batches(batch, data.lengths, micro, 0, 1):
+            some = [texts[row] for row in rows]
+            inputs = torch.nn.utils.rnn.pad_sequence(some, batch_first=True, padding_value=model.config.pad_token_id)
+            ends = torch.tensor([len(text) for text in some])
+            mask = (torch.arange(inputs.shape[1]) < ends[:, None]).long()
+            logits = model(input_ids=inputs.to(device), attention_mask=mask.to(device)).logits
+            loss = torch.nn.functional.cross_entropy(logits, labels[rows], reduction="sum") / BATCH
+            loss.backward()
+            total += loss.detach()
+            num_tokens += int(ends.sum())
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(total)
+    found = [float(loss) for loss in losses]
+    return num_tokens / (time.perf_counter() - start), found
+
+
+def trainer(case: Case) -> tuple[float, list[float]]:
+    """(tokens a second, no losses) of transformers' Trainer with its defaults."""
+    import torch
+    from transformers import DataCollatorWithPadding, Trainer, TrainerCallback, TrainingArguments
+
+    from raysweep.models.build import build_model
+    from raysweep.models.source import load_tokenizer
+    from raysweep.prepare import read_split
+    from raysweep.training.data import TokenizedSplit
+    from raysweep.training.engine import Sharding
+
+    spec = case.spec
+    data = TokenizedSplit.load(spec, "supervisor", case.store)
+    labels = read_split(spec.task, "supervisor", case.store)["label"].tolist()
+    starts = data.offsets.tolist()
+    rows = [
+        {"input_ids": data.tokens[starts[n] : starts[n + 1]].tolist(), "labels": int(labels[n])} for n in range(len(labels))
+    ]
+    tokens = [0]
+
+    class Collator(DataCollatorWithPadding):
+        def __call__(self, features: Any) -> Any:
+            tokens[0] += sum(len(item["input_ids"]) for item in features)
+            return super().__call__(features)
+
+    times: list[float] = []
+
+    class Clock(TrainerCallback):
+        def on_train_begin(self, *_: Any, **__: Any) -> None:
+            times.append(time.perf_counter())
+
+        def on_train_end(self, *_: Any, **__: Any) -> None:
+            times.append(time.perf_counter())
+
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = TrainingArguments(
+            output_dir=folder,
+            per_device_train_batch_size=BATCH,
+            max_steps=spec.optimization.steps,
+            save_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+            use_cpu=case.device == "cpu",
+            seed=spec.seed,
+        )
+        model = build_model(spec, case.store, Sharding(None))
+        runner = Trainer(
+            model=model,
+            args=arguments,
+            train_dataset=rows,  # type: ignore[arg-type]
+            data_collator=Collator(load_tokenizer(spec.model, spec.task, case.store)),
+            callbacks=[Clock()],
+        )
+        runner.train()
+    if case.device != "cpu":
+        torch.cuda.synchronize()
+    # A batch ahead of the last step is collated too: the mean of a batch counts.
+    num_batches = tokens[0] / (sum(len(row["input_ids"]) for row in rows) / len(rows)) / BATCH
+    assert num_batches < spec.optimization.steps + 2
+    return tokens[0] / (times[1] - times[0]), []
+
+
+RUNNERS: dict[str, Callable[[Case], tuple[float, list[float]]]] = {"raysweep": raysweep, "plain": plain, "Trainer": trainer}
+
+
+def compare(cases: list[Case]) -> tuple[dict[str, list[float]], float]:
+    """Tokens a second by runner, one a case, run in turn; and the largest difference of a loss to the plain loop's."""
+    import torch
+
+    speeds: dict[str, list[float]] = {name: [] for name in RUNNERS}
+    difference = 0.0
+    for number, case in enumerate(cases):
+        losses = {}
+        for name, function in RUNNERS.items():
+            torch.set_num_threads(THREADS)
+            speed, losses[name] = function(case)
+            if number:  # the first one warms up
+                speeds[name].append(speed)
+        apart = np.abs(np.array(losses["raysweep"]) / np.array(losses["plain"]) - 1)
+        difference = max(difference, float(apart.max()))
+    return speeds, difference
+
+
+def make_cases(folder: Path, model_folder: Path, max_tokens: int | None, num_steps: int, repetitions: int) -> list[Case]:
+    """The same run with as many seeds, after one of a single step."""
+    import torch
+
+    from raysweep import Evaluation, Folder, ModelSpec, Optimization, Resources, RunSpec, TaskSpec
+    from raysweep.prepare import Preparation
+    from raysweep.store import Store
+
+    store = Store(folder / "store")
+    on_gpu = torch.cuda.is_available()
+    resources = Resources(cpus_per_worker=THREADS, gpus_per_worker=int(on_gpu), checkpoint_every=0)
+    cases, preparation = [], Preparation(store)
+    for seed in range(repetitions + 1):
+        spec = RunSpec(
+            task=TaskSpec(name="common:task", num_train=BATCH * 16, num_validation=10, num_test=10),
+            model=ModelSpec(name="gpt2", base=Folder(path=str(model_folder)), max_tokens=max_tokens),
+            optimization=Optimization(learning_rate=RATE, batch_size=BATCH, steps=num_steps if seed else 1),
+            train_split="supervisor",
+            evaluation=Evaluation(every=0, num_examples=10),
+            seed=seed,
+        )
+        spec = preparation.run(spec)
+        preparation.tokens(spec.task, spec.model)
+        cases.append(Case(spec, store, resources, "cuda" if on_gpu else "cpu"))
+    return cases
+
+
+def compared(what: str, speeds: dict[str, list[float]], other: str, goal: float | None) -> Row:
+    """Median, smallest and largest ratio of raysweep's speed to another's."""
+    found = sorted(a / b for a, b in zip(speeds["raysweep"], speeds[other], strict=True))
+    middle = statistics.median(found)
+    return Row(
+        item="Training",
+        what=f"{what}: speed against {other}",
+        goal="" if goal is None else f"≥ {goal}",
+        measured=f"{middle:.2f} [{found[0]:.2f}, {found[-1]:.2f}]",
+        is_met=None if goal is None else middle >= goal,
+    )
+
+
+def main() -> None:
+    """Print a line for each model and kind of texts."""
+    import torch
+
+    repetitions = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    device = "GPU" if torch.cuda.is_available() else "CPU"
+    chosen = sys.argv[2:] or [label for label in MODELS if label != "large" or device == "GPU"]
+    what, texts = dialogues(2_000)
+    print(f"{machine()}\nsteps of {BATCH} {what}, {repetitions} repetitions, {THREADS} thread(s), {device}")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for label in chosen:
+            width, layers, *steps = MODELS[label]
+            write_gpt2(folder / label, texts, width=width, layers=layers, context=CONTEXT)
+            for kind, max_tokens, num_steps in zip(("equal", "whole"), (EQUAL, None), steps, strict=True):
+                # Equal lengths: texts of at least as many words as there are tokens, cut to these.
+                write_task(folder / "table.jsonl", [t for t in texts if max_tokens is None or len(t.split()) >= max_tokens])
+                os.environ["BENCHMARK_TABLE"] = str(folder / "table.jsonl")
+                cases = make_cases(folder, folder / label, max_tokens, num_steps, repetitions)
+                speeds, difference = compare(cases)
+                shown = ", ".join(f"{name} {statistics.median(found):,.0f}" for name, found in speeds.items())
+                print(f"{label} model, {kind} texts, tokens a second: {shown}; losses differ by {difference:.0e}", flush=True)
+                record(compared(f"{label} model, {kind} texts", speeds, "plain", GOALS[device]))
+                goal = GOAL_TRAINER if max_tokens is None else None
+                record(compared(f"{label} model, {kind} texts", speeds, "Trainer", goal))
+
+
+if __name__ == "__main__":
+    main()

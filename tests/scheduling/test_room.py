@@ -1,0 +1,145 @@
+"""Who gets what is left of a cluster, on boards small enough to be followed by hand."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+from grid_helpers import pinned_run
+
+from raysweep.plan import PlannedRun
+from raysweep.resources import Resources
+from raysweep.scheduling.room import Room, holds_back
+
+
+def run(name: str, gpus: float, workers: int = 0, **resources: float) -> PlannedRun:
+    spec = pinned_run(model=replace(pinned_run().model, name=name))
+    shape = Resources(gpus_per_worker=gpus, num_workers=workers, cpus_per_worker=0.01, **resources)  # type: ignore[arg-type]
+    return PlannedRun(spec=spec, kinds=("weak",), pairs=(), num_cells=1, resources=shape, needs_model=False)
+
+
+SIXTEENTH, HALF, MOST, WHOLE, PAIR = run("n", 1 / 16), run("h", 0.5), run("m", 12 / 16), run("w", 1), run("p", 1, workers=2)
+
+
+def started(total: float, *runs: tuple[PlannedRun, int]) -> Room:
+    """A cluster of so many GPUs on which these runs run."""
+    room = Room({"CPU": 64, "GPU": total})
+    for one, count in runs:
+        for _ in range(count):
+            room.give(one.resources)
+            room.start(one.resources)
+    return room
+
+
+def test_sixteen_share_a_device_and_one_more_waits_for_each_to_keep_its_process() -> None:
+    room = Room({"CPU": 64, "GPU": 1})
+    for _ in range(16):
+        assert room.choose([SIXTEENTH]) is SIXTEENTH
+        room.give(SIXTEENTH.resources)
+    assert room.choose([SIXTEENTH]) is None  # none runs yet
+    for _ in range(16):
+        room.start(SIXTEENTH.resources)
+    for _ in range(16):
+        assert room.choose([SIXTEENTH]) is SIXTEENTH
+        room.give(SIXTEENTH.resources)
+    assert room.choose([SIXTEENTH]) is None
+
+
+def test_a_wide_run_is_not_overtaken_by_fractions_that_would_fit() -> None:
+    room = started(1, (SIXTEENTH, 15))
+    assert room.choose([SIXTEENTH, WHOLE]) is SIXTEENTH  # the more urgent one goes first
+    assert room.choose([WHOLE, SIXTEENTH]) is None  # neither into what is free, nor ahead in the place of another
+    for _ in range(15):
+        assert room.choose([WHOLE, SIXTEENTH]) is None
+        room.give_back(SIXTEENTH.resources, has_started=True)
+    assert room.choose([WHOLE, SIXTEENTH]) is WHOLE
+
+
+def test_what_is_free_beside_wide_runs_is_used() -> None:
+    room = started(1, (MOST, 1))
+    assert room.choose([MOST, SIXTEENTH]) is MOST  # takes the place of the one that runs
+    room.give(MOST.resources)
+    assert room.choose([MOST, SIXTEENTH]) is SIXTEENTH  # no second one fits beside it, whoever ends
+    # On two devices one of which has narrow runs, a second one would.
+    two = started(2, (MOST, 1), (SIXTEENTH, 14))
+    two.give(MOST.resources)
+    assert two.choose([MOST, SIXTEENTH]) is None
+
+
+def test_a_whole_device_that_is_free_in_parts_is_waited_for() -> None:
+    room = started(2, (HALF, 2))
+    assert room.choose([WHOLE, HALF]) is WHOLE  # one device may be free
+    room.give(WHOLE.resources)
+    # Had Ray put a half on each, the next half would take what the whole one waits for.
+    room.give_back(HALF.resources, has_started=True)
+    assert room.choose([HALF]) is None
+    room.start(WHOLE.resources)
+    assert room.choose([HALF]) is HALF
+
+
+def test_a_group_starts_where_devices_are_free_however_the_fractions_lie() -> None:
+    room = started(4, (HALF, 3))
+    assert room.choose([PAIR, HALF]) is None  # three halves may lie on three devices
+    room.give_back(HALF.resources, has_started=True)
+    assert room.choose([PAIR, HALF]) is PAIR
+    room.give(PAIR.resources)
+    room.start(PAIR.resources)
+    assert room.choose([PAIR, HALF]) is None  # the next pair needs what the halves hold
+    wide = run("wide", 1, workers=3)
+    other = started(4, (wide, 1))
+    assert (
+        other.choose([wide, HALF]) is HALF
+    )  # but a second group of three needs the first one's, and the fourth device is idle
+
+
+def test_a_run_without_a_gpu_does_not_wait_for_one() -> None:
+    cpu = run("cpu", 0)
+    room = started(1, (SIXTEENTH, 16))
+    assert room.choose([WHOLE, SIXTEENTH, cpu]) is cpu
+
+
+@pytest.mark.parametrize(
+    ("need", "free", "others", "alike", "total", "expected"),
+    [
+        (1, 0.5, {0.5: 1}, 0, 1, True),
+        (2, 1, {1: 1}, 0, 2, True),
+        (2, 0, {4: 1}, 0, 4, False),  # only a wider one is in the way
+        (0.75, 0.25, {}, 1, 1, False),
+        (0.75, 1, {0.25: 1}, 4, 4, False),  # each device has one, and none has room for two
+        (0.75, 0.5, {0.25: 3}, 3, 4, True),
+    ],
+)
+def test_who_holds_back(
+    need: float, free: float, others: Mapping[float, int], alike: int, total: float, expected: bool
+) -> None:
+    assert holds_back(need, free, others, alike, total) is expected
+
+
+def test_on_a_board_of_narrow_runs_that_never_end_coming_a_wide_one_starts_after_the_longest(store: None = None) -> None:
+    """Two devices full of sixteenths of 1 to 8 s, and always more of them; after 20 s a whole-device run is more urgent."""
+    room = Room({"CPU": 64, "GPU": 2})
+    now, waited, ahead, number = 0.0, 0.0, 0, 0
+    running: list[float] = []
+    while True:
+        heads = [WHOLE, SIXTEENTH] if now >= 20 else [SIXTEENTH]
+        while (chosen := room.choose(heads)) is SIXTEENTH:
+            room.give(SIXTEENTH.resources)
+            if len(running) < 32:
+                room.start(SIXTEENTH.resources)
+                number += 1
+                heapq.heappush(running, now + 1 + number % 8)
+            else:
+                ahead += 1
+        if chosen is WHOLE:
+            break
+        now = heapq.heappop(running)
+        room.give_back(SIXTEENTH.resources, has_started=True)
+        if ahead:  # it takes the place of the one that has ended
+            ahead -= 1
+            room.start(SIXTEENTH.resources)
+            number += 1
+            heapq.heappush(running, now + 1 + number % 8)
+    waited = now - 20
+    assert waited <= 2 * 8  # those that ran, and those that were given ahead, each at most 8 s; not for ever

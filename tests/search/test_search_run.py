@@ -1,0 +1,113 @@
+"""A searched sweep as a user runs it: one command trains, stops, chooses and shows; the same command again goes on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from raysweep.cli import main
+from raysweep.commands import FAILED, SUCCESS
+from raysweep.plan import make_plan
+from raysweep.report.from_store import read_store
+from raysweep.store import RunState, Store
+from raysweep.sweep import load_sweep
+from raysweep.tracking import reader
+
+EXPERIMENT = """
+from grid_helpers import *
+from ray import tune
+from raysweep import *
+
+def sweep(num_samples={num_samples}):
+    return small_sweep(
+        seeds=[0, 1],
+        tasks=[small_task(num_train=64)],
+        evaluation=Evaluation(every=1, num_examples=20),
+        search=Search(
+            supervisor={{"optimization.learning_rate": tune.grid_search([1e-3, 1e-2, {third}])}},
+            student={{"optimization.learning_rate": tune.loguniform(1e-4, 1e-1)}},
+            num_samples=num_samples,
+            stopping=Call("asha", {{"grace_period": 25, "reduction_factor": 2}}),
+        ),
+    )
+"""
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Default store and database are in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(Path(__file__).parents[1])
+
+
+def write(num_samples: int, third: str = "1e30") -> str:
+    """The experiment's file; a learning rate of 1e30 makes NaN of everything."""
+    Path("experiment.py").write_text(EXPERIMENT.format(num_samples=num_samples, third=third))
+    return "experiment.py"
+
+
+def test_a_search_trains_stops_chooses_shows_and_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    file = write(1)
+    assert main(["run", file, "--local"]) == SUCCESS
+    out = capsys.readouterr().out
+    assert "naive (weak_validation)" in out and "naive (ground_truth_validation, an oracle)" in out
+    assert "What the search chose" in out and "became nan at step" in out
+    store = Store("raysweep-store")
+    plan = make_plan(load_sweep(file), store)
+    trials = {run.id: run for run in plan.runs.values() if run.study}
+    states = {run_id: plan.state(run, store) for run_id, run in trials.items()}
+    diverged = [run_id for run_id, run in trials.items() if run.spec.optimization.learning_rate == 1e30]
+    assert [states[run_id] for run_id in diverged] == [RunState.STOPPED]
+    told = json.loads(store.run(diverged[0]).stopped.read_text())
+    assert told["metrics"] == {} and "nan" in told["reason"] and not store.run(diverged[0]).error.exists()
+    assert plan.num_open_cells == 0 and len(plan.cells) == 4
+
+    # More samples: what is done stays, stopped runs stay stopped, and stopping knows what earlier trials said.
+    ended = {run_id: store.run(run_id).folder.stat().st_mtime_ns for run_id in trials}
+    assert main(["run", write(5), "--local"]) == SUCCESS
+    larger = make_plan(load_sweep(file), store)
+    assert {run_id: store.run(run_id).folder.stat().st_mtime_ns for run_id in trials} == ended
+    stopped = [run for run in larger.runs.values() if larger.state(run, store) is RunState.STOPPED]
+    by_rule = [run for run in stopped if run.spec.optimization.learning_rate < 1]
+    assert by_rule and all(run.study for run in stopped)  # or nothing was stopped by the rule
+    for run in by_rule:
+        paths = store.run(run.id)
+        record = json.loads(paths.stopped.read_text())
+        assert 0 < record["info"]["num_steps"] < 4 and record["info"]["num_tokens"] > 0 and not paths.result.exists()
+        assert set(record["metrics"]) >= {"validation_accuracy", "validation_accuracy_on_own_labels"}
+        assert record["history"][-1][2] == record["metrics"]["validation_accuracy_on_own_labels"]
+        assert not paths.checkpoints.exists() and not paths.predictions("test").exists()
+
+    capsys.readouterr()
+    assert main(["status", file]) == SUCCESS
+    assert f"{len(stopped)} stopped" in capsys.readouterr().out
+    assert main(["results", file, "--json"]) == SUCCESS
+    search = json.loads(capsys.readouterr().out)["search"]
+    assert [(choice["role"], choice["chosen_by"]) for choice in search] == [
+        ("supervisor", "weak_validation"),
+        ("student", "weak_validation"),
+        ("student", "ground_truth_validation"),
+    ]
+
+    # MLflow has stopped runs as stopped, and whoever reads it sees what the store says.
+    uri = f"sqlite:///{Path('mlflow.db').absolute()}"
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("small")
+    assert experiment is not None
+    killed = [run for run in client.search_runs([experiment.experiment_id]) if run.info.status == "KILLED"]
+    assert {run.data.tags["raysweep.run_id"] for run in killed} == {run.id for run in stopped}
+    assert all(run.data.tags["judged_by"] == "weak_validation" and run.data.tags["study"] for run in killed)
+    here, there = read_store(larger, store), reader.read_mlflow(uri, "small")
+    assert list(here.runs["state"]) == list(there.runs["state"]) and set(here.runs["state"]) == {"done", "stopped"}
+    assert here.cells["is_finished"].all() and there.cells["is_finished"].all()
+
+
+def test_a_search_that_finds_nothing_fails_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    file = write(1)
+    Path(file).write_text(Path(file).read_text().replace("[1e-3, 1e-2, 1e30]", "[1e30, 2e30]"))
+    assert main(["run", file, "--local"]) == FAILED
+    told = capsys.readouterr().err
+    assert "nothing can be chosen for supervisor weak on sandbox: none of its 2 trials is done" in told
