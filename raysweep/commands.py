@@ -137,7 +137,9 @@ def _execute(board: Board, experiment: str, *, local: bool) -> None:
 def _tell_failures(board: Board) -> int:
     if not board.failures:
         return SUCCESS
-    print(f"\nraysweep: {len(board.failures)} of {len(board.entries)} runs failed:", file=sys.stderr)
+    own = sum(board.store.run(entry.run.id).error.exists() for entry in board.failures)
+    besides = f", and {len(board.failures) - own} that need them can't be trained" if own < len(board.failures) else ""
+    print(f"\nraysweep: {own} of {len(board.entries)} runs failed{besides}:", file=sys.stderr)
     for entry in board.failures:
         spec = entry.run.spec
         where = f"{spec.id} ({entry.run.kind}, {spec.model.name} on {spec.task.label}, seed {spec.seed})"
@@ -173,6 +175,9 @@ def show_status(options: argparse.Namespace, console: Console) -> int:
             console.print(f"  {plan.num_open_cells} cells wait for what the search chooses", markup=False)
         for run_id, reason in failures.items():
             console.print(f"  {run_id}: {reason}", markup=False)
+        for run_id, state in states.items():
+            if state is RunState.MISSING and store.run(run_id).is_damaged:
+                console.print(f"  {run_id}: was done, and its files were damaged since; raysweep run computes it anew")
     if failures:
         return FAILED
     ended = counts[RunState.DONE] + sum(

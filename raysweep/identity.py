@@ -112,3 +112,18 @@ def folder_checksum(folder: Path) -> str:
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     visible = [name for name in names if not any(part.startswith(".") for part in name.split("/"))]
     return hashlib.sha256("\n".join(f"{name} {file_checksum(folder / name)}" for name in visible).encode()).hexdigest()
+
+
+def has_checksum(path: Path, checksum: str) -> bool:
+    """Whether a file is there and has this checksum."""
+    try:
+        status = path.stat()
+        return _checksum(str(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino) == checksum
+    except OSError:
+        return False
+
+
+@functools.lru_cache(maxsize=100_000)
+def _checksum(path: str, *status: int) -> str:
+    """A file's checksum, computed again when the file has changed: a state is asked for far more often than files change."""
+    return file_checksum(Path(path))

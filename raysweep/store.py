@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import enum
-import functools
 import os
 import shutil
 import tempfile
@@ -26,7 +25,7 @@ from typing import Any
 
 from raysweep.errors import CorruptFile, ForeignFolder, InvalidInput
 from raysweep.files import read_json, write_json
-from raysweep.identity import canonical, digest, file_checksum
+from raysweep.identity import canonical, digest, file_checksum, has_checksum
 from raysweep.predictions import Predictions
 from raysweep.spec import RunSpec
 
@@ -94,6 +93,15 @@ class RunPaths:
     def result(self) -> Path:
         return self.folder / "result.json"
 
+    @property
+    def _damaged(self) -> Path:
+        return self.result.with_suffix(".damaged")
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether the run was done and its files aren't what was written any more: it is missing until it is computed anew."""
+        return self._damaged.exists()
+
     def require_own(self, spec: RunSpec) -> None:
         """Check that the folder isn't another run's; one without a spec is nobody's.
 
@@ -115,6 +123,7 @@ class RunPaths:
         self.require_own(spec)
         self.result.unlink(missing_ok=True)
         self.stopped.unlink(missing_ok=True)
+        self._damaged.unlink(missing_ok=True)
         for folder in (self.folder / "curves", self.folder / "predictions", self.model):
             shutil.rmtree(folder, ignore_errors=True)
         if not self.spec.exists():
@@ -176,7 +185,7 @@ class RunPaths:
         """Check a file of this finished run; raises as `verified`."""
         if not has_checksum(self.folder / name, checksum):
             with contextlib.suppress(FileNotFoundError):  # another process has noticed it too
-                os.replace(self.result, self.result.with_suffix(".damaged"))
+                os.replace(self.result, self._damaged)
             raise CorruptFile(
                 f"{self.folder / name} is missing or isn't what raysweep wrote (its checksum differs); it isn't used. "
                 "Run the same command again: the run it belongs to is computed again"
@@ -300,18 +309,3 @@ class Store:
         except CorruptFile:
             return RunState.MISSING
         return RunState.DONE
-
-
-def has_checksum(path: Path, checksum: str) -> bool:
-    """Whether a file is there and has this checksum."""
-    try:
-        status = path.stat()
-        return _checksum(str(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino) == checksum
-    except OSError:
-        return False
-
-
-@functools.lru_cache(maxsize=100_000)
-def _checksum(path: str, *status: int) -> str:
-    """A file's checksum, computed again when the file has changed: a state is asked for far more often than files change."""
-    return file_checksum(Path(path))

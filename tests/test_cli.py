@@ -274,6 +274,19 @@ def test_measure_takes_metrics_of_ones_own(raysweep: Command, monkeypatch: pytes
         assert (code, out) == (BAD_INPUT, "") and err.startswith(told)
 
 
+def test_status_tells_what_is_damaged(raysweep: Command) -> None:
+    file, store = write(), Store("raysweep-store")
+    plan = make_plan(small_sweep(), store)
+    finish_all(plan, store)
+    student = next(run for run in plan.runs.values() if run.kind == "student")
+    store.run(student.id).predictions("test").write_bytes(b"rubbish")
+    code, out, _ = raysweep("status", file)
+    assert code == UNFINISHED and "1 missing, 0 failed, 4 done" in out
+    assert f"  {student.id}: was done, and its files were damaged since; raysweep run computes it anew\n" in out
+    finish(student.spec, store)
+    assert raysweep("status", file)[:2] == (SUCCESS, "small: 5 runs: 0 missing, 0 failed, 5 done\n")
+
+
 def test_measure_tells_what_is_damaged_and_what_is_not_finished(raysweep: Command) -> None:
     file = write()
     code, out, err = raysweep("measure", file)
@@ -546,7 +559,7 @@ def test_a_sweep_with_a_failed_run_finishes_the_rest_and_lists_it(raysweep: Comm
     code, out, err = raysweep("run", file, "--local")
     assert code == FAILED and out.count("\ndone ") == 5 and out.count("\nfailed ") == 2
     lines = err.strip().splitlines()
-    assert lines[0] == "raysweep: 2 of 7 runs failed:" and len(lines) == 4
+    assert lines[0] == "raysweep: 1 of 7 runs failed, and 1 that need them can't be trained:" and len(lines) == 4
     floor = next(line for line in lines if "(weak, diverging on sandbox, seed 0): the loss became nan at step" in line)
     student = next(line for line in lines if "(student, s on sandbox, seed 0): run" in line)
     assert floor.split()[0] in student and "which it depends on, failed: the loss became nan at step" in student
