@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 SCRIPTS = {
-    "Training": ("training.py",),
+    "Training": ("training.py", "3"),
     "Against the field": ("field.py",),
     "Start-up per run": ("startup.py",),
     "Packing": ("packing.py",),

@@ -199,7 +199,7 @@ def main() -> None:
         os.environ["BENCHMARK_MODELS"] = str(folder)
         infos = run("kept", folder)
         following = pairs(infos, by_process=True)
-        show("in the run", [besides(after) for _, after in following])
+        show("a run in a kept process, by its own clock", [besides(after) for _, after in following], GOAL_KEPT)
         show("a run in a kept process, from the end of the one before", [gap(*pair) for pair in following], GOAL_KEPT)
         infos = run("group", folder)
         following = pairs(infos, by_process=False)

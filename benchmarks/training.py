@@ -199,7 +199,7 @@ def make_cases(folder: Path, model_folder: Path, max_tokens: int | None, num_ste
     cases, preparation = [], Preparation(store)
     for seed in range(repetitions + 1):
         spec = RunSpec(
-            task=TaskSpec(name="common:task", num_train=BATCH * 16, num_validation=10, num_test=10),
+            task=TaskSpec(name="common:task", num_train=BATCH * min(num_steps, 16), num_validation=10, num_test=10),
             model=ModelSpec(name="gpt2", base=Folder(path=str(model_folder)), max_tokens=max_tokens),
             optimization=Optimization(learning_rate=RATE, batch_size=BATCH, steps=num_steps if seed else 1),
             train_split="supervisor",

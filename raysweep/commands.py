@@ -64,6 +64,8 @@ def show_plan(options: argparse.Namespace, console: Console) -> int:
     console.print(plan_summary(plan, num_done), markup=False)
     if predicted:
         console.print(predicted.lines(), markup=False)
+        if plan.num_open_cells:
+            console.print("The search will add runs: this is of those that are known so far.")
     return SUCCESS
 
 

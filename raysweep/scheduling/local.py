@@ -17,8 +17,10 @@ def run_locally(board: Board, code: Mapping[str, Any]) -> None:
 
     Whatever `Resources.num_workers` says, one process trains: by the design a result doesn't depend on it.
     """
-    growth = board.plan.growth
-    referee = Referee(growth.searches.search, histories(growth.searches)) if growth else None
+    referee = None
+    if board.plan.growth is not None and board.plan.growth.searches.search.stopping_call is not None:
+        searches = board.plan.growth.searches
+        referee = Referee(searches.search, histories(searches))
     while heads := board.heads():
         run = heads[0]
         board.start(run)

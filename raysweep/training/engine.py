@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -57,8 +58,7 @@ def process_group(on_gpu: bool) -> Iterator[None]:
 
     if not on_gpu:
         os.environ["DS_ACCELERATOR"] = "cpu"
-    import deepspeed
-
+    deepspeed = _import_deepspeed()
     if not dist.is_initialized():
         os.environ.update({"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "LOCAL_SIZE": "1"})
         backend = "cpu:gloo,cuda:nccl" if on_gpu else "gloo"
@@ -71,6 +71,18 @@ def process_group(on_gpu: bool) -> Iterator[None]:
     finally:
         _forget_model()
         deepspeed.comm.destroy_process_group()
+
+
+def _import_deepspeed() -> Any:
+    """DeepSpeed. Its autotuner, which isn't used here, would import MLflow where that is installed, which takes a second; so
+    that is hidden from it, unless this process (a local sweep's) has MLflow already."""
+    hides = sys.modules.setdefault("mlflow", None) is None  # type: ignore[arg-type]
+    try:
+        import deepspeed
+    finally:
+        if hides:
+            del sys.modules["mlflow"]
+    return deepspeed
 
 
 def _forget_model() -> None:

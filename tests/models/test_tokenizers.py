@@ -166,6 +166,21 @@ def test_without_truncation_a_long_text_is_refused(folder: Path, tiny_world: Tin
     assert prepare_tokens(tiny_world.task, fits, tiny_store).exists()
 
 
+def test_models_with_equal_tokenizers_have_the_same_files_of_tokens(
+    tmp_path: Path, tiny_world: TinyWorld, tiny_store: Store
+) -> None:
+    folders = [save_tiny_model("gpt2", tmp_path / name) for name in ("a", "b", "c")]
+    make_tokenizer(Call("byte_pair", {"vocabulary_size": 300}), TEXTS, folders[2])
+    limits = {"max_tokens": 7, "truncation": "right"}
+    models = [replace(model_of(folder, **limits), base=Folder(path=str(folder), content=folder.name)) for folder in folders]
+    models += [replace(models[1], max_tokens=6), replace(models[1], truncation="left")]
+    made = [prepare_tokens(tiny_world.task, model, tiny_store) / "test.tokens.npy" for model in models]
+    assert made[0] != made[1] and made[0].samefile(made[1])
+    assert not any(made[0].samefile(other) for other in made[2:])
+    contents = {path.read_bytes() for path in made}
+    assert len(contents) == 4
+
+
 def test_tokens_are_kept_apart_by_all_that_decides_them(tiny_world: TinyWorld) -> None:
     model, base = tiny_world.model, tiny_world.model.base
     assert isinstance(base, RunSpec) and isinstance(base.model.base, Scratch)
