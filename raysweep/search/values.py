@@ -8,9 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from raysweep.errors import InvalidInput, RaysweepError
-from raysweep.objectives import objectives
 from raysweep.spec import Call, Prompting, RunSpec
-from raysweep.transforms import transforms
 
 _ROOTS = ("optimization", "model", "objective", "labels.transforms")
 _FIXED = ("model.name", "model.base")
@@ -75,5 +73,8 @@ def _replaced(part: Any, names: list[str], value: Any, path: str) -> Any:
 
 
 def _takes(call: Call, name: str, path: str) -> bool:
+    from raysweep.objectives import objectives
+    from raysweep.transforms import transforms
+
     registry: Any = objectives if path.startswith("objective.") else transforms
     return name in inspect.signature(registry.get(call.name).check).parameters
