@@ -6,7 +6,7 @@ slower ones; so the oracle gains. Nothing is stopped early: what a stopping rule
 sweep(): 4 tasks × 1 pair × 2 methods × 3 seeds = 24 cells, searched: 16 trials for each of 4 supervisors and 8 students, by
     Optuna: 64 + 128 trials, and 36 to 52 trainings of what was chosen. Cost: about 0.6 GPU hours on H100s, computed from FLOPs
     as in losses.py (10 s a student, 3 s a supervisor); such small models may not reach its 40 %.
-small(): 1 task × 1 pair × 2 methods × 3 seeds = 6 cells, 8 trials for each of 1 supervisor and 2 students. Took SECONDS on two
+small(): 1 task × 1 pair × 2 methods × 3 seeds = 6 cells, 8 trials for each of 1 supervisor and 2 students. Took 101 s on two
     CPU cores.
 
 What it showed is in README.md.
