@@ -182,9 +182,7 @@ def show_status(options: argparse.Namespace, console: Console) -> int:
                 console.print(f"  {run_id}: was done, and its files were damaged since; raysweep run computes it anew")
     if failures:
         return FAILED
-    ended = counts[RunState.DONE] + sum(
-        states[run.id] is RunState.STOPPED for run in plan.runs.values() if run.study is not None
-    )
+    ended = counts[RunState.DONE] + counts[RunState.STOPPED]
     return SUCCESS if ended == len(states) and not plan.num_open_cells else UNFINISHED
 
 

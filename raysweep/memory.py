@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from raysweep.errors import InvalidInput
 from raysweep.files import read_json, write_json
 from raysweep.identity import digest
 from raysweep.models.build import lay_out
@@ -149,7 +150,7 @@ def footprint(spec: RunSpec, resources: Resources, store: Store, counts: tuple[i
         counts: (all, trained) parameters where they are known; else modules are laid out without memory, once for a store.
 
     Raises:
-        InvalidInput: the model's configuration can't be loaded.
+        InvalidInput: the model's configuration can't be loaded, or doesn't say how large it is.
     """
     config = load_config(spec.model, spec.task, store)
     text, tuning = config.get_text_config(), spec.model.tuning
@@ -164,10 +165,10 @@ def footprint(spec: RunSpec, resources: Resources, store: Store, counts: tuple[i
         precision=spec.optimization.precision,
         num_parameters=num_parameters,
         num_trained=num_trained,
-        num_layers=int(text.num_hidden_layers),
-        width=int(text.hidden_size),
+        num_layers=_size(text, "num_hidden_layers"),
+        width=_size(text, "hidden_size"),
         inner=_inner(text),
-        vocabulary=int(text.vocab_size) if writes or is_prompted else 0,
+        vocabulary=_size(text, "vocab_size") if writes or is_prompted else 0,
         texts=0 if is_prompted else num_texts * resources.micro_batch(spec.optimization.batch_size),
         tokens=0 if is_prompted else _longest(spec, [spec.train_split], config, store) + answer,
         evaluation_texts=num_texts * resources.evaluation_batch_size,
@@ -181,11 +182,21 @@ def footprint(spec: RunSpec, resources: Resources, store: Store, counts: tuple[i
     )
 
 
+def _size(config: PretrainedConfig, name: str) -> int:
+    found = getattr(config, name, None)
+    if not isinstance(found, int):
+        raise InvalidInput(
+            f"the memory that a {config.model_type} needs can't be estimated: its configuration has no {name}; give "
+            "Resources.gpus_per_worker as a number"
+        )
+    return found
+
+
 def _inner(config: PretrainedConfig) -> int:
     for name in ("intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size"):
         if isinstance(found := getattr(config, name, None), int):
             return found
-    return 4 * int(config.hidden_size)
+    return 4 * _size(config, "hidden_size")
 
 
 def _longest(spec: RunSpec, splits: Iterable[str], config: PretrainedConfig, store: Store) -> int:

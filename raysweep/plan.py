@@ -54,10 +54,10 @@ class Plan:
         return self.growth.searches.num_open_cells if self.growth else 0
 
     def state(self, run: PlannedRun, store: Store) -> RunState:
-        """A run's state in the store; one whose weights are needed and weren't kept, or that only another sweep's search has
-        ended early, is missing."""
+        """A run's state in the store; one whose weights are needed and weren't kept, or that a search has ended early though a
+        cell of this plan needs it, is missing."""
         state = store.state(run.spec)
-        if state is RunState.STOPPED and run.study is None:
+        if state is RunState.STOPPED and not run.may_be_stopped:
             return RunState.MISSING
         if state is RunState.DONE and run.needs_model and not store.run(run.id).has_model:
             return RunState.MISSING

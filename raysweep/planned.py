@@ -31,7 +31,7 @@ class PlannedRun:
     pairs: tuple[tuple[str, str], ...]
     """(weak, strong) names of the cells that it serves."""
     num_cells: int
-    """How many these are."""
+    """How many these are; 0 of a search's trial that no cell needs, at least 1 of what cells will need that aren't settled."""
     resources: Resources
     needs_model: bool
     """Whether another run of the plan starts from its weights."""
@@ -47,6 +47,11 @@ class PlannedRun:
     def kind(self) -> str:
         """Its kinds in one word: "weak", "weak+ceiling"."""
         return "+".join(self.kinds)
+
+    @property
+    def may_be_stopped(self) -> bool:
+        """Whether a search may end it early: it is a trial, and no cell needs it."""
+        return self.study is not None and self.num_cells == 0
 
     @property
     def save_weights(self) -> bool:
@@ -77,7 +82,8 @@ def distinct_runs(sweep: Sweep, cells: Iterable[PlannedCell], searches: Searches
         for role, end in ends.items():
             found.kinds[end.id].add(role)
     for known in searches.known_runs() if searches else ():
-        found.add([known.spec], known.pair)
+        for run_id in found.add([known.spec], known.pair):
+            found.num_cells.setdefault(run_id, 1)
         found.kinds[known.spec.id].add(_KIND_OF_ROLE[known.role])
     for trial in searches.trial_runs() if searches else ():
         place = trial.study.place

@@ -113,7 +113,7 @@ def _standing(run: PlannedRun, store: Store) -> RunStanding:
     state, paths = store.state(run.spec), store.run(run.id)
     if state is RunState.FAILED:
         return RunStanding(state="failed", reason=paths.failure())
-    if state is RunState.MISSING or (state is RunState.STOPPED and run.study is None):
+    if state is RunState.MISSING or (state is RunState.STOPPED and not run.may_be_stopped):
         return RunStanding(state="missing")
     if state is RunState.STOPPED:
         stopped = read_json(paths.stopped)

@@ -75,6 +75,11 @@ class Board:
         with self._lock:
             self.plan = plan
             added = [self._add(run) for run in plan.runs.values() if run.id not in self._entries]
+            for entry in list(self._standing[Standing.STOPPED].values()):
+                if not plan.runs[entry.run.id].may_be_stopped:  # a cell needs it now
+                    entry.run, entry.reason = replace(plan.runs[entry.run.id], resources=entry.run.resources), ""
+                    self._taken.discard(entry.run.id)
+                    self._move(entry, Standing.WAITING)
             self.order_by(self._remaining)
         for entry in added:
             lost = [item for item in entry.waits_for if self._entries[item].standing is Standing.FAILED]
@@ -85,7 +90,7 @@ class Board:
     def _add(self, run: PlannedRun) -> Entry:
         state = self.plan.state(run, self.store)
         entry = Entry(run, Standing.CACHED if state is RunState.DONE else Standing.WAITING)
-        if state is RunState.STOPPED and run.study is not None:
+        if state is RunState.STOPPED:
             entry.standing = Standing.STOPPED
         if entry.standing is Standing.WAITING:
             entry.run = replace(run, resources=self._choose(run))

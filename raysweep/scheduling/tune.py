@@ -23,7 +23,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from raysweep.errors import InvalidInput
+from raysweep.errors import InvalidInput, RaysweepError
 from raysweep.packing import Packer, is_open, with_more_memory
 from raysweep.plan import PlannedRun
 from raysweep.scheduling.board import Board, Standing
@@ -39,7 +39,8 @@ def run_with_tune(board: Board, code: Mapping[str, Any]) -> None:
     """Execute every run of the board that isn't done on the Ray cluster (`RAY_ADDRESS`, or this machine).
 
     Raises:
-        InvalidInput: the cluster can never fit a run's resources.
+        InvalidInput: the cluster can never fit a run's resources, or a search suggests what can't be trained; what runs then
+            is finished.
     """
     open_runs = [entry.run for entry in board.entries.values() if entry.standing is Standing.WAITING]
     if not open_runs:
@@ -73,6 +74,8 @@ def run_with_tune(board: Board, code: Mapping[str, Any]) -> None:
         tuner.fit()
     finally:
         shutil.rmtree(board.store.ray / name, ignore_errors=True)
+    if searcher.problem:
+        raise searcher.problem
 
 
 def _start_ray() -> None:
@@ -175,9 +178,11 @@ class _GraphSearcher(Searcher):
         """Trials."""
         self._enlarged: set[str] = set()
         """Runs that got more of a device."""
+        self.problem: RaysweepError | None = None
+        """Why nothing more is suggested, if it isn't that all is done. Raised in here, Ray Tune would bury it."""
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
-        if self._board.is_complete:
+        if self._board.is_complete or self.problem:
             return Searcher.FINISHED
         run = self._room.choose(self._board.heads())  # of runs with the same resources, all fit or none
         if run is None:
@@ -200,11 +205,14 @@ class _GraphSearcher(Searcher):
         self._room.give_back(run.resources, has_started=trial_id in self._started)
         self._started.discard(trial_id)
         more = with_more_memory(run.resources, self._board.store.run(run.id)) if run.id not in self._enlarged else None
-        if more is None:
-            self._board.end(run)
-        else:
-            self._enlarged.add(run.id)
-            self._board.try_again(run, more)
+        try:
+            if more is None:
+                self._board.end(run)
+            else:
+                self._enlarged.add(run.id)
+                self._board.try_again(run, more)
+        except RaysweepError as error:
+            self.problem = self.problem or error
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to save: the store is the record."""

@@ -11,7 +11,7 @@ from raysweep.search.settings import ROLES, Role, Search
 from raysweep.search.stopping import make_rule
 from raysweep.search.study import searched_space
 from raysweep.search.suggest import make_suggester
-from raysweep.search.values import with_values
+from raysweep.search.values import suggested, with_values
 
 if TYPE_CHECKING:
     from raysweep.planned import PlannedRun
@@ -58,8 +58,5 @@ def _check_some(search: Search, role: Role, space: Any, run: PlannedRun, check: 
         values = suggester.suggest()
         if values is None:
             return
-        try:
+        with suggested(role, values):
             check(replace(run, spec=with_values(run.spec, values)))
-        except InvalidInput as error:
-            told = ", ".join(f"{path}={value}" for path, value in values.items())
-            raise InvalidInput(f"Search.{role} suggests {told}: {error}") from error

@@ -10,7 +10,7 @@ from typing import Literal
 from raysweep.identity import digest
 from raysweep.search.settings import Role, Search, Signal
 from raysweep.search.suggest import Suggester, Values, make_suggester
-from raysweep.search.values import has_field, with_values
+from raysweep.search.values import has_field, suggested, with_values
 from raysweep.spec import RunSpec
 
 
@@ -88,7 +88,11 @@ class Study:
         return make_suggester(self._space, self.search)
 
     def advance(self, outcome_of: OutcomeOf) -> None:
-        """Suggest more trials, if all that were suggested have ended; complete when there are no more."""
+        """Suggest more trials, if all that were suggested have ended; complete when there are no more.
+
+        Raises:
+            InvalidInput: the searcher suggests what can't be.
+        """
         while not self.is_complete:
             batch = self.trials[len(self._judged) :]
             judged = [_judge(trial, outcome_of) for trial in batch]
@@ -99,10 +103,14 @@ class Study:
                 self._suggester.tell(len(self._judged), found.signals.get(self.search.select_by))
                 self._judged.append(found)
             size = self._suggester.batch_size
-            suggested = [values for _ in range(size) if (values := self._suggester.suggest()) is not None]
-            self.trials += [Trial(values, tuple(with_values(base, values) for base in self._bases)) for values in suggested]
+            batch_of_values = [values for _ in range(size) if (values := self._suggester.suggest()) is not None]
+            self.trials += [self._trial(values) for values in batch_of_values]
             self.run_ids.update(run.id for trial in self.trials[len(self._judged) :] for run in trial.runs)
-            self.is_complete = not suggested
+            self.is_complete = not batch_of_values
+
+    def _trial(self, values: Values) -> Trial:
+        with suggested(self.place.role, values):
+            return Trial(values, tuple(with_values(base, values) for base in self._bases))
 
     @property
     def ended(self) -> list[Judged]:

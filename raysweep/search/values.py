@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from raysweep.errors import InvalidInput, RaysweepError
@@ -50,6 +51,16 @@ def with_values(spec: RunSpec, values: Mapping[str, Any]) -> RunSpec:
     for path, value in values.items():
         spec = _replaced(spec, path.split("."), value, path)
     return spec
+
+
+@contextmanager
+def suggested(role: str, values: Mapping[str, Any]) -> Iterator[None]:
+    """Say in an `InvalidInput` of the block which suggestion it is about."""
+    try:
+        yield
+    except InvalidInput as error:
+        told = ", ".join(f"{path}={value}" for path, value in values.items())
+        raise InvalidInput(f"Search.{role} suggests {told}: {error}") from error
 
 
 class _NoSuchField(InvalidInput):

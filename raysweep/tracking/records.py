@@ -99,7 +99,7 @@ def run_record(run: PlannedRun, methods: str, store: Store, parent: str) -> Reco
         parent: the MLflow id of the sweep's record.
     """
     state, spec = store.state(run.spec), run.spec
-    if state is RunState.MISSING or (state is RunState.STOPPED and run.study is None):
+    if state is RunState.MISSING or (state is RunState.STOPPED and not run.may_be_stopped):
         return None
     tags = {
         "kind": run.kind,

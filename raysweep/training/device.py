@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from raysweep.errors import InvalidInput
 from raysweep.memory import CONTEXT_BYTES, footprint
 
 if TYPE_CHECKING:
@@ -30,8 +32,10 @@ def memory_info(spec: RunSpec, resources: Resources, store: Store, records: Reco
     if not resources.num_gpus or not torch.cuda.is_available():
         return {}
     counts = (records.num_parameters, records.num_trainable_parameters)
-    return {
-        "device_memory_bytes": torch.cuda.max_memory_reserved() + CONTEXT_BYTES,
-        "device_total_bytes": torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory,
-        "footprint": asdict(footprint(spec, resources, store, counts)),
-    }
+    with contextlib.suppress(InvalidInput):  # of an unusual model nothing is known, and its run is done all the same
+        return {
+            "device_memory_bytes": torch.cuda.max_memory_reserved() + CONTEXT_BYTES,
+            "device_total_bytes": torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory,
+            "footprint": asdict(footprint(spec, resources, store, counts)),
+        }
+    return {}

@@ -58,7 +58,7 @@ class Job:
         """The job of a planned run; `in_process` trains it in one process whatever its resources say."""
         num_workers = 0 if in_process else run.resources.num_workers
         resources = replace(run.resources, num_workers=num_workers, gpus_per_worker=run.resources.num_gpus)
-        trial = TrialOf.make(run.study.key, run.study.search, referee) if run.study else None
+        trial = TrialOf.make(run.study.key, run.study.search, referee) if run.study and run.may_be_stopped else None
         return cls(run.spec, resources, str(store.folder), run.save_weights, code, trial)
 
 

@@ -1,5 +1,7 @@
 """A search whose students train in worker groups of two: the second trial learns nothing and is stopped."""
 
+import os
+
 from ray import tune
 
 from raysweep import Call, Evaluation, Resources, RunSpec, Search, Sweep, TaskSpec, WeakLabels, families, grid
@@ -25,5 +27,8 @@ def sweep() -> Sweep:
 
 
 def resources(spec: RunSpec) -> Resources:
-    """Groups for students, this machine's kept processes for all else."""
-    return Resources(num_workers=2 if isinstance(spec.labels, WeakLabels) else 0)
+    """For students groups that take more than half of this machine, so that one trial comes after the other; its kept
+    processes for all else."""
+    if isinstance(spec.labels, WeakLabels):
+        return Resources(num_workers=2, cpus_per_worker=max(1, (os.cpu_count() or 1) // 2))
+    return Resources(num_workers=0)

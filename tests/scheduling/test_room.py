@@ -117,7 +117,7 @@ def test_who_holds_back(
     assert holds_back(need, free, others, alike, total) is expected
 
 
-def test_on_a_board_of_narrow_runs_that_never_end_coming_a_wide_one_starts_after_the_longest(store: None = None) -> None:
+def test_on_a_board_of_narrow_runs_that_never_end_coming_a_wide_one_starts_after_the_longest() -> None:
     """Two devices full of sixteenths of 1 to 8 s, and always more of them; after 20 s a whole-device run is more urgent."""
     room = Room({"CPU": 64, "GPU": 2})
     now, waited, ahead, number = 0.0, 0.0, 0, 0

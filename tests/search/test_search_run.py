@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 
 from raysweep.cli import main
-from raysweep.commands import FAILED, SUCCESS
+from raysweep.commands import BAD_INPUT, FAILED, SUCCESS
 from raysweep.plan import make_plan
 from raysweep.report.from_store import read_store
 from raysweep.store import RunState, Store
@@ -115,3 +115,33 @@ def test_a_search_that_finds_nothing_fails_and_says_so(capsys: pytest.CaptureFix
     assert main(["run", file, "--local"]) == FAILED
     told = capsys.readouterr().err
     assert "nothing can be chosen for supervisor weak on sandbox: none of its 2 trials is done" in told
+
+
+SEARCHER = """
+from ray.tune.search import Searcher
+
+class Wandering(Searcher):
+    number = 0
+
+    def set_search_properties(self, metric, mode, config, **spec):
+        return True
+
+    def suggest(self, trial_id):
+        self.number += 1
+        return {"optimization.learning_rate": 0.01 if self.number <= 8 else -1.0}
+
+    def on_trial_complete(self, trial_id, result=None, error=False):
+        pass
+"""
+
+
+def test_a_suggestion_that_cant_be_trained_is_named_and_what_is_done_stays(capsys: pytest.CaptureFixture[str]) -> None:
+    """The first eight are looked at before anything trains; this searcher leaves its space with the ninth."""
+    Path("wandering.py").write_text(SEARCHER)
+    search = 'Search(ceiling={"optimization.learning_rate": tune.uniform(0, 1)}, searcher="wandering:Wandering")'
+    imports = "from grid_helpers import *\nfrom ray import tune\nfrom raysweep import *\n"
+    Path("experiment.py").write_text(f"{imports}def sweep():\n    return small_sweep(search={search})\n")
+    assert main(["run", "experiment.py", "--local"]) == BAD_INPUT
+    told = capsys.readouterr().err
+    assert "Search.ceiling suggests optimization.learning_rate=-1.0: Optimization.learning_rate is -1.0" in told
+    assert len([*Path("raysweep-store").glob("runs/*/result.json")]) == 3  # two pretrainings and the one rate

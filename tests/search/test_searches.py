@@ -133,6 +133,29 @@ def test_stopped_and_failed_trials_are_never_chosen_and_a_failed_one_may_be_trie
     assert waiting.growth.searches.num_open_cells == 0
 
 
+def test_a_trial_that_a_cell_needs_is_not_stopped(store: Store) -> None:
+    """The default rate is among those that are searched for the supervisor "strong", which is the ceiling of "weak" too."""
+    weak, strong, largest = small_model("weak", 4), small_model("strong", 6), small_model("largest", 7)
+    sweep = small_sweep(
+        pairs=[(weak, strong), (strong, largest)],
+        ceiling_split="supervisor",
+        search=Search(supervisor={RATE: tune.grid_search([1e-2, 2e-2])}, num_samples=1, stopping="asha"),
+    )
+    plan = make_plan(sweep, store)
+    default = {run.spec.model.name: run for run in plan.runs.values() if run.spec.optimization.learning_rate == 1e-2}
+    assert default["strong"].kinds == ("weak", "ceiling") and default["strong"].study is not None
+    may = {name: run.may_be_stopped for name, run in default.items() if run.kind != "pretrain"}
+    assert may == {"weak": True, "strong": False, "largest": False}
+    trial, needed = default["weak"].spec, default["strong"].spec
+    for spec in (trial, needed):  # as another sweep's search may have done
+        store.run(spec.id).claim(spec)
+        store.run(spec.id).stop(spec, "others were better", {"metrics": {}, "history": [], "info": {}})
+    assert plan.state(plan.runs[trial.id], store) is RunState.STOPPED
+    assert plan.state(plan.runs[needed.id], store) is RunState.MISSING
+    finished = finish_all(sweep, store)[1]
+    assert needed in finished and trial not in finished
+
+
 def test_without_a_finished_trial_nothing_is_chosen(store: Store) -> None:
     sweep = small_sweep(search=Search(ceiling={RATE: RATES}, num_samples=2))
     for spec in [run.spec for run in make_plan(sweep, store).runs.values() if run.study]:
