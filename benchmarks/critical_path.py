@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from common import Row, record
 
-from raysweep.costs import ASSUMED_FLOPS, ASSUMED_SECONDS_BESIDES, SECONDS_TO_START_A_GROUP
+from raysweep.costs import ASSUMED_FLOPS, ASSUMED_SECONDS_BESIDES
 from raysweep.scheduling.simulate import SimulatedRun, simulate
 
 WEAK = {"gpt2": 124e6, "gpt2-medium": 355e6, "gpt2-large": 774e6, "gpt2-xl": 1.56e9}
@@ -27,8 +27,7 @@ def run(model: str, share: float, depends_on: tuple[str, ...] = ()) -> Simulated
     """A finetuning of a model on a task with that share of all tokens."""
     gpus, size = GPUS.get(model, 1), (WEAK | STRONG)[model]
     flops = 6 * size * share * TOKENS_TRAINED + 2 * size * share * TOKENS_EVALUATED
-    start = SECONDS_TO_START_A_GROUP if gpus > 1 else 0.0
-    seconds = flops / ASSUMED_FLOPS["GPU"] / gpus + ASSUMED_SECONDS_BESIDES + start
+    seconds = flops / ASSUMED_FLOPS["GPU"] / gpus + ASSUMED_SECONDS_BESIDES
     return SimulatedRun(seconds=seconds, devices=gpus, depends_on=depends_on)
 
 

@@ -15,12 +15,12 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from common import Row, machine, record
 from planner import WORDS, model
-from ray import cloudpickle
 from rich.console import Console
 
 from raysweep import Sweep, TaskSpec, grid
@@ -48,12 +48,22 @@ def do_nothing(job: Job) -> None:
     paths.finish(job.spec, {"test_accuracy": 0.5}, {"num_steps": 1})
 
 
-class Idle(tune._Trial):
-    """A trial whose runs do nothing."""
+class Idle:
+    """A lane whose runs do nothing."""
 
-    def step(self) -> dict[str, Any]:
-        do_nothing(cloudpickle.loads((self._jobs / self.config["run_id"]).read_bytes()))
-        return {"done": True}
+    def run(self, job: Job) -> None:
+        """Execute nothing."""
+        do_nothing(job)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class IdleTrial(tune._LaneTrial):
+    """A trial of an idle lane."""
+
+    def setup(self, config: dict[str, Any], import_path: Sequence[str]) -> None:  # type: ignore[override]
+        self._lane = Idle()  # type: ignore[assignment]
 
 
 def sweep(num_runs: int) -> Sweep:
@@ -88,7 +98,7 @@ def main() -> None:
     numbers = [int(text) for text in sys.argv[1:]] or [100, 1_000, 10_000]
     print(machine())
     local.execute = do_nothing
-    tune._Trial = Idle
+    tune._LaneTrial = IdleTrial
     for runner in ("local", "tune"):
         if runner == "tune":
             tune._start_ray()

@@ -10,8 +10,8 @@ writing); "device-bound", k runs together take as long as one after another, and
 
 On this machine: Ray Tune with one GPU that is only said to be there, and runs that only wait, 1 to 3 s. Eight at a time fill it
 while three ceilings that take all of it become ready, and are more urgent: how many narrow runs start while one of them waits,
-and how long it does, with raysweep's rule and with none (what fits may start). By the rule these are at most the eight that had
-been given out ahead and eight whose processes were just starting, however many more are ready.
+and how long it does, with raysweep's rule and with none (what fits may start). By the rule these are at most eight, whose
+processes were just starting, however many more are ready.
 """
 
 from __future__ import annotations
@@ -27,9 +27,8 @@ from typing import Any
 import critical_path
 import ray
 from common import Row, machine, record
-from driver import do_nothing
+from driver import Idle
 from planner import WORDS, model
-from ray import cloudpickle
 
 from raysweep import GroundTruth, Resources, RunSpec, Sweep, TaskSpec, grid
 from raysweep.memory import Footprint
@@ -40,6 +39,7 @@ from raysweep.scheduling.board import Board, Entry, Standing
 from raysweep.scheduling.room import Room
 from raysweep.scheduling.simulate import simulate
 from raysweep.store import Store
+from raysweep.training.execute import Job
 
 SHAPES = {  # parameters, layers, width, inner width, precision
     "gpt2": (124_000_000, 12, 768, 3072, "float32"),
@@ -51,7 +51,7 @@ SHAPES = {  # parameters, layers, width, inner width, precision
 }
 NUM_GPUS = 8
 WIDE_SEEDS = range(3)
-GOAL = 16
+GOAL = 8
 
 
 def share(name: str, tokens: int) -> float:
@@ -102,14 +102,20 @@ def _model(name: str) -> str:
     return parts[1] if len(parts) == 3 else parts[2]
 
 
-class Wait(tune._Trial):
-    """A trial whose runs only wait: a second, or 1 to 3 by their seed where `timeout_seconds` says so."""
+class Wait(Idle):
+    """A lane whose runs only wait: a second, or 1 to 3 by their seed where `timeout_seconds` says so."""
 
-    def step(self) -> dict[str, Any]:
-        job = cloudpickle.loads((self._jobs / self.config["run_id"]).read_bytes())
+    def run(self, job: Job) -> None:
+        """Wait."""
         time.sleep(1 + job.spec.seed % job.resources.timeout_seconds)
-        do_nothing(job)
-        return {"done": True}
+        super().run(job)
+
+
+class WaitTrial(tune._LaneTrial):
+    """A trial of a lane that waits."""
+
+    def setup(self, config: dict[str, Any], import_path: Sequence[str]) -> None:  # type: ignore[override]
+        self._lane = Wait()  # type: ignore[assignment]
 
 
 class FirstFit(Room):
@@ -118,7 +124,7 @@ class FirstFit(Room):
     def choose(self, heads: Sequence[PlannedRun]) -> PlannedRun | None:
         for run in heads:
             shape = run.resources
-            if not self._short_of(shape) or self._ahead[shape] < self._running[shape]:
+            if not self._short_of(shape):
                 return run
         return None
 
@@ -160,7 +166,7 @@ def run(swept: Sweep) -> list[tuple[int, float]]:
 def waited() -> None:
     """Runs that wait, on a cluster that says that it has a GPU."""
     os.environ.setdefault("PYTHONPATH", str(Path(__file__).parent))
-    tune._Trial = Wait
+    tune._LaneTrial = WaitTrial
     ray.init(num_cpus=9, num_gpus=1, include_dashboard=False, object_store_memory=10**8, log_to_driver=False)
 
     def mixed(spec: RunSpec) -> Resources:

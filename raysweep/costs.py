@@ -5,7 +5,8 @@ of device ("measured"); else it follows from the FLOP/s of the measured run whos
 assumption ("assumed"). FLOPs are 6·N for a token trained on, 2·N for one that is only predicted (Kaplan et al. 2020, arXiv
 2001.08361), N the parameters of the model without its head.
 
-Left out: what a transform leaves out of the training set, and the writing of answers token by token.
+Left out: what a transform leaves out of the training set, the writing of answers token by token, and the start of Ray, of a
+process and of a worker group (under a minute, once; all are kept).
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ from raysweep.identity import digest
 from raysweep.models.source import load_config, tokenizer_key
 from raysweep.plan import Plan, PlannedRun
 from raysweep.prepare import prepare_tokens, read_split, split_sizes
-from raysweep.resources import Resources
 from raysweep.spec import Folder, HeadOnly, ModelSpec, Prompting, RunSpec, Scratch, TaskSpec
 from raysweep.speeds import Device, Like, Speeds, device_of, num_devices
 from raysweep.store import Store
@@ -36,8 +36,6 @@ ASSUMED_FLOPS: Mapping[Device, float] = {"GPU": 0.4 * 989e12, "CPU": 10e9}
 models of some ten thousand parameters reach it (2026-11-21)."""
 ASSUMED_SECONDS_BESIDES = 1.0
 """Of a run, for what is neither training nor evaluation: reading, building the model, writing."""
-SECONDS_TO_START_A_GROUP = 15.0
-"""Until a group of workers trains (10 to 20 s, measured 2026-11-21); a process that is kept starts at once."""
 _CHARACTERS_PER_TOKEN = 4.0
 _HEADS = ("lm_head.", "score.", "classifier.")
 """How the names of a head's tensors begin."""
@@ -120,13 +118,9 @@ def _cost(run: PlannedRun, work: tuple[int, int, int], speeds: Speeds) -> RunCos
         tokens_trained=trained,
         tokens_evaluated=evaluated,
         flops=float(trained * training_flops + evaluated * 2 * num_parameters),
-        seconds=training + evaluation + besides + _start(resources),
+        seconds=training + evaluation + besides,
         basis=max(bases, key=["measured", "scaled", "assumed"].index, default="measured"),
     )
-
-
-def _start(resources: Resources) -> float:
-    return SECONDS_TO_START_A_GROUP if resources.num_workers else 0.0
 
 
 class _Workloads:

@@ -17,7 +17,7 @@ class Resources:
     up to floating-point noise."""
 
     num_workers: int = 0
-    """0: the run trains in the trial's own process, which is kept for the next run; n: in a group of n worker processes."""
+    """0: the run trains in the trial's own process; n: in a group of n worker processes. Both are kept for the next run."""
     cpus_per_worker: float = 1
     gpus_per_worker: float | Literal["auto"] = 0
     """May be a fraction where `num_workers` is 0 or 1: small runs then share a device. "auto": the fraction that the run's

@@ -34,10 +34,7 @@ def holds_back(need: float, free: float, others: Mapping[float, int], alike: int
 
 
 class Room:
-    """CPUs and GPUs of a cluster, by the runs that were given them.
-
-    Of runs in a trial's own process one is given ahead for each that runs: Ray Tune keeps a process only if a run of the same
-    resources is waiting for it.
+    """CPUs and GPUs of a cluster, by the lanes that were given them.
 
     Which device a fraction lies on is Ray's choice. So a run in its own process may have to wait although it fits by the sum,
     and nothing narrower is given until it has started; a worker group, which Ray Train starts out of sight, is given only when
@@ -49,8 +46,6 @@ class Room:
         self._running: Counter[Resources] = Counter()
         self._waiting: Counter[Resources] = Counter()
         """Given, and not yet started."""
-        self._ahead: Counter[Resources] = Counter()
-        """Of those, who will take the place of one that runs."""
 
     def choose(self, heads: Sequence[PlannedRun]) -> PlannedRun | None:
         """The run that may be given its resources next.
@@ -58,37 +53,52 @@ class Room:
         Args:
             heads: the first ready run of each kind of resources, the most urgent first.
         """
-        is_group_ready = any(run.resources.num_workers > 0 for run in heads)
         held: set[str] = set()
         """Of these, what comes after gets nothing."""
         for run in heads:
             shape = run.resources
-            if self._is_awaited(shape) or any(amount > 0 and name in held for name, amount in shape.total().items()):
+            if self.is_awaited(shape) or any(amount > 0 and name in held for name, amount in shape.total().items()):
                 continue
             short = self._short_of(shape)
-            if not short or (not is_group_ready and self._ahead[shape] < self._running[shape]):
+            if not short:
                 return run
             if all(self._holds_back(shape, name) for name in short):
                 held |= short
         return None
 
+    def choose_without(self, lanes: Sequence[Resources], heads: Sequence[PlannedRun]) -> PlannedRun | None:
+        """The run that would be given its resources next, had these lanes, which have started, given theirs back."""
+        self._running.subtract(lanes)
+        try:
+            return self.choose(heads)
+        finally:
+            self._running.update(lanes)
+
+    def is_awaited(self, shape: Resources) -> bool:
+        """Whether one of other resources, as wide or wider, was given them, can't start, and can't take the place of one
+        like it."""
+        own = shape.total()
+        for other, count in self._waiting.items():
+            scarce = "GPU" if other.num_gpus else "CPU"
+            if other != shape and count > self._running[other] and other.total()[scarce] >= own[scarce] > 0:
+                return True
+        return False
+
     def give(self, shape: Resources) -> None:
-        """A run gets its resources, now or ahead, and waits until it starts."""
-        self._ahead[shape] += bool(self._short_of(shape))
+        """A lane gets its resources, and waits until it starts."""
         self._waiting[shape] += 1
 
     def start(self, shape: Resources) -> None:
-        """A run that was given its resources has started."""
+        """A lane that was given its resources has started."""
         self._waiting[shape] -= 1
         self._running[shape] += 1
 
     def give_back(self, shape: Resources, *, has_started: bool) -> None:
-        """A run has ended; one of those ahead takes its place."""
+        """A lane has ended."""
         (self._running if has_started else self._waiting)[shape] -= 1
-        self._ahead[shape] = max(0, self._ahead[shape] - 1)
 
     def _taken(self) -> Counter[Resources]:
-        return self._running + self._waiting - self._ahead
+        return self._running + self._waiting
 
     def _short_of(self, shape: Resources) -> set[str]:
         """What there isn't enough of."""
@@ -111,13 +121,3 @@ class Room:
             if other != shape:
                 others[other.total()[name]] += count
         return holds_back(shape.total()[name], self._free()[name], others, self._taken()[shape], self._total[name])
-
-    def _is_awaited(self, shape: Resources) -> bool:
-        """Whether one of other resources, as wide or wider, was given them, can't start, and can't take the place of one
-        like it."""
-        own = shape.total()
-        for other, count in self._waiting.items():
-            scarce = "GPU" if other.num_gpus else "CPU"
-            if other != shape and count > self._running[other] and other.total()[scarce] >= own[scarce] > 0:
-                return True
-        return False

@@ -1,7 +1,8 @@
 """The Tune runner: Ray Tune starts every ready run of the graph, in dependency order and without barriers.
 
-Tune is a scheduler here, never the record: a `Searcher` hands it the id of a ready run, or nothing while all that is left
-waits. What became of a run is read from the store.
+Tune is a scheduler here, never the record. Its trials are *lanes*: a process, or a worker group, that executes one ready run
+after another of the same resources, and tells Tune when one has ended. A `Searcher` opens a lane for a ready run that fits, and
+says what a lane does next. What became of a run is read from the store.
 """
 
 from __future__ import annotations
@@ -26,13 +27,20 @@ from ray.tune.search import Searcher
 from raysweep.errors import InvalidInput, RaysweepError
 from raysweep.packing import Packer, is_open, with_more_memory
 from raysweep.plan import PlannedRun
+from raysweep.resources import Resources
 from raysweep.scheduling.board import Board, Standing
 from raysweep.scheduling.devices import smallest_gpu_bytes
+from raysweep.scheduling.group import DRIVER_CPUS
 from raysweep.scheduling.room import Room
-from raysweep.scheduling.trial import DRIVER_CPUS, run_trial
+from raysweep.scheduling.trial import Lane
 from raysweep.search.searches import histories
 from raysweep.search.stopping import Referee, Reports
 from raysweep.training.execute import Job
+
+_PATIENCE_SECONDS = 30.0
+"""How long a lane waits for a run."""
+_PAUSE_SECONDS, _PAUSE_SECONDS_PER_LANE = 0.2, 0.02
+"""Between two times that a waiting lane asks: longer the more of them there are, since each time takes the driver a moment."""
 
 
 def run_with_tune(board: Board, code: Mapping[str, Any]) -> None:
@@ -54,19 +62,19 @@ def run_with_tune(board: Board, code: Mapping[str, Any]) -> None:
     name = f"tune-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     jobs = _Jobs(board, code, _referee(board, f"raysweep-referee-{name}"), board.store.ray / name / "jobs")
     trainable = tune.with_resources(
-        tune.with_parameters(_Trial, jobs=jobs.folder, import_path=tuple(sys.path)),
-        lambda config: _trial_resources(config["num_workers"], config["cpus"], config["gpus"]),
+        tune.with_parameters(_LaneTrial, import_path=tuple(sys.path)),
+        lambda config: _lane_resources(config["num_workers"], config["cpus"], config["gpus"]),
     )
-    searcher = _GraphSearcher(board, total, jobs)
+    searcher = _GraphSearcher(board, Room(total), jobs)
     tuner = tune.Tuner(
         trainable,
-        tune_config=tune.TuneConfig(search_alg=searcher, scheduler=_InOrder(), num_samples=-1, reuse_actors=True),
+        tune_config=tune.TuneConfig(search_alg=searcher, scheduler=_InOrder(), num_samples=-1),
         run_config=tune.RunConfig(
             name=name,
             storage_path=str(board.store.ray),
             verbose=0,
             callbacks=[_StartWatcher(searcher)],
-            # A trial that Tune can't checkpoint at its end counts as failed, and its process isn't kept.
+            # A trial that Tune can't checkpoint at its end counts as failed.
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )
@@ -93,33 +101,34 @@ def _start_ray() -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
-def _trial_resources(num_workers: int, cpus: float, gpus: float) -> PlacementGroupFactory:
+def _lane_resources(num_workers: int, cpus: float, gpus: float) -> PlacementGroupFactory:
     if num_workers == 0:
         return PlacementGroupFactory([{name: amount for name, amount in (("CPU", cpus), ("GPU", gpus)) if amount}])
     return PlacementGroupFactory([{"CPU": DRIVER_CPUS}])
 
 
 class _Jobs:
-    """Files that say what to train, since a sweep that searches doesn't know all of its runs when it begins."""
+    """Files that say what a lane does in each of its steps, written before Ray Tune has it take the step.
+
+    A step has a file of its own: one that was written anew could be read as it was before, on a network's file system.
+    """
 
     def __init__(self, board: Board, code: Mapping[str, Any], referee: Reports | None, folder: Path) -> None:
         self._board = board
         self._code = code
         self._referee = referee
-        self.folder = folder
+        self._folder = folder
         folder.mkdir(parents=True)
 
-    def write(self, run: PlannedRun) -> dict[str, Any]:
-        """Write a run's job; what Ray Tune is told of it."""
-        job = Job.of(run, self._board.store, self._code, self._referee)
-        (self.folder / run.id).write_bytes(cloudpickle.dumps(job))
-        shape = job.resources
-        return {
-            "run_id": run.id,
-            "num_workers": shape.num_workers,
-            "cpus": shape.cpus_per_worker,
-            "gpus": shape.num_gpus,
-        }
+    def path(self, lane: str) -> str:
+        """Where a lane's files are, less the number of the step."""
+        return str(self._folder / lane)
+
+    def write(self, lane: str, step: int, what: PlannedRun | float | None) -> None:
+        """What a lane does in a step: a run, or wait for so many seconds; None is its end."""
+        job = Job.of(what, self._board.store, self._code, self._referee) if isinstance(what, PlannedRun) else what
+        Path(f"{self.path(lane)}-{step - 1}").unlink(missing_ok=True)
+        Path(f"{self.path(lane)}-{step}").write_bytes(cloudpickle.dumps(job))
 
 
 def _referee(board: Board, name: str) -> Reports | None:
@@ -162,20 +171,25 @@ def _require_fit(run: PlannedRun, total: Mapping[str, float]) -> None:
 
 
 class _GraphSearcher(Searcher):
-    """Suggests ready runs, in the board's order as far as `Room` lets them; None while all that is left waits.
+    """Opens a lane for a ready run, in the board's order as far as `Room` lets it, and says what lanes do next.
 
-    A run that ran out of memory while it shared a device is suggested once more, with more of one.
+    A lane whose run has ended gets the run that is due, if that needs what the lane has. If none is due it waits a while, since
+    a new one would first have to import everything; if one that needs other resources is due or was given them and can't start,
+    it ends. A run that ran out of memory while it shared a device is tried once more, with more of one.
     """
 
-    def __init__(self, board: Board, total: Mapping[str, float], jobs: _Jobs) -> None:
+    def __init__(self, board: Board, room: Room, jobs: _Jobs) -> None:
         super().__init__()
         self._board = board
         self._jobs = jobs
-        self._room = Room(total)
-        self._suggested: dict[str, PlannedRun] = {}
-        """By trial, until its run has ended."""
+        self._room = room
+        self._shapes: dict[str, Resources] = {}
+        """Of lanes, by Tune's trial."""
+        self._runs: dict[str, PlannedRun] = {}
+        """What lanes are executing."""
         self._started: set[str] = set()
-        """Trials."""
+        """Lanes."""
+        self._idle_since: dict[str, float] = {}
         self._enlarged: set[str] = set()
         """Runs that got more of a device."""
         self.problem: RaysweepError | None = None
@@ -185,25 +199,56 @@ class _GraphSearcher(Searcher):
         if self._board.is_complete or self.problem:
             return Searcher.FINISHED
         run = self._room.choose(self._board.heads())  # of runs with the same resources, all fit or none
-        if run is None:
-            return None
-        self._board.take(run)
-        self._room.give(run.resources)
-        self._suggested[trial_id] = run
-        return self._jobs.write(run)
+        if run is None or run.resources in self._idle():
+            return None  # nothing fits, or a lane that waits will take it
+        shape = self._shapes[trial_id] = run.resources
+        self._room.give(shape)
+        self._hand(trial_id, 0, run)
+        amounts = {"cpus": shape.cpus_per_worker, "gpus": shape.num_gpus}
+        return {"jobs": self._jobs.path(trial_id), "num_workers": shape.num_workers, **amounts}
 
     def on_start(self, trial_id: str) -> None:
-        """A trial has really started."""
-        run = self._suggested[trial_id]
-        if trial_id not in self._started:
-            self._started.add(trial_id)
-            self._room.start(run.resources)
-        self._board.start(run)
+        """A lane has really started."""
+        self._started.add(trial_id)
+        self._room.start(self._shapes[trial_id])
+        self._board.start(self._runs[trial_id])
+
+    def on_trial_result(self, trial_id: str, result: dict) -> None:
+        """A lane has taken a step."""
+        if trial_id in self._runs:
+            self._end(self._runs.pop(trial_id))
+        since, step = self._idle_since.setdefault(trial_id, time.monotonic()), result["training_iteration"]
+        shape, idle = self._shapes[trial_id], self._idle()
+        run = None if self.problem else self._room.choose_without(idle, self._board.heads())
+        if run is not None and run.resources == shape:
+            del self._idle_since[trial_id]
+            self._hand(trial_id, step, run)
+            self._board.start(run)
+            return
+        is_over = self._board.is_complete or self.problem or time.monotonic() - since > _PATIENCE_SECONDS
+        if is_over or run is not None or self._room.is_awaited(shape):
+            del self._idle_since[trial_id]
+            self._jobs.write(trial_id, step, None)
+        else:
+            self._jobs.write(trial_id, step, max(_PAUSE_SECONDS, _PAUSE_SECONDS_PER_LANE * len(idle)))
 
     def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
-        run = self._suggested.pop(trial_id)
-        self._room.give_back(run.resources, has_started=trial_id in self._started)
+        self._room.give_back(self._shapes.pop(trial_id), has_started=trial_id in self._started)
         self._started.discard(trial_id)
+        self._idle_since.pop(trial_id, None)
+        if trial_id in self._runs:  # it failed, and its process with it
+            self._end(self._runs.pop(trial_id))
+
+    def _hand(self, trial_id: str, step: int, run: PlannedRun) -> None:
+        self._board.take(run)
+        self._runs[trial_id] = run
+        self._jobs.write(trial_id, step, run)
+
+    def _idle(self) -> list[Resources]:
+        """The shapes of the lanes that wait."""
+        return [self._shapes[lane] for lane in self._idle_since]
+
+    def _end(self, run: PlannedRun) -> None:
         more = with_more_memory(run.resources, self._board.store.run(run.id)) if run.id not in self._enlarged else None
         try:
             if more is None:
@@ -252,17 +297,19 @@ class _StartWatcher(tune.Callback):
         return {}
 
 
-class _Trial(tune.Trainable):
-    """A process that executes one run after another."""
+class _LaneTrial(tune.Trainable):
+    """A lane: each step is a run, or a pause."""
 
-    def setup(self, config: dict[str, Any], jobs: Path, import_path: Sequence[str]) -> None:  # type: ignore[override]
-        self._jobs = jobs
-        self._import_path = import_path
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        return True
+    def setup(self, config: dict[str, Any], import_path: Sequence[str]) -> None:  # type: ignore[override]
+        self._lane = Lane(import_path)
 
     def step(self) -> dict[str, Any]:
-        job: Job = cloudpickle.loads((self._jobs / self.config["run_id"]).read_bytes())
-        run_trial(job, self._import_path)
-        return {"done": True}
+        what: Job | float | None = cloudpickle.loads(Path(f"{self.config['jobs']}-{self.iteration}").read_bytes())
+        if isinstance(what, Job):
+            self._lane.run(what)
+        elif what is not None:
+            time.sleep(what)
+        return {"done": what is None}
+
+    def cleanup(self) -> None:
+        self._lane.close()

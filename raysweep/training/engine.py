@@ -51,15 +51,17 @@ def deepspeed_config(optimization: Optimization, resources: Resources) -> dict[s
 def process_group(on_gpu: bool) -> Iterator[None]:
     """Have torch's and DeepSpeed's process groups for the block, and none after it.
 
-    In a worker group Ray Train has made torch's group already. In the trial's own process (`num_workers=0`) a group of
-    one is made here, over a store in memory, so that nothing listens on a port.
+    In a worker group Ray Train has made torch's group already, which stays for the group's next run. In the trial's own
+    process (`num_workers=0`) a group of one is made here, over a store in memory, so that nothing listens on a port.
     """
     import torch.distributed as dist
+
+    is_own = not dist.is_initialized()
 
     if not on_gpu:
         os.environ["DS_ACCELERATOR"] = "cpu"
     deepspeed = _import_deepspeed()
-    if not dist.is_initialized():
+    if is_own:
         os.environ.update({"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "LOCAL_SIZE": "1"})
         backend = "cpu:gloo,cuda:nccl" if on_gpu else "gloo"
         dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)  # type: ignore[attr-defined]
@@ -70,7 +72,8 @@ def process_group(on_gpu: bool) -> Iterator[None]:
         yield
     finally:
         _forget_model()
-        deepspeed.comm.destroy_process_group()
+        if is_own:
+            deepspeed.comm.destroy_process_group()
 
 
 def _import_deepspeed() -> Any:

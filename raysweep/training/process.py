@@ -23,8 +23,11 @@ _GPU_SLACK_BYTES = 64 * 2**20
 
 
 @contextmanager
-def clean_process() -> Iterator[None]:
+def clean_process(*, keeps_group: bool = False) -> Iterator[None]:
     """Restore random state, environment, thread count and torch's defaults after the block, and look at what is left.
+
+    Args:
+        keeps_group: whether torch's process group is to stay: that of a worker group.
 
     Raises:
         ProcessNotClean: the block succeeded but left something that can't be taken back.
@@ -60,7 +63,7 @@ def clean_process() -> Iterator[None]:
     left = [thread.name for thread in set(threading.enumerate()) - threads if thread.is_alive() and not _belongs_to_ray(thread)]
     if left:
         raise ProcessNotClean(f"threads are still running: {', '.join(sorted(left))}")
-    if torch.distributed.is_initialized():
+    if torch.distributed.is_initialized() and not keeps_group:
         raise ProcessNotClean("a process group is still there")
     if torch.cuda.is_available() and torch.cuda.memory_allocated() > memory + _GPU_SLACK_BYTES:
         held = (torch.cuda.memory_allocated() - memory) / 2**20

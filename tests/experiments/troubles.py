@@ -35,6 +35,11 @@ def sweep() -> Sweep:
     )
 
 
+def in_groups() -> Sweep:
+    """The same in worker groups of two."""
+    return dataclasses.replace(sweep(), resources=Resources(num_workers=2))
+
+
 def too_wide() -> Sweep:
     """Asks for more than any machine that runs this has."""
     return dataclasses.replace(tiny(), resources=Resources(num_workers=2, cpus_per_worker=500))

@@ -86,11 +86,12 @@ def test_a_killed_sweep_goes_on_and_trains_nothing_twice(tmp_path: Path) -> None
 
 
 @pytest.mark.ray
-def test_failures_stay_where_they_are_and_unclean_processes_go(tmp_path: Path) -> None:
-    code, output = finish(raysweep(tmp_path, "run", "troubles.py"))
+@pytest.mark.parametrize("experiment", ["troubles.py", "troubles.py:in_groups"])
+def test_failures_stay_where_they_are_and_unclean_processes_go(experiment: str, tmp_path: Path) -> None:
+    code, output = finish(raysweep(tmp_path, "run", experiment))
 
     assert code == 1, output
-    plan = json.loads(finish(raysweep(tmp_path, "plan", "troubles.py", "--json"))[1])
+    plan = json.loads(finish(raysweep(tmp_path, "plan", experiment, "--json"))[1])
     runs = {run["id"]: run for run in plan["runs"]}
     # The diverging floors fail, their students with them, and everything else is done.
     floors = {cell["floor"] for cell in plan["cells"] if cell["weak"] == "diverging"}
@@ -101,7 +102,7 @@ def test_failures_stay_where_they_are_and_unclean_processes_go(tmp_path: Path) -
         assert f"{run_id} (weak, diverging" in output and "at step" in output
     for run_id in students:
         assert f"{run_id} (student" in output and "which it depends on, failed" in output
-    # One process executes one run after another, until one leaves something behind or fails.
+    # One process, or worker group, executes one run after another, until one leaves something behind or fails.
     results = [json.loads(path.read_text()) for path in tmp_path.glob("raysweep-store/runs/*/result.json")]
     order = [result["id"] for result in sorted(results, key=lambda result: result["info"]["finished_at"])]
     process = {result["id"]: result["info"]["process"] for result in results}

@@ -1,6 +1,6 @@
 """On a real Ray cluster whose one GPU is only said to be there: runs share it, and one that runs out of memory gets more of it.
 
-Nothing is trained, since there is no GPU: each run waits a second and leaves what a finished one would.
+Nothing is trained, since there is no GPU: each run leaves what a finished one would.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from raysweep.memory import footprint
 from raysweep.plan import make_plan
 from raysweep.scheduling.board import Board, Standing
 from raysweep.store import Store
+from raysweep.training.execute import Job
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(200)]
 
@@ -50,14 +51,15 @@ def test_runs_share_a_device_and_the_one_that_overran_is_tried_again(
 ) -> None:
     from raysweep.scheduling import tune
 
-    class Idle(tune._Trial):
-        def step(self) -> dict[str, Any]:
-            from ray import cloudpickle
-
-            job = cloudpickle.loads((self._jobs / self.config["run_id"]).read_bytes())
+    class Idle:
+        def run(self, job: Job) -> None:
             paths = Store(job.store_folder).run(job.spec.id)
             begun = time.time()
-            time.sleep(1)
+            if job.spec.train_split == "train":  # the two pretrainings, which nothing comes before, wait for each other
+                paths.folder.mkdir(parents=True)
+                (paths.folder / "begun").touch()
+                while len([*paths.folder.parent.glob("*/begun")]) < 2:
+                    time.sleep(0.05)
             if job.spec.train_split == "supervisor" and job.resources.gpus_per_worker < 0.3:
                 paths.error.parent.mkdir(parents=True, exist_ok=True)
                 paths.error.write_text("OutOfMemoryError: CUDA out of memory\n")
@@ -66,9 +68,15 @@ def test_runs_share_a_device_and_the_one_that_overran_is_tried_again(
             paths.model.mkdir(exist_ok=True)
             (paths.model / "weights").write_text("none")
             paths.finish(job.spec, {}, {"gpus": job.resources.gpus_per_worker, "begun": begun, "ended": time.time()})
-            return {"done": True}
 
-    monkeypatch.setattr(tune, "_Trial", Idle)
+        def close(self) -> None:
+            pass
+
+    class IdleTrial(tune._LaneTrial):
+        def setup(self, config: dict[str, Any], import_path: Sequence[str]) -> None:  # type: ignore[override]
+            self._lane = Idle()  # type: ignore[assignment]
+
+    monkeypatch.setattr(tune, "_LaneTrial", IdleTrial)
     plan = make_plan(small_sweep(seeds=[0, 1], resources=AUTO), store)
     needs = {run.id: footprint(run.spec, AUTO, store).num_bytes() for run in plan.runs.values()}
     assert max(needs.values()) < 1.1 * min(needs.values())  # all but CUDA's own share is nothing here

@@ -33,24 +33,27 @@ def started(total: float, *runs: tuple[PlannedRun, int]) -> Room:
     return room
 
 
-def test_sixteen_share_a_device_and_one_more_waits_for_each_to_keep_its_process() -> None:
+def test_sixteen_share_a_device_and_the_next_takes_the_place_of_one_that_has_ended() -> None:
     room = Room({"CPU": 64, "GPU": 1})
     for _ in range(16):
         assert room.choose([SIXTEENTH]) is SIXTEENTH
         room.give(SIXTEENTH.resources)
-    assert room.choose([SIXTEENTH]) is None  # none runs yet
+    assert room.choose([SIXTEENTH]) is None
     for _ in range(16):
         room.start(SIXTEENTH.resources)
-    for _ in range(16):
-        assert room.choose([SIXTEENTH]) is SIXTEENTH
-        room.give(SIXTEENTH.resources)
     assert room.choose([SIXTEENTH]) is None
+    assert room.choose_without([SIXTEENTH.resources], [SIXTEENTH]) is SIXTEENTH
+    assert room.choose([SIXTEENTH]) is None  # asking has changed nothing
 
 
 def test_a_wide_run_is_not_overtaken_by_fractions_that_would_fit() -> None:
     room = started(1, (SIXTEENTH, 15))
     assert room.choose([SIXTEENTH, WHOLE]) is SIXTEENTH  # the more urgent one goes first
-    assert room.choose([WHOLE, SIXTEENTH]) is None  # neither into what is free, nor ahead in the place of another
+    assert room.choose([WHOLE, SIXTEENTH]) is None  # not into what is free
+    for number in range(15):
+        # Nor in the place of one that has ended: the wide one gets the device as soon as all have.
+        assert room.choose_without([SIXTEENTH.resources] * number, [WHOLE, SIXTEENTH]) is None
+    assert room.choose_without([SIXTEENTH.resources] * 15, [WHOLE, SIXTEENTH]) is WHOLE
     for _ in range(15):
         assert room.choose([WHOLE, SIXTEENTH]) is None
         room.give_back(SIXTEENTH.resources, has_started=True)
@@ -59,13 +62,10 @@ def test_a_wide_run_is_not_overtaken_by_fractions_that_would_fit() -> None:
 
 def test_what_is_free_beside_wide_runs_is_used() -> None:
     room = started(1, (MOST, 1))
-    assert room.choose([MOST, SIXTEENTH]) is MOST  # takes the place of the one that runs
-    room.give(MOST.resources)
     assert room.choose([MOST, SIXTEENTH]) is SIXTEENTH  # no second one fits beside it, whoever ends
+    assert room.choose_without([MOST.resources], [MOST, SIXTEENTH]) is MOST
     # On two devices one of which has narrow runs, a second one would.
-    two = started(2, (MOST, 1), (SIXTEENTH, 14))
-    two.give(MOST.resources)
-    assert two.choose([MOST, SIXTEENTH]) is None
+    assert started(2, (MOST, 1), (SIXTEENTH, 14)).choose([MOST, SIXTEENTH]) is None
 
 
 def test_a_whole_device_that_is_free_in_parts_is_waited_for() -> None:
@@ -120,26 +120,20 @@ def test_who_holds_back(
 def test_on_a_board_of_narrow_runs_that_never_end_coming_a_wide_one_starts_after_the_longest() -> None:
     """Two devices full of sixteenths of 1 to 8 s, and always more of them; after 20 s a whole-device run is more urgent."""
     room = Room({"CPU": 64, "GPU": 2})
-    now, waited, ahead, number = 0.0, 0.0, 0, 0
+    now, number, num_idle = 0.0, 0, 0
     running: list[float] = []
     while True:
         heads = [WHOLE, SIXTEENTH] if now >= 20 else [SIXTEENTH]
-        while (chosen := room.choose(heads)) is SIXTEENTH:
-            room.give(SIXTEENTH.resources)
-            if len(running) < 32:
-                room.start(SIXTEENTH.resources)
-                number += 1
-                heapq.heappush(running, now + 1 + number % 8)
+        while (chosen := room.choose_without([SIXTEENTH.resources] * num_idle, heads)) is SIXTEENTH:
+            if num_idle:
+                num_idle -= 1
             else:
-                ahead += 1
+                room.give(SIXTEENTH.resources)
+                room.start(SIXTEENTH.resources)
+            number += 1
+            heapq.heappush(running, now + 1 + number % 8)
         if chosen is WHOLE:
             break
         now = heapq.heappop(running)
-        room.give_back(SIXTEENTH.resources, has_started=True)
-        if ahead:  # it takes the place of the one that has ended
-            ahead -= 1
-            room.start(SIXTEENTH.resources)
-            number += 1
-            heapq.heappush(running, now + 1 + number % 8)
-    waited = now - 20
-    assert waited <= 2 * 8  # those that ran, and those that were given ahead, each at most 8 s; not for ever
+        num_idle += 1
+    assert now - 20 <= 8  # nothing narrow has started since
