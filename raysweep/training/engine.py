@@ -49,15 +49,14 @@ def deepspeed_config(optimization: Optimization, resources: Resources) -> dict[s
 
 @contextmanager
 def process_group(on_gpu: bool) -> Iterator[None]:
-    """Have torch's and DeepSpeed's process groups for the block, and none after it.
+    """Have torch's and DeepSpeed's process groups for the block.
 
     In a worker group Ray Train has made torch's group already, which stays for the group's next run. In the trial's own
-    process (`num_workers=0`) a group of one is made here, over a store in memory, so that nothing listens on a port.
+    process (`num_workers=0`) a group of one is made here, over a store in memory, so that nothing listens on a port, and ended.
     """
     import torch.distributed as dist
 
     is_own = not dist.is_initialized()
-
     if not on_gpu:
         os.environ["DS_ACCELERATOR"] = "cpu"
     deepspeed = _import_deepspeed()

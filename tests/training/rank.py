@@ -1,8 +1,8 @@
 """One rank of a group of worker processes: `rank.py RANK WORLD_SIZE FOLDER`.
 
-Runs every call of FOLDER/calls.pickle, (function of this module, arguments), each in a fresh process group and with the
-environment that Ray Train gives its workers, and writes what each returned to FOLDER/returned-RANK.pickle. One group of
-processes serves many tests, since importing the libraries costs more than all the runs.
+Runs every call of FOLDER/calls.pickle, (function of this module, arguments), with the environment that Ray Train gives its
+workers and in a process group that is kept until a call fails, and writes what each returned to FOLDER/returned-RANK.pickle.
+One group of processes serves many tests, since importing the libraries costs more than all the runs.
 """
 
 from __future__ import annotations
@@ -57,15 +57,17 @@ def main(rank: int, world_size: int, folder: Path) -> None:
     for number, (function, arguments) in enumerate(pickle.loads((folder / "calls.pickle").read_bytes())):
         os.environ.update({"RANK": str(rank), "WORLD_SIZE": str(world_size), "LOCAL_RANK": str(rank)})
         os.environ["LOCAL_WORLD_SIZE"] = str(world_size)
-        rendezvous = f"file://{folder}/rendezvous-{number}"
-        dist.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=world_size, timeout=timedelta(seconds=60))
+        if not dist.is_initialized():  # kept from call to call, as a worker group keeps it from run to run
+            rendezvous = f"file://{folder}/rendezvous-{number}"
+            timeout = timedelta(seconds=60)
+            dist.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=world_size, timeout=timeout)
         try:
             returned.append((globals()[function](*arguments), ""))
         except Exception:
             returned.append((None, traceback.format_exc()))
-        finally:
-            if dist.is_initialized():
-                dist.destroy_process_group()
+            import deepspeed
+
+            deepspeed.comm.destroy_process_group()
     (folder / f"returned-{rank}.pickle").write_bytes(pickle.dumps(returned))
 
 
