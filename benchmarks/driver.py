@@ -28,7 +28,7 @@ from raysweep.costs import estimate_costs, remaining_seconds
 from raysweep.files import write_json
 from raysweep.plan import make_plan
 from raysweep.progress import Progress
-from raysweep.scheduling import local, tune
+from raysweep.scheduling import local, start, tune
 from raysweep.scheduling.board import Board, Standing
 from raysweep.store import Store
 from raysweep.training import process
@@ -101,7 +101,7 @@ def main() -> None:
     tune._LaneTrial = IdleTrial
     for runner in ("local", "tune"):
         if runner == "tune":
-            tune._start_ray()
+            start.start()
         measure(runner, 20)  # imports
         print(f"{runner:>6}  {'runs':>6}  {'CPU ms/run':>10}  {'clock ms/run':>12}")
         costs = []

@@ -21,10 +21,12 @@ from rich.console import Console
 from raysweep import commands
 from raysweep.commands import BAD_INPUT, INTERNAL_ERROR, INTERRUPTED
 from raysweep.errors import RaysweepError
+from raysweep.garbage import collect_seldom
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
+    collect_seldom()
     options = _parser().parse_args(arguments)
     # Into a file or a pipe, whole tables: a terminal's width cuts numbers there.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 1_000)

@@ -43,9 +43,9 @@ SUCCESS, FAILED, BAD_INPUT, UNFINISHED, INTERNAL_ERROR, INTERRUPTED = 0, 1, 2, 3
 _TRACKING_PATIENCE_SECONDS = 60
 
 
-def _load(options: argparse.Namespace, *, retries: bool = False) -> tuple[Plan, Store]:
+def _load(options: argparse.Namespace) -> tuple[Plan, Store]:
     store = Store(options.store)
-    return make_plan(load_sweep(options.file), store, retries=retries), store
+    return make_plan(load_sweep(options.file), store), store
 
 
 def _print_json(value: Any) -> None:
@@ -74,7 +74,9 @@ def run_sweep(options: argparse.Namespace, console: Console) -> int:
     from raysweep.report.write import try_to_publish
     from raysweep.tracking import Tracker, log_report, shown_uri, ui_command
 
-    plan, store = _load(options, retries=True)
+    store = Store(options.store)
+    when_open = _start_ray if not options.local else lambda: None
+    plan = make_plan(load_sweep(options.file), store, retries=True, when_open=when_open)
     progress = Progress(console)
 
     def changed(entry: Entry) -> None:
@@ -104,6 +106,12 @@ def run_sweep(options: argparse.Namespace, console: Console) -> int:
     if unsaved:
         print(f"raysweep: {unsaved}", file=sys.stderr)
     return _tell_failures(board) or _tell_studies_without_choice(plan)
+
+
+def _start_ray() -> None:
+    from raysweep.scheduling import start
+
+    start.begin()
 
 
 def _print_search(plan: Plan, results: Results, console: Console) -> None:

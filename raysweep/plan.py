@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
 from raysweep.errors import InvalidInput, user_code
+from raysweep.garbage import without_collection
 from raysweep.models.families import Model
 from raysweep.plan_checks import RunChecks, check_parameters
 from raysweep.planned import PlannedCell as PlannedCell
@@ -100,13 +100,15 @@ class Plan:
         }
 
 
-def make_plan(sweep: Sweep, store: Store, *, retries: bool = False) -> Plan:
+def make_plan(sweep: Sweep, store: Store, *, retries: bool = False, when_open: Callable[[], None] = lambda: None) -> Plan:
     """Check a sweep, pin all that it reads, and lay out its runs. Nothing is trained.
 
     Args:
         sweep: what is asked.
         store: where its data is put, and where a search looks what has been trained.
         retries: whether runs that failed are about to be tried again, so that a search waits for them.
+        when_open: called as soon as it is known that something is to be trained, which is before it is prepared; by a sweep
+            that searches, never.
 
     Raises:
         InvalidInput: something in the sweep or its data can't be used; told before anything trains.
@@ -116,13 +118,18 @@ def make_plan(sweep: Sweep, store: Store, *, retries: bool = False) -> Plan:
     task_specs = [preparation.task(TaskSpec(name=task) if isinstance(task, str) else task) for task in sweep.tasks]
     pairs = [(_pinned_model(weak, preparation), _pinned_model(strong, preparation)) for weak, strong in sweep.pairs]
     _require_distinct_names(task_specs, [model for pair in pairs for model in pair])
-    with _without_collection():
+    with without_collection():
         cells = _cells(sweep, task_specs, pairs, methods)
         runs = distinct_runs(sweep, cells)
+        plan = Plan(sweep=sweep, runs=runs, cells=tuple(cells))
         for run in runs.values():
-            _prepare(run, checks, preparation)
+            checks.check(run)
+        if sweep.search is None and any(plan.state(run, store) is not RunState.DONE for run in runs.values()):
+            when_open()
+        for run in runs.values():
+            _make_tokens(run, preparation)
         if sweep.search is None:
-            return Plan(sweep=sweep, runs=runs, cells=tuple(cells))
+            return plan
         check_draws(sweep.search, runs.values(), lambda run: _prepare(run, checks, preparation))
         return Growth(sweep, Searches(sweep.search, cells, store, retries=retries), checks, preparation).plan()
 
@@ -159,20 +166,12 @@ class Growth:
 def _prepare(run: PlannedRun, checks: RunChecks, preparation: Preparation) -> None:
     """Refuse what can't be trained, and make what it reads."""
     checks.check(run)
+    _make_tokens(run, preparation)
+
+
+def _make_tokens(run: PlannedRun, preparation: Preparation) -> None:
     if not isinstance(run.spec.model.tuning, Prompting):  # which makes its prompts itself
         preparation.tokens(run.spec.task, run.spec.model)
-
-
-@contextmanager
-def _without_collection() -> Iterator[None]:
-    """Keep Python from looking for garbage again and again among what is only ever added to: a third of the time else."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _cells(

@@ -1,6 +1,7 @@
 """A grid becomes exactly the trainings that it needs, in an order that works, and what can't work is told before."""
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -440,3 +441,29 @@ def test_a_cells_evaluation_and_seed_reach_all_its_runs(store: Store) -> None:
     assert {name for name, _ in recipes} >= {"naive", "confidence", "confidence_openai"}
     assert all(isinstance(name, str) for name, _ in objectives)
     assert CellRuns.__dataclass_fields__.keys() == {"floor", "student", "ceiling"} and Cell.__doc__
+
+
+def test_that_something_is_open_is_told_before_tokens_are_made_and_only_then(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    told: list[bool] = []
+
+    def tell() -> None:
+        told.append(any(store.folder.glob("**/*tokens*")))
+
+    plan = make_plan(small_sweep(), store, when_open=tell)
+    assert told == [False]
+    assert any(store.folder.glob("**/*tokens*"))
+    finish_all(plan, store)
+    make_plan(small_sweep(), store, when_open=tell)
+    assert told == [False]
+    lost = next(run for run in plan.runs.values() if run.needs_model)
+    shutil.rmtree(store.run(lost.id).model)
+    make_plan(small_sweep(), store, when_open=tell)
+    assert len(told) == 2
+
+
+def test_when_something_cant_be_trained_nobody_is_told_that_something_is_open(store: Store) -> None:
+    told: list[str] = []
+    with pytest.raises(InvalidInput):
+        make_plan(small_sweep(resources=Resources(num_workers=3)), store, when_open=lambda: told.append("open"))
+    assert not told

@@ -7,7 +7,6 @@ says what a lane does next. What became of a run is read from the store.
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import sys
@@ -32,6 +31,7 @@ from raysweep.scheduling.board import Board, Standing
 from raysweep.scheduling.devices import smallest_gpu_bytes
 from raysweep.scheduling.group import DRIVER_CPUS
 from raysweep.scheduling.room import Room
+from raysweep.scheduling.start import start as start_ray
 from raysweep.scheduling.trial import Lane
 from raysweep.search.searches import histories
 from raysweep.search.stopping import Referee, Reports
@@ -49,11 +49,12 @@ def run_with_tune(board: Board, code: Mapping[str, Any]) -> None:
     Raises:
         InvalidInput: the cluster can never fit a run's resources, or a search suggests what can't be trained; what runs then
             is finished.
+        KeyboardInterrupt: somebody did.
     """
     open_runs = [entry.run for entry in board.entries.values() if entry.standing is Standing.WAITING]
     if not open_runs:
         return
-    _start_ray()
+    start_ray()
     total = ray.cluster_resources()
     if is_open(open_runs):
         board.choose_resources(Packer(board.store, smallest_gpu_bytes()).resources)
@@ -84,21 +85,8 @@ def run_with_tune(board: Board, code: Mapping[str, Any]) -> None:
         shutil.rmtree(board.store.ray / name, ignore_errors=True)
     if searcher.problem:
         raise searcher.problem
-
-
-def _start_ray() -> None:
-    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-    os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", "1000")  # the searcher itself limits how far it looks ahead
-    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-    os.environ.setdefault("TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S", "0")
-    # Tune's own record of all trials is for `Tuner.restore`; every 10 s, it would take longer the more there have been.
-    os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "inf")
-    # Trials read and write the store by absolute paths; relative paths in specs mean the directory of the driver.
-    os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
-    if not ray.is_initialized():
-        ray.init(log_to_driver=False, logging_level=logging.ERROR)
-    for name in ("ray.tune", "ray.train"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    if not board.is_complete:  # Tune catches it, and returns
+        raise KeyboardInterrupt
 
 
 def _lane_resources(num_workers: int, cpus: float, gpus: float) -> PlacementGroupFactory:

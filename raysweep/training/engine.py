@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from raysweep.garbage import without_collection
 from raysweep.memory import LARGEST_BUCKET
 from raysweep.resources import Resources
 from raysweep.spec import Optimization
@@ -80,7 +81,8 @@ def _import_deepspeed() -> Any:
     that is hidden from it, unless this process (a local sweep's) has MLflow already."""
     hides = sys.modules.setdefault("mlflow", None) is None  # type: ignore[arg-type]
     try:
-        import deepspeed
+        with without_collection():
+            import deepspeed
     finally:
         if hides:
             del sys.modules["mlflow"]

@@ -115,6 +115,17 @@ def test_failures_stay_where_they_are_and_unclean_processes_go(experiment: str, 
 
 
 @pytest.mark.ray
+def test_an_interrupted_sweep_says_so_and_keeps_what_is_done(tmp_path: Path) -> None:
+    process = raysweep(tmp_path, "run", "two_workers.py")
+    wait_for(lambda: [*tmp_path.glob("raysweep-store/runs/*/result.json")], process)
+    process.send_signal(signal.SIGINT)
+    code, output = finish(process)
+    assert code == 130 and output.endswith("raysweep: interrupted; run the same command again to go on\n"), output
+    assert "Traceback" not in output
+    assert 1 <= len([*tmp_path.glob("raysweep-store/runs/*/result.json")]) < 5
+
+
+@pytest.mark.ray
 def test_a_run_that_no_cluster_like_this_can_fit_is_refused(tmp_path: Path) -> None:
     code, output = finish(raysweep(tmp_path, "run", "troubles.py:too_wide"))
 
