@@ -107,7 +107,7 @@ def make_plan(sweep: Sweep, store: Store, *, retries: bool = False, when_open: C
         sweep: what is asked.
         store: where its data is put, and where a search looks what has been trained.
         retries: whether runs that failed are about to be tried again, so that a search waits for them.
-        when_open: called as soon as it is known that something is to be trained, which is before it is prepared; by a sweep
+        when_open: called as soon as it is known that runs have no result, which is before they are prepared; for a sweep
             that searches, never.
 
     Raises:
@@ -121,15 +121,14 @@ def make_plan(sweep: Sweep, store: Store, *, retries: bool = False, when_open: C
     with without_collection():
         cells = _cells(sweep, task_specs, pairs, methods)
         runs = distinct_runs(sweep, cells)
-        plan = Plan(sweep=sweep, runs=runs, cells=tuple(cells))
         for run in runs.values():
             checks.check(run)
-        if sweep.search is None and any(plan.state(run, store) is not RunState.DONE for run in runs.values()):
+        if sweep.search is None and any(not store.run(run.id).result.exists() for run in runs.values()):
             when_open()
         for run in runs.values():
             _make_tokens(run, preparation)
         if sweep.search is None:
-            return plan
+            return Plan(sweep=sweep, runs=runs, cells=tuple(cells))
         check_draws(sweep.search, runs.values(), lambda run: _prepare(run, checks, preparation))
         return Growth(sweep, Searches(sweep.search, cells, store, retries=retries), checks, preparation).plan()
 
