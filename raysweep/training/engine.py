@@ -152,6 +152,9 @@ class Engine:
             fused=not resources.offload_optimizer,
         )
         self._deepspeed, *_ = deepspeed.initialize(model=model, optimizer=optimizer, model_parameters=trained, config=config)
+        # With one worker there is nothing to sum, which DeepSpeed would do nevertheless, in a copy of all gradients.
+        if resources.world_size == 1 and config["zero_optimization"]["stage"] == 0:
+            self._deepspeed.enable_backward_allreduce = False
         self.accumulation: int = config["gradient_accumulation_steps"]
         self.world_size = resources.world_size
         self.rank: int = self._deepspeed.global_rank
