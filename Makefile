@@ -24,7 +24,7 @@ test: .venv/.installed-test
 test-ray: .venv/.installed-test
 	$(BIN)/pytest -m ray
 
-# Alone on the machine, or the numbers mean nothing; 25 minutes on two cores.
+# Alone on the machine, or the numbers mean nothing; 17 minutes on two cores.
 benchmark: .venv/.installed
 	$(BIN)/python benchmarks
 
