@@ -52,7 +52,8 @@ class Search:
     stopping: Call | str | None = None
     """"asha" or "median", Ray Tune's rules that end bad runs early, at the points of the evaluation curve. Time is the share of
     the training in per cent: `Call("asha", {"grace_period": 25, "reduction_factor": 3})`. What one signal stops the other can't
-    choose either: to see what an oracle would gain, stop nothing."""
+    choose either: to see what an oracle would gain, stop nothing. Population-based training isn't among them: Ray Tune has it
+    only without a searcher, and a member's weights, which come from others' schedules, are no run that a spec can name."""
     select_by: Signal = "weak_validation"
     """What searcher and stopping rule look at, and what supervisors and ceilings are chosen by."""
     num_seeds: int = 1
