@@ -106,8 +106,9 @@ def test_checkpointing_keeps_each_layers_input_and_one_layer() -> None:
 def storages() -> dict[int, torch.UntypedStorage]:
     """Where tensors' values are, by address; what is kept of them keeps addresses from being given again."""
     gc.collect()
-    tensors = (item for item in gc.get_objects() if isinstance(item, torch.Tensor) and item.device.type == "cpu")
-    return {tensor.untyped_storage().data_ptr(): tensor.untyped_storage() for tensor in tensors}
+    found = [item for item in gc.get_objects() if isinstance(item, torch.Tensor) and item.device.type == "cpu"]
+    found += [item.grad for item in found if item.is_leaf and item.grad is not None]  # Python may not have met them
+    return {tensor.untyped_storage().data_ptr(): tensor.untyped_storage() for tensor in found}
 
 
 @pytest.mark.parametrize(("precision", "stage"), [("float32", 0), ("float32", 2), ("bfloat16", 0), ("bfloat16", 2)])
