@@ -59,7 +59,7 @@ class Idle:
         """Nothing is held."""
 
 
-class IdleTrial(tune._LaneTrial):
+class IdleTrial(tune.LaneTrial):
     """A trial of an idle lane."""
 
     def setup(self, config: dict[str, Any], import_path: Sequence[str]) -> None:  # type: ignore[override]
@@ -98,7 +98,7 @@ def main() -> None:
     numbers = [int(text) for text in sys.argv[1:]] or [100, 1_000, 10_000]
     print(machine())
     local.execute = do_nothing
-    tune._LaneTrial = IdleTrial
+    tune.LaneTrial = IdleTrial
     for runner in ("local", "tune"):
         if runner == "tune":
             start.start()

@@ -111,7 +111,7 @@ class Wait(Idle):
         super().run(job)
 
 
-class WaitTrial(tune._LaneTrial):
+class WaitTrial(tune.LaneTrial):
     """A trial of a lane that waits."""
 
     def setup(self, config: dict[str, Any], import_path: Sequence[str]) -> None:  # type: ignore[override]
@@ -166,7 +166,7 @@ def run(swept: Sweep) -> list[tuple[int, float]]:
 def waited() -> None:
     """Runs that wait, on a cluster that says that it has a GPU."""
     os.environ.setdefault("PYTHONPATH", str(Path(__file__).parent))
-    tune._LaneTrial = WaitTrial
+    tune.LaneTrial = WaitTrial
     ray.init(num_cpus=9, num_gpus=1, include_dashboard=False, object_store_memory=10**8, log_to_driver=False)
 
     def mixed(spec: RunSpec) -> Resources:

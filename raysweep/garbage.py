@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 
 def collect_seldom() -> None:
-    """For a whole process that imports much and trains nothing: with Python's thresholds a third of its imports' time goes
-    into looking through the half million objects that they make, none of which is garbage."""
+    """For the process of a command: with Python's thresholds a third of its imports' time goes into looking through the half
+    million objects that they make, none of which is garbage."""
     gc.set_threshold(10_000, 50, 50)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from ray import cloudpickle, tune
 
 from raysweep.scheduling.group import Group, import_from
 from raysweep.store import RunState, Store
@@ -64,3 +67,21 @@ def _train_here(job: Job, folder: Path) -> None:
 
 def _execute(config: dict[str, Any]) -> None:
     execute(config["job"])
+
+
+class LaneTrial(tune.Trainable):
+    """A lane: each step is a run, or a pause."""
+
+    def setup(self, config: dict[str, Any], import_path: Sequence[str]) -> None:  # type: ignore[override]
+        self._lane = Lane(import_path)
+
+    def step(self) -> dict[str, Any]:
+        what: Job | float | None = cloudpickle.loads(Path(f"{self.config['jobs']}-{self.iteration}").read_bytes())
+        if isinstance(what, Job):
+            self._lane.run(what)
+        elif what is not None:
+            time.sleep(what)
+        return {"done": what is None}
+
+    def cleanup(self) -> None:
+        self._lane.close()

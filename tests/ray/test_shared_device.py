@@ -72,11 +72,11 @@ def test_runs_share_a_device_and_the_one_that_overran_is_tried_again(
         def close(self) -> None:
             pass
 
-    class IdleTrial(tune._LaneTrial):
+    class IdleTrial(tune.LaneTrial):
         def setup(self, config: dict[str, Any], import_path: Sequence[str]) -> None:  # type: ignore[override]
             self._lane = Idle()  # type: ignore[assignment]
 
-    monkeypatch.setattr(tune, "_LaneTrial", IdleTrial)
+    monkeypatch.setattr(tune, "LaneTrial", IdleTrial)
     plan = make_plan(small_sweep(seeds=[0, 1], resources=AUTO), store)
     needs = {run.id: footprint(run.spec, AUTO, store).num_bytes() for run in plan.runs.values()}
     assert max(needs.values()) < 1.1 * min(needs.values())  # all but CUDA's own share is nothing here

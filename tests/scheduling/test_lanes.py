@@ -13,8 +13,9 @@ from ray.tune.search import Searcher
 from raysweep.errors import InvalidInput
 from raysweep.plan import PlannedRun, make_plan
 from raysweep.resources import Resources
-from raysweep.scheduling import tune
+from raysweep.scheduling import lanes
 from raysweep.scheduling.board import Board, Standing
+from raysweep.scheduling.lanes import GraphSearcher, Jobs
 from raysweep.scheduling.room import Room
 from raysweep.spec import RunSpec
 from raysweep.store import Store
@@ -29,9 +30,7 @@ class Stage:
     def __init__(self, store: Store, tmp_path: Path, cpus: float, **sweep: Any) -> None:
         self.store = store
         self.board = Board(make_plan(small_sweep(**sweep), store), store)
-        self.searcher = tune._GraphSearcher(
-            self.board, Room({"CPU": cpus}), tune._Jobs(self.board, {}, None, tmp_path / "jobs")
-        )
+        self.searcher = GraphSearcher(self.board, Room({"CPU": cpus}), Jobs(self.board, {}, None, tmp_path / "jobs"))
         self.steps: dict[str, int] = {}
 
     def open(self, lane: str) -> str:
@@ -90,7 +89,7 @@ def test_a_lane_that_waits_ends_after_a_while_and_gives_its_room_back(
         stage.step(lane)
     ceiling = "a" if stage.running("a").kind == "ceiling" else "b"
     assert stage.step(ceiling) == "wait"
-    monkeypatch.setattr(tune, "_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(lanes, "_PATIENCE_SECONDS", 0.0)
     assert stage.step(ceiling) == "end"
     stage.searcher.on_trial_complete(ceiling, {})
     floor = "b" if ceiling == "a" else "a"
