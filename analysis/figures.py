@@ -1,10 +1,11 @@
 """The figures of a sweep, from MLflow alone: each as SVG, PDF, PNG and CSV, with a caption.
 
-    python analysis/figures.py --tracking-uri http://HOST:5000 --sweep NAME --out FOLDER --published analysis/published.csv
+    python analysis/figures.py --tracking-uri http://HOST:5000 --sweep NAME --out FOLDER --published
+    analysis/published.csv
 
-Captions, text alternatives, and which figures the sweep has no numbers for, are in FOLDER/README.md. With --published the
-sweep is also drawn against numbers that others published. Exit codes: 0 written,
-1 a file can't be read or written, 2 the sweep can't be read.
+Captions, text alternatives, and which figures the sweep has no numbers for, are in FOLDER/README.md. With
+--published the sweep is also drawn against numbers that others published. Exit codes: 0 written, 1 a file
+can't be read or written, 2 the sweep can't be read.
 """
 
 from __future__ import annotations
@@ -19,17 +20,25 @@ from raysweep.report.figures import Figure, Figures, figures_of
 from raysweep.report.figures.published import beside_published
 from raysweep.report.figures.save import captions, save
 from raysweep.report.published import comparison_table, read_published
-from raysweep.tracking.reader import read_mlflow
+from raysweep.tracking.mlflow.reader import read_mlflow
 
 
 def main() -> int:
     """Read the sweep, write its figures, say which; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     uri = os.environ.get("MLFLOW_TRACKING_URI", f"sqlite:///{Path('mlflow.db').absolute()}")
-    parser.add_argument("--tracking-uri", default=uri, help="where MLflow keeps its runs (default: %(default)s)")
-    parser.add_argument("--sweep", required=True, metavar="NAME", help="the sweep's name: MLflow's experiment")
-    parser.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="folder of the figures; made if need be")
-    parser.add_argument("--published", type=Path, metavar="CSV", help="published numbers, such as analysis/published.csv")
+    parser.add_argument(
+        "--tracking-uri", default=uri, help="where MLflow keeps its runs (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--sweep", required=True, metavar="NAME", help="the sweep's name: MLflow's experiment"
+    )
+    parser.add_argument(
+        "--out", required=True, type=Path, metavar="FOLDER", help="folder of the figures; made if need be"
+    )
+    parser.add_argument(
+        "--published", type=Path, metavar="CSV", help="published numbers, such as analysis/published.csv"
+    )
     options = parser.parse_args()
     try:
         data = read_mlflow(options.tracking_uri, options.sweep)
@@ -40,7 +49,8 @@ def main() -> int:
     found = figures_of(data)
     if options.published:
         beside = beside_published(comparison_table(published, data))
-        figures, omitted = found.figures, found.omitted
+        figures = found.figures
+        omitted = found.omitted
         found = Figures(
             figures=(*figures, beside) if isinstance(beside, Figure) else figures,
             omitted=omitted if isinstance(beside, Figure) else (*omitted, beside),

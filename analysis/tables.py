@@ -14,17 +14,23 @@ import sys
 from pathlib import Path
 
 from raysweep.errors import RaysweepError
-from raysweep.report.data import write_tables
-from raysweep.tracking.reader import read_mlflow
+from raysweep.results.frames import write_tables
+from raysweep.tracking.mlflow.reader import read_mlflow
 
 
 def main() -> int:
     """Read the sweep, write the tables, say what is in them; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     uri = os.environ.get("MLFLOW_TRACKING_URI", f"sqlite:///{Path('mlflow.db').absolute()}")
-    parser.add_argument("--tracking-uri", default=uri, help="where MLflow keeps its runs (default: %(default)s)")
-    parser.add_argument("--sweep", required=True, metavar="NAME", help="the sweep's name: MLflow's experiment")
-    parser.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="folder of the tables; made if need be")
+    parser.add_argument(
+        "--tracking-uri", default=uri, help="where MLflow keeps its runs (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--sweep", required=True, metavar="NAME", help="the sweep's name: MLflow's experiment"
+    )
+    parser.add_argument(
+        "--out", required=True, type=Path, metavar="FOLDER", help="folder of the tables; made if need be"
+    )
     options = parser.parse_args()
     try:
         data = read_mlflow(options.tracking_uri, options.sweep)
@@ -37,7 +43,10 @@ def main() -> int:
     counts = ", ".join(f"{states.get(state, 0)} {state}" for state in ("finished", "missing", "failed"))
     print(f"{data.name}: {len(data.cells)} cells: {counts}")
     for run in data.runs[data.runs["state"] == "failed"].to_dict("records"):
-        print(f"  {run['run_id']} ({run['kind']}, {run['model']} on {run['task']}, seed {run['seed']}): {run['reason']}")
+        print(
+            f"  {run['run_id']} ({run['kind']}, {run['model']} on {run['task']}, seed {run['seed']}): "
+            f"{run['reason']}"
+        )
     return 0
 
 

@@ -1,9 +1,10 @@
-"""All benchmarks one after another, each in a process of its own, and one table of what came out: `make benchmark`.
+"""All benchmarks one after another, each in a process of its own, and one table of what came out: `make
+benchmark`.
 
     .venv/bin/python benchmarks [item …]      default: all
 
-A goal that is missed is said to be; that doesn't make the command fail, a benchmark that breaks does. Nothing else may use the
-machine meanwhile: the load is printed above the table.
+A goal that is missed is said to be; that doesn't make the command fail, a benchmark that breaks does. Nothing
+else may use the machine meanwhile: the load is printed above the table.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ SCRIPTS = {
     "Critical path": ("critical_path.py",),
     "Data": ("data.py",),
 }
-"""What each item of the issue is measured with, in short settings: scripts and arguments. The planner's item has two."""
+"""What each item of the issue is measured with, in short settings: scripts and arguments. The planner's item
+has two."""
 
 
 def run(item: str) -> tuple[list[Row], int]:
@@ -40,7 +42,9 @@ def run(item: str) -> tuple[list[Row], int]:
     command = [sys.executable, str(Path(__file__).parent / script), *arguments]
     with tempfile.TemporaryDirectory() as folder:
         rows = Path(folder) / "rows.jsonl"
-        status = subprocess.run(command, check=False, env=os.environ | {"BENCHMARK_ROWS": str(rows)}).returncode
+        status = subprocess.run(
+            command, check=False, env=os.environ | {"BENCHMARK_ROWS": str(rows)}
+        ).returncode
         lines = rows.read_text().splitlines() if rows.exists() else []
     return [Row(**json.loads(line)) for line in lines], status
 
@@ -62,7 +66,8 @@ def main() -> int:
     if unknown:
         print(f"unknown benchmark {', '.join(unknown)}; there are: {', '.join(SCRIPTS)}", file=sys.stderr)
         return 2
-    start, before = time.monotonic(), machine()
+    start = time.monotonic()
+    before = machine()
     rows: list[Row] = []
     broken = []
     for number, item in enumerate(items, 1):

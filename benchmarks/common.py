@@ -1,4 +1,5 @@
-"""What several benchmarks share: the machine in a line, real text of very different lengths, and GPT-2s in folders."""
+"""What several benchmarks share: the machine in a line, real text of very different lengths, and GPT-2s in
+folders."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from raysweep.tasks.base import Task
-from raysweep.tasks.own import classification_task
+from raysweep.tasks.from_table import classification_task
 
 VOCABULARY = 2_048
 
@@ -35,7 +36,8 @@ class Row:
 
 
 def record(row: Row) -> None:
-    """Print a row, and add it to the file that `BENCHMARK_ROWS` names, from which `make benchmark` makes its table."""
+    """Print a row, and add it to the file that `BENCHMARK_ROWS` names, from which `make benchmark` makes its
+    table."""
     print(f"  {row.item} | {row.what} | {row.goal} | {row.measured} | {verdict(row)}", flush=True)
     if "BENCHMARK_ROWS" in os.environ:
         with Path(os.environ["BENCHMARK_ROWS"]).open("a") as file:
@@ -51,11 +53,17 @@ def machine() -> str:
     """Date, cores, load, torch and devices."""
     import torch
 
-    model = next((line.split(":")[1].strip() for line in _cpu_facts() if line.startswith("model name")), platform.machine())
+    model = next(
+        (line.split(":")[1].strip() for line in _cpu_facts() if line.startswith("model name")),
+        platform.machine(),
+    )
     devices = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     shown = f", {', '.join(devices)}" if devices else ""
     load = " ".join(f"{value:.1f}" for value in os.getloadavg())
-    return f"{time.strftime('%Y-%m-%d %H:%M')}, {model}, {os.cpu_count()} cores{shown}, torch {torch.__version__}, load {load}"
+    return (
+        f"{time.strftime('%Y-%m-%d %H:%M')}, {model}, {os.cpu_count()} cores{shown}, torch "
+        f"{torch.__version__}, load {load}"
+    )
 
 
 def _cpu_facts() -> list[str]:
@@ -65,8 +73,8 @@ def _cpu_facts() -> list[str]:
 
 def dialogues(num_texts: int) -> tuple[str, list[str]]:
     """(what they are, texts): dialogues of Anthropic HH from the local mirror `RAYSWEEP_DATASETS` names (else
-    ../shared/data/hub), else made-up words in numbers that are distributed as theirs are: log-normal, 5 % below 19, half below
-    90, 5 % above 312."""
+    ../shared/data/hub), else made-up words in numbers that are distributed as theirs are: log-normal, 5 %
+    below 19, half below 90, 5 % above 312."""
     datasets = os.environ.get("RAYSWEEP_DATASETS") or Path(__file__).parents[2] / "shared/data/hub"
     mirror = Path(datasets) / "Anthropic/hh-rlhf/harmless-base/train.parquet"
     if mirror.is_file():
@@ -85,7 +93,10 @@ def write_task(path: Path, texts: Sequence[str]) -> None:
     """Write a table for `task`. Labels are drawn: only time is measured with them."""
     labels = np.random.default_rng(1).integers(2, size=len(texts))
     # A number before each text, so that none is left out as another's double.
-    rows = [{"text": f"{n} {text}", "label": int(label)} for n, (text, label) in enumerate(zip(texts, labels, strict=True))]
+    rows = [
+        {"text": f"{n} {text}", "label": int(label)}
+        for n, (text, label) in enumerate(zip(texts, labels, strict=True))
+    ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
@@ -96,8 +107,11 @@ def __getattr__(name: str) -> Task:
     return classification_task(os.environ["BENCHMARK_TABLE"], text="{text}", label="label", classes=[0, 1])
 
 
-def write_gpt2(folder: Path, texts: Sequence[str], *, width: int, layers: int, context: int, word_level: bool = False) -> int:
-    """Save a GPT-2 with random weights and a tokenizer made from the texts, as `save_pretrained` does. Returns its size."""
+def write_gpt2(
+    folder: Path, texts: Sequence[str], *, width: int, layers: int, context: int, word_level: bool = False
+) -> int:
+    """Save a GPT-2 with random weights and a tokenizer made from the texts, as `save_pretrained` does.
+    Returns its size."""
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel
 

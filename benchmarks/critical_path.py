@@ -1,33 +1,39 @@
-"""How much of a cluster stands idle on the paper's grid, if ready runs start by the longest remaining path or first come, first
-served: simulated, so that it takes seconds and no GPU.
+"""How much of a cluster stands idle on the paper's grid, if ready runs start by the longest remaining path or
+first come, first served: simulated, so that it takes seconds and no GPU.
 
     .venv/bin/python benchmarks/critical_path.py
 
-The grid has the shape of experiments/nlp.py: 22 tasks × (4 weak × 4 strong) × 3 methods × 3 seeds, 3,696 runs, with its models'
-sizes and its GPUs a run. The tasks' tokens are made up: 29 million trained on and 23 million evaluated together, as that file
-says, from small tasks to ones fifteen times as large. Seconds are FLOPs at the speed that raysweep.costs assumes. "Bound" is
-what no order can be faster than: all work spread evenly, or the longest path. "Plan's order" is what raysweep did before.
+The grid has the shape of experiments/nlp.py: 22 tasks × (4 weak × 4 strong) × 3 methods × 3 seeds, 3,696
+runs, with its models' sizes and its GPUs a run. The tasks' tokens are made up: 29 million trained on and 23
+million evaluated together, as that file says, from small tasks to ones fifteen times as large. Seconds are
+FLOPs at the speed that raysweep.estimates.runtime assumes. "Bound" is
+what no order can be faster than: all work spread evenly, or the longest path. "Plan's order" is what raysweep
+did before.
 """
 
 from __future__ import annotations
 
 from common import Row, record
 
-from raysweep.costs import ASSUMED_FLOPS, ASSUMED_SECONDS_BESIDES
-from raysweep.scheduling.simulate import SimulatedRun, simulate
+from raysweep.estimates.runtime import ASSUMED_FLOPS, ASSUMED_OVERHEAD_SECONDS
+from raysweep.estimates.simulation import SimulatedRun, simulate
 
 WEAK = {"gpt2": 124e6, "gpt2-medium": 355e6, "gpt2-large": 774e6, "gpt2-xl": 1.56e9}
 STRONG = {"qwen2.5-0.5b": 0.49e9, "qwen2.5-1.5b": 1.54e9, "qwen2.5-3b": 3.09e9, "qwen2.5-7b": 7.62e9}
 GPUS = {"qwen2.5-3b": 2, "qwen2.5-7b": 4}
-NUM_TASKS, METHODS, SEEDS = 22, ("naive", "confidence 0.5", "confidence 0.75"), range(3)
-TOKENS_TRAINED, TOKENS_EVALUATED = 29e6, 23e6
+NUM_TASKS = 22
+METHODS = ("naive", "confidence 0.5", "confidence 0.75")
+SEEDS = range(3)
+TOKENS_TRAINED = 29e6
+TOKENS_EVALUATED = 23e6
 
 
 def run(model: str, share: float, depends_on: tuple[str, ...] = ()) -> SimulatedRun:
     """A finetuning of a model on a task with that share of all tokens."""
-    gpus, size = GPUS.get(model, 1), (WEAK | STRONG)[model]
+    gpus = GPUS.get(model, 1)
+    size = (WEAK | STRONG)[model]
     flops = 6 * size * share * TOKENS_TRAINED + 2 * size * share * TOKENS_EVALUATED
-    seconds = flops / ASSUMED_FLOPS["GPU"] / gpus + ASSUMED_SECONDS_BESIDES
+    seconds = flops / ASSUMED_FLOPS["GPU"] / gpus + ASSUMED_OVERHEAD_SECONDS
     return SimulatedRun(seconds=seconds, devices=gpus, depends_on=depends_on)
 
 
@@ -67,17 +73,36 @@ def main() -> None:
     plan_order = {name: -float(number) for number, name in enumerate(runs)}
     orders = {"first come": None, "plan's order": plan_order, "critical path": longest}
     work = sum(item.seconds * item.devices for item in runs.values())
-    print(f"{len(runs)} runs, {work / 3600:.1f} GPU hours; the longest path takes {max(longest.values()) / 60:.1f} min")
-    print(f"{'GPUs':>5}  {'bound':>8}" + "".join(f"  {name:>22}" for name in orders) + "  critical path / first come")
+    print(
+        f"{len(runs)} runs, {work / 3600:.1f} GPU hours; the longest path takes "
+        f"{max(longest.values()) / 60:.1f} min"
+    )
+    print(
+        f"{'GPUs':>5}  {'bound':>8}"
+        + "".join(f"  {name:>22}" for name in orders)
+        + "  critical path / first come"
+    )
     for num_gpus in (8, 32, 128, 512):
         found = {name: simulate(runs, num_gpus, order) for name, order in orders.items()}
         bound = max(work / num_gpus, max(longest.values()))
-        shown = "".join(f"  {item.makespan / 60:8.1f} min {item.idle_share:5.1%} idle" for item in found.values())
+        shown = "".join(
+            f"  {item.makespan / 60:8.1f} min {item.idle_share:5.1%} idle" for item in found.values()
+        )
         ratio = found["critical path"].makespan / found["first come"].makespan
         print(f"{num_gpus:5}  {bound / 60:4.1f} min{shown}  {ratio:.3f}")
         ours, theirs = (found[name].idle_share for name in ("critical path", "first come"))
-        what = f"idle share of {num_gpus} GPUs on the paper's grid, simulated, against first come, first served"
-        record(Row(item="Critical path", what=what, goal="less", measured=f"{ours:.1%} for {theirs:.1%}", is_met=ours < theirs))
+        what = (
+            f"idle share of {num_gpus} GPUs on the paper's grid, simulated, against first come, first served"
+        )
+        record(
+            Row(
+                item="Critical path",
+                what=what,
+                goal="less",
+                measured=f"{ours:.1%} for {theirs:.1%}",
+                is_met=ours < theirs,
+            )
+        )
 
 
 if __name__ == "__main__":

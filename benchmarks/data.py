@@ -1,14 +1,19 @@
-"""What a run's data costs: tokens are made once and mapped by everybody, and points of curves take no more than their share.
+"""What a run's data costs: tokens are made once and mapped by everybody, and points of curves take no more
+than their share.
 
     RAYSWEEP_DATASETS=../shared/data/hub .venv/bin/python benchmarks/data.py [number of texts]      default: 20000
 
-Tokens: dialogues, for two GPT-2s of different sizes with equal tokenizers. Seconds of making them, of asking for them again for
-the other model, and of a new process that asks (its imports aren't counted; checksums are). Then four processes at once that
-read every token: what one holds of them (its part of mapped pages, from /proc), mapped as raysweep does, and loaded as copies.
-Then a sweep of both models by the local runner, while every text that a tokenizer is given is counted.
+Tokens: dialogues, for two GPT-2s of different sizes with equal tokenizers. Seconds of making them, of asking
+for them again for the other model, and of a new process that asks (its imports aren't counted; checksums
+are). Then four processes at once that
+read every token: what one holds of them (its part of mapped pages, from /proc), mapped as raysweep does, and
+loaded as copies. Then a sweep of both models by the local runner, while every text that a tokenizer is given
+is counted.
 
-Curves: the same run with points every 2 steps of all its validation and test examples, and of an eighth of them. A point of an
-eighth should cost an eighth. And the evaluation itself against a loop by hand over the same batches: its forward passes alone.
+Curves: the same run with points every 2 steps of all its validation and test examples, and of an eighth of
+them. A point of an
+eighth should cost an eighth. And the evaluation itself against a loop by hand over the same batches: its
+forward passes alone.
 """
 
 from __future__ import annotations
@@ -34,8 +39,14 @@ if TYPE_CHECKING:
     from raysweep.store import Store
 
 ITEM = "Data"
-CONTEXT, BATCH, STEPS, EVERY, SHARE, REPETITIONS = 512, 32, 8, 2, 8, 3
-GOAL_EVALUATION, GOAL_POINT = 0.92, 1.25
+CONTEXT = 512
+BATCH = 32
+STEPS = 8
+EVERY = 2
+SHARE = 8
+REPETITIONS = 3
+GOAL_EVALUATION = 0.92
+GOAL_POINT = 1.25
 MODELS = {"small": (64, 2), "other": (128, 2)}
 
 
@@ -45,7 +56,9 @@ def run_spec(folder: Path, model: str, task: TaskSpec, max_tokens: int | None = 
 
     return RunSpec(
         task=task,
-        model=ModelSpec(name=model, base=Folder(path=str(folder / model)), truncation="right", max_tokens=max_tokens),
+        model=ModelSpec(
+            name=model, base=Folder(path=str(folder / model)), truncation="right", max_tokens=max_tokens
+        ),
         optimization=Optimization(learning_rate=1e-3, batch_size=BATCH, steps=STEPS),
         train_split="supervisor",
         evaluation=Evaluation(every=0),
@@ -61,10 +74,11 @@ def clocked(function: Any, *arguments: Any) -> tuple[float, Any]:
 
 def tokens_once(folder: Path, task: TaskSpec, store: Store) -> None:
     """Make tokens, ask for them again, and record what both cost."""
-    from raysweep.prepare import Preparation, prepare_tokens
+    from raysweep.data.pinning import Pinner
+    from raysweep.data.tokens import prepare_tokens
 
     import_tokenizers(folder)
-    specs = [Preparation(store).run(run_spec(folder, model, task)) for model in MODELS]
+    specs = [Pinner(store).run(run_spec(folder, model, task)) for model in MODELS]
     first, tokens = clocked(prepare_tokens, specs[0].task, specs[0].model, store)
     other, shared = clocked(prepare_tokens, specs[1].task, specs[1].model, store)
     (folder / "spec.pickle").write_bytes(pickle.dumps(specs[0]))
@@ -73,14 +87,18 @@ def tokens_once(folder: Path, task: TaskSpec, store: Store) -> None:
     millions = sum(array.size for array in arrays) / 1e6
     what = f"{millions:.1f} million tokens, made in {first:.1f} s: for another model with that tokenizer"
     how = "the same files" if is_shared else "made anew"
-    record(Row(item=ITEM, what=what, goal="the same files", measured=f"{how}, {other:.2f} s", is_met=is_shared))
-    seconds, total = [], sum(int(array.sum()) for array in arrays)
+    record(
+        Row(item=ITEM, what=what, goal="the same files", measured=f"{how}, {other:.2f} s", is_met=is_shared)
+    )
+    seconds = []
+    total = sum(int(array.sum()) for array in arrays)
     for _ in range(3):
         process = Child(folder, "map")
         process.memory()
         seconds.append(process.facts["seconds"])
         assert process.facts["total"] == total
-    what, value = "a new process has them, as a share of the time to make them", statistics.median(seconds)
+    what = "a new process has them, as a share of the time to make them"
+    value = statistics.median(seconds)
     measured = f"{value / first:.3f} ({value:.3f} s)"
     record(Row(item=ITEM, what=what, goal="≤ 0.1", measured=measured, is_met=value <= first / 10))
 
@@ -111,14 +129,17 @@ class Child:
 
 def child(kind: str, folder: Path) -> None:
     """Have all splits, mapped or copied, tell how long it took, read every token, wait, tell the memory."""
-    from raysweep.prepare import split_names
+    from raysweep.data.examples import split_names
     from raysweep.store import Store
-    from raysweep.training.data import TokenizedSplit
+    from raysweep.training.tokenized import TokenizedSplit
 
-    spec, store = pickle.loads((folder / "spec.pickle").read_bytes()), Store(folder / "store")
+    spec = pickle.loads((folder / "spec.pickle").read_bytes())
+    store = Store(folder / "store")
     pd.read_parquet(store.task(spec.task.content) / "validation.parquet")  # imports
     before, _ = own_mib()
-    seconds, splits = clocked(lambda: [TokenizedSplit.load(spec, name, store) for name in split_names(spec.task, store)])
+    seconds, splits = clocked(
+        lambda: [TokenizedSplit.load(spec, name, store) for name in split_names(spec.task, store)]
+    )
     tokens = [split.tokens if kind == "map" else np.array(split.tokens) for split in splits]
     total = sum(int(array.sum()) for array in tokens)
     mib = sum(array.nbytes for array in tokens) / 2**20
@@ -129,8 +150,11 @@ def child(kind: str, folder: Path) -> None:
 
 
 def own_mib() -> tuple[float, float]:
-    """This process's own memory, and its part of mapped tokens: a page that n processes have mapped counts for 1/n."""
-    own, mapped, is_tokens = 0, 0, False
+    """This process's own memory, and its part of mapped tokens: a page that n processes have mapped counts
+    for 1/n."""
+    own = 0
+    mapped = 0
+    is_tokens = False
     for line in Path("/proc/self/smaps").read_text().splitlines():
         name, _, value = line.partition(":")
         if "-" in name:  # a new mapping: from-to, rights, …, path
@@ -143,7 +167,7 @@ def own_mib() -> tuple[float, float]:
 
 
 def memory(folder: Path) -> None:
-    """Record what each of four processes holds."""
+    """Entry what each of four processes holds."""
     held: dict[str, dict[str, float]] = {}
     for kind in ("map", "copy"):
         children = [Child(folder, kind) for _ in range(4)]
@@ -165,9 +189,9 @@ def counted_sweep(folder: Path, task: TaskSpec) -> None:
 
     from raysweep import Evaluation, Sweep
     from raysweep.models.families import Model
-    from raysweep.plan import make_plan
-    from raysweep.scheduling.board import Board, Standing
+    from raysweep.planning.plan import make_plan
     from raysweep.scheduling.local import run_locally
+    from raysweep.scheduling.queue import RunQueue, RunStatus
     from raysweep.store import Store
 
     small = dataclasses.replace(task, num_train=200, num_validation=50, num_test=50)
@@ -193,24 +217,25 @@ def counted_sweep(folder: Path, task: TaskSpec) -> None:
     try:
         store = Store(folder / "counted")
         for _ in range(2):  # the second time, all of it is cached
-            board = Board(make_plan(sweep, store), store)
-            run_locally(board, {})
+            queue = RunQueue(make_plan(sweep, store), store)
+            run_locally(queue, {})
     finally:
         PreTrainedTokenizerBase.__call__ = call  # type: ignore[method-assign]
-    assert board.count(Standing.CACHED) == 6
+    assert queue.count(RunStatus.CACHED) == 6
     what = f"how often a text meets a tokenizer in 6 runs of 2 models, planned twice ({len(counts)} texts)"
     most = max(counts.values())
     record(Row(item=ITEM, what=what, goal="1", measured=f"{most}", is_met=most == 1 and len(counts) == 500))
 
 
 def curves(spec: RunSpec, store: Store) -> None:
-    """Record what points of curves cost, and what evaluations cost beside their forward passes."""
+    """Entry what points of curves cost, and what evaluations cost beside their forward passes."""
     from raysweep import Evaluation, Resources
-    from raysweep.prepare import Preparation, split_sizes
-    from raysweep.training.execute import Job, execute
+    from raysweep.data.examples import split_sizes
+    from raysweep.data.pinning import Pinner
     from raysweep.training.process import clean_process
+    from raysweep.training.run import Job, execute
 
-    spec = Preparation(store).run(spec)
+    spec = Pinner(store).run(spec)
     sizes = split_sizes(spec.task, store)
     whole = max(sizes["validation"], sizes["test"])
     found: dict[str, list[float]] = {"none": [], "share": [], "whole": []}
@@ -229,28 +254,32 @@ def curves(spec: RunSpec, store: Store) -> None:
     record(Row(item=ITEM, what=what, goal=f"≤ {GOAL_POINT}", measured=measured, is_met=ratio <= GOAL_POINT))
     ratios = np.sort(evaluations(spec, store))
     what = "speed of an evaluation, against its forward passes alone by hand"
-    measured, ratio = f"{np.median(ratios):.2f} [{ratios[0]:.2f}, {ratios[-1]:.2f}]", float(np.median(ratios))
+    measured = f"{np.median(ratios):.2f} [{ratios[0]:.2f}, {ratios[-1]:.2f}]"
+    ratio = float(np.median(ratios))
     goal = f"≥ {GOAL_EVALUATION}"
     record(Row(item=ITEM, what=what, goal=goal, measured=measured, is_met=ratio >= GOAL_EVALUATION))
 
 
 def evaluations(spec: RunSpec, store: Store) -> list[float]:
-    """Seconds of forward passes by hand over those of `evaluate`, on the same batches of the test split, in turn."""
+    """Seconds of forward passes by hand over those of `evaluate`, on the same batches of the test split, in
+    turn."""
     import torch
 
     from raysweep import Resources
-    from raysweep.models.build import build_model
     from raysweep.models.source import load_tokenizer
     from raysweep.training.batching import evaluation_batches
-    from raysweep.training.data import TokenizedSplit
-    from raysweep.training.engine import Engine, Sharding, process_group
+    from raysweep.training.engine import Engine, process_group
     from raysweep.training.evaluation import evaluate
     from raysweep.training.heads import make_head
+    from raysweep.training.model import build_model
+    from raysweep.training.sharding import Sharding
+    from raysweep.training.tokenized import TokenizedSplit
 
     torch.set_num_threads(1)
     resources = Resources()
     split = TokenizedSplit.load(spec, "test", store)
-    size, ratios = resources.evaluation_batch_size, []
+    size = resources.evaluation_batch_size
+    ratios = []
     with process_group(on_gpu=False):
         engine = Engine(build_model(spec, store, Sharding(None)), spec.optimization, resources)
         head = make_head(spec, engine, load_tokenizer(spec.model, spec.task, store), store)
@@ -292,7 +321,10 @@ def main() -> None:
         tokens_once(folder, task, store)
         memory(folder)
         counted_sweep(folder, task)
-        curves(run_spec(folder, "small", dataclasses.replace(task, num_train=BATCH * STEPS), max_tokens=128), store)
+        curves(
+            run_spec(folder, "small", dataclasses.replace(task, num_train=BATCH * STEPS), max_tokens=128),
+            store,
+        )
 
 
 if __name__ == "__main__":

@@ -2,10 +2,11 @@
 
     .venv/bin/python benchmarks/driver.py [number of runs …]      default: 100 1000 10000
 
-For each number, a plan of that many runs goes through the local runner and through Ray Tune, with the board, the progress
-lines and the order of the critical path, but with a training that only writes a result. CPU seconds are those of the driver's
-process alone (Ray Tune's own bookkeeping is in it, MLflow isn't). The ratio, of a run in the largest and one in the smallest
-sweep, says whether the cost grows. Planning, and the start of Ray, aren't counted.
+For each number, a plan of that many runs goes through the local runner and through Ray Tune, with the queue,
+the progress lines and the order of the critical path, but with a training that only writes a result. CPU
+seconds are those of the driver's process alone (Ray Tune's own bookkeeping is in it, MLflow isn't). The
+ratio, of a run in the largest and one in the smallest sweep, says whether the cost grows. Planning, and the
+start of Ray, aren't counted.
 """
 
 from __future__ import annotations
@@ -24,15 +25,16 @@ from planner import WORDS, model
 from rich.console import Console
 
 from raysweep import Sweep, TaskSpec, grid
-from raysweep.costs import estimate_costs, remaining_seconds
+from raysweep.cli.progress import Progress
+from raysweep.estimates.runtime import estimate_costs, remaining_seconds
 from raysweep.files import write_json
-from raysweep.plan import make_plan
-from raysweep.progress import Progress
-from raysweep.scheduling import local, start, tune
-from raysweep.scheduling.board import Board, Standing
+from raysweep.planning.plan import make_plan
+from raysweep.scheduling import local, tune
+from raysweep.scheduling import ray_startup as start
+from raysweep.scheduling.queue import RunQueue, RunStatus
 from raysweep.store import Store
 from raysweep.training import process
-from raysweep.training.execute import Job
+from raysweep.training.run import Job
 
 GOAL = 1.1
 """What "flat" means: a run of the largest sweep costs at most so many times one of the smallest."""
@@ -49,7 +51,7 @@ def do_nothing(job: Job) -> None:
 
 
 class Idle:
-    """A lane whose runs do nothing."""
+    """A slot whose runs do nothing."""
 
     def run(self, job: Job) -> None:
         """Execute nothing."""
@@ -59,18 +61,30 @@ class Idle:
         """Nothing is held."""
 
 
-class IdleTrial(tune.LaneTrial):
-    """A trial of an idle lane."""
+class IdleTrial(tune.SlotTrial):
+    """A trial of an idle slot."""
 
     def setup(self, config: dict[str, Any], import_path: Sequence[str]) -> None:  # type: ignore[override]
-        self._lane = Idle()  # type: ignore[assignment]
+        self._slot = Idle()  # type: ignore[assignment]
 
 
 def sweep(num_runs: int) -> Sweep:
     """One floor, one ceiling and three students a seed, after three pretrainings."""
-    task = TaskSpec(name="sandbox", params=WORDS | {"num_test_sentences": 150}, num_train=32, num_validation=20, num_test=40)
+    task = TaskSpec(
+        name="sandbox",
+        params=WORDS | {"num_test_sentences": 150},
+        num_train=32,
+        num_validation=20,
+        num_test=40,
+    )
     methods = ["naive", "confidence", "confidence_openai"]
-    return Sweep(name="driver", tasks=[task], pairs=grid([model(2)], [model(6)]), methods=methods, seeds=range(num_runs // 5))
+    return Sweep(
+        name="driver",
+        tasks=[task],
+        pairs=grid([model(2)], [model(6)]),
+        methods=methods,
+        seeds=range(num_runs // 5),
+    )
 
 
 def measure(runner: str, num_runs: int) -> tuple[int, float, float]:
@@ -83,13 +97,15 @@ def measure(runner: str, num_runs: int) -> tuple[int, float, float]:
         # So that the local runner's first run freezes this plan, as it does in a process with one sweep.
         gc.unfreeze()
         process._freeze_libraries.cache_clear()
-        clock, cpu = time.perf_counter(), time.process_time()
-        board = Board(plan, store, progress.changed)
-        board.order_by(remaining_seconds(plan, estimate_costs(plan, store)))
-        with progress.show(board):
-            (local.run_locally if runner == "local" else tune.run_with_tune)(board, {})
-        clock, cpu = time.perf_counter() - clock, time.process_time() - cpu
-        assert board.count(Standing.DONE) == len(plan.runs), board.failures[:1]
+        clock = time.perf_counter()
+        cpu = time.process_time()
+        queue = RunQueue(plan, store, progress.changed)
+        queue.order_by(remaining_seconds(plan, estimate_costs(plan, store)))
+        with progress.show(queue):
+            (local.run_locally if runner == "local" else tune.run_with_tune)(queue, {})
+        clock = time.perf_counter() - clock
+        cpu = time.process_time() - cpu
+        assert queue.count(RunStatus.DONE) == len(plan.runs), queue.failures[:1]
     return len(plan.runs), 1e3 * cpu / len(plan.runs), 1e3 * clock / len(plan.runs)
 
 
@@ -98,7 +114,7 @@ def main() -> None:
     numbers = [int(text) for text in sys.argv[1:]] or [100, 1_000, 10_000]
     print(machine())
     local.execute = do_nothing
-    tune.LaneTrial = IdleTrial
+    tune.SlotTrial = IdleTrial
     for runner in ("local", "tune"):
         if runner == "tune":
             start.start()
@@ -110,7 +126,8 @@ def main() -> None:
             costs.append(cpu)
             print(f"{'':>6}  {num_runs:6}  {cpu:10.2f}  {clock:12.2f}", flush=True)
         what = f"{runner}: the driver's CPU for a run of {num_runs:,}, against one of {numbers[0]:,}"
-        ratio, measured = costs[-1] / costs[0], f"{costs[-1] / costs[0]:.2f} ({costs[-1]:.1f} ms a run)"
+        ratio = costs[-1] / costs[0]
+        measured = f"{costs[-1] / costs[0]:.2f} ({costs[-1]:.1f} ms a run)"
         record(Row(item="The driver", what=what, goal=f"≤ {GOAL}", measured=measured, is_met=ratio <= GOAL))
 
 

@@ -2,16 +2,19 @@
 
     .venv/bin/python benchmarks/field.py [micro batch of the serial run …]      default: 32 1
 
-The 15 trainings that openai/weak-to-strong's sweep.py makes of two models and three seeds: each model on ground truth of half
-A, and each model on the labels of every model no stronger than it. GPT-2s of width 32 and 64 from random weights, 2,000
-sentences of the sandbox in each half, 2 epochs, 1,000 test sentences; head of zeros, Adam, cosine schedule, as theirs.
+The 15 trainings that openai/weak-to-strong's sweep.py makes of two models and three seeds: each model on
+ground truth of half A, and each model on the labels of every model no stronger than it. GPT-2s of width 32
+and 64 from random weights, 2,000 sentences of the sandbox in each half, 2 epochs, 1,000 test sentences; head
+of zeros, Adam, cosine schedule, as theirs.
 
-raysweep: `raysweep run` as a command with an empty store, from its start until it prints PGR: planning, tokens, Ray's own start
-and end. What it does then, the rest of MLflow and the report, isn't counted, and shown.
-Serial: written here after what that script does: for each training a new process that imports, loads, tokenizes, trains with a
-micro batch (32, and their default of 1: one seed, times three), evaluates, labels half B, saves the model and its results. One
-thread each (`OMP_NUM_THREADS`), which is as fast as two for models of this size. Batches have the same examples, so accuracies
-agree but for rounding, which such trainings blow up, as the serial ones do among themselves at other micro batches.
+raysweep: `raysweep run` as a command with an empty store, from its start until it prints PGR: planning,
+tokens, Ray's own start and end. What it does then, the rest of MLflow and the report, isn't counted, and
+shown.
+Serial: written here after what that script does: for each training a new process that imports, loads,
+tokenizes, trains with a micro batch (32, and their default of 1: one seed, times three), evaluates, labels
+half B, saves the model and its results. One thread each (`OMP_NUM_THREADS`), which is as fast as two for
+models of this size. Batches have the same examples, so accuracies agree but for rounding, which such
+trainings blow up, as the serial ones do among themselves at other micro batches.
 """
 
 from __future__ import annotations
@@ -37,19 +40,29 @@ MODELS = {"gpt2-32": (32, 1, 2e-3), "gpt2-64": (64, 2, 1e-3)}
 """Width, layers, learning rate; weaker first."""
 SEEDS = range(3)
 SERIAL_SEEDS = {1: range(1)}
-"""By micro batch, where fewer than all are trained serially, and their seconds multiplied: it takes minutes a training."""
-BATCH, EPOCHS, CONTEXT, NUM_TRAIN, NUM_TEST = 32, 2, 32, 2_000, 1_000
+"""By micro batch, where fewer than all are trained serially, and their seconds multiplied: it takes minutes a
+training."""
+BATCH = 32
+EPOCHS = 2
+CONTEXT = 32
+NUM_TRAIN = 2_000
+NUM_TEST = 1_000
 WORLD = {"sentence_length": 20, "num_sentences": 6_000, "num_test_sentences": 2_000}
 
 
 def sweep() -> Sweep:
-    """What raysweep is asked: `raysweep run benchmarks/field.py`, with models in the folder that `BENCHMARK_MODELS` names."""
+    """What raysweep is asked: `raysweep run benchmarks/field.py`, with models in the folder that
+    `BENCHMARK_MODELS` names."""
     from raysweep import Evaluation, Folder, ModelSpec, Optimization, Resources, Sweep, TaskSpec
     from raysweep.models.families import Model
 
     models = [
         Model(
-            spec=ModelSpec(name=name, base=Folder(path=str(Path(os.environ["BENCHMARK_MODELS"]) / name)), head_init="zeros"),
+            spec=ModelSpec(
+                name=name,
+                base=Folder(path=str(Path(os.environ["BENCHMARK_MODELS"]) / name)),
+                head_init="zeros",
+            ),
             optimization=Optimization(learning_rate=rate, batch_size=BATCH, epochs=EPOCHS),
         )
         for name, (_, _, rate) in MODELS.items()
@@ -73,7 +86,10 @@ def train_one(config: dict[str, Any]) -> None:
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    out, train, seed, micro = Path(config["out"]), config["split"], config["seed"], config["micro_batch"]
+    out = Path(config["out"])
+    train = config["split"]
+    seed = config["seed"]
+    micro = config["micro_batch"]
     tokenizer = AutoTokenizer.from_pretrained(config["model"])
     data: dict[str, list[dict[str, Any]]] = json.loads(Path(config["data"]).read_text())
     tokens = {name: [tokenizer(row["text"])["input_ids"] for row in rows] for name, rows in data.items()}
@@ -86,24 +102,34 @@ def train_one(config: dict[str, Any]) -> None:
     torch.nn.init.zeros_(model.score.weight)
     optimizer = torch.optim.Adam(model.parameters(), lr=config["rate"])
     num_steps = len(tokens[train]) * EPOCHS // BATCH
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: (1 + math.cos(math.pi * step / num_steps)) / 2)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: (1 + math.cos(math.pi * step / num_steps)) / 2
+    )
 
     def logits(split: str, rows: Any) -> torch.Tensor:
         padded = tokenizer.pad({"input_ids": [tokens[split][row] for row in rows]}, return_tensors="pt")
-        found: torch.Tensor = model(input_ids=padded["input_ids"], attention_mask=padded["attention_mask"]).logits
+        found: torch.Tensor = model(
+            input_ids=padded["input_ids"], attention_mask=padded["attention_mask"]
+        ).logits
         return found
 
     def predict(split: str) -> torch.Tensor:
         with torch.no_grad():
             starts = range(0, len(tokens[split]), BATCH)
-            return torch.cat([logits(split, range(n, min(n + BATCH, len(tokens[split])))).softmax(dim=1) for n in starts])
+            return torch.cat(
+                [logits(split, range(n, min(n + BATCH, len(tokens[split])))).softmax(dim=1) for n in starts]
+            )
 
-    order = np.concatenate([np.random.default_rng([seed, epoch]).permutation(len(tokens[train])) for epoch in range(EPOCHS)])
+    order = np.concatenate(
+        [np.random.default_rng([seed, epoch]).permutation(len(tokens[train])) for epoch in range(EPOCHS)]
+    )
     for step in range(num_steps):
         batch = order[step * BATCH : (step + 1) * BATCH]
         for start in range(0, BATCH, micro):
             rows = batch[start : start + micro]
-            loss = torch.nn.functional.cross_entropy(logits(train, rows), labels[rows], reduction="sum") / BATCH
+            loss = (
+                torch.nn.functional.cross_entropy(logits(train, rows), labels[rows], reduction="sum") / BATCH
+            )
             loss.backward()
         optimizer.step()
         schedule.step()
@@ -137,20 +163,26 @@ def run_serially(folder: Path, micro_batch: int) -> tuple[float, dict[str, float
                 "seed": seed,
                 "micro_batch": micro_batch,
             }
-            subprocess.run([sys.executable, __file__, "train", json.dumps(config)], check=True, capture_output=True)
+            subprocess.run(
+                [sys.executable, __file__, "train", json.dumps(config)], check=True, capture_output=True
+            )
     seconds = (time.perf_counter() - start) * len(SEEDS) / len(seeds)
-    return seconds, {path.parent.name: json.loads(path.read_text())["accuracy"] for path in out.glob("*/results.json")}
+    return seconds, {
+        path.parent.name: json.loads(path.read_text())["accuracy"] for path in out.glob("*/results.json")
+    }
 
 
 def run_raysweep(folder: Path) -> tuple[float, dict[str, float], str]:
-    """(seconds until PGR is printed, accuracy by training, where the time went) of `raysweep run` with an empty store."""
-    from raysweep.plan import make_plan
+    """(seconds until PGR is printed, accuracy by training, where the time went) of `raysweep run` with an
+    empty store."""
+    from raysweep.planning.plan import make_plan
     from raysweep.store import Store
 
     store = folder / "store"
     command = [str(Path(sys.executable).parent / "raysweep"), "run", __file__, "--store", str(store)]
     command += ["--tracking-uri", f"sqlite:///{folder / 'mlflow.db'}"]
-    began, start = time.time(), time.perf_counter()
+    began = time.time()
+    start = time.perf_counter()
     seconds = 0.0
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         for line in process.stdout or ():
@@ -159,7 +191,9 @@ def run_raysweep(folder: Path) -> tuple[float, dict[str, float], str]:
     assert process.returncode == 0 and seconds
     whole = time.perf_counter() - start
     plan = make_plan(sweep(), Store(store))
-    accuracies, infos, starts = {}, [], []
+    accuracies = {}
+    infos = []
+    starts = []
     for cell in plan.cells:
         ends = ((None, cell.weak, cell.runs.floor), (None, cell.strong, cell.runs.ceiling))
         for weak, name, spec in (*ends, (cell.weak, cell.strong, cell.runs.student)):
@@ -169,14 +203,20 @@ def run_raysweep(folder: Path) -> tuple[float, dict[str, float], str]:
         paths = Store(store).run(run_id)
         infos.append(paths.read_result()["info"])
         starts.append(paths.spec.stat().st_mtime)
-    first, last = min(starts) - began, max(info["finished_at"] for info in infos) - began
-    spent = {what: sum(info[f"seconds_{what}"] for info in infos) for what in ("training", "evaluation", "total")}
-    spent["besides"] = spent.pop("total") - spent["training"] - spent["evaluation"]
+    first = min(starts) - began
+    last = max(info["finished_at"] for info in infos) - began
+    spent = {
+        what: sum(info[f"seconds_{what}"] for info in infos) for what in ("training", "evaluation", "total")
+    }
+    spent["overhead_seconds"] = spent.pop("total") - spent["training"] - spent["evaluation"]
     where = (
-        f"{first:.1f} s until the first run starts, {last - first:.1f} s of runs, {seconds - last:.1f} s until PGR is printed, "
+        f"{first:.1f} s until the first run starts, {last - first:.1f} s of runs, {seconds - last:.1f} s "
+        "until PGR is printed, "
     )
     where += f"{whole - seconds:.1f} s of MLflow and report after that; in "
-    where += f"{len({info['process'] for info in infos})} processes: " + ", ".join(f"{n} {s:.1f} s" for n, s in spent.items())
+    where += f"{len({info['process'] for info in infos})} processes: " + ", ".join(
+        f"{n} {s:.1f} s" for n, s in spent.items()
+    )
     return seconds, accuracies, where
 
 
@@ -192,15 +232,19 @@ def prepare(folder: Path) -> None:
     """Write models, and the splits as raysweep divides them."""
     from common import write_gpt2
 
-    from raysweep.prepare import pin_task, read_split
+    from raysweep.data.examples import read_split
+    from raysweep.data.pinning import pin_task
     from raysweep.store import Store
     from raysweep.tasks.sandbox import World
 
     words = " ".join(World(sentence_length=20).words)
     for name, (width, layers, _) in MODELS.items():
-        write_gpt2(folder / "models" / name, [words], width=width, layers=layers, context=CONTEXT, word_level=True)
+        write_gpt2(
+            folder / "models" / name, [words], width=width, layers=layers, context=CONTEXT, word_level=True
+        )
     os.environ["BENCHMARK_MODELS"] = str(folder / "models")
-    store, data = Store(folder / "splits"), {}
+    store = Store(folder / "splits")
+    data = {}
     spec = sweep().tasks[0]
     assert not isinstance(spec, str)
     task = pin_task(spec, store)
@@ -225,13 +269,21 @@ def main() -> None:
         folder = Path(name)
         prepare(folder)
         seconds, accuracies, where = run_raysweep(folder)
-        print(f"raysweep run: {len(accuracies)} trainings in {seconds:.1f} s ({_load()}): {where}", flush=True)
+        print(
+            f"raysweep run: {len(accuracies)} trainings in {seconds:.1f} s ({_load()}): {where}", flush=True
+        )
         for micro_batch in [int(text) for text in sys.argv[1:]] or list(GOALS):
             serial, found = run_serially(folder, micro_batch)
             apart = [found[key] - accuracies[key] for key in found]
-            mean, largest = abs(statistics.mean(apart)), max(map(abs, apart))
-            print(f"serial, micro batch {micro_batch}: {len(found)} trainings; 15 take {serial:.1f} s ({_load()})", flush=True)
-            ratio, goal = serial / seconds, GOALS.get(micro_batch)
+            mean = abs(statistics.mean(apart))
+            largest = max(map(abs, apart))
+            print(
+                f"serial, micro batch {micro_batch}: {len(found)} trainings; 15 take {serial:.1f} s "
+                f"({_load()})",
+                flush=True,
+            )
+            ratio = serial / seconds
+            goal = GOALS.get(micro_batch)
             row = Row(
                 item="Against the field",
                 what=f"15 trainings, against one after another at micro batch {micro_batch} ({serial:.0f} s)",
@@ -242,7 +294,15 @@ def main() -> None:
             record(row)
             what = f"difference of the mean test accuracy to that at micro batch {micro_batch}"
             measured = f"{mean:.4f} (of one training, {largest:.3f})"
-            record(Row(item=row.item, what=what, goal=f"≤ {GOAL_APART}", measured=measured, is_met=mean <= GOAL_APART))
+            record(
+                Row(
+                    item=row.item,
+                    what=what,
+                    goal=f"≤ {GOAL_APART}",
+                    measured=measured,
+                    is_met=mean <= GOAL_APART,
+                )
+            )
             for key in sorted(found):
                 print(f"  {key}: {accuracies[key]:.3f}, serial {found[key]:.3f}")
 

@@ -2,16 +2,19 @@
 
     .venv/bin/python benchmarks/packing.py
 
-Simulated: the grid of benchmarks/critical_path.py without its two largest models, on 8 GPUs, with the share of 80 GB that
-raysweep estimates for each run (micro batches of 8; once with the longest text of 256 tokens, once of 1,024), against a whole
-GPU for each. How much slower a run is that shares its device can only be measured on one. So each is shown twice, and the truth
-lies between: "host-bound", a run is as fast as alone (small models' kernels leave a GPU idle, and so do loading, launching and
-writing); "device-bound", k runs together take as long as one after another, and packing can gain nothing.
+Simulated: the grid of benchmarks/critical_path.py without its two largest models, on 8 GPUs, with the share
+of 80 GB that raysweep estimates for each run (micro batches of 8; once with the longest text of 256 tokens,
+once of 1,024), against a whole GPU for each. How much slower a run is that shares its device can only be
+measured on one. So each is shown twice, and the truth
+lies between: "host-bound", a run is as fast as alone (small models' kernels leave a GPU idle, and so do
+loading, launching and writing); "device-bound", k runs together take as long as one after another, and
+packing can gain nothing.
 
-On this machine: Ray Tune with one GPU that is only said to be there, and runs that only wait, 1 to 3 s. Eight at a time fill it
-while three ceilings that take all of it become ready, and are more urgent: how many narrow runs start while one of them waits,
-and how long it does, with raysweep's rule and with none (what fits may start). By the rule these are at most eight, whose
-processes were just starting, however many more are ready.
+On this machine: Ray Tune with one GPU that is only said to be there, and runs that only wait, 1 to 3 s. Eight
+at a time fill it
+while three ceilings that take all of it become ready, and are more urgent: how many narrow runs start while
+one of them waits, and how long it does, with raysweep's rule and with none (what fits may start). By the rule
+these are at most eight, whose processes were just starting, however many more are ready.
 """
 
 from __future__ import annotations
@@ -31,15 +34,15 @@ from driver import Idle
 from planner import WORDS, model
 
 from raysweep import GroundTruth, Resources, RunSpec, Sweep, TaskSpec, grid
-from raysweep.memory import Footprint
-from raysweep.packing import ASSUMED_DEVICE_BYTES, PARTS
-from raysweep.plan import PlannedRun, make_plan
+from raysweep.estimates.gpu_sharing import ASSUMED_DEVICE_BYTES, SHARES_PER_GPU
+from raysweep.estimates.simulation import simulate
+from raysweep.planning.plan import PlannedRun, make_plan
 from raysweep.scheduling import tune
-from raysweep.scheduling.board import Board, Entry, Standing
-from raysweep.scheduling.room import Room
-from raysweep.scheduling.simulate import simulate
+from raysweep.scheduling.capacity import ClusterCapacity
+from raysweep.scheduling.queue import QueuedRun, RunQueue, RunStatus
 from raysweep.store import Store
-from raysweep.training.execute import Job
+from raysweep.training.memory import Footprint
+from raysweep.training.run import Job
 
 SHAPES = {  # parameters, layers, width, inner width, precision
     "gpt2": (124_000_000, 12, 768, 3072, "float32"),
@@ -77,7 +80,7 @@ def share(name: str, tokens: int) -> float:
         offload_parameters=False,
         activation_checkpointing=False,
     ).num_bytes()
-    return min(PARTS, -(-PARTS * needed // ASSUMED_DEVICE_BYTES)) / PARTS
+    return min(SHARES_PER_GPU, -(-SHARES_PER_GPU * needed // ASSUMED_DEVICE_BYTES)) / SHARES_PER_GPU
 
 
 def simulated() -> None:
@@ -86,13 +89,22 @@ def simulated() -> None:
     alone = simulate(whole, NUM_GPUS, critical_path.remaining(whole))
     for tokens in (256, 1_024):
         shares = {name: share(name, tokens) for name in SHAPES}
-        print(f"  {tokens} tokens: " + ", ".join(f"{name} {found * PARTS:g}/16" for name, found in shares.items()))
+        print(
+            f"  {tokens} tokens: "
+            + ", ".join(f"{name} {found * SHARES_PER_GPU:g}/16" for name, found in shares.items())
+        )
         packed = {name: replace(item, devices=shares[_model(name)]) for name, item in whole.items()}
         slower = {name: replace(item, seconds=item.seconds / item.devices) for name, item in packed.items()}
         for case, runs in (("host-bound", packed), ("device-bound", slower)):
             found = simulate(runs, NUM_GPUS, critical_path.remaining(runs))
-            what = f"the paper's small models on {NUM_GPUS} GPUs, {tokens} tokens, {case}, simulated, against one run a GPU"
-            measured = f"{alone.makespan / found.makespan:.2f}× as fast; {found.idle_share:.1%} idle for {alone.idle_share:.1%}"
+            what = (
+                f"the paper's small models on {NUM_GPUS} GPUs, {tokens} tokens, {case}, simulated, against "
+                "one run a GPU"
+            )
+            measured = (
+                f"{alone.makespan / found.makespan:.2f}× as fast; {found.idle_share:.1%} idle for "
+                f"{alone.idle_share:.1%}"
+            )
             record(Row(item="Packing", what=what, goal="", measured=measured, is_met=None))
 
 
@@ -103,7 +115,7 @@ def _model(name: str) -> str:
 
 
 class Wait(Idle):
-    """A lane whose runs only wait: a second, or 1 to 3 by their seed where `timeout_seconds` says so."""
+    """A slot whose runs only wait: a second, or 1 to 3 by their seed where `timeout_seconds` says so."""
 
     def run(self, job: Job) -> None:
         """Wait."""
@@ -111,14 +123,14 @@ class Wait(Idle):
         super().run(job)
 
 
-class WaitTrial(tune.LaneTrial):
-    """A trial of a lane that waits."""
+class WaitTrial(tune.SlotTrial):
+    """A trial of a slot that waits."""
 
     def setup(self, config: dict[str, Any], import_path: Sequence[str]) -> None:  # type: ignore[override]
-        self._lane = Wait()  # type: ignore[assignment]
+        self._slot = Wait()  # type: ignore[assignment]
 
 
-class FirstFit(Room):
+class FirstFit(ClusterCapacity):
     """What fits may start, whoever waits."""
 
     def choose(self, heads: Sequence[PlannedRun]) -> PlannedRun | None:
@@ -131,32 +143,46 @@ class FirstFit(Room):
 
 def sweep(num_seeds: int, resources: Callable[[RunSpec], Resources]) -> Sweep:
     """A floor, a ceiling and a student a seed, after two pretrainings."""
-    task = TaskSpec(name="sandbox", params=WORDS | {"num_test_sentences": 150}, num_train=32, num_validation=20, num_test=40)
+    task = TaskSpec(
+        name="sandbox",
+        params=WORDS | {"num_test_sentences": 150},
+        num_train=32,
+        num_validation=20,
+        num_test=40,
+    )
     pairs = grid([model(2)], [model(6)])
-    return Sweep(name="packing", tasks=[task], pairs=pairs, methods=["naive"], seeds=range(num_seeds), resources=resources)
+    return Sweep(
+        name="packing",
+        tasks=[task],
+        pairs=pairs,
+        methods=["naive"],
+        seeds=range(num_seeds),
+        resources=resources,
+    )
 
 
 def run(swept: Sweep) -> list[tuple[int, float]]:
-    """For each whole-device run, since all that it depends on was done: (narrow runs that have started before it, seconds)."""
+    """For each whole-device run, since all that it depends on was done: (narrow runs that have started before
+    it, seconds)."""
     ready: dict[str, float] = {}
     started: dict[str, float] = {}
 
-    def changed(entry: Entry) -> None:
+    def changed(entry: QueuedRun) -> None:
         now = time.monotonic()
-        if entry.standing is Standing.RUNNING:
+        if entry.standing is RunStatus.RUNNING:
             started[entry.run.id] = now
-        if entry.standing is Standing.DONE:
-            ready.update({item.id: now for item in board.ready() if item.id not in ready})
+        if entry.standing is RunStatus.DONE:
+            ready.update({item.id: now for item in queue.ready() if item.id not in ready})
 
     with tempfile.TemporaryDirectory() as folder:
         store = Store(folder)
         plan = make_plan(swept, store)
-        board = Board(plan, store, changed)
-        board.order_by({item.id: item.resources.num_gpus for item in plan.runs.values()})
+        queue = RunQueue(plan, store, changed)
+        queue.order_by({item.id: item.resources.num_gpus for item in plan.runs.values()})
         begun = time.monotonic()
-        ready.update({item.id: begun for item in board.ready()})
-        tune.run_with_tune(board, {})
-        assert board.count(Standing.DONE) == len(plan.runs), board.failures[:1]
+        ready.update({item.id: begun for item in queue.ready()})
+        tune.run_with_tune(queue, {})
+        assert queue.count(RunStatus.DONE) == len(plan.runs), queue.failures[:1]
         wide = [item.id for item in plan.runs.values() if item.resources.num_gpus == 1]
         narrow = [moment for item, moment in started.items() if item not in wide]
         before = {item: sum(ready[item] < moment < started[item] for moment in narrow) for item in wide}
@@ -166,7 +192,7 @@ def run(swept: Sweep) -> list[tuple[int, float]]:
 def waited() -> None:
     """Runs that wait, on a cluster that says that it has a GPU."""
     os.environ.setdefault("PYTHONPATH", str(Path(__file__).parent))
-    tune.LaneTrial = WaitTrial
+    tune.SlotTrial = WaitTrial
     ray.init(num_cpus=9, num_gpus=1, include_dashboard=False, object_store_memory=10**8, log_to_driver=False)
 
     def mixed(spec: RunSpec) -> Resources:
@@ -175,11 +201,12 @@ def waited() -> None:
         return Resources(gpus_per_worker=1 if is_wide else 1 / 8, timeout_seconds=1 if is_wide else 3)
 
     waits = {}
-    for name, room in (("rule", Room), ("none", FirstFit)):
-        tune.Room = room
+    for name, capacity in (("rule", ClusterCapacity), ("none", FirstFit)):
+        tune.ClusterCapacity = capacity
         waits[name] = max(run(sweep(24, mixed)))
     what = "narrow runs that start while a whole-device run waits, at most, with Ray Tune"
-    ours, others = waits["rule"], waits["none"]
+    ours = waits["rule"]
+    others = waits["none"]
     measured = f"{ours[0]}, {ours[1]:.0f} s; {others[0]}, {others[1]:.0f} s without the rule"
     record(Row(item="Packing", what=what, goal=f"≤ {GOAL}", measured=measured, is_met=ours[0] <= GOAL))
 

@@ -1,11 +1,13 @@
-"""What a run costs besides its training and evaluation: in a kept process, and in a worker group of two.
+"""What a run costs overhead_seconds its training and evaluation: in a kept process, and in a worker group of
+two.
 
     .venv/bin/python benchmarks/startup.py
 
-Sweeps of a GPT-2 with 3 million parameters in a folder, 64 examples and 2 steps a run, through Ray Tune on this machine. "In
-the run" is its result's seconds_total less training and evaluation; "from run to run" is the time between the ends of two runs
-that follow each other in a process (or, for groups, on the cluster) less the second one's training and evaluation, so that
-scheduling is in it too. The first run of a process, which imports, isn't counted. Then: where the time goes, in seconds.
+Sweeps of a GPT-2 with 3 million parameters in a folder, 64 examples and 2 steps a run, through Ray Tune on
+this machine. "In the run" is its result's seconds_total less training and evaluation; "from run to run" is
+the time between the ends of two runs that follow each other in a process (or, for groups, on the cluster)
+less the second one's training and evaluation, so that scheduling is in it too. The first run of a process,
+which imports, isn't counted. Then: where the time goes, in seconds.
 """
 
 from __future__ import annotations
@@ -27,10 +29,12 @@ from common import Row, machine, record, write_gpt2
 if TYPE_CHECKING:
     from raysweep import Sweep
 
-GOAL_KEPT, GOAL_GROUP = 0.3, 8.0
+GOAL_KEPT = 0.3
+GOAL_GROUP = 8.0
 SEEDS = {"kept": 8, "group": 2}
-WIDTH, LAYERS = 256, 4
-PARTS = {
+WIDTH = 256
+LAYERS = 4
+SHARES_PER_GPU = {
     "process.py:_quiet_libraries": "quiet libraries",
     "execute.py:environment": "environment",
     "store.py:claim": "claim on the folder",
@@ -50,7 +54,15 @@ PARTS = {
     "~:<built-in method gc.collect>": "garbage collected",
 }
 """Functions of a run by file and name; some hold others."""
-IMPORTS = ("torch", "transformers", "ray.tune", "ray.train.torch", "deepspeed", "mlflow", "raysweep.commands")
+IMPORTS = (
+    "torch",
+    "transformers",
+    "ray.tune",
+    "ray.train.torch",
+    "deepspeed",
+    "mlflow",
+    "raysweep.cli.commands",
+)
 
 
 def sweep(kind: str) -> Sweep:
@@ -89,14 +101,22 @@ def group() -> Sweep:
 
 
 def run(kind: str, folder: Path) -> list[dict[str, Any]]:
-    """What the sweep's runs say of themselves, in the order in which they ended, with when they were claimed."""
-    from raysweep.plan import make_plan
+    """What the sweep's runs say of themselves, in the order in which they ended, with when they were
+    claimed."""
+    from raysweep.planning.plan import make_plan
     from raysweep.store import Store
 
     store = folder / f"store-{kind}"
-    command = [str(Path(sys.executable).parent / "raysweep"), "run", f"{__file__}:{kind}", "--store", str(store)]
+    command = [
+        str(Path(sys.executable).parent / "raysweep"),
+        "run",
+        f"{__file__}:{kind}",
+        "--store",
+        str(store),
+    ]
     command += ["--tracking-uri", f"sqlite:///{folder / kind}.db"]
-    start, clock = time.time(), time.perf_counter()
+    start = time.time()
+    clock = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True)
     clock = time.perf_counter() - clock
     infos = []
@@ -104,14 +124,21 @@ def run(kind: str, folder: Path) -> list[dict[str, Any]]:
         paths = Store(store).run(run_id)
         infos.append(paths.read_result()["info"] | {"claimed_at": paths.spec.stat().st_mtime})
     infos.sort(key=lambda info: info["finished_at"])
-    first, last = min(info["claimed_at"] for info in infos) - start, infos[-1]["finished_at"] - start
+    first = min(info["claimed_at"] for info in infos) - start
+    last = infos[-1]["finished_at"] - start
     load = os.getloadavg()[0]
-    print(f"\n{kind}: {len(infos)} runs in {clock:.1f} s, {infos[0]['num_parameters']:,} parameters; load {load:.1f}")
-    print(f"  until the first run's claim {first:.1f} s, from the last run's end to the command's {clock - last:.1f} s")
+    print(
+        f"\n{kind}: {len(infos)} runs in {clock:.1f} s, {infos[0]['num_parameters']:,} parameters; load "
+        f"{load:.1f}"
+    )
+    print(
+        f"  until the first run's claim {first:.1f} s, from the last run's end to the command's "
+        f"{clock - last:.1f} s"
+    )
     return infos
 
 
-def besides(info: dict[str, Any]) -> float:
+def overhead_seconds(info: dict[str, Any]) -> float:
     """Seconds of a run that aren't training or evaluation."""
     return float(info["seconds_total"] - info["seconds_training"] - info["seconds_evaluation"])
 
@@ -123,31 +150,44 @@ def show(label: str, values: list[float], goal: float | None = None) -> None:
     if goal is None:
         print(f"  {label}: {measured}")
     else:
-        record(Row(item="Start-up per run", what=label, goal=f"≤ {goal} s", measured=measured, is_met=middle <= goal))
+        record(
+            Row(
+                item="Start-up per run",
+                what=label,
+                goal=f"≤ {goal} s",
+                measured=measured,
+                is_met=middle <= goal,
+            )
+        )
 
 
 def pairs(infos: list[dict[str, Any]], *, by_process: bool) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """Runs that follow each other."""
-    lanes: dict[int, list[dict[str, Any]]] = {}
+    slots: dict[int, list[dict[str, Any]]] = {}
     for info in infos:
-        lanes.setdefault(info["process"] if by_process else 0, []).append(info)
-    return [pair for lane in lanes.values() for pair in pairwise(lane)]
+        slots.setdefault(info["process"] if by_process else 0, []).append(info)
+    return [pair for slot in slots.values() for pair in pairwise(slot)]
 
 
 def gap(before: dict[str, Any], after: dict[str, Any]) -> float:
     """Seconds from the end of one run to that of the next, less the next one's training and evaluation."""
-    return float(after["finished_at"] - before["finished_at"] - after["seconds_training"] - after["seconds_evaluation"])
+    return float(
+        after["finished_at"] - before["finished_at"] - after["seconds_training"] - after["seconds_evaluation"]
+    )
 
 
 def profile(folder: Path) -> None:
-    """Where a run's time goes in a process that has had two already: Python's profiler on, which makes it slower."""
-    from raysweep.plan import make_plan
+    """Where a run's time goes in a process that has had two already: Python's profiler on, which makes it
+    slower."""
+    from raysweep.planning.plan import make_plan
     from raysweep.store import Store
-    from raysweep.training.execute import Job, execute
     from raysweep.training.process import clean_process
+    from raysweep.training.run import Job, execute
 
     store = Store(folder / "store-profile")
-    plan, profiler, times = make_plan(kept(), store), cProfile.Profile(), []
+    plan = make_plan(kept(), store)
+    profiler = cProfile.Profile()
+    times = []
     floors = [planned for planned in plan.runs.values() if planned.kinds == ("weak",)]
     for number, planned in enumerate(floors):
         is_profiled = number == len(floors) - 1
@@ -164,9 +204,9 @@ def profile(folder: Path) -> None:
     found: dict[str, float] = {}
     for (path, _, name), (_, _, _, cumulative, _) in stats.items():
         key = f"{Path(path).name}:{name}"
-        if key in PARTS and ("raysweep" in path or path == "~"):
+        if key in SHARES_PER_GPU and ("raysweep" in path or path == "~"):
             found[key] = found.get(key, 0.0) + cumulative
-    for key, label in PARTS.items():
+    for key, label in SHARES_PER_GPU.items():
         print(f"  {label:36} {found.get(key, 0.0):.3f}")
 
 
@@ -182,7 +222,12 @@ def imports() -> None:
 
 def _timed(code: str) -> float:
     start = time.perf_counter()
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env=os.environ | {"DS_ACCELERATOR": "cpu"})
+    subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        capture_output=True,
+        env=os.environ | {"DS_ACCELERATOR": "cpu"},
+    )
     return time.perf_counter() - start
 
 
@@ -195,17 +240,39 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for model in ("weak", "strong"):
-            write_gpt2(folder / model, [" ".join(World().words)], width=WIDTH, layers=LAYERS, context=16, word_level=True)
+            write_gpt2(
+                folder / model,
+                [" ".join(World().words)],
+                width=WIDTH,
+                layers=LAYERS,
+                context=16,
+                word_level=True,
+            )
         os.environ["BENCHMARK_MODELS"] = str(folder)
         infos = run("kept", folder)
         following = pairs(infos, by_process=True)
-        show("a run in a kept process, by its own clock", [besides(after) for _, after in following], GOAL_KEPT)
-        show("a run in a kept process, from the end of the one before", [gap(*pair) for pair in following], GOAL_KEPT)
+        show(
+            "a run in a kept process, by its own clock",
+            [overhead_seconds(after) for _, after in following],
+            GOAL_KEPT,
+        )
+        show(
+            "a run in a kept process, from the end of the one before",
+            [gap(*pair) for pair in following],
+            GOAL_KEPT,
+        )
         infos = run("group", folder)
         following = pairs(infos, by_process=False)
-        show("a run in a worker group of two, from the end of the one before", [gap(*pair) for pair in following], GOAL_GROUP)
-        show("  of it until the group has claimed the run", [b["claimed_at"] - a["finished_at"] for a, b in following])
-        show("  of it in the run", [besides(after) for _, after in following])
+        show(
+            "a run in a worker group of two, from the end of the one before",
+            [gap(*pair) for pair in following],
+            GOAL_GROUP,
+        )
+        show(
+            "  of it until the group has claimed the run",
+            [b["claimed_at"] - a["finished_at"] for a, b in following],
+        )
+        show("  of it in the run", [overhead_seconds(after) for _, after in following])
         profile(folder)
     imports()
 

@@ -1,18 +1,20 @@
-"""How fast raysweep trains, against a plain PyTorch loop on the same batches and against `transformers.Trainer`.
+"""How fast raysweep trains, against a plain PyTorch loop on the same batches and against
+`transformers.Trainer`.
 
     .venv/bin/python benchmarks/training.py [repetitions] [model …]
 
-default: 5 repetitions of the three in turn, after one step of each to warm up; all models. GPT-2s from random weights, on
-dialogues cut to 64 tokens and on whole ones, of 5 to 512 tokens. All three get the same model, examples, AdamW, threads
-(`OMP_NUM_THREADS`, else 1) and no dropout:
+default: 5 repetitions of the three in turn, after one step of each to warm up; all models. GPT-2s from random
+weights, on dialogues cut to 64 tokens and on whole ones, of 5 to 512 tokens. All three get the same model,
+examples, AdamW, threads (`OMP_NUM_THREADS`, else 1) and no dropout:
 
 - raysweep: `execute`, ZeRO-0, in this process; the time of its training, without that of loading and saving;
-- plain: forward, backward and step by hand, on raysweep's own batches, padded as raysweep pads them. Its losses must be
-  raysweep's (the largest relative difference is shown), or it would do something else;
-- Trainer: its defaults (examples drawn without regard to length, padding to the longest of a batch, no micro batches), with
-  32 examples a batch; saving and reporting switched off.
+- plain: forward, backward and step by hand, on raysweep's own batches, padded as raysweep pads them. Its
+  losses must be raysweep's (the largest relative difference is shown), or it would do something else;
+- Trainer: its defaults (examples drawn without regard to length, padding to the longest of a batch, no micro
+  batches), with 32 examples a batch; saving and reporting switched off.
 
-Tokens are those of the texts, without padding. Ratios are medians over repetitions, with the smallest and the largest.
+Tokens are those of the texts, without padding. Ratios are medians over repetitions, with the smallest and the
+largest.
 """
 
 from __future__ import annotations
@@ -33,7 +35,10 @@ from common import Row, dialogues, machine, record, write_gpt2, write_task
 THREADS = int(os.environ.get("OMP_NUM_THREADS", "1"))
 MODELS = {"small": (64, 2, 32, 12), "middle": (256, 4, 6, 3), "large": (768, 12, 32, 16)}
 """Width, layers, steps of equal texts, of whole ones; the large one is for GPUs."""
-BATCH, RATE, CONTEXT, EQUAL = 32, 1e-3, 512, 64
+BATCH = 32
+RATE = 1e-3
+CONTEXT = 512
+EQUAL = 64
 GOALS = {"CPU": 0.92, "GPU": 0.97}
 GOAL_TRAINER = 1.5
 
@@ -52,42 +57,53 @@ def raysweep(case: Case) -> tuple[float, list[float]]:
     """(tokens a second, losses)."""
     import pandas as pd
 
-    from raysweep.training.execute import Job, execute
     from raysweep.training.process import clean_process
+    from raysweep.training.run import Job, execute
 
     with clean_process():
         execute(Job(case.spec, case.resources, str(case.store.folder), False, {}))
     paths = case.store.run(case.spec.id)
     info = paths.read_result()["info"]
-    return info["num_tokens"] / info["seconds_training"], pd.read_parquet(paths.training_curve)["loss"].tolist()
+    return info["num_tokens"] / info["seconds_training"], pd.read_parquet(paths.training_curve)[
+        "loss"
+    ].tolist()
 
 
 def plain(case: Case) -> tuple[float, list[float]]:
     """(tokens a second, losses) of a loop as one writes it by hand."""
     import torch
 
-    from raysweep.models.build import build_model
-    from raysweep.prepare import read_split
+    from raysweep.data.examples import read_split
     from raysweep.training.batching import global_batches, learning_rate, micro_batches
-    from raysweep.training.data import TokenizedSplit
-    from raysweep.training.engine import Sharding
+    from raysweep.training.model import build_model
+    from raysweep.training.sharding import Sharding
+    from raysweep.training.tokenized import TokenizedSplit
 
-    spec, device = case.spec, case.device
+    spec = case.spec
+    device = case.device
     data = TokenizedSplit.load(spec, "supervisor", case.store)
-    texts = [torch.tensor(data.tokens[a:b], dtype=torch.long) for a, b in zip(data.offsets, data.offsets[1:], strict=False)]
+    texts = [
+        torch.tensor(data.tokens[a:b], dtype=torch.long)
+        for a, b in zip(data.offsets, data.offsets[1:], strict=False)
+    ]
     labels = torch.tensor(read_split(spec.task, "supervisor", case.store)["label"].to_numpy(int)).to(device)
     model = build_model(spec, case.store, Sharding(None)).to(device)
     model.train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.0, fused=True)
-    plan, micro = spec.optimization, case.resources.micro_batch(BATCH)
-    num_tokens, losses, start = 0, [], time.perf_counter()
+    plan = spec.optimization
+    micro = case.resources.micro_batch(BATCH)
+    num_tokens = 0
+    losses = []
+    start = time.perf_counter()
     for step, batch in enumerate(global_batches(len(texts), plan.steps, BATCH, plan.order, spec.seed)):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(plan, step, plan.steps)
         total = torch.zeros((), device=device)
         for rows in micro_batches(batch, data.lengths, micro, 0, 1):
             some = [texts[row] for row in rows]
-            inputs = torch.nn.utils.rnn.pad_sequence(some, batch_first=True, padding_value=model.config.pad_token_id)
+            inputs = torch.nn.utils.rnn.pad_sequence(
+                some, batch_first=True, padding_value=model.config.pad_token_id
+            )
             ends = torch.tensor([len(text) for text in some])
             mask = (torch.arange(inputs.shape[1]) < ends[:, None]).long()
             logits = model(input_ids=inputs.to(device), attention_mask=mask.to(device)).logits
@@ -107,18 +123,19 @@ def trainer(case: Case) -> tuple[float, list[float]]:
     import torch
     from transformers import DataCollatorWithPadding, Trainer, TrainerCallback, TrainingArguments
 
-    from raysweep.models.build import build_model
+    from raysweep.data.examples import read_split
     from raysweep.models.source import load_tokenizer
-    from raysweep.prepare import read_split
-    from raysweep.training.data import TokenizedSplit
-    from raysweep.training.engine import Sharding
+    from raysweep.training.model import build_model
+    from raysweep.training.sharding import Sharding
+    from raysweep.training.tokenized import TokenizedSplit
 
     spec = case.spec
     data = TokenizedSplit.load(spec, "supervisor", case.store)
     labels = read_split(spec.task, "supervisor", case.store)["label"].tolist()
     starts = data.offsets.tolist()
     rows = [
-        {"input_ids": data.tokens[starts[n] : starts[n + 1]].tolist(), "labels": int(labels[n])} for n in range(len(labels))
+        {"input_ids": data.tokens[starts[n] : starts[n + 1]].tolist(), "labels": int(labels[n])}
+        for n in range(len(labels))
     ]
     tokens = [0]
 
@@ -164,11 +181,16 @@ def trainer(case: Case) -> tuple[float, list[float]]:
     return tokens[0] / (times[1] - times[0]), []
 
 
-RUNNERS: dict[str, Callable[[Case], tuple[float, list[float]]]] = {"raysweep": raysweep, "plain": plain, "Trainer": trainer}
+RUNNERS: dict[str, Callable[[Case], tuple[float, list[float]]]] = {
+    "raysweep": raysweep,
+    "plain": plain,
+    "Trainer": trainer,
+}
 
 
 def compare(cases: list[Case]) -> tuple[dict[str, list[float]], float]:
-    """Tokens a second by runner, one a case, run in turn; and the largest difference of a loss to the plain loop's."""
+    """Tokens a second by runner, one a case, run in turn; and the largest difference of a loss to the plain
+    loop's."""
     import torch
 
     speeds: dict[str, list[float]] = {name: [] for name in RUNNERS}
@@ -185,21 +207,26 @@ def compare(cases: list[Case]) -> tuple[dict[str, list[float]], float]:
     return speeds, difference
 
 
-def make_cases(folder: Path, model_folder: Path, max_tokens: int | None, num_steps: int, repetitions: int) -> list[Case]:
+def make_cases(
+    folder: Path, model_folder: Path, max_tokens: int | None, num_steps: int, repetitions: int
+) -> list[Case]:
     """The same run with as many seeds, after one of a single step."""
     import torch
 
     from raysweep import Evaluation, Folder, ModelSpec, Optimization, Resources, RunSpec, TaskSpec
-    from raysweep.prepare import Preparation
+    from raysweep.data.pinning import Pinner
     from raysweep.store import Store
 
     store = Store(folder / "store")
     on_gpu = torch.cuda.is_available()
     resources = Resources(cpus_per_worker=THREADS, gpus_per_worker=int(on_gpu), checkpoint_every=0)
-    cases, preparation = [], Preparation(store)
+    cases = []
+    preparation = Pinner(store)
     for seed in range(repetitions + 1):
         spec = RunSpec(
-            task=TaskSpec(name="common:task", num_train=BATCH * min(num_steps, 16), num_validation=10, num_test=10),
+            task=TaskSpec(
+                name="common:task", num_train=BATCH * min(num_steps, 16), num_validation=10, num_test=10
+            ),
             model=ModelSpec(name="gpt2", base=Folder(path=str(model_folder)), max_tokens=max_tokens),
             optimization=Optimization(learning_rate=RATE, batch_size=BATCH, steps=num_steps if seed else 1),
             train_split="supervisor",
@@ -241,12 +268,19 @@ def main() -> None:
             write_gpt2(folder / label, texts, width=width, layers=layers, context=CONTEXT)
             for kind, max_tokens, num_steps in zip(("equal", "whole"), (EQUAL, None), steps, strict=True):
                 # Equal lengths: texts of at least as many words as there are tokens, cut to these.
-                write_task(folder / "table.jsonl", [t for t in texts if max_tokens is None or len(t.split()) >= max_tokens])
+                write_task(
+                    folder / "table.jsonl",
+                    [t for t in texts if max_tokens is None or len(t.split()) >= max_tokens],
+                )
                 os.environ["BENCHMARK_TABLE"] = str(folder / "table.jsonl")
                 cases = make_cases(folder, folder / label, max_tokens, num_steps, repetitions)
                 speeds, difference = compare(cases)
                 shown = ", ".join(f"{name} {statistics.median(found):,.0f}" for name, found in speeds.items())
-                print(f"{label} model, {kind} texts, tokens a second: {shown}; losses differ by {difference:.0e}", flush=True)
+                print(
+                    f"{label} model, {kind} texts, tokens a second: {shown}; losses differ by "
+                    f"{difference:.0e}",
+                    flush=True,
+                )
                 record(compared(f"{label} model, {kind} texts", speeds, "plain", GOALS[device]))
                 goal = GOAL_TRAINER if max_tokens is None else None
                 record(compared(f"{label} model, {kind} texts", speeds, "Trainer", goal))

@@ -1,25 +1,38 @@
 """Chess puzzles and bootstrapping: does a chain of students of growing size recover more than one large step?
 
-Hypothesis (Burns et al. 2023, sections 4.2 and 4.3.1): naive finetuning recovers almost nothing of the largest gaps and more
-than 40 % of small ones, so a chain weak → middle → … → strong, each step a small one, recovers more than the large step.
+Hypothesis (Burns et al. 2023, sections 4.2 and 4.3.1): naive finetuning recovers almost nothing of the
+largest gaps and more than 40 % of small ones, so a chain weak → middle → … → strong, each step a small one,
+recovers more than the large step.
 
-`sweep` is the paper's, with models of the hub in place of GPT-4's family, and the board in place of the game's moves, which
-few puzzles come with. Half B is cut in three for "fresh"; the paper drew 50,000 new puzzles for each step.
-Grid: 1 task × 6 pairs × 3 methods × 3 seeds = 54 cells: 105 trainings.
-Cost: 12 GPU hours of an H100 for the training steps, if they reach 40 % of its bf16 peak of 989 TFLOP/s: 6·N FLOPs a token,
-50,000 puzzles × 45 tokens (an estimate) × 5 epochs a training (a third of it for "fresh"). That is a lower bound: steps of
-1,440 tokens won't reach 40 % with the small models, and each run also writes answers to the 56,000 puzzles of half B,
-validation and test.
+`sweep` is the paper's, with models of the hub in place of GPT-4's family, and the board in place of the
+game's moves, which few puzzles come with. Half B is cut in three for "fresh"; the paper drew 50,000 new
+puzzles for each step. Grid: 1 task × 6 pairs × 3 methods × 3 seeds = 54 cells: 105 trainings. Cost: 12 GPU
+hours of an H100 for the training steps, if they reach 40 % of its bf16 peak of 989 TFLOP/s: 6·N FLOPs a
+token, 50,000 puzzles × 45 tokens (an estimate) × 5 epochs a training (a third of it for "fresh"). That is a
+lower bound: steps of 1,440 tokens won't reach 40 % with the small models, and each run also writes answers to
+the 56,000 puzzles of half B, validation and test.
 
-`small` needs RAYSWEEP_GAMES=<folder of PGN files>, and the puzzles from the hub or from RAYSWEEP_DATASETS=<local mirror>.
-Grid: 1 task × 1 pair × 3 methods × 2 seeds = 6 cells: 18 trainings and 4 pretrainings of GPT-2s of width 16 to 128.
-Took 360 s on two CPU cores, half of it for pretraining. What it showed is in README.md.
+`small` needs RAYSWEEP_GAMES=<folder of PGN files>, and the puzzles from the hub or from
+RAYSWEEP_DATASETS=<local mirror>. Grid: 1 task × 1 pair × 3 methods × 2 seeds = 6 cells: 18 trainings and 4
+pretrainings of GPT-2s of width 16 to 128. Took 360 s on two CPU cores, half of it for pretraining. What it
+showed is in README.md.
 """
 
 import os
 from dataclasses import replace
 
-from raysweep import Evaluation, InvalidInput, Method, Model, Resources, RunSpec, Sweep, TaskSpec, families, grid
+from raysweep import (
+    Evaluation,
+    InvalidInput,
+    Method,
+    Model,
+    Resources,
+    RunSpec,
+    Sweep,
+    TaskSpec,
+    families,
+    grid,
+)
 from raysweep.models.chess import chess_family
 
 
@@ -30,7 +43,15 @@ def sweep() -> Sweep:
     middle = [models["pythia-410m"], models["pythia-1.4b"]]
     return Sweep(
         name="chess_bootstrap",
-        tasks=[TaskSpec(name="chess_puzzles", params={"board": "fen"}, num_train=50_000, num_validation=1_000, num_test=5_000)],
+        tasks=[
+            TaskSpec(
+                name="chess_puzzles",
+                params={"board": "fen"},
+                num_train=50_000,
+                num_validation=1_000,
+                num_test=5_000,
+            )
+        ],
         pairs=grid(
             weak=[models["pythia-14m"], models["pythia-70m"], models["pythia-160m"]],
             strong=[models["pythia-2.8b"], models["pythia-6.9b"]],
@@ -43,16 +64,26 @@ def sweep() -> Sweep:
 
 
 def small() -> Sweep:
-    """The same question with GPT-2s of width 16 to 128, pretrained on games, and 3,200 puzzles in each half."""
+    """The same question with GPT-2s of width 16 to 128, pretrained on games, and 3,200 puzzles in each
+    half."""
     games = os.environ.get("RAYSWEEP_GAMES")
     if not games:
         raise InvalidInput(
-            "small() pretrains its models on chess games: set RAYSWEEP_GAMES to a folder of PGN files (.pgn, .pgn.gz, .pgn.zst)"
+            "small() pretrains its models on chess games: set RAYSWEEP_GAMES to a folder of PGN files (.pgn, "
+            ".pgn.gz, .pgn.zst)"
         )
     weak, *middle, strong = chess_family(games).models
     return Sweep(
         name="chess_bootstrap_small",
-        tasks=[TaskSpec(name="chess_puzzles", params={"board": "pieces"}, num_train=3_200, num_validation=300, num_test=2_000)],
+        tasks=[
+            TaskSpec(
+                name="chess_puzzles",
+                params={"board": "pieces"},
+                num_train=3_200,
+                num_validation=300,
+                num_test=2_000,
+            )
+        ],
         pairs=grid(weak=[weak], strong=[strong]),
         methods=["naive", *_bootstrapping(middle)],
         seeds=[0, 1],
@@ -62,7 +93,8 @@ def small() -> Sweep:
 
 
 def _bootstrapping(middle: list[Model]) -> list[Method]:
-    """The chain through the middle, each step on the whole of half B, and each on a part that is new to all before it."""
+    """The chain through the middle, each step on the whole of half B, and each on a part that is new to all
+    before it."""
     return [
         Method(name=f"bootstrapping {data}", recipe="bootstrapping", params={"middle": middle, "data": data})
         for data in ("same", "fresh")
@@ -71,7 +103,9 @@ def _bootstrapping(middle: list[Model]) -> list[Method]:
 
 def _as_in_the_paper(model: Model) -> Model:
     """Five epochs, batches of 32; all sizes in bfloat16, so that no gap is one of precision."""
-    return replace(model, optimization=replace(model.optimization, batch_size=32, epochs=5.0, precision="bfloat16"))
+    return replace(
+        model, optimization=replace(model.optimization, batch_size=32, epochs=5.0, precision="bfloat16")
+    )
 
 
 def _resources(spec: RunSpec) -> Resources:

@@ -1,15 +1,16 @@
 """Losses: every objective that learns from labels side by side, and what is done to the labels before.
 
-Hypothesis: at the values of their papers, the confidence losses beat naive finetuning where the gap is large (Burns et al.
-2023; Guo et al. 2024), and most others don't beat it by more than the noise (as EleutherAI's blog found). `kl` must equal naive
-but for rounding, as their gradients are equal.
+Hypothesis: at the values of their papers, the confidence losses beat naive finetuning where the gap is large
+(Burns et al. 2023; Guo et al. 2024), and most others don't beat it by more than the noise (as EleutherAI's
+blog found). `kl` must equal naive but for rounding, as their gradients are equal.
 
-sweep(): 4 tasks × 2 pairs × 23 methods × 3 seeds = 552 cells, 588 trainings. Cost: about 5 GPU hours on H100s.
-    6·N FLOPs a token in training (2·N in prediction), N = 1.54 billion, 2 epochs of at most 10,000 texts of 55 tokens (sciq 22,
-    boolq 146, sst2 24, tweets 30: characters / 4.3), at 40 % of 989 TFLOP/s (bfloat16, dense): 26 s a training, 33 s with its
-    evaluations. Short texts may not reach 40 %; downloads, loading and padding come on top.
-small(): 1 task × 2 pairs × 23 methods × 3 seeds = 138 cells, 147 trainings and 3 pretrainings, 18 of them in controls.py
-    too. Took 156 s on two CPU cores after controls.py.
+sweep(): 4 tasks × 2 pairs × 23 methods × 3 seeds = 552 cells, 588 trainings. Cost: about 5 GPU hours on
+    H100s. 6·N FLOPs a token in training (2·N in prediction), N = 1.54 billion, 2 epochs of at most 10,000
+    texts of 55 tokens (sciq 22, boolq 146, sst2 24, tweets 30: characters / 4.3), at 40 % of 989 TFLOP/s
+    (bfloat16, dense): 26 s a training, 33 s with its evaluations. Short texts may not reach 40 %; downloads,
+    loading and padding come on top.
+small(): 1 task × 2 pairs × 23 methods × 3 seeds = 138 cells, 147 trainings and 3 pretrainings, 18 of them in
+    controls.py too. Took 156 s on two CPU cores after controls.py.
 
 What it showed is in README.md.
 """
@@ -21,7 +22,8 @@ from raysweep import Call, Evaluation, Method, Model, Resources, Sweep, TaskSpec
 
 def sweep() -> Sweep:
     """Four NLP tasks, two GPT-2s, one Qwen2.5; a GPU a run."""
-    gpt2, qwen = families.get("gpt2"), families.get("qwen2.5")
+    gpt2 = families.get("gpt2")
+    qwen = families.get("qwen2.5")
     return Sweep(
         name="losses",
         tasks=["sciq", "boolq", "sst2", "twitter_sentiment"],
@@ -33,7 +35,8 @@ def sweep() -> Sweep:
 
 
 def small() -> Sweep:
-    """The sandbox's attribute 0, two weak models, one strong one; 62 steps, so that warm-ups by step are shorter."""
+    """The sandbox's attribute 0, two weak models, one strong one; 62 steps, so that warm-ups by step are
+    shorter."""
     sandbox = families.get("sandbox")
     return Sweep(
         name="losses_small",
@@ -46,7 +49,8 @@ def small() -> Sweep:
 
 
 def _methods(warmup_steps: int) -> list[Method]:
-    """An objective or a transform a method; `warmup_steps` is for those of EleutherAI/w2s, which count steps."""
+    """An objective or a transform a method; `warmup_steps` is for those of EleutherAI/w2s, which count
+    steps."""
     surest = {"keep": 0.5}
     return [
         _method("naive", Call("cross_entropy")),
@@ -71,12 +75,18 @@ def _methods(warmup_steps: int) -> list[Method]:
         _method("hard labels, confidence 0.5", Call("confidence", {"alpha_max": 0.5}), Call("harden")),
         _method("random half", Call("cross_entropy"), Call("part", {"number": 0, "of": 2})),
         _method("surest half", Call("cross_entropy"), Call("filter_confidence", surest)),
-        _method("surest half of each class", Call("cross_entropy"), Call("filter_confidence", surest | {"balanced": True})),
+        _method(
+            "surest half of each class",
+            Call("cross_entropy"),
+            Call("filter_confidence", surest | {"balanced": True}),
+        ),
     ]
 
 
 def _method(name: str, objective: Call, *transforms: Call) -> Method:
-    return Method(name=name, recipe="transfer", params={"objective": objective, "transforms": list(transforms)})
+    return Method(
+        name=name, recipe="transfer", params={"objective": objective, "transforms": list(transforms)}
+    )
 
 
 def _in_bfloat16(model: Model) -> Model:

@@ -1,18 +1,22 @@
-"""NLP: weak-to-strong generalization on the 22 tasks of Burns et al. 2023 (arXiv 2312.09390), with open models.
+"""NLP: weak-to-strong generalization on the 22 tasks of Burns et al. 2023 (arXiv 2312.09390), with open
+models.
 
-Hypothesis: naive students recover part of the gap on most tasks, the more the larger they are; the confidence loss adds to
-that for the largest students and takes from it for small ones (as the paper's figure 3 and the code of openai/weak-to-strong).
+Hypothesis: naive students recover part of the gap on most tasks, the more the larger they are; the confidence
+loss adds to that for the largest students and takes from it for small ones (as the paper's figure 3 and the
+code of openai/weak-to-strong).
 
 sweep()      22 tasks × 16 pairs (four GPT-2 → Qwen2.5 of 0.5 to 7 billion parameters) × 3 methods × 3 seeds = 3,168 cells:
              3,696 trainings. About 80 H100 hours.
 baselines()  What the students do by other means, four pairs, 6 methods: 1,584 cells. About 40 H100 hours more.
 small()      Those 17 tasks that a small mirror of the hub has, 1 pair of GPT-2s that the sweep itself pretrains, 2 methods,
-             2 seeds = 68 cells: 136 trainings, 2 pretrainings. Took 332 s on two CPU cores. No hypothesis about PGR:
-             it shows real rows, real tokenizers and long texts going through, and a gap where words alone tell the label.
+             2 seeds = 68 cells: 136 trainings, 2 pretrainings. Took 332 s on two CPU cores. No hypothesis
+             about PGR: it shows real rows, real tokenizers and long texts going through, and a gap where
+             words alone tell the label.
 
-H100 hours are 6·N·tokens of training and 2·N·tokens of evaluation (N parameters; on test, validation and half B) at 40 % of
-the 989 TFLOP/s of bfloat16. With both epochs one run of each of the 22 tasks trains on 29 million tokens together and is
-evaluated on 23 million: estimated from the sizes of the hub's data sets and the lengths of the mirror's texts.
+H100 hours are 6·N·tokens of training and 2·N·tokens of evaluation (N parameters; on test, validation and half
+B) at 40 % of the 989 TFLOP/s of bfloat16. With both epochs one run of each of the 22 tasks trains on 29
+million tokens together and is evaluated on 23 million: estimated from the sizes of the hub's data sets and
+the lengths of the mirror's texts.
 
 Where small()'s data and models come from:
     RAYSWEEP_DATASETS=<folder>   rows from a local mirror of the hub (<org>/<name>/<config>/<split>.parquet), else the hub
@@ -98,7 +102,9 @@ def sweep() -> Sweep:
         methods=[
             "naive",
             Method(name="confidence 0.5", recipe="confidence", params={"alpha_max": 0.5}),
-            Method(name="confidence 0.75", recipe="confidence", params={"alpha_max": 0.75}),  # the paper's for its largest
+            Method(
+                name="confidence 0.75", recipe="confidence", params={"alpha_max": 0.75}
+            ),  # the paper's for its largest
         ],
         seeds=[0, 1, 2],
         resources=resources,
@@ -106,7 +112,8 @@ def sweep() -> Sweep:
 
 
 def baselines() -> Sweep:
-    """Other ways to the same accuracy; floors and ceilings are those of `sweep` and aren't trained again in its store."""
+    """Other ways to the same accuracy; floors and ceilings are those of `sweep` and aren't trained again in
+    its store."""
     shots = {"num_examples": 4}
     return Sweep(
         name="nlp_baselines",
@@ -126,7 +133,8 @@ def baselines() -> Sweep:
 
 
 def students() -> list[Model]:
-    """Qwen2.5 from 0.5 to 7 billion parameters, all in bfloat16 and with the context of GPT-2, so that size alone differs."""
+    """Qwen2.5 from 0.5 to 7 billion parameters, all in bfloat16 and with the context of GPT-2, so that size
+    alone differs."""
     return [
         replace(
             model,
@@ -138,18 +146,26 @@ def students() -> list[Model]:
 
 
 def resources(spec: RunSpec) -> Resources:
-    """GPUs of 80 GB by the model's size: one up to 1.5 billion parameters, two with ZeRO-2 for 3, four with ZeRO-3 for 7.
+    """GPUs of 80 GB by the model's size: one up to 1.5 billion parameters, two with ZeRO-2 for 3, four with
+    ZeRO-3 for 7.
 
-    In bfloat16 a parameter takes 16 bytes in training (weights, gradients, Adam's states and its own copy in float32).
+    In bfloat16 a parameter takes 16 bytes in training (weights, gradients, Adam's states and its own copy in
+    float32).
     """
     # A prompted model makes logits of the whole vocabulary at every token.
     evaluation_batch_size = 4 if isinstance(spec.model.tuning, Prompting) else 64
     if spec.model.name == "qwen2.5-7b":
-        workers, stage, micro_batch = 4, 3, 4
+        workers = 4
+        stage = 3
+        micro_batch = 4
     elif spec.model.name == "qwen2.5-3b":
-        workers, stage, micro_batch = 2, 2, 8
+        workers = 2
+        stage = 2
+        micro_batch = 8
     else:
-        workers, stage, micro_batch = 0, 0, 8
+        workers = 0
+        stage = 0
+        micro_batch = 8
     return Resources(
         num_workers=workers,
         gpus_per_worker=1,
@@ -165,7 +181,10 @@ def small() -> Sweep:
     """17 tasks at the size of a small mirror, one weak and one strong model for two CPU cores."""
     return Sweep(
         name="nlp_small",
-        tasks=[TaskSpec(name=name, num_train=half, num_validation=40, num_test=test) for name, (half, test) in SIZES.items()],
+        tasks=[
+            TaskSpec(name=name, num_train=half, num_validation=40, num_test=test)
+            for name, (half, test) in SIZES.items()
+        ],
         pairs=[small_models()],
         methods=["naive", "confidence"],
         seeds=[0, 1],

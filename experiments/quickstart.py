@@ -1,8 +1,9 @@
 """Quickstart: the paper's picture on a laptop, in under two minutes and without a network.
 
-Hypothesis: a strong model finetuned on a weaker model's labels recovers part of the gap to its ceiling, since it knows more
-than the labels say (Burns et al. 2023).
-Grid: 1 task × 2 pairs × 2 methods × 3 seeds = 12 cells: 21 trainings and 3 pretrainings of GPT-2s with 6 to 48 dimensions.
+Hypothesis: a strong model finetuned on a weaker model's labels recovers part of the gap to its ceiling, since
+it knows more than the labels say (Burns et al. 2023).
+Grid: 1 task × 2 pairs × 2 methods × 3 seeds = 12 cells: 21 trainings and 3 pretrainings of GPT-2s with 6 to
+48 dimensions.
 Cost: 1 min 43 s on two CPU cores, the report included.
 """
 
@@ -14,9 +15,16 @@ def sweep() -> Sweep:
     sandbox = families.get("sandbox")
     return Sweep(
         name="quickstart",
-        tasks=[TaskSpec(name="sandbox", params={"attribute": 0}, num_train=1_000, num_validation=500, num_test=2_000)],
+        tasks=[
+            TaskSpec(
+                name="sandbox", params={"attribute": 0}, num_train=1_000, num_validation=500, num_test=2_000
+            )
+        ],
         pairs=grid(weak=[sandbox["sandbox-6"], sandbox["sandbox-12"]], strong=[sandbox["sandbox-48"]]),
-        methods=["naive", Method(name="confidence", recipe="confidence", params={"alpha_max": 0.5, "warmup_fraction": 0.2})],
+        methods=[
+            "naive",
+            Method(name="confidence", recipe="confidence", params={"alpha_max": 0.5, "warmup_fraction": 0.2}),
+        ],
         seeds=[0, 1, 2],
         evaluation=Evaluation(every=10, num_examples=500),
         resources=Resources(num_workers=0, cpus_per_worker=1),

@@ -1,19 +1,24 @@
-"""Reward models: weak-to-strong generalization on preferences, and what generative finetuning adds (Burns et al. 2023).
+"""Reward models: weak-to-strong generalization on preferences, and what generative finetuning adds (Burns et
+al. 2023).
 
-Hypothesis: naive students recover little of the gap between reward models (about 10 % in the paper, which has ChatGPT's own
-comparisons); language modelling on the same dialogs first, without labels, adds 10 to 20 % (section 5.2.2).
+Hypothesis: naive students recover little of the gap between reward models (about 10 % in the paper, which has
+ChatGPT's own comparisons); language modelling on the same dialogs first, without labels, adds 10 to 20 %
+(section 5.2.2).
 
 sweep()   Anthropic HH, harmless and helpful × 16 pairs (four GPT-2 → Qwen2.5 of 0.5 to 7 billion parameters) × 3 methods
-          × 3 seeds = 288 cells: 384 trainings of 1 epoch in batches of 220, as the paper. About 30 H100 hours: 6·N·tokens of
-          training and 2·N·tokens of evaluation (N parameters) at 40 % of the 989 TFLOP/s of bfloat16, with 10,000 pairs a half
-          of 2 × 220 tokens. Floors will be near 0.5: GPT-2 is at chance on HH in openai/weak-to-strong's own table.
+          × 3 seeds = 288 cells: 384 trainings of 1 epoch in batches of 220, as the paper. About 30 H100
+          hours: 6·N·tokens of training and 2·N·tokens of evaluation (N parameters) at 40 % of the 989 TFLOP/s
+          of bfloat16, with 10,000 pairs a half of 2 × 220 tokens. Floors will be near 0.5: GPT-2 is at chance
+          on HH in openai/weak-to-strong's own table.
 small()   Up to 4 tasks × 1 pair × 3 methods × 2 seeds = 24 cells on models that two CPU cores can train, in 6 minutes.
-          Models that small learn nothing on HH; "sst2_pairs" asks which of two film reviews is the positive one, which they
-          can learn. No hypothesis about PGR.
+          Models that small learn nothing on HH; "sst2_pairs" asks which of two film reviews is the positive
+          one, which they can learn. No hypothesis about PGR.
 
-Where small()'s data and models come from: RAYSWEEP_DATASETS, RAYSWEEP_TEXT and RAYSWEEP_MODELS as for nlp.py, and
+Where small()'s data and models come from: RAYSWEEP_DATASETS, RAYSWEEP_TEXT and RAYSWEEP_MODELS as for nlp.py,
+    and
     RAYSWEEP_PREFERENCES=<folder>   human judgements of answers by two models, in preference_pandalm/testset-v1.json (of
-        github.com/WeOpenML/PandaLM) and preference_autoj/testdata_pairwise.jsonl.gz (GAIR-NLP/auto-j); without it, 2 tasks
+        github.com/WeOpenML/PandaLM) and preference_autoj/testdata_pairwise.jsonl.gz (GAIR-NLP/auto-j);
+        without it, 2 tasks
 """
 
 import os
@@ -25,8 +30,8 @@ import nlp  # the neighbouring experiment: its models
 
 from raysweep import Evaluation, Model, Resources, RunSpec, Sweep, TaskSpec, Unlabelled, families, grid
 from raysweep.tasks import Example, Task, preference_task, tasks
-from raysweep.tasks.builders import preference
-from raysweep.tasks.rows import Row, Rows, examples_of, normalized
+from raysweep.tasks.examples import Row, Rows, examples_of, normalized
+from raysweep.tasks.hub_tasks import preference
 
 METHODS = ["naive", "confidence", "generative_finetuning"]
 PREFERENCES = os.environ.get("RAYSWEEP_PREFERENCES", "")
@@ -37,7 +42,10 @@ def sweep() -> Sweep:
     return Sweep(
         name="reward_model",
         tasks=["anthropic_hh", "anthropic_hh_helpful"],
-        pairs=grid(weak=map(as_reward_model, families.get("gpt2").models), strong=map(as_reward_model, nlp.students())),
+        pairs=grid(
+            weak=map(as_reward_model, families.get("gpt2").models),
+            strong=map(as_reward_model, nlp.students()),
+        ),
         methods=METHODS,
         seeds=[0, 1, 2],
         evaluation=Evaluation(every=10),
@@ -46,7 +54,8 @@ def sweep() -> Sweep:
 
 
 def as_reward_model(model: Model) -> Model:
-    """A model trained for 1 epoch in batches of 220, as in the paper; learning rates stay those for batches of 32."""
+    """A model trained for 1 epoch in batches of 220, as in the paper; learning rates stay those for batches
+    of 32."""
     return replace(model, optimization=replace(model.optimization, batch_size=220, epochs=1.0))
 
 
@@ -66,7 +75,10 @@ def small() -> Sweep:
     own = [TaskSpec(name="reward_model:sst2_pairs", label="sst2_pairs", num_validation=40)]
     if PREFERENCES:
         files = ("pandalm", "autoj")
-        own += [TaskSpec(name=f"reward_model:{name}", label=name, num_train=160, num_validation=40) for name in files]
+        own += [
+            TaskSpec(name=f"reward_model:{name}", label=name, num_train=160, num_validation=40)
+            for name in files
+        ]
     return Sweep(
         name="reward_model_small",
         tasks=[TaskSpec(name="anthropic_hh", num_train=240, num_validation=40, num_test=240), *own],
@@ -79,12 +91,17 @@ def small() -> Sweep:
 
 
 def sentiment_pairs() -> dict[str, list[Example]]:
-    """Each positive review of SST-2 with a negative one, drawn by the digests of their texts; none is used twice."""
+    """Each positive review of SST-2 with a negative one, drawn by the digests of their texts; none is used
+    twice."""
     pools = {}
     for pool, examples in tasks.get("sst2").load().items():
         ordered = sorted(examples, key=lambda example: example.id)
-        positive, negative = ([example.texts[0] for example in ordered if example.label == label] for label in (1, 0))
-        pairs = [{"better": better, "worse": worse} for better, worse in zip(positive, negative, strict=False)]
+        positive, negative = (
+            [example.texts[0] for example in ordered if example.label == label] for label in (1, 0)
+        )
+        pairs = [
+            {"better": better, "worse": worse} for better, worse in zip(positive, negative, strict=False)
+        ]
         pools[pool] = Rows(f"sst2 pairs ({pool})", pairs)
     return examples_of(
         pools,

@@ -1,13 +1,15 @@
 """Search: does a learning rate that was searched on weak labels do as well as one that an oracle chose?
 
-Hypothesis: weak labels prefer learning rates at which the student copies its supervisor, errors and all; ground truth prefers
-slower ones; so the oracle gains. Nothing is stopped early: what a stopping rule ends by weak labels, no oracle can choose.
+Hypothesis: weak labels prefer learning rates at which the student copies its supervisor, errors and all;
+ground truth prefers slower ones; so the oracle gains. Nothing is stopped early: what a stopping rule ends by
+weak labels, no oracle can choose.
 
-sweep(): 4 tasks × 1 pair × 2 methods × 3 seeds = 24 cells, searched: 16 trials for each of 4 supervisors and 8 students, by
-    Optuna: 64 + 128 trials, and 36 to 52 trainings of what was chosen. Cost: about 0.6 GPU hours on H100s, computed from FLOPs
-    as in losses.py (10 s a student, 3 s a supervisor); such small models may not reach its 40 %.
-small(): 1 task × 1 pair × 2 methods × 3 seeds = 6 cells, 8 trials for each of 1 supervisor and 2 students. Took 101 s on two
-    CPU cores.
+sweep(): 4 tasks × 1 pair × 2 methods × 3 seeds = 24 cells, searched: 16 trials for each of 4 supervisors and
+    8 students, by Optuna: 64 + 128 trials, and 36 to 52 trainings of what was chosen. Cost: about 0.6 GPU
+    hours on H100s, computed from FLOPs as in losses.py (10 s a student, 3 s a supervisor); such small models
+    may not reach its 40 %.
+small(): 1 task × 1 pair × 2 methods × 3 seeds = 6 cells, 8 trials for each of 1 supervisor and 2 students.
+    Took 101 s on two CPU cores.
 
 What it showed is in README.md.
 """
@@ -43,7 +45,11 @@ def small() -> Sweep:
     sandbox = families.get("sandbox")
     return Sweep(
         name="search_small",
-        tasks=[TaskSpec(name="sandbox", params={"attribute": 0}, num_train=1_000, num_validation=500, num_test=2_000)],
+        tasks=[
+            TaskSpec(
+                name="sandbox", params={"attribute": 0}, num_train=1_000, num_validation=500, num_test=2_000
+            )
+        ],
         pairs=grid(weak=[sandbox["sandbox-6"]], strong=[sandbox["sandbox-48"]]),
         methods=["naive", "confidence"],
         seeds=[0, 1, 2],

@@ -2,17 +2,18 @@
 
     .venv/bin/python experiments/tune_learning_rates.py small
 
-trains a grid of learning rates for every model, on ground truth of half A, and prints for each size the rate with the best mean
-validation accuracy, beside what the family has now; nothing is tuned towards a PGR. `sandbox`, `gpt2` and `qwen` are other
-grids below; options of `raysweep run` (--store, --tracking-uri, --local) may follow. `raysweep run
-experiments/tune_learning_rates.py:small` trains the same without the table.
+trains a grid of learning rates for every model, on ground truth of half A, and prints for each size the rate
+with the best mean validation accuracy, beside what the family has now; nothing is tuned towards a PGR.
+`sandbox`, `gpt2` and `qwen` are other grids below; options of `raysweep run` (--store, --tracking-uri,
+--local) may follow. `raysweep run experiments/tune_learning_rates.py:small` trains the same without the
+table.
 
-A model is weak and strong in its own cell, and the student learns from half A's ground truth as the floor and the ceiling do:
-the three are one run.
+A model is weak and strong in its own cell, and the student learns from half A's ground truth as the floor and
+the ceiling do: the three are one run.
 
 sandbox(): 1 task × 4 models × 7 rates × 3 seeds = 84 trainings. small(): 2 models × 3 rates × 2 seeds = 12.
-gpt2(), qwen(): 4 tasks × 4 or 3 models × 6 rates × 3 seeds = 288 or 216 trainings; about 1.2 and 2.2 GPU hours on H100s, from
-    FLOPs as in losses.py (21 s for each billion parameters).
+gpt2(), qwen(): 4 tasks × 4 or 3 models × 6 rates × 3 seeds = 288 or 216 trainings; about 1.2 and 2.2 GPU
+    hours on H100s, from FLOPs as in losses.py (21 s for each billion parameters).
 """
 
 import sys
@@ -21,8 +22,8 @@ from collections.abc import Sequence
 from ray import tune
 
 from raysweep import Evaluation, Method, Resources, Search, Sweep, TaskSpec, families
-from raysweep.cli import main as raysweep
-from raysweep.plan import make_plan
+from raysweep.cli.main import main as raysweep
+from raysweep.planning.plan import make_plan
 from raysweep.store import Store
 
 PATH = "optimization.learning_rate"
@@ -31,12 +32,16 @@ TASKS = ["sciq", "boolq", "sst2", "twitter_sentiment"]
 
 def sandbox() -> Sweep:
     """The sandbox family on attribute 0."""
-    return _floors("sandbox", None, [_sandbox_task()], [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1], 3, Resources())
+    return _floors(
+        "sandbox", None, [_sandbox_task()], [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1], 3, Resources()
+    )
 
 
 def small() -> Sweep:
     """Two sizes of it, in a minute."""
-    return _floors("sandbox", ["sandbox-6", "sandbox-12"], [_sandbox_task()], [1e-3, 1e-2, 1e-1], 2, Resources())
+    return _floors(
+        "sandbox", ["sandbox-6", "sandbox-12"], [_sandbox_task()], [1e-3, 1e-2, 1e-1], 2, Resources()
+    )
 
 
 def gpt2() -> Sweep:
@@ -47,11 +52,15 @@ def gpt2() -> Sweep:
 def qwen() -> Sweep:
     """The three smallest Qwen2.5, a GPU a run."""
     names = ["qwen2.5-0.5b", "qwen2.5-1.5b", "qwen2.5-3b"]
-    return _floors("qwen2.5", names, TASKS, [1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4], 3, Resources(gpus_per_worker=1))
+    return _floors(
+        "qwen2.5", names, TASKS, [1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4], 3, Resources(gpus_per_worker=1)
+    )
 
 
 def _sandbox_task() -> TaskSpec:
-    return TaskSpec(name="sandbox", params={"attribute": 0}, num_train=1_000, num_validation=500, num_test=2_000)
+    return TaskSpec(
+        name="sandbox", params={"attribute": 0}, num_train=1_000, num_validation=500, num_test=2_000
+    )
 
 
 def _floors(
@@ -78,12 +87,16 @@ def _floors(
 
 def table(sweep: Sweep, store: Store) -> list[str]:
     """A line a model: the best rate over all tasks, that of each task, and the family's own."""
-    growth = make_plan(sweep, store).growth
-    assert growth is not None
+    driver = make_plan(sweep, store).driver
+    assert driver is not None
     by_model: dict[str, list[dict[float, float]]] = {}
-    for study in growth.searches.studies.values():
-        signal = growth.searches.search.select_by
-        scores = {found.trial.values[PATH]: found.signals[signal] for found in study.ended if signal in found.signals}
+    for study in driver.studies.by_key.values():
+        signal = driver.studies.search.select_by
+        scores = {
+            found.trial.values[PATH]: found.signals[signal]
+            for found in study.ended
+            if signal in found.signals
+        }
         by_model.setdefault(study.place.model, []).append(scores)
     own = {model.name: model.optimization.learning_rate for model, _ in sweep.pairs}
     lines = [f"{'model':<16} {'learning_rate':>13} {'accuracy':>9} {'now':>9}  best of each task"]
@@ -101,7 +114,10 @@ def table(sweep: Sweep, store: Store) -> list[str]:
 
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in ("sandbox", "small", "gpt2", "qwen"):
-        sys.exit("usage: python experiments/tune_learning_rates.py sandbox|small|gpt2|qwen [options of raysweep run]")
+        sys.exit(
+            "usage: python experiments/tune_learning_rates.py sandbox|small|gpt2|qwen [options of raysweep "
+            "run]"
+        )
     options = sys.argv[2:]
     code = raysweep(["run", f"{__file__}:{sys.argv[1]}", *options])
     folder = options[options.index("--store") + 1] if "--store" in options else "raysweep-store"

@@ -5,8 +5,8 @@ What an experiment file needs is named here; importing it loads no torch, ray or
 
 from raysweep.errors import InvalidInput, RaysweepError
 from raysweep.models.families import Family, Model, families
-from raysweep.resources import Resources
-from raysweep.search.settings import Search
+from raysweep.planning.search.config import Search
+from raysweep.planning.sweep import Method, Sweep, grid
 from raysweep.spec import (
     Call,
     Evaluation,
@@ -25,7 +25,7 @@ from raysweep.spec import (
     Unlabelled,
     WeakLabels,
 )
-from raysweep.sweep import Method, Sweep, grid
+from raysweep.spec.resources import Resources
 
 __version__ = "0.1.0"
 

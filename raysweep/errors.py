@@ -1,7 +1,7 @@
 """What can go wrong, as the user meets it.
 
-Every error that a user can cause or must act upon is a `RaysweepError`: the command line prints its message without a
-traceback. A message says what is wrong, where, what is allowed, and what to do.
+Every error that a user can cause or must act upon is a `RaysweepError`: the command line prints its message
+without a traceback. A message says what is wrong, where, what is allowed, and what to do.
 """
 
 import traceback
@@ -45,7 +45,8 @@ def unknown(what: str, name: object, known: Iterable[object], hint: str = "") ->
 
 @contextmanager
 def user_code(what: str) -> Iterator[None]:
-    """Turn what the user's own code raises in the block into an `InvalidInput` with the traceback of that code.
+    """Turn what the user's own code raises in the block into an `InvalidInput` with the traceback of that
+    code.
 
     Args:
         what: begins the message: "experiments/mine.py", "the loader of task 'mine:TASK'".
@@ -67,7 +68,9 @@ def _without_our_frames(trace: TracebackType | None) -> TracebackType | None:
     """A traceback from the first frame that is neither raysweep's nor the import machinery's."""
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
-        if not file.startswith((_PACKAGE, "<frozen importlib")) and not file.endswith("importlib/__init__.py"):
+        if not file.startswith((_PACKAGE, "<frozen importlib")) and not file.endswith(
+            "importlib/__init__.py"
+        ):
             break
         trace = trace.tb_next
     return trace

@@ -16,7 +16,8 @@ from raysweep.errors import CorruptFile
 
 @contextmanager
 def written_atomically(path: Path) -> Iterator[Path]:
-    """A temporary path in the same folder that becomes `path` if the block succeeds; readers never see half of it."""
+    """A temporary path in the same folder that becomes `path` if the block succeeds; readers never see half
+    of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
@@ -48,4 +49,6 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError as error:
         raise CorruptFile(f"{path} is missing; run the same command again") from error
     except ValueError as error:
-        raise CorruptFile(f"{path} isn't valid JSON ({error}); delete it and run the same command again") from error
+        raise CorruptFile(
+            f"{path} isn't valid JSON ({error}); delete it and run the same command again"
+        ) from error

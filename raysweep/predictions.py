@@ -1,7 +1,7 @@
 """Predictions: the only currency between runs.
 
-Weak labels, ground truth, ensembles, relabelled sets and test predictions are all one table keyed by example id. What it
-says of an example are class probabilities, or, in generative tasks, an answer.
+Weak labels, ground truth, ensembles, relabelled sets and test predictions are all one table keyed by example
+id. What it says of an example are class probabilities, or, in generative tasks, an answer.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ class Predictions:
     """Class probabilities, or answers, by example id: N rows and K classes.
 
     Raises:
-        InvalidInput: lengths differ, ids repeat, a covered row isn't a probability distribution, or a weight is negative.
+        InvalidInput: lengths differ, ids repeat, a covered row isn't a probability distribution, or a weight
+        is negative.
     """
 
     ids: npt.NDArray[np.str_]
@@ -32,7 +33,8 @@ class Predictions:
     probabilities: npt.NDArray[np.float64]
     """(N, K), rows sum to 1; K = 0 where answers are given instead."""
     weight: npt.NDArray[np.float64]
-    """(N,) weight of the example in a loss that is trained on these labels; 1 unless a transform says otherwise."""
+    """(N,) weight of the example in a loss that is trained on these labels; 1 unless a transform says
+    otherwise."""
     covered: npt.NDArray[np.bool_]
     """(N,) False where the source abstains: the example isn't trained on."""
     source: str
@@ -42,26 +44,45 @@ class Predictions:
 
     def __post_init__(self) -> None:
         num_rows = len(self.ids)
-        if self.answers is not None and not (len(self.answers) == num_rows and self.probabilities.shape == (num_rows, 0)):
-            raise InvalidInput(f"predictions of {self.source}: answers must be one a row, without probabilities beside them")
-        if self.probabilities.ndim != 2 or not num_rows == len(self.probabilities) == len(self.weight) == len(self.covered):
-            raise InvalidInput(f"predictions of {self.source}: ids, probabilities (N, K), weight and covered differ in length")
+        if self.answers is not None and not (
+            len(self.answers) == num_rows and self.probabilities.shape == (num_rows, 0)
+        ):
+            raise InvalidInput(
+                f"predictions of {self.source}: answers must be one a row, without probabilities beside them"
+            )
+        if self.probabilities.ndim != 2 or not num_rows == len(self.probabilities) == len(self.weight) == len(
+            self.covered
+        ):
+            raise InvalidInput(
+                f"predictions of {self.source}: ids, probabilities (N, K), weight and covered differ in "
+                "length"
+            )
         if len(np.unique(self.ids)) != num_rows:
             raise InvalidInput(f"predictions of {self.source}: an example id occurs twice")
         rows = self.probabilities[self.covered] if self.answers is None else np.ones((0, 1))
-        if not np.isfinite(rows).all() or (rows < 0).any() or not np.allclose(rows.sum(axis=1), 1, rtol=0, atol=1e-4):
+        if (
+            not np.isfinite(rows).all()
+            or (rows < 0).any()
+            or not np.allclose(rows.sum(axis=1), 1, rtol=0, atol=1e-4)
+        ):
             raise InvalidInput(f"predictions of {self.source}: a row isn't a probability distribution")
         if not np.isfinite(self.weight).all() or (self.weight < 0).any():
             raise InvalidInput(f"predictions of {self.source}: a weight is negative or not a number")
 
     @classmethod
-    def of(cls, ids: Sequence[str] | npt.NDArray[np.str_], probabilities: npt.ArrayLike, source: str) -> Predictions:
+    def of(
+        cls, ids: Sequence[str] | npt.NDArray[np.str_], probabilities: npt.ArrayLike, source: str
+    ) -> Predictions:
         """Predictions that cover every example with weight 1."""
         ones = np.ones(len(ids))
-        return cls(np.asarray(ids, dtype=str), np.asarray(probabilities, np.float64), ones, ones.astype(bool), source)
+        return cls(
+            np.asarray(ids, dtype=str), np.asarray(probabilities, np.float64), ones, ones.astype(bool), source
+        )
 
     @classmethod
-    def one_hot(cls, ids: Sequence[str], classes: npt.ArrayLike, num_classes: int, source: str = "ground truth") -> Predictions:
+    def one_hot(
+        cls, ids: Sequence[str], classes: npt.ArrayLike, num_classes: int, source: str = "ground truth"
+    ) -> Predictions:
         """Certain labels from class numbers (N,).
 
         Raises:
@@ -74,7 +95,10 @@ class Predictions:
 
     @classmethod
     def of_answers(
-        cls, ids: Sequence[str] | npt.NDArray[np.str_], answers: Sequence[str] | npt.NDArray[np.str_], source: str
+        cls,
+        ids: Sequence[str] | npt.NDArray[np.str_],
+        answers: Sequence[str] | npt.NDArray[np.str_],
+        source: str,
     ) -> Predictions:
         """Answers to every example, with weight 1."""
         table = cls.of(ids, np.ones((len(ids), 1)), source)
@@ -103,24 +127,33 @@ class Predictions:
         if (position < 0).any():
             missing = [str(item) for item, where in zip(ids, position, strict=True) if where < 0]
             raise InvalidInput(
-                f"predictions of {self.source} lack {len(missing)} of {len(ids)} examples, such as {missing[0]!r}"
+                f"predictions of {self.source} lack {len(missing)} of {len(ids)} examples, such as "
+                f"{missing[0]!r}"
             )
         return self.rows(position)
 
     def rows(self, order: npt.NDArray[np.int64]) -> Predictions:
         """The rows at these positions."""
-        says, answers = self.probabilities[order], None if self.answers is None else self.answers[order]
-        return Predictions(self.ids[order], says, self.weight[order], self.covered[order], self.source, answers)
+        says = self.probabilities[order]
+        answers = None if self.answers is None else self.answers[order]
+        return Predictions(
+            self.ids[order], says, self.weight[order], self.covered[order], self.source, answers
+        )
 
     def saying_as(self, other: Predictions, order: npt.NDArray[np.int64]) -> Predictions:
-        """Each row with what the row of `other` at its place in `order` says; ids, weights and coverage stay."""
+        """Each row with what the row of `other` at its place in `order` says; ids, weights and coverage
+        stay."""
         answers = None if other.answers is None else other.answers[order]
         return replace(self, probabilities=other.probabilities[order], answers=answers)
 
     def write(self, path: Path) -> None:
         """Write a Parquet file: columns id, probabilities (list of K) or answer, weight, covered, source."""
-        says = {"probabilities": list(self.probabilities)} if self.answers is None else {"answer": self.answers}
-        columns = {"id": self.ids} | says | {"weight": self.weight, "covered": self.covered, "source": self.source}
+        says = (
+            {"probabilities": list(self.probabilities)} if self.answers is None else {"answer": self.answers}
+        )
+        columns = (
+            {"id": self.ids} | says | {"weight": self.weight, "covered": self.covered, "source": self.source}
+        )
         with written_atomically(path) as temporary:
             pd.DataFrame(columns).to_parquet(temporary, index=False)
 
@@ -134,7 +167,11 @@ class Predictions:
         try:
             frame = pd.read_parquet(path)
             answers = frame["answer"].to_numpy(dtype=str) if "answer" in frame else None
-            probabilities = np.zeros((len(frame), 0)) if answers is not None else np.stack(frame["probabilities"].to_list())
+            probabilities = (
+                np.zeros((len(frame), 0))
+                if answers is not None
+                else np.stack(frame["probabilities"].to_list())
+            )
             return cls(
                 frame["id"].to_numpy(dtype=str),
                 probabilities.astype(np.float64),

@@ -1,4 +1,5 @@
-"""Registries: a dict from name to object with one line of help, open to the user's own code by `module:object`."""
+"""Registries: a dict from name to object with one line of help, open to the user's own code by
+`module:object`."""
 
 import importlib
 from collections.abc import Callable, Iterator
@@ -45,18 +46,24 @@ class Registry(Generic[T]):
             raise unknown(self.what, name, self._entries, f"Your own {self.what} is named module:object")
         module_name, _, attribute = name.partition(":")
         if not module_name or not attribute:
-            raise InvalidInput(f"{self.what} {name!r} can't be imported; your own {self.what} is named module:object")
+            raise InvalidInput(
+                f"{self.what} {name!r} can't be imported; your own {self.what} is named module:object"
+            )
         with user_code(f"{self.what} {name!r}: importing module {module_name!r}"):
             module = importlib.import_module(module_name)
         if not hasattr(module, attribute):
-            raise InvalidInput(f"{self.what} {name!r}: module {module_name!r} ({module.__file__}) has no {attribute!r}")
+            raise InvalidInput(
+                f"{self.what} {name!r}: module {module_name!r} ({module.__file__}) has no {attribute!r}"
+            )
         entry: T = getattr(module, attribute)
         self._check(name, entry)
         return entry
 
     def _check(self, name: str, entry: T) -> None:
         if not isinstance(entry, self._kind):
-            wanted = "callable" if self._kind is Callable else f"a {self._kind.__module__}.{self._kind.__name__}"
+            wanted = (
+                "callable" if self._kind is Callable else f"a {self._kind.__module__}.{self._kind.__name__}"
+            )
             raise InvalidInput(f"{self.what} {name!r} is of type {type(entry).__name__}; it must be {wanted}")
 
     def __iter__(self) -> Iterator[tuple[str, T]]:

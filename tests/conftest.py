@@ -39,7 +39,8 @@ def tiny_model_spec() -> ModelSpec:
 
 @pytest.fixture(scope="session")
 def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> tiny.TinyWorld:
-    """A task, a pretrained model and a supervisor, pinned and done. Its store is shared: copy it, never write to it."""
+    """A task, a pretrained model and a supervisor, pinned and done. Its store is shared: copy it, never write
+    to it."""
     return tiny.make_tiny_world(tmp_path_factory.mktemp("tiny") / "store")
 
 
@@ -51,5 +52,6 @@ def tiny_store(tiny_world: tiny.TinyWorld, tmp_path: Path) -> Store:
 
 @pytest.fixture(scope="session")
 def trained() -> Callable[..., tiny.Trained]:
-    """`trained(spec, store, save_weights=…, **resources)` executes a pinned run in this process: see `tiny.train_run`."""
+    """`trained(spec, store, save_weights=…, **resources)` executes a pinned run in this process: see
+    `tiny.train_run`."""
     return tiny.train_run

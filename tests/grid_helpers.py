@@ -9,14 +9,15 @@ import numpy as np
 import pandas as pd
 
 from raysweep import Call, Evaluation, Model, ModelSpec, Optimization, RunSpec, Scratch, Sweep, TaskSpec, grid
+from raysweep.data.examples import split_names
+from raysweep.data.labels import ground_truth
 from raysweep.files import write_json
-from raysweep.measure import measure_run
-from raysweep.plan import Plan
+from raysweep.planning.plan import Plan
 from raysweep.predictions import Predictions
-from raysweep.prepare import split_names
-from raysweep.store import RunPaths, Store
-from raysweep.training.data import ground_truth
-from raysweep.training.records import Records
+from raysweep.results.measure import measure_run
+from raysweep.store import Store
+from raysweep.store.run_folder import RunFolder
+from raysweep.training.history import History
 
 WORDS = {"num_words": 40, "num_attributes": 2, "share_loaded": 0.6, "sentence_length": 8}
 
@@ -30,11 +31,15 @@ def small_task(label: str = "", attribute: int = 0, **fields: Any) -> TaskSpec:
 
 def small_model(name: str, width: int = 4, pretraining_steps: int = 3, **optimization: Any) -> Model:
     """A GPT-2 that a run of a few steps pretrains; models of one width share it."""
-    corpus = TaskSpec(name="sandbox_corpus", params=WORDS | {"num_sentences": 300}, num_train=128, num_validation=16)
+    corpus = TaskSpec(
+        name="sandbox_corpus", params=WORDS | {"num_sentences": 300}, num_train=128, num_validation=16
+    )
     config = {"n_embd": width, "n_layer": 1, "n_head": 1, "n_positions": 16}
     pretraining = RunSpec(
         task=corpus,
-        model=ModelSpec(name=name, base=Scratch(architecture="gpt2", config=config, tokenizer=Call("word_level"))),
+        model=ModelSpec(
+            name=name, base=Scratch(architecture="gpt2", config=config, tokenizer=Call("word_level"))
+        ),
         optimization=Optimization(learning_rate=1e-2, batch_size=16, steps=pretraining_steps),
         train_split="train",
         objective=Call("language_modelling"),
@@ -61,19 +66,22 @@ def pinned_run(**changes: Any) -> RunSpec:
     """A run that is pinned by hand, without any data."""
     spec = RunSpec(
         task=TaskSpec(name="toy", content="0123456789abcdef", kind="classification", num_classes=2),
-        model=ModelSpec(name="model", base=Scratch(architecture="gpt2", config={"n_embd": 4}, tokenizer=Call("word_level"))),
+        model=ModelSpec(
+            name="model",
+            base=Scratch(architecture="gpt2", config={"n_embd": 4}, tokenizer=Call("word_level")),
+        ),
         optimization=Optimization(learning_rate=1e-3),
         train_split="supervisor",
     )
     return replace(spec, **changes)
 
 
-def finish(spec: RunSpec, store: Store, share_right: float = 0.8, draw: int = 0) -> RunPaths:
+def finish(spec: RunSpec, store: Store, share_right: float = 0.8, draw: int = 0) -> RunFolder:
     """Give a run the files that training would give it, with a share of its predictions right."""
     paths = store.run(spec.id)
     paths.claim(spec)
     write_json(paths.environment, {"packages": {}, "code": {}})
-    records = Records()
+    records = History()
     records.add_step(4, 0.5, 1e-3, 10)
     records.save(paths)
     if spec.kind == "text":
@@ -90,7 +98,11 @@ def finish(spec: RunSpec, store: Store, share_right: float = 0.8, draw: int = 0)
     if spec.train_split != "transfer":
         paths.model.mkdir(exist_ok=True)
         (paths.model / "weights").write_text("weights")
-    paths.finish(spec, measure_run(spec, store), {"num_steps": 4, "seconds_total": 1.0, "finished_at": 2.0, "resources": {}})
+    paths.finish(
+        spec,
+        measure_run(spec, store),
+        {"num_steps": 4, "seconds_total": 1.0, "finished_at": 2.0, "resources": {}},
+    )
     return paths
 
 

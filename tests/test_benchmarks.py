@@ -10,7 +10,9 @@ SCRIPTS = {path.name for path in (ROOT / "benchmarks").glob("*.py")} - {"__main_
 
 
 def run(*command: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(
+        [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+    )
 
 
 def named() -> set[str]:
@@ -23,7 +25,9 @@ def test_every_script_is_run_and_described() -> None:
     assert named() == SCRIPTS
     readme = (ROOT / "benchmarks" / "README.md").read_text()
     assert all(script in readme for script in SCRIPTS)
-    make = subprocess.run(["make", "-n", "benchmark"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    make = subprocess.run(
+        ["make", "-n", "benchmark"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     assert ".venv/bin/python benchmarks" in make.splitlines()
 
 
@@ -46,7 +50,9 @@ def test_the_table_shows_goal_and_measured_value() -> None:
 def test_a_benchmark_that_breaks_and_an_unknown_one_are_errors(tmp_path: Path) -> None:
     code = "import runpy, sys; sys.path.insert(0, 'benchmarks'); sys.argv = ['benchmarks', 'Critical path']\n"
     code += "scope = runpy.run_path('benchmarks/__main__.py')\n"
-    code += f"scope['SCRIPTS']['Critical path'] = ({str(tmp_path / 'absent.py')!r},); sys.exit(scope['main']())"
+    code += (
+        f"scope['SCRIPTS']['Critical path'] = ({str(tmp_path / 'absent.py')!r},); sys.exit(scope['main']())"
+    )
     broken = run("-c", code)
     assert broken.returncode == 1 and "Critical path: broken" in broken.stdout
     unknown = run("benchmarks", "Lunch")

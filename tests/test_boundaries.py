@@ -14,7 +14,18 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "raysweep"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 README = ROOT / "README.md"
-HEAVY = {"torch", "ray", "mlflow", "transformers", "datasets", "deepspeed", "peft", "sklearn", "huggingface_hub", "tokenizers"}
+HEAVY = {
+    "torch",
+    "ray",
+    "mlflow",
+    "transformers",
+    "datasets",
+    "deepspeed",
+    "peft",
+    "sklearn",
+    "huggingface_hub",
+    "tokenizers",
+}
 
 
 def imports(file: Path, *, at_import_time: bool) -> Iterator[str]:
@@ -48,7 +59,9 @@ def test_only_scheduling_and_search_import_ray() -> None:
 
 
 def test_only_tracking_and_results_import_mlflow() -> None:
-    assert importers("mlflow") and all(name.startswith("tracking/") or name == "results.py" for name in importers("mlflow"))
+    assert importers("mlflow") and all(
+        name.startswith("tracking/") or name == "results.py" for name in importers("mlflow")
+    )
     assert importers("mlflow", at_import_time=True) == set()
 
 
@@ -100,17 +113,23 @@ def test_modules_and_functions_stay_small_and_say_what_they_are() -> None:
 )
 def test_what_needs_no_training_loads_nothing_heavy(code: str) -> None:
     program = f"{code}\nimport json, sys; print('\\n' + json.dumps(sorted(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     loaded = set(json.loads(done.stdout.splitlines()[-1]))
     assert loaded & HEAVY == set()
 
 
 def test_every_dependency_names_a_file_that_exists() -> None:
-    listed = re.findall(r'^ +"([\w-]+)(?:\[.*\])?", +# (.*)$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    listed = re.findall(
+        r'^ +"([\w-]+)(?:\[.*\])?", +# (.*)$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE
+    )
     assert {"torch", "ray", "mlflow", "scipy", "numpy"} <= {name for name, _ in listed}
     for name, comment in listed:
         for path in re.findall(r"(?:raysweep|tests)/[\w/.]*", comment):
-            assert (ROOT / path).exists(), f"pyproject.toml: {name} is said to be needed by {path}, which isn't there"
+            assert (ROOT / path).exists(), (
+                f"pyproject.toml: {name} is said to be needed by {path}, which isn't there"
+            )
 
 
 @pytest.mark.skipif(not README.exists(), reason="there is no README yet")
@@ -122,7 +141,9 @@ class TestReadme:
 
     def test_named_files_and_commands_exist(self) -> None:
         text = README.read_text()
-        for path in set(re.findall(r"\b(?:experiments|analysis|benchmarks|cluster|raysweep|tests)/[\w/.-]*\w", text)):
+        for path in set(
+            re.findall(r"\b(?:experiments|analysis|benchmarks|cluster|raysweep|tests)/[\w/.-]*\w", text)
+        ):
             assert (ROOT / path).exists(), f"README.md names {path}"
         commands = set(re.findall(r"\braysweep ([a-z]+)\b(?= +[\w./-]*\.py| FILE)", text))
         assert commands <= {"plan", "run", "status", "results", "report", "measure", "sync", "list"}, commands

@@ -1,4 +1,5 @@
-"""The experiments on text: the shape of the full sweeps, and the small ones' real rows through the whole pipeline."""
+"""The experiments on text: the shape of the full sweeps, and the small ones' real rows through the whole
+pipeline."""
 
 from __future__ import annotations
 
@@ -13,16 +14,18 @@ import pytest
 from grid_helpers import small_model, small_task
 
 from raysweep import Model, RunSpec, Sweep, TaskSpec
-from raysweep.cli import main
-from raysweep.plan import Plan, make_plan
+from raysweep.cli.main import main
+from raysweep.planning.plan import Plan, make_plan
+from raysweep.planning.sweep import load_sweep
 from raysweep.store import Store
-from raysweep.sweep import load_sweep
 from raysweep.tasks import load_task
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 SMALL = str(Path(__file__).parent / "experiments" / "small_nlp.py")
 SHARED = Path(__file__).parents[2] / "shared" / "data"
-needs_rows = pytest.mark.skipif(not (SHARED / "hub").is_dir(), reason="the shared rows aren't here (../shared/data/hub)")
+needs_rows = pytest.mark.skipif(
+    not (SHARED / "hub").is_dir(), reason="the shared rows aren't here (../shared/data/hub)"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +64,8 @@ def books(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def planned_with_small_parts(sweep: Sweep, task: TaskSpec, store: Store) -> Plan:
-    """The plan of a full sweep on one task, each of its models replaced by a small one of the same name and training."""
+    """The plan of a full sweep on one task, each of its models replaced by a small one of the same name and
+    training."""
     small: dict[str, Model] = {}
 
     def stand_in(model: Model) -> Model:
@@ -72,7 +76,9 @@ def planned_with_small_parts(sweep: Sweep, task: TaskSpec, store: Store) -> Plan
         spec = replace(model.spec, base=replace(pretraining, optimization=optimization), max_tokens=None)
         return small.setdefault(model.name, replace(model, spec=spec))
 
-    return make_plan(replace(sweep, tasks=[task], pairs=[(stand_in(a), stand_in(b)) for a, b in sweep.pairs]), store)
+    return make_plan(
+        replace(sweep, tasks=[task], pairs=[(stand_in(a), stand_in(b)) for a, b in sweep.pairs]), store
+    )
 
 
 def test_the_nlp_sweep_has_the_papers_22_tasks_and_shares_floors_and_ceilings(store: Store) -> None:
@@ -101,7 +107,9 @@ def test_memory_decides_the_gpus_of_a_run() -> None:
     sweep = experiment("nlp").sweep()
     chosen = {}
     for model in {model.name: model for pair in sweep.pairs for model in pair}.values():
-        spec = RunSpec(task=small_task(), model=model.spec, optimization=model.optimization, train_split="supervisor")
+        spec = RunSpec(
+            task=small_task(), model=model.spec, optimization=model.optimization, train_split="supervisor"
+        )
         resources = sweep.resources_of(spec)
         chosen[model.name] = (resources.world_size, resources.zero_stage)
     assert chosen["gpt2"] == chosen["gpt2-xl"] == chosen["qwen2.5-1.5b"] == (1, 0)
@@ -114,7 +122,9 @@ def test_the_reward_model_sweep_is_the_papers_one_epoch_in_batches_of_220(store:
     pairs = TaskSpec(name="reward_model:sst2_pairs", num_train=220, num_validation=20, num_test=20)
     plan = planned_with_small_parts(sweep, pairs, store)  # which checks that micro batches divide 220
     assert len(sweep.tasks) * len(plan.cells) == 288
-    assert len(sweep.tasks) * (plan.num_trainings + 4 * 3) == 384, "the models after language modelling count as pretrained"
+    assert len(sweep.tasks) * (plan.num_trainings + 4 * 3) == 384, (
+        "the models after language modelling count as pretrained"
+    )
     finetuned = [run.spec.optimization for run in plan.runs.values() if run.spec.kind == "preference"]
     assert {(made.batch_size, made.num_steps(220)) for made in finetuned} == {(220, 1)}
 
@@ -128,7 +138,8 @@ def test_pairs_of_reviews_use_every_review_once_and_keep_them_in_one_split() -> 
     films = load_task(TaskSpec(name="sst2", num_train=1_000))
     label = {example.texts[0]: example.label for examples in films.splits.values() for example in examples}
     for example in data.split("test"):
-        better, worse = example.texts[example.label or 0], example.texts[1 - (example.label or 0)]
+        better = example.texts[example.label or 0]
+        worse = example.texts[1 - (example.label or 0)]
         assert label.get(better, 1) == 1 and label.get(worse, 0) == 0
 
 
@@ -165,7 +176,9 @@ def test_real_rows_with_models_from_a_folder_of_text_and_then_from_model_folders
     results = _json(capsys, ["results", SMALL])
     assert {cell["task"] for cell in results["cells"]} == {"sst2", "anli_r2", "quail"}
     assert len(results["cells"]) == 6
-    assert all(0 <= cell[name] <= 1 for cell in results["cells"] for name in ("weak_accuracy", "student_accuracy"))
+    assert all(
+        0 <= cell[name] <= 1 for cell in results["cells"] for name in ("weak_accuracy", "student_accuracy")
+    )
 
     # The pretrained models, now as folders that someone names.
     for path in Path("raysweep-store").glob("runs/*/model/config.json"):
@@ -187,11 +200,16 @@ def test_preferences_from_the_mirror_and_from_a_users_own_files(
     cells = _json(capsys, ["results", f"{SMALL}:preferences"])["cells"]
     methods = ("naive", "generative_finetuning")
     tasks = ("anthropic_hh", "sst2_pairs", "pandalm", "autoj")
-    assert {(cell["task"], cell["method"]) for cell in cells} == {(task, method) for task in tasks for method in methods}
+    assert {(cell["task"], cell["method"]) for cell in cells} == {
+        (task, method) for task in tasks for method in methods
+    }
 
 
 def test_own_files_that_are_not_named_are_no_tasks(books: Path) -> None:
-    assert [getattr(task, "label", task) for task in experiment("reward_model").small().tasks] == ["anthropic_hh", "sst2_pairs"]
+    assert [getattr(task, "label", task) for task in experiment("reward_model").small().tasks] == [
+        "anthropic_hh",
+        "sst2_pairs",
+    ]
 
 
 def _json(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> dict:

@@ -1,4 +1,5 @@
-"""A table of predictions is valid or refused, comes back as it was written, and damage to its file is noticed."""
+"""A table of predictions is valid or refused, comes back as it was written, and damage to its file is
+noticed."""
 
 from pathlib import Path
 from typing import Any
@@ -34,9 +35,18 @@ def table(**changes: Any) -> Predictions:
         ({"probabilities": np.ones(3)}, "differ in length"),
         ({"ids": np.array(["a", "b", "a"])}, "an example id occurs twice"),
         ({"probabilities": np.array([[0.2, 0.7], [0.5, 0.5], [1, 0]])}, "isn't a probability distribution"),
-        ({"probabilities": np.array([[0.2, 0.8], [0.5, 0.5], [1.1, -0.1]])}, "isn't a probability distribution"),
-        ({"probabilities": np.array([[0.2, 0.8], [np.nan, 0.5], [1, 0]])}, "isn't a probability distribution"),
-        ({"probabilities": np.array([[0.2, 0.8], [np.inf, 0.5], [1, 0]])}, "isn't a probability distribution"),
+        (
+            {"probabilities": np.array([[0.2, 0.8], [0.5, 0.5], [1.1, -0.1]])},
+            "isn't a probability distribution",
+        ),
+        (
+            {"probabilities": np.array([[0.2, 0.8], [np.nan, 0.5], [1, 0]])},
+            "isn't a probability distribution",
+        ),
+        (
+            {"probabilities": np.array([[0.2, 0.8], [np.inf, 0.5], [1, 0]])},
+            "isn't a probability distribution",
+        ),
         ({"weight": np.array([1, -1, 1.0])}, "weight is negative or not a number"),
         ({"weight": np.array([1, np.nan, 1.0])}, "weight is negative or not a number"),
     ],
@@ -67,7 +77,11 @@ def test_the_most_probable_class_and_the_lowest_on_a_tie() -> None:
 
 def test_rows_are_aligned_by_id() -> None:
     aligned = table(weight=np.array([1, 2, 3.0]), covered=np.array([True, False, True])).align(["c", "a"])
-    assert aligned.ids.tolist() == ["c", "a"] and aligned.weight.tolist() == [3, 1] and aligned.covered.tolist() == [True, True]
+    assert (
+        aligned.ids.tolist() == ["c", "a"]
+        and aligned.weight.tolist() == [3, 1]
+        and aligned.covered.tolist() == [True, True]
+    )
     assert aligned.probabilities.tolist() == [[1.0, 0.0], [0.2, 0.8]]
     with pytest.raises(InvalidInput, match=r"predictions of test lack 2 of 3 examples, such as 'x'"):
         table().align(["x", "a", "y"])
@@ -99,10 +113,24 @@ def test_a_damaged_file_is_noticed(tmp_path: Path) -> None:
             Predictions.read(path)
     frames = [
         pd.DataFrame({"id": ["a"]}),
-        pd.DataFrame({"id": ["a"], "probabilities": [None], "weight": [1.0], "covered": [True], "source": ["x"]}),
-        pd.DataFrame({"id": ["a"], "probabilities": [[0.1, 0.2]], "weight": [1.0], "covered": [True], "source": ["x"]}),
-        pd.DataFrame({"id": ["a"], "probabilities": ["text"], "weight": [1.0], "covered": [True], "source": ["x"]}),
-        pd.DataFrame({"id": ["a", "b"], "probabilities": [[1.0, 0.0], [1.0]], "weight": 1.0, "covered": True, "source": "x"}),
+        pd.DataFrame(
+            {"id": ["a"], "probabilities": [None], "weight": [1.0], "covered": [True], "source": ["x"]}
+        ),
+        pd.DataFrame(
+            {"id": ["a"], "probabilities": [[0.1, 0.2]], "weight": [1.0], "covered": [True], "source": ["x"]}
+        ),
+        pd.DataFrame(
+            {"id": ["a"], "probabilities": ["text"], "weight": [1.0], "covered": [True], "source": ["x"]}
+        ),
+        pd.DataFrame(
+            {
+                "id": ["a", "b"],
+                "probabilities": [[1.0, 0.0], [1.0]],
+                "weight": 1.0,
+                "covered": True,
+                "source": "x",
+            }
+        ),
         pd.DataFrame({"id": [], "probabilities": [], "weight": [], "covered": [], "source": []}),
     ]
     for frame in frames:

@@ -1,4 +1,5 @@
-"""What a weak-to-strong sweep must show whatever its models are: results that are known before anything trains."""
+"""What a weak-to-strong sweep must show whatever its models are: results that are known before anything
+trains."""
 
 from __future__ import annotations
 
@@ -13,18 +14,18 @@ import numpy.typing as npt
 import pytest
 
 from raysweep import Evaluation, Method, Model, RunSpec, Sweep
-from raysweep.cli import main
+from raysweep.cli.main import main
+from raysweep.data.labels import ground_truth
 from raysweep.metrics import metrics
 from raysweep.objectives import objectives
-from raysweep.plan import Plan, PlannedCell, make_plan
+from raysweep.planning.plan import Plan, PlannedCell, make_plan
+from raysweep.planning.sweep import load_sweep
 from raysweep.recipes import recipes
-from raysweep.results import CellResult, Results, Row
-from raysweep.scheduling.board import Board
+from raysweep.results.cells import CellResult, Results, Row
 from raysweep.scheduling.local import run_locally
+from raysweep.scheduling.queue import RunQueue
 from raysweep.store import Store
-from raysweep.sweep import load_sweep
 from raysweep.tasks.base import tasks
-from raysweep.training.data import ground_truth
 from raysweep.transforms import transforms
 
 WITHOUT_INFORMATION = ("shuffled_labels", "random_labels", "constant_labels")
@@ -37,9 +38,11 @@ METHODS: list[str | Method] = [
 
 
 def small_gap(methods: list[str | Method]) -> Sweep:
-    """Five seeds of the tiny sweep with more data, a weak model that learns something, and a strong one that learns more."""
+    """Five seeds of the tiny sweep with more data, a weak model that learns something, and a strong one that
+    learns more."""
     tiny = load_sweep(str(Path(__file__).parent / "experiments" / "tiny_sweep.py"))
-    (task,), ((weak, strong),) = tiny.tasks, tiny.pairs
+    (task,) = tiny.tasks
+    ((weak, strong),) = tiny.pairs
     assert not isinstance(task, str)
     sentences = {**task.params, "num_sentences": 1_200, "num_test_sentences": 900}
     return replace(
@@ -91,9 +94,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """All methods, trained."""
     store = Store(tmp_path_factory.mktemp("must_show") / "store")
     plan = make_plan(small_gap(METHODS), store)
-    board = Board(plan, store)
-    run_locally(board, {})
-    assert not board.failures
+    queue = RunQueue(plan, store)
+    run_locally(queue, {})
+    assert not queue.failures
     return Finished(plan, store)
 
 
@@ -107,12 +110,16 @@ def test_there_is_a_gap_and_real_weak_labels_teach_something(finished: Finished)
 
 
 @pytest.mark.parametrize("method", WITHOUT_INFORMATION)
-def test_labels_without_information_stay_below_the_floor_and_at_chance(finished: Finished, method: str) -> None:
+def test_labels_without_information_stay_below_the_floor_and_at_chance(
+    finished: Finished, method: str
+) -> None:
     gap = finished.row(method).gap
     assert gap is not None and gap.interval is not None
-    assert gap.student_accuracy < gap.weak_accuracy and gap.interval[1] < 0, "a student of such labels beats its supervisor"
-    # What a student of noise decides is a matter of luck (see experiments/controls.py): its few bits of signal may be aligned
-    # with the truth, or against it. That it gives the truth no more than half is not.
+    assert gap.student_accuracy < gap.weak_accuracy and gap.interval[1] < 0, (
+        "a student of such labels beats its supervisor"
+    )
+    # What a student of noise decides is a matter of luck (see experiments/controls.py): its few bits of
+    # signal may be aligned with the truth, or against it. That it gives the truth no more than half is not.
     assert finished.truth_probabilities(method).mean() == pytest.approx(0.5, abs=0.05)
     assert finished.truth_probabilities("naive").mean() > 0.55
     assert gap.student_accuracy < 0.6
@@ -131,12 +138,15 @@ def test_the_ceilings_own_labels_recover_the_whole_gap(finished: Finished) -> No
     low, high = gap.interval
     assert low <= 1 <= high and high - low < 0.8, "an interval that holds everything would show nothing"
     naive = finished.row("naive").gap
-    assert naive is not None and naive.interval is not None and not naive.interval[0] <= 1 <= naive.interval[1]
+    assert (
+        naive is not None and naive.interval is not None and not naive.interval[0] <= 1 <= naive.interval[1]
+    )
 
 
 def test_a_chain_of_one_is_naive_finetuning_to_the_last_bit(finished: Finished, tmp_path: Path) -> None:
     """The same run by its id; and trained a second time, for the chain's sake alone, the same predictions."""
-    naive, chain = finished.cells("naive"), finished.cells("chain of one")
+    naive = finished.cells("naive")
+    chain = finished.cells("chain of one")
     assert [cell.runs for cell in naive] == [cell.runs for cell in chain]
     assert len({cell.runs.student.id for cell in naive + chain}) == 5
 
@@ -144,22 +154,29 @@ def test_a_chain_of_one_is_naive_finetuning_to_the_last_bit(finished: Finished, 
     shutil.copytree(finished.store.folder, tmp_path / "store")
     again = Store(tmp_path / "store")
     shutil.rmtree(again.run(student.id).result.parent)
-    board = Board(make_plan(small_gap(METHODS[-1:]), again), again)
-    run_locally(board, {})
+    queue = RunQueue(make_plan(small_gap(METHODS[-1:]), again), again)
+    run_locally(queue, {})
     for split in ("validation", "test"):
         first, second = (store.run(student.id).read_predictions(split) for store in (finished.store, again))
-        assert first.ids.tolist() == second.ids.tolist() and np.array_equal(first.probabilities, second.probabilities)
+        assert first.ids.tolist() == second.ids.tolist() and np.array_equal(
+            first.probabilities, second.probabilities
+        )
 
 
 def test_accuracy_follows_from_agreement_on_every_student(finished: Finished) -> None:
-    """accuracy = accuracy_w·A⁺ + (1 − accuracy_w)·(1 − A⁻) of two classes (Burns et al. 2023, figure 8), by our own count."""
+    """accuracy = accuracy_w·A⁺ + (1 − accuracy_w)·(1 − A⁻) of two classes (Burns et al. 2023, figure 8), by
+    our own count."""
     results = Results(finished.plan, finished.store)
     agreements = set()
     for cell in finished.plan.cells:
         values = _checked(results.cell(cell))
-        student, weak = finished.right(cell.runs.student), finished.right(cell.runs.floor)
-        of_right, of_wrong = values["agreement_supervisor_right"], values["agreement_supervisor_wrong"]
-        assert weak.mean() * of_right + (1 - weak.mean()) * (1 - of_wrong) == pytest.approx(student.mean(), abs=1e-9)
+        student = finished.right(cell.runs.student)
+        weak = finished.right(cell.runs.floor)
+        of_right = values["agreement_supervisor_right"]
+        of_wrong = values["agreement_supervisor_wrong"]
+        assert weak.mean() * of_right + (1 - weak.mean()) * (1 - of_wrong) == pytest.approx(
+            student.mean(), abs=1e-9
+        )
         # Of two classes, student and supervisor agree where both are right or both are wrong.
         assert of_right == pytest.approx((student == weak)[weak].mean(), abs=1e-9)
         assert of_wrong == pytest.approx((student == weak)[~weak].mean(), abs=1e-9)
@@ -191,11 +208,15 @@ def test_the_list_says_of_everything_what_it_is_and_of_every_objective_where_it_
     for kind, names in registered.items():
         assert listed[kind].keys() == names
         for name, line in listed[kind].items():
-            assert len(line.split()) >= 5 and "\n" not in line, f"{kind} {name}: {line!r} doesn't say what it is"
+            assert len(line.split()) >= 5 and "\n" not in line, (
+                f"{kind} {name}: {line!r} doesn't say what it is"
+            )
         assert len(set(listed[kind].values())) == len(listed[kind]), f"two {kind} say the same of themselves"
     unsourced = {name for name, line in listed["objectives"].items() if not SOURCE.search(line)}
     assert unsourced == OF_NO_PAPER
 
     assert main(["list"]) == 0
     printed = capsys.readouterr().out
-    assert all(name in printed and line[:40] in printed for named in listed.values() for name, line in named.items())
+    assert all(
+        name in printed and line[:40] in printed for named in listed.values() for name, line in named.items()
+    )

@@ -1,7 +1,9 @@
-"""The tiny world: the sandbox at its smallest, with real runs in it, for every test that needs something trained.
+"""The tiny world: the sandbox at its smallest, with real runs in it, for every test that needs something
+trained.
 
-A GPT-2 of width 16 is pretrained for 20 steps on sentences of 40 words, and a supervisor (84 % right) finetuned from it.
-The fixtures `tiny_world` and `tiny_store` of conftest.py make it once in each test process and copy its store.
+A GPT-2 of width 16 is pretrained for 20 steps on sentences of 40 words, and a supervisor (84 % right)
+finetuned from it. The fixtures `tiny_world` and `tiny_store` of conftest.py make it once in each test process
+and copy its store.
 """
 
 from __future__ import annotations
@@ -21,11 +23,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from raysweep.data.pinning import Pinner
 from raysweep.objectives import BatchContext, Objective, cross_entropy
-from raysweep.prepare import Preparation
-from raysweep.resources import Resources
 from raysweep.spec import Call, Evaluation, ModelSpec, Optimization, RunSpec, Scratch, TaskSpec, WeakLabels
-from raysweep.store import RunPaths, Store
+from raysweep.spec.resources import Resources
+from raysweep.store import Store
+from raysweep.store.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,7 +43,9 @@ def tiny_task() -> TaskSpec:
 
 
 def tiny_model() -> ModelSpec:
-    corpus = TaskSpec(name="sandbox_corpus", params=WORDS | {"num_sentences": 700}, num_train=512, num_validation=64)
+    corpus = TaskSpec(
+        name="sandbox_corpus", params=WORDS | {"num_sentences": 700}, num_train=512, num_validation=64
+    )
     config = {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 16}
     scratch = Scratch(architecture="gpt2", config=config, tokenizer=Call("word_level"))
     pretraining = RunSpec(
@@ -58,7 +63,7 @@ def tiny_model() -> ModelSpec:
 class Trained:
     """What a finished run left in its store."""
 
-    paths: RunPaths
+    paths: RunFolder
 
     @property
     def losses(self) -> npt.NDArray[np.float64]:
@@ -78,8 +83,8 @@ class Trained:
 
 def train_run(spec: RunSpec, store: Store, *, save_weights: bool = False, **resources: Any) -> Trained:
     """Execute a pinned run in this process, as the local runner does."""
-    from raysweep.training.execute import Job, execute
     from raysweep.training.process import clean_process
+    from raysweep.training.run import Job, execute
 
     with clean_process():
         execute(Job(spec, Resources(**resources), str(store.folder), save_weights, {}))
@@ -88,7 +93,8 @@ def train_run(spec: RunSpec, store: Store, *, save_weights: bool = False, **reso
 
 @dataclass(frozen=True)
 class TinyWorld:
-    """Pinned specs, and the store in which the pretraining and the supervisor are done. Copy it; never write to it."""
+    """Pinned specs, and the store in which the pretraining and the supervisor are done. Copy it; never write
+    to it."""
 
     folder: Path
     task: TaskSpec
@@ -120,8 +126,9 @@ class TinyWorld:
 def make_tiny_world(folder: Path) -> TinyWorld:
     """Prepare the tiny world's task, pretrain its model and train its supervisor."""
     store = Store(folder)
-    preparation = Preparation(store)
-    task, model = preparation.task(tiny_task()), preparation.model(tiny_model())
+    preparation = Pinner(store)
+    task = preparation.task(tiny_task())
+    model = preparation.model(tiny_model())
     assert isinstance(model.base, RunSpec)
     train_run(model.base, store, save_weights=True)
     supervisor = TinyWorld(store.folder, task, model, model.base).finetuning(
@@ -132,7 +139,8 @@ def make_tiny_world(folder: Path) -> TinyWorld:
 
 
 def _focused(logits: Tensor, labels: Tensor, context: BatchContext) -> Tensor:
-    """Cross-entropy of the examples that are harder than the mean of the global batch; needs its logits beside its labels."""
+    """Cross-entropy of the examples that are harder than the mean of the global batch; needs its logits
+    beside its labels."""
     assert context.batch_logits is not None and context.batch_labels is not None
     losses = cross_entropy(logits, labels, context)
     mean = cross_entropy(context.batch_logits, context.batch_labels, context).mean()
@@ -147,15 +155,23 @@ def digest_of(tensor: Any) -> str:
     return hashlib.sha256(tensor.detach().float().numpy().tobytes()).hexdigest()
 
 
-def run_ranks(calls: list[tuple[str, tuple[Any, ...]]], folder: Path, world_size: int = 2) -> list[list[tuple[Any, str]]]:
-    """Run calls of `tests/training/rank.py` in a group of processes; for each rank, (returned, traceback) of each call."""
+def run_ranks(
+    calls: list[tuple[str, tuple[Any, ...]]], folder: Path, world_size: int = 2
+) -> list[list[tuple[Any, str]]]:
+    """Run calls of `tests/training/rank.py` in a group of processes; for each rank, (returned, traceback) of
+    each call."""
     folder.mkdir(parents=True)
     (folder / "calls.pickle").write_bytes(pickle.dumps(calls))
     script = ROOT / "tests" / "training" / "rank.py"
     environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "DS_ACCELERATOR": "cpu"}
     logs = [(folder / f"log-{rank}.txt").open("w+") for rank in range(world_size)]
     ranks = [
-        subprocess.Popen([sys.executable, script, str(rank), str(world_size), folder], env=environment, stdout=log, stderr=log)
+        subprocess.Popen(
+            [sys.executable, script, str(rank), str(world_size), folder],
+            env=environment,
+            stdout=log,
+            stderr=log,
+        )
         for rank, log in enumerate(logs)
     ]
     try:
@@ -165,7 +181,9 @@ def run_ranks(calls: list[tuple[str, tuple[Any, ...]]], folder: Path, world_size
             process.kill()
         for log in logs:
             log.close()
-    assert codes == [0] * world_size, "\n".join((folder / f"log-{rank}.txt").read_text()[-3000:] for rank in range(world_size))
+    assert codes == [0] * world_size, "\n".join(
+        (folder / f"log-{rank}.txt").read_text()[-3000:] for rank in range(world_size)
+    )
     return [pickle.loads((folder / f"returned-{rank}.pickle").read_bytes()) for rank in range(world_size)]
 
 
@@ -175,7 +193,9 @@ def start_process(spec: RunSpec, store: Store, folder: Path, **resources: Any) -
     (folder / "run.pickle").write_bytes(pickle.dumps((spec, store, resources)))
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with (folder / "log.txt").open("w") as log:
-        return subprocess.Popen([sys.executable, __file__, folder / "run.pickle"], env=environment, stdout=log, stderr=log)
+        return subprocess.Popen(
+            [sys.executable, __file__, folder / "run.pickle"], env=environment, stdout=log, stderr=log
+        )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Metrics: pure functions from saved predictions to numbers, re-runnable on old results without training.
 
-A metric is a function of one `Measurement`; those of `metrics` are measured on every split of every run. What belongs to a
-cell (the gap recovered, early stopping) is computed from the accuracies of its runs: see `raysweep.metrics.gap`.
+A metric is a function of one `Measurement`; those of `metrics` are measured on every split of every run. What
+belongs to a cell (the gap recovered, early stopping) is computed from the accuracies of its runs: see
+`raysweep.metrics.gap`.
 """
 
 from raysweep.metrics.base import Measurement, correct, measured, metrics

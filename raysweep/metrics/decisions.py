@@ -15,8 +15,8 @@ NUM_QUARTERS = 4
 def accuracy(measurement: Measurement) -> dict[str, float]:
     """Share of examples whose most probable class, or whose answer, is the true one.
 
-    `accuracy` against ground truth; `accuracy_on_own_labels` against what the run was trained on, over the examples that have
-    such a label.
+    `accuracy` against ground truth; `accuracy_on_own_labels` against what the run was trained on, over the
+    examples that have such a label.
     """
     values = {"accuracy": float(correct(measurement.predicted, measurement.truth).mean())}
     own = measurement.own_labels
@@ -27,32 +27,38 @@ def accuracy(measurement: Measurement) -> dict[str, float]:
 
 @metrics.register("agreement")
 def agreement(measurement: Measurement) -> dict[str, float]:
-    """Agreement with the supervisor: over all, where it is right, and where it is wrong (Burns et al. 2023, figure 8).
+    """Agreement with the supervisor: over all, where it is right, and where it is wrong (Burns et al. 2023,
+    figure 8).
 
-    A = mean[ŷ = ŷ_w], A⁺ = mean[ŷ = ŷ_w | ŷ_w = y], A⁻ = mean[ŷ = ŷ_w | ŷ_w ≠ y], each left out where there is no such
-    example. On two classes accuracy = accuracy_w·A⁺ + (1 − accuracy_w)·(1 − A⁻), which is checked.
+    A = mean[ŷ = ŷ_w], A⁺ = mean[ŷ = ŷ_w | ŷ_w = y], A⁻ = mean[ŷ = ŷ_w | ŷ_w ≠ y], each left out where there
+    is no such example. On two classes accuracy = accuracy_w·A⁺ + (1 − accuracy_w)·(1 − A⁻), which is checked.
 
     Raises:
-        RaysweepError: two classes, and accuracy doesn't follow from agreement: something mixed up the predictions.
+        RaysweepError: two classes, and accuracy doesn't follow from agreement: something mixed up the
+        predictions.
     """
-    supervisor, truth = measurement.supervisor, measurement.truth
+    supervisor = measurement.supervisor
+    truth = measurement.truth
     if supervisor is None:
         return {}
-    same, right = correct(measurement.predicted, supervisor), correct(supervisor, truth)
+    same = correct(measurement.predicted, supervisor)
+    right = correct(supervisor, truth)
     values = {"agreement": float(same.mean())}
     if right.any():
         values["agreement_supervisor_right"] = float(same[right].mean())
     if not right.all():
         values["agreement_supervisor_wrong"] = float(same[~right].mean())
     if measurement.predicted.probabilities.shape[1] == 2:
-        of_supervisor, own = float(right.mean()), float(correct(measurement.predicted, truth).mean())
+        of_supervisor = float(right.mean())
+        own = float(correct(measurement.predicted, truth).mean())
         of_right = of_supervisor * values.get("agreement_supervisor_right", 0)
         implied = of_right + (1 - of_supervisor) * (1 - values.get("agreement_supervisor_wrong", 0))
         if abs(own - implied) > _ROUNDING:
             raise RaysweepError(
-                f"predictions of {measurement.predicted.source} are right on {own:.6f} of the examples; their agreement with "
-                f"{supervisor.source} implies {implied:.6f}. This is a bug of raysweep, or of a task whose labels aren't two "
-                "classes; please report it with the store's folder"
+                f"predictions of {measurement.predicted.source} are right on {own:.6f} of the examples; "
+                "their "
+                f"agreement with {supervisor.source} implies {implied:.6f}. This is a bug of raysweep, or of "
+                "a task whose labels aren't two classes; please report it with the store's folder"
             )
     return values
 
@@ -61,8 +67,9 @@ def agreement(measurement: Measurement) -> dict[str, float]:
 def accuracy_by_difficulty(measurement: Measurement) -> dict[str, float]:
     """Accuracy by quarter of difficulty, 1 the easiest, where a task tells how hard its examples are.
 
-    The quartiles are those of this split's known difficulties, an example at a quartile belonging to the easier side, so
-    that equally hard ones stay together. A quarter without examples is left out; nothing is told if all are equally hard.
+    The quartiles are those of this split's known difficulties, an example at a quartile belonging to the
+    easier side, so that equally hard ones stay together. A quarter without examples is left out; nothing is
+    told if all are equally hard.
     """
     difficulty = measurement.difficulty
     known = np.isfinite(difficulty) if difficulty is not None else np.zeros(0, dtype=bool)
@@ -81,9 +88,13 @@ def accuracy_by_difficulty(measurement: Measurement) -> dict[str, float]:
 
 @metrics.register("legality")
 def legality(measurement: Measurement) -> dict[str, float]:
-    """Share of answers that are among the allowed ones (legal chess moves), of generative tasks that list them."""
-    answers, allowed = measurement.predicted.answers, measurement.allowed
+    """Share of answers that are among the allowed ones (legal chess moves), of generative tasks that list
+    them."""
+    answers = measurement.predicted.answers
+    allowed = measurement.allowed
     if answers is None or allowed is None:
         return {}
-    legal = [str(answer) in answers_to for answer, answers_to in zip(answers, allowed, strict=True) if answers_to]
+    legal = [
+        str(answer) in answers_to for answer, answers_to in zip(answers, allowed, strict=True) if answers_to
+    ]
     return {"legality": float(np.mean(legal))} if legal else {}

@@ -1,4 +1,5 @@
-"""The gap recovered, and early stopping as three readings of one run: numbers of a cell, from its accuracies."""
+"""The gap recovered, and early stopping as three readings of one run: numbers of a cell, from its
+accuracies."""
 
 from __future__ import annotations
 
@@ -10,24 +11,26 @@ STOPS = {
     "ground_truth_stop": "validation_accuracy",
     "weak_label_stop": "validation_accuracy_on_own_labels",
 }
-"""The three readings, each with the curve it maximises. A ground-truth stop is an oracle: it looks at true labels."""
+"""The three readings, each with the curve it maximises. A ground-truth stop is an oracle: it looks at true
+labels."""
 
 
 def performance_gap_recovered(weak: float, student: float, ceiling: float) -> float | None:
-    """PGR = (student − weak) / (ceiling − weak) (Burns et al. 2023, section 3); None without a gap to recover."""
+    """PGR = (student − weak) / (ceiling − weak) (Burns et al. 2023, section 3); None without a gap to
+    recover."""
     return (student - weak) / (ceiling - weak) if ceiling > weak else None
 
 
 def stop_steps(curve: pd.DataFrame) -> dict[str, int]:
     """The step at which a run is read, by the names of `STOPS`.
 
-    `last`: the end. `ground_truth_stop`, an oracle: the best validation accuracy. `weak_label_stop`: the best validation
-    accuracy on the labels that the run was trained on. The earliest step on ties (Burns et al. 2023, section 5.1.1).
-    A stop needs a curve of at least two points, and its own column.
+    `last`: the end. `ground_truth_stop`, an oracle: the best validation accuracy. `weak_label_stop`: the best
+    validation accuracy on the labels that the run was trained on. The earliest step on ties (Burns et al.
+    2023, section 5.1.1). A stop needs a curve of at least two points, and its own column.
 
     Args:
-        curve: columns step, and of `validation_accuracy`, `validation_accuracy_on_own_labels` and `test_accuracy` those that
-            are known; points without a test accuracy aren't looked at.
+        curve: columns step, and of `validation_accuracy`, `validation_accuracy_on_own_labels` and
+            `test_accuracy` those that are known; points without a test accuracy aren't looked at.
     """
     points = curve.dropna(subset=["test_accuracy"]).sort_values("step", kind="stable")
     if points.empty:
@@ -35,15 +38,18 @@ def stop_steps(curve: pd.DataFrame) -> dict[str, int]:
     steps = {"last": int(points["step"].iloc[-1])}
     for name, column in STOPS.items():
         if len(points) > 1 and column in points and points[column].notna().any():
-            steps[name] = int(points["step"].iloc[int(np.nanargmax(points[column].to_numpy(float)))])  # the first of equals
+            steps[name] = int(
+                points["step"].iloc[int(np.nanargmax(points[column].to_numpy(float)))]
+            )  # the first of equals
     return steps
 
 
 def stop_readings(curve: pd.DataFrame, weak: float, ceiling: float) -> dict[str, float]:
     """What a student is worth at each stop.
 
-    For each stop of `stop_steps`: `step_at_<stop>`, `student_accuracy_at_<stop>` on test, and `pgr_at_<stop>` (left out
-    without a gap); beside them `weak_accuracy_at_last` and `ceiling_accuracy_at_last`, which every PGR here is taken with.
+    For each stop of `stop_steps`: `step_at_<stop>`, `student_accuracy_at_<stop>` on test, and `pgr_at_<stop>`
+    (left out without a gap); beside them `weak_accuracy_at_last` and `ceiling_accuracy_at_last`, which every
+    PGR here is taken with.
 
     Args:
         curve: the student's; see `stop_steps`.

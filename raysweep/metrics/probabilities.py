@@ -9,38 +9,46 @@ from raysweep.metrics.base import Measurement, correct, metrics
 
 NUM_BINS = 15
 _LEAST = 1e-12
-"""Probabilities are taken to be no smaller: float32 rounds to 0 what a softmax never is, and one example would be infinite."""
+"""Probabilities are taken to be no smaller: float32 rounds to 0 what a softmax never is, and one example
+would be infinite."""
 
 
 @metrics.register("calibration")
 def calibration(measurement: Measurement) -> dict[str, float]:
-    """Expected calibration error (Guo et al. 2017, arXiv 1706.04599) and Brier score, both in [0, 1], 0 the best.
+    """Expected calibration error (Guo et al. 2017, arXiv 1706.04599) and Brier score, both in [0, 1], 0 the
+    best.
 
-    `expected_calibration_error` = Σ_m |B_m|/N·|accuracy(B_m) − confidence(B_m)| over 15 bins of equal width: B_m holds the
-    examples whose confidence (probability of the most probable class) is in ((m − 1)/15, m/15]. With K classes no
-    confidence is below 1/K, so two classes fill 8 of the bins.
-    `brier_score` = mean ½·Σ_k (p_k − y_k)²; of two classes that is mean (p_1 − y)² (Brier 1950, halved).
+    `expected_calibration_error` = Σ_m |B_m|/N·|accuracy(B_m) − confidence(B_m)| over 15 bins of equal width:
+    B_m holds the examples whose confidence (probability of the most probable class) is in ((m − 1)/15, m/15].
+    With K classes no confidence is below 1/K, so two classes fill 8 of the bins. `brier_score` = mean ½·Σ_k
+    (p_k − y_k)²; of two classes that is mean (p_1 − y)² (Brier 1950, halved).
     """
     predicted = measurement.predicted
     if predicted.answers is not None:
         return {}
-    confidence, right = predicted.probabilities.max(axis=1), correct(predicted, measurement.truth)
+    confidence = predicted.probabilities.max(axis=1)
+    right = correct(predicted, measurement.truth)
     bins = np.clip(np.ceil(confidence * NUM_BINS), 1, NUM_BINS).astype(int)
     gaps = np.bincount(bins, weights=right - confidence)  # |B_m|·(accuracy − confidence)
     brier = squared_errors(predicted.probabilities, measurement.truth.probabilities).mean()
-    return {"expected_calibration_error": float(np.abs(gaps).sum() / len(predicted)), "brier_score": float(brier)}
+    return {
+        "expected_calibration_error": float(np.abs(gaps).sum() / len(predicted)),
+        "brier_score": float(brier),
+    }
 
 
 @metrics.register("auroc")
 def auroc(measurement: Measurement) -> dict[str, float]:
     """Area under the ROC curve of the class probabilities: mean over the classes of one against the rest.
 
-    The share of (positive, negative) pairs in which the positive has the higher probability, ties counting half; of two
-    classes it is the same for both. Left out unless every class occurs. EleutherAI's weak-to-strong results are in it.
+    The share of (positive, negative) pairs in which the positive has the higher probability, ties counting
+    half; of two classes it is the same for both. Left out unless every class occurs. EleutherAI's
+    weak-to-strong results are in it.
     """
     if measurement.predicted.answers is not None:
         return {}
-    probabilities, classes = measurement.predicted.probabilities, measurement.truth.classes
+    probabilities = measurement.predicted.probabilities
+    classes = measurement.truth.classes
     if len(np.unique(classes)) < probabilities.shape[1]:
         return {}
     from sklearn.metrics import roc_auc_score
@@ -51,25 +59,32 @@ def auroc(measurement: Measurement) -> dict[str, float]:
 
 @metrics.register("misfit")
 def misfit(measurement: Measurement) -> dict[str, float]:
-    """Misfit with the supervisor and gain over it; theory expects gain ≥ misfit (Charikar et al. 2024, arXiv 2405.15116).
+    """Misfit with the supervisor and gain over it; theory expects gain ≥ misfit (Charikar et al. 2024, arXiv
+    2405.15116).
 
     With p of the student, q of the supervisor, y the truth, means over the examples:
-    `misfit_squared_error` ½·Σ_k (p_k − q_k)², `gain_squared_error` brier(q) − brier(p): the theory's own form;
-    `misfit_error_rate` share of other decisions, `gain_error_rate` accuracy(p) − accuracy(q);
-    `misfit_cross_entropy` KL(p‖q) in nats, `gain_cross_entropy` CE(y, q) − CE(y, p) in nats (Mulgund and Pabbaraju 2025,
-    arXiv 2501.19105). Of answers, the error rates alone.
+    `misfit_squared_error` ½·Σ_k (p_k − q_k)², `gain_squared_error` brier(q) − brier(p): the theory's own
+    form; `misfit_error_rate` share of other decisions, `gain_error_rate` accuracy(p) − accuracy(q);
+    `misfit_cross_entropy` KL(p‖q) in nats, `gain_cross_entropy` CE(y, q) − CE(y, p) in nats (Mulgund and
+    Pabbaraju 2025, arXiv 2501.19105). Of answers, the error rates alone.
     """
-    predicted, supervisor, truth = measurement.predicted, measurement.supervisor, measurement.truth
+    predicted = measurement.predicted
+    supervisor = measurement.supervisor
+    truth = measurement.truth
     if supervisor is None:
         return {}
-    right, right_supervisor = correct(predicted, truth), correct(supervisor, truth)
+    right = correct(predicted, truth)
+    right_supervisor = correct(supervisor, truth)
     values = {
         "misfit_error_rate": 1 - correct(predicted, supervisor).mean(),
         "gain_error_rate": right.mean() - right_supervisor.mean(),
     }
     if predicted.answers is None:
-        p, q, y = predicted.probabilities, supervisor.probabilities, truth.probabilities
-        log_p, log_q = np.log(np.maximum(p, _LEAST)), np.log(np.maximum(q, _LEAST))
+        p = predicted.probabilities
+        q = supervisor.probabilities
+        y = truth.probabilities
+        log_p = np.log(np.maximum(p, _LEAST))
+        log_q = np.log(np.maximum(q, _LEAST))
         values |= {
             "misfit_squared_error": squared_errors(p, q).mean(),
             "gain_squared_error": (squared_errors(q, y) - squared_errors(p, y)).mean(),
@@ -79,7 +94,9 @@ def misfit(measurement: Measurement) -> dict[str, float]:
     return {name: float(value) for name, value in values.items()}
 
 
-def squared_errors(probabilities: npt.NDArray[np.float64], others: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def squared_errors(
+    probabilities: npt.NDArray[np.float64], others: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
     """(N,) ½·Σ_k (p_k − q_k)² of two (N, K): in [0, 1], and (p_1 − q_1)² of two classes."""
     total: npt.NDArray[np.float64] = ((probabilities - others) ** 2).sum(axis=1) / 2
     return total

@@ -1,20 +1,21 @@
-"""The chess family: small GPT-2s pretrained on the games of a folder of PGN files, the larger the more moves they know.
+"""The chess family: small GPT-2s pretrained on the games of a folder of PGN files, the larger the more moves
+they know.
 
-A function of the folder and not a registered name, since there is no family without games. Board "pieces" is what models
-this small can read (see `raysweep.tasks.chess_notation`); pretraining learns the moves that were played, answers alone, and
-is a run of the plan, cached like any other.
+A function of the folder and not a registered name, since there is no family without games. Board "pieces" is
+what models this small can read (see `raysweep.tasks.chess.notation`); pretraining learns the moves that were
+played, answers alone, and is a run of the plan, cached like any other.
 
-Learning rates of finetuning are those with the best floor on chess_puzzles: each model on ground truth of half A, never a
-student, so nothing is tuned towards a PGR. Measured 2026-11-21 on two busy CPU cores, 45,874 positions of 16,000 games,
-3,200 puzzles in half A, three epochs, seed 0; accuracy and legality on 2,000 test puzzles (their standard error is 0.4 to
-0.7 points):
+Learning rates of finetuning are those with the best floor on chess_puzzles: each model on ground truth of
+half A, never a student, so nothing is tuned towards a PGR. Measured 2026-11-21 on two busy CPU cores, 45,874
+positions of 16,000 games, 3,200 puzzles in half A, three epochs, seed 0; accuracy and legality on 2,000 test
+puzzles (their standard error is 0.4 to 0.7 points):
 
     width   pretraining             legal in games   floor (legal) by learning rate
     16      1,000 steps,  43 CPU s  25 %             3e-3: 2.3 % (10 %)   1e-2: 2.9 % (11 %)
     128     1,100 steps, 188 CPU s  52 %             5e-4: 8.7 % (33 %)   1e-3: 10.4 % (37 %)
 
-Both best rates lie at the end of what was tried. Of width 32 only an earlier pretraining of 700 steps was tried (1e-3: 1.7 %,
-3e-3: 2.5 %); the rate of width 64 is that of width 32, untried.
+Both best rates lie at the end of what was tried. Of width 32 only an earlier pretraining of 700 steps was
+tried (1e-3: 1.7 %, 3e-3: 2.5 %); the rate of width 64 is that of width 32, untried.
 """
 
 from __future__ import annotations
@@ -30,15 +31,19 @@ def chess_family(games: str, num_positions: int = 50_000) -> Family:
     """The family of a folder of games.
 
     Args:
-        games: a folder of PGN files (.pgn, .pgn.gz, .pgn.zst), plain or in folders of its own; see task `chess_games`.
-        num_positions: how many positions the models are pretrained on, the same for all sizes. Each pretraining sees 64 a
-            step for
-            1,000 to 1,300 steps, so more than 80,000 change little.
+        games: a folder of PGN files (.pgn, .pgn.gz, .pgn.zst), plain or in folders of its own; see task
+        `chess_games`.
+        num_positions: how many positions the models are pretrained on, the same for all sizes. Each
+            pretraining sees 64 a step for 1,000 to 1,300 steps, so more than 80,000 change little.
     """
-    task = TaskSpec(name="chess_games", params={"path": games, "num_positions": num_positions, "board": "pieces"})
+    task = TaskSpec(
+        name="chess_games", params={"path": games, "num_positions": num_positions, "board": "pieces"}
+    )
     return Family(
         name="chess",
-        summary="GPT-2s of width 16 to 128 for chess puzzles, pretrained on a folder of games by the sweep itself",
+        summary=(
+            "GPT-2s of width 16 to 128 for chess puzzles, pretrained on a folder of games by the sweep itself"
+        ),
         models=(
             _model(task, width=16, steps=1_000, pretraining_rate=5e-3, learning_rate=1e-2),
             _model(task, width=32, steps=1_300, pretraining_rate=5e-3, learning_rate=3e-3),
@@ -56,7 +61,9 @@ def _model(task: TaskSpec, width: int, steps: int, pretraining_rate: float, lear
             name=f"chess-{width}",
             base=Scratch(architecture="gpt2", config=config, tokenizer=Call("word_level")),
         ),
-        optimization=Optimization(learning_rate=pretraining_rate, batch_size=64, steps=steps, warmup_fraction=0.05),
+        optimization=Optimization(
+            learning_rate=pretraining_rate, batch_size=64, steps=steps, warmup_fraction=0.05
+        ),
         train_split="train",
         evaluation=Evaluation(every=250, num_examples=200),
     )

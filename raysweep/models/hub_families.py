@@ -1,26 +1,28 @@
 """Named families of pretrained models on the Hugging Face hub: GPT-2, Pythia, Qwen2.5, Llama 3.
 
-Purpose: a sweep names `qwen2.5-7b` and gets weights that don't change under it and training values that are sensible
-for its size. Importing this module registers the families; nothing is downloaded and nothing heavy is imported.
+Purpose: a sweep names `qwen2.5-7b` and gets weights that don't change under it and training values that are
+sensible for its size. Importing this module registers the families; nothing is downloaded and nothing heavy
+is imported.
 
-Design: each family is one table, smallest model first; a row is name, hub id, commit and learning rate; large models
-differ in their precision too. Everything that isn't in a row is a default of `ModelSpec` and `Optimization` (full
-finetuning, Adam, cosine schedule, as openai/weak-to-strong) with batch 32 and 2 epochs. A sweep that wants other values
-replaces them in the `Model` that it gets.
+Design: each family is one table, smallest model first; a row is name, hub id, commit and learning rate; large
+models differ in their precision too. Everything that isn't in a row is a default of `ModelSpec` and
+`Optimization` (full finetuning, Adam, cosine schedule, as openai/weak-to-strong) with batch 32 and 2 epochs.
+A sweep that wants other values replaces them in the `Model` that it gets.
 
-Revisions: a row pins a commit, so that two sweeps a year apart start from equal weights and no network is asked what
-`main` is today. Each was found beside its hub id in public code of several owners (cache paths
-`models--<owner>--<name>/snapshots/<commit>`, tables of pinned revisions, links to the hub; looked up in November 2026).
-Where public code shows several commits of one repository, the row has the one that the most recent code gives as
-`main`. The hub itself couldn't be asked from here. A row without a known commit would say "main"; planning resolves it.
+Revisions: a row pins a commit, so that two sweeps a year apart start from equal weights and no network is
+asked what `main` is today. Each was found beside its hub id in public code of several owners (cache paths
+`models--<owner>--<name>/snapshots/<commit>`, tables of pinned revisions, links to the hub; looked up in
+November 2026). Where public code shows several commits of one repository, the row has the one that the most
+recent code gives as `main`. The hub itself couldn't be asked from here. A row without a known commit would
+say "main"; planning resolves it.
 
-Learning rates, "published" meaning openai/weak-to-strong (`MODEL_CONFIGS` of train_simple.py at 6b450f2, elsewhere
-weak_to_strong/config.py; "not particularly tuned", for batch 32):
+Learning rates, "published" meaning openai/weak-to-strong (`MODEL_CONFIGS` of train_simple.py at 6b450f2,
+elsewhere weak_to_strong/config.py; "not particularly tuned", for batch 32):
     published:     5e-5 for gpt2 and gpt2-medium; 1e-5 for gpt2-large, gpt2-xl and Qwen (1) 1.8B to 72B; 5e-5 for
                    pythia-410m (config.py at 00c8dfd, a variant of that repository which added it).
     conventional:  all others, untuned: the published value of the nearest size, so 5e-5 up to 0.41 billion parameters
-                   and 1e-5 from 1 to 14 billion; 2e-5 at 0.5 billion, between the two; 5e-6 from 32 billion up, as
-                   the published 1e-5 for Qwen-72B is for Adafactor and raysweep's optimizer is Adam.
+                   and 1e-5 from 1 to 14 billion; 2e-5 at 0.5 billion, between the two; 5e-6 from 32 billion
+                   up, as the published 1e-5 for Qwen-72B is for Adafactor and raysweep's optimizer is Adam.
 
 Precision: bfloat16 from about 7 billion parameters up (pythia-6.9b included), float32 below.
 """
@@ -31,11 +33,15 @@ from raysweep.models.families import Family, Model, families
 from raysweep.spec import Hub, ModelSpec, Optimization, Precision
 
 
-def _model(name: str, hub_id: str, commit: str, learning_rate: float, precision: Precision = "float32") -> Model:
+def _model(
+    name: str, hub_id: str, commit: str, learning_rate: float, precision: Precision = "float32"
+) -> Model:
     return Model(
         spec=ModelSpec(name=name, base=Hub(id=hub_id, revision=commit)),
         # batch and epochs are written out, as the learning rate is for these, whatever the defaults become
-        optimization=Optimization(learning_rate=learning_rate, batch_size=32, epochs=2.0, precision=precision),
+        optimization=Optimization(
+            learning_rate=learning_rate, batch_size=32, epochs=2.0, precision=precision
+        ),
     )
 
 
@@ -47,12 +53,21 @@ GPT2 = families.add(
     "gpt2",
     Family(
         name="gpt2",
-        summary="GPT-2, 0.12 to 1.6 billion parameters, context 1024: the weak models of openai/weak-to-strong",
+        summary=(
+            "GPT-2, 0.12 to 1.6 billion parameters, context 1024: the weak models of openai/weak-to-strong"
+        ),
         models=(
             # all four learning rates: published
             _model("gpt2", "openai-community/gpt2", "607a30d783dfa663caf39e06633721c8d4cfcd7e", 5e-5),
-            _model("gpt2-medium", "openai-community/gpt2-medium", "6dcaa7a952f72f9298047fd5137cd6e4f05f41da", 5e-5),
-            _model("gpt2-large", "openai-community/gpt2-large", "32b71b12589c2f8d625668d2335a01cac3249519", 1e-5),
+            _model(
+                "gpt2-medium",
+                "openai-community/gpt2-medium",
+                "6dcaa7a952f72f9298047fd5137cd6e4f05f41da",
+                5e-5,
+            ),
+            _model(
+                "gpt2-large", "openai-community/gpt2-large", "32b71b12589c2f8d625668d2335a01cac3249519", 1e-5
+            ),
             _model("gpt2-xl", "openai-community/gpt2-xl", "15ea56dee5df4983c59b2538573817e1667135e2", 1e-5),
         ),
     ),
@@ -62,7 +77,10 @@ PYTHIA = families.add(
     "pythia",
     Family(
         name="pythia",
-        summary="Pythia, 14 million to 12 billion parameters, context 2048: one recipe and data order for all sizes",
+        summary=(
+            "Pythia, 14 million to 12 billion parameters, context 2048: one recipe and data order for all "
+            "sizes"
+        ),
         models=(
             # conventional up to 160m: the published value of the smallest published size
             _model("pythia-14m", "EleutherAI/pythia-14m", "cf967c0a9a04383db6f7b1108d86b2962634b4ac", 5e-5),
@@ -104,13 +122,23 @@ LLAMA3 = families.add(
     "llama3",
     Family(
         name="llama3",
-        summary="Llama 3.1 and 3.2 base models, 1 to 70 billion parameters; the hub asks for a token and licence",
+        summary=(
+            "Llama 3.1 and 3.2 base models, 1 to 70 billion parameters; the hub asks for a token and licence"
+        ),
         models=(
             # conventional, as Qwen2.5 of like size
-            _model("llama-3.2-1b", "meta-llama/Llama-3.2-1B", "4e20de362430cd3b72f300e6b0f18e50e7166e08", 1e-5),
-            _model("llama-3.2-3b", "meta-llama/Llama-3.2-3B", "13afe5124825b4f3751f836b40dafda64c1ed062", 1e-5),
-            _large("llama-3.1-8b", "meta-llama/Llama-3.1-8B", "d04e592bb4f6aa9cfee91e2e20afa771667e1d4b", 1e-5),
-            _large("llama-3.1-70b", "meta-llama/Llama-3.1-70B", "349b2ddb53ce8f2849a6c168a81980ab25258dac", 5e-6),
+            _model(
+                "llama-3.2-1b", "meta-llama/Llama-3.2-1B", "4e20de362430cd3b72f300e6b0f18e50e7166e08", 1e-5
+            ),
+            _model(
+                "llama-3.2-3b", "meta-llama/Llama-3.2-3B", "13afe5124825b4f3751f836b40dafda64c1ed062", 1e-5
+            ),
+            _large(
+                "llama-3.1-8b", "meta-llama/Llama-3.1-8B", "d04e592bb4f6aa9cfee91e2e20afa771667e1d4b", 1e-5
+            ),
+            _large(
+                "llama-3.1-70b", "meta-llama/Llama-3.1-70B", "349b2ddb53ce8f2849a6c168a81980ab25258dac", 5e-6
+            ),
         ),
     ),
 )

@@ -1,9 +1,9 @@
 """The sandbox family: small GPT-2s pretrained on the sandbox's sentences, the larger the more they know.
 
-A model's pretraining is a run of the plan, cached like any other. Learning rates of finetuning are those, of 1e-3, 3e-3
-and 1e-2, with the best floor on attribute 0: a supervisor is trained as well as its size allows, and nothing is tuned
-towards a PGR. Floors on attribute 0 (1,000 examples, mean of seeds 0 to 2, measured 2026-11-21 on two CPU cores), for widths
-6, 12, 24, 48: 0.84, 0.86, 0.90, 0.93; the Bayes accuracy is 0.94.
+A model's pretraining is a run of the plan, cached like any other. Learning rates of finetuning are those, of
+1e-3, 3e-3 and 1e-2, with the best floor on attribute 0: a supervisor is trained as well as its size allows,
+and nothing is tuned towards a PGR. Floors on attribute 0 (1,000 examples, mean of seeds 0 to 2, measured
+2026-11-21 on two CPU cores), for widths 6, 12, 24, 48: 0.84, 0.86, 0.90, 0.93; the Bayes accuracy is 0.94.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raysweep.errors import InvalidInput
-from raysweep.identity import digest
 from raysweep.spec import Folder, Hub, RunSpec, Scratch, TaskSpec
+from raysweep.spec.identity import digest
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
@@ -26,7 +26,8 @@ class Source:
 
 
 def tokenizer_key(model: ModelSpec, task: TaskSpec) -> str:
-    """Identity of the tokenizer that a model on a task uses; the task matters only where the tokenizer is made from it."""
+    """Identity of the tokenizer that a model on a task uses; the task matters only where the tokenizer is
+    made from it."""
     base = model.base
     if isinstance(base, RunSpec):
         return tokenizer_key(base.model, base.task)
@@ -36,13 +37,16 @@ def tokenizer_key(model: ModelSpec, task: TaskSpec) -> str:
 
 
 def context_key(model: ModelSpec) -> str:
-    """Identity of what decides how long a text may be and how it is cut: the architecture and the spec's own limits."""
+    """Identity of what decides how long a text may be and how it is cut: the architecture and the spec's own
+    limits."""
     base = model.base
     while isinstance(base, RunSpec):
         base = base.model.base
     if isinstance(base, Scratch):
         return digest([base.architecture, base.config, model.max_tokens, model.truncation])
-    return digest([base.commit if isinstance(base, Hub) else base.content, model.max_tokens, model.truncation])
+    return digest(
+        [base.commit if isinstance(base, Hub) else base.content, model.max_tokens, model.truncation]
+    )
 
 
 def tokenizer_source(model: ModelSpec, task: TaskSpec, store: Store) -> Source:
@@ -64,7 +68,8 @@ def _pretrained(model: ModelSpec) -> Source:
 
 
 def load_tokenizer(model: ModelSpec, task: TaskSpec, store: Store) -> PreTrainedTokenizerBase:
-    """The model's tokenizer, which pads on the right; without a padding token of its own, with the end of text.
+    """The model's tokenizer, which pads on the right; without a padding token of its own, with the end of
+    text.
 
     Raises:
         InvalidInput: there is no tokenizer, or it has neither a padding nor an end token.
@@ -81,7 +86,9 @@ def load_tokenizer(model: ModelSpec, task: TaskSpec, store: Store) -> PreTrained
     tokenizer.padding_side = "right"
     if tokenizer.pad_token_id is None:
         if tokenizer.eos_token_id is None:
-            raise InvalidInput(f"model {model.name!r}: the tokenizer of {source.name} has neither a padding nor an end token")
+            raise InvalidInput(
+                f"model {model.name!r}: the tokenizer of {source.name} has neither a padding nor an end token"
+            )
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
 
@@ -101,12 +108,16 @@ def load_config(model: ModelSpec, task: TaskSpec, store: Store) -> PretrainedCon
         if isinstance(base, Scratch):
             tokenizer = load_tokenizer(model, task, store)
             special = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": tokenizer.pad_token_id}
-            return AutoConfig.for_model(base.architecture, **({"vocab_size": len(tokenizer)} | special | dict(base.config)))
+            return AutoConfig.for_model(
+                base.architecture, **({"vocab_size": len(tokenizer)} | special | dict(base.config))
+            )
         source = _pretrained(model)
         return AutoConfig.from_pretrained(source.name, **source.keywords)
     except (OSError, ValueError, TypeError, KeyError) as error:
         where = base.architecture if isinstance(base, Scratch) else _pretrained(model).name
-        raise InvalidInput(f"model {model.name!r}: no configuration can be made from {where}: {_one_line(error)}") from error
+        raise InvalidInput(
+            f"model {model.name!r}: no configuration can be made from {where}: {_one_line(error)}"
+        ) from error
 
 
 def weights_source(model: ModelSpec, store: Store) -> Source:
@@ -122,13 +133,19 @@ def context_length(model: ModelSpec, config: PretrainedConfig) -> int:
     Raises:
         InvalidInput: the spec asks for more than the architecture can take, or neither says.
     """
-    limit = getattr(config.get_text_config(), "max_position_embeddings", None) or getattr(config, "n_positions", None)
+    limit = getattr(config.get_text_config(), "max_position_embeddings", None) or getattr(
+        config, "n_positions", None
+    )
     if model.max_tokens is None:
         if limit is None:
-            raise InvalidInput(f"model {model.name!r}: its configuration names no context length; set ModelSpec.max_tokens")
+            raise InvalidInput(
+                f"model {model.name!r}: its configuration names no context length; set ModelSpec.max_tokens"
+            )
         return int(limit)
     if limit is not None and model.max_tokens > limit:
-        raise InvalidInput(f"model {model.name!r}: max_tokens is {model.max_tokens}, its context holds at most {limit}")
+        raise InvalidInput(
+            f"model {model.name!r}: max_tokens is {model.max_tokens}, its context holds at most {limit}"
+        )
     return model.max_tokens
 
 

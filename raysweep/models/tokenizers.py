@@ -22,11 +22,16 @@ def check_tokenizer(call: Call) -> None:
         raise unknown("tokenizer", call.name, _KNOWN)
     allowed = {"vocabulary_size"} if call.name == "byte_pair" else set()
     if set(call.params) != allowed:
-        raise InvalidInput(f"tokenizer {call.name!r} takes {sorted(allowed) or 'no parameters'}, got {sorted(call.params)}")
+        raise InvalidInput(
+            f"tokenizer {call.name!r} takes {sorted(allowed) or 'no parameters'}, got {sorted(call.params)}"
+        )
     if call.name == "byte_pair" and not (
         isinstance(call.params["vocabulary_size"], int) and call.params["vocabulary_size"] >= 300
     ):
-        raise InvalidInput("tokenizer 'byte_pair': vocabulary_size must be a whole number of at least 300 (256 are the bytes)")
+        raise InvalidInput(
+            "tokenizer 'byte_pair': vocabulary_size must be a whole number of at least 300 (256 are the "
+            "bytes)"
+        )
 
 
 def make_tokenizer(call: Call, texts: Iterable[str], folder: Path) -> None:

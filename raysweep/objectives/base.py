@@ -1,4 +1,5 @@
-"""What an objective is: a per-example loss, a pure function of logits and labels, and what it needs of the trainer."""
+"""What an objective is: a per-example loss, a pure function of logits and labels, and what it needs of the
+trainer."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ class BatchContext:
     batch_labels: Tensor | None
     """(G, K) labels of the whole global batch, in the same order."""
     labels: Tensor
-    """(N, K) labels of all examples that are trained on, in any order; for objectives that look at their distribution."""
+    """(N, K) labels of all examples that are trained on, in any order; for objectives that look at their
+    distribution."""
 
 
 LossFunction = Callable[..., "Tensor"]
@@ -46,8 +48,8 @@ class Objective:
     num_classes: int | None = None
     """The number of classes that it is for; None for any."""
     kinds: tuple[TaskKind, ...] = ("classification", "preference")
-    """What it can teach. Where tokens are learnt ("generative", "text"), the trainer gives the negative log-likelihood of each
-    example's tokens and `loss` isn't called."""
+    """What it can teach. Where tokens are learnt ("generative", "text"), the trainer gives the negative
+    log-likelihood of each example's tokens and `loss` isn't called."""
 
 
 objectives: Registry[Objective] = Registry("objective", Objective)

@@ -1,7 +1,7 @@
 """Auxiliary confidence losses: the student's own hardened predictions as a second target.
 
-The threshold that hardens is a statistic of the whole global batch, the same on every rank and in every micro batch: at a
-global batch of 32, a threshold per rank would change half of the hardened targets.
+The threshold that hardens is a statistic of the whole global batch, the same on every rank and in every micro
+batch: at a global batch of 32, a threshold per rank would change half of the hardened targets.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from raysweep.checks import check_number
 from raysweep.errors import InvalidInput
 from raysweep.objectives.base import BatchContext, Objective, linear_warmup, objectives, soft_cross_entropy
+from raysweep.spec.validation import check_number
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 def hardened(batch_logits: Tensor, prior: Tensor, logits: Tensor) -> Tensor:
     """One-hot predictions (B, K) whose class counts over the global batch match a prior.
 
-    A bias per class is added to the log-probabilities such that, over the global batch, class k is the largest G·prior_k
-    times, rounded to whole examples. With K = 2 this is the threshold t of Burns et al. 2023 (appendix A.4): an example is
-    positive if its probability exceeds the batch's quantile at 1 − prior_1. Examples that tie at the threshold go to the
-    class of the lowest number, as in the paper's `f > t`.
+    A bias per class is added to the log-probabilities such that, over the global batch, class k is the
+    largest G·prior_k times, rounded to whole examples. With K = 2 this is the threshold t of Burns et al.
+    2023 (appendix A.4): an example is positive if its probability exceeds the batch's quantile at 1 −
+    prior_1. Examples that tie at the threshold go to the class of the lowest number, as in the paper's `f >
+    t`.
 
     Args:
         batch_logits: (G, K) of the global batch.
@@ -34,7 +35,8 @@ def hardened(batch_logits: Tensor, prior: Tensor, logits: Tensor) -> Tensor:
     """
     import torch
 
-    batch, own = batch_logits.detach().double(), logits.detach().double()
+    batch = batch_logits.detach().double()
+    own = logits.detach().double()
     if logits.shape[-1] == 2:
         chosen = (own[:, 1] - own[:, 0] > _threshold(batch[:, 1] - batch[:, 0], prior[1])).long()
     else:
@@ -43,12 +45,15 @@ def hardened(batch_logits: Tensor, prior: Tensor, logits: Tensor) -> Tensor:
 
 
 def _threshold(margins: Tensor, share: Tensor) -> Tensor:
-    """Midway between the margins (G,) on the two sides of the cut above which the nearest whole number to G·share lies.
+    """Midway between the margins (G,) on the two sides of the cut above which the nearest whole number to
+    G·share lies.
 
-    The lower one of two equally near: of an odd batch at a share of one half, ⌊G/2⌋ margins exceed the median.
+    The lower one of two equally near: of an odd batch at a share of one half, ⌊G/2⌋ margins exceed the
+    median.
 
-    Not `torch.quantile`: between its order statistics it leaves ⌈(G − 1)·share⌉ margins above, at a share of 0.1 and a
-    batch of 32 on average 0.4 too many, and never all G. Midway, so that noise in the last digits changes no target.
+    Not `torch.quantile`: between its order statistics it leaves ⌈(G − 1)·share⌉ margins above, at a share of
+    0.1 and a batch of 32 on average 0.4 too many, and never all G. Midway, so that noise in the last digits
+    changes no target.
     """
     import torch
 
@@ -61,19 +66,22 @@ def _threshold(margins: Tensor, share: Tensor) -> Tensor:
 def _matching_bias(scores: Tensor, prior: Tensor) -> Tensor:
     """(K,) biases with which the argmax counts over the rows of scores (G, K) match `prior`, up to ties.
 
-    The assignment of rows to classes with these counts and the largest sum of scores is a linear assignment problem; biases
-    that make it the argmax are its dual. Solving for one class after the other instead gets stuck: the dual isn't smooth.
+    The assignment of rows to classes with these counts and the largest sum of scores is a linear assignment
+    problem; biases that make it the argmax are its dual. Solving for one class after the other instead gets
+    stuck: the dual isn't smooth.
     """
     from scipy.optimize import linear_sum_assignment
 
-    values, shares = scores.cpu().numpy(), prior.double().cpu().numpy()
+    values = scores.cpu().numpy()
+    shares = prior.double().cpu().numpy()
     if not np.isfinite(values).all():
         return scores.new_zeros(len(shares))  # the loss isn't finite either, which the trainer tells
     places = np.repeat(np.arange(len(shares)), _whole_counts(shares, len(values)))
     order, place = linear_sum_assignment(values[:, places], maximize=True)
     chosen = np.empty(len(values), dtype=int)
     chosen[order] = places[place]
-    # bias_k − bias_j may be at most slack[j, k], or a row of class j would go to class k. Along paths the bounds add up.
+    # bias_k − bias_j may be at most slack[j, k], or a row of class j would go to class k. Along paths the
+    # bounds add up.
     slack = np.full((len(shares), len(shares)), np.inf)
     for j in np.unique(chosen):
         rows = values[chosen == j]
@@ -88,18 +96,23 @@ def _matching_bias(scores: Tensor, prior: Tensor) -> Tensor:
 
 
 def _whole_counts(shares: npt.NDArray[np.float64], total: int) -> npt.NDArray[np.int64]:
-    """Whole numbers (K,) near total·shares that sum to the total: what is left goes to the largest remainders."""
+    """Whole numbers (K,) near total·shares that sum to the total: what is left goes to the largest
+    remainders."""
     amounts = total * shares
     counts = np.floor(amounts + 1e-6).astype(int)  # 32·0.25 in float32 may be a little less than 8
     counts[np.argsort(counts - amounts, kind="stable")[: total - counts.sum()]] += 1
     return counts
 
 
-def _check_confidence(*, alpha_max: float = 0.5, warmup_fraction: float = 0.2, threshold: str = "prior") -> None:
+def _check_confidence(
+    *, alpha_max: float = 0.5, warmup_fraction: float = 0.2, threshold: str = "prior"
+) -> None:
     for name, value in (("alpha_max", alpha_max), ("warmup_fraction", warmup_fraction)):
         check_number("objective 'confidence'", name, value, 0, 1)
     if threshold not in ("prior", "balanced"):
-        raise InvalidInput(f"objective 'confidence': threshold is {threshold!r}; it must be 'prior' or 'balanced'")
+        raise InvalidInput(
+            f"objective 'confidence': threshold is {threshold!r}; it must be 'prior' or 'balanced'"
+        )
 
 
 def confidence(
@@ -114,13 +127,17 @@ def confidence(
     """Auxiliary confidence loss (Burns et al. 2023, appendix A.4), for K classes.
 
     L = (1 − α)·CE(labels, p) + α·CE(hardened p, p), where α grows linearly from 0 to α_max over the first
-    `warmup_fraction` of the steps (20 % in the paper; α_max 0.75 for the largest students, 0.5 else). Predictions are
-    hardened so that the class shares of the global batch equal the prior of all training labels
-    (threshold="prior") or are equal (threshold="balanced": for K = 2, the batch median of the paper).
+    `warmup_fraction` of the steps (20 % in the paper; α_max 0.75 for the largest students, 0.5 else).
+    Predictions are hardened so that the class shares of the global batch equal the prior of all training
+    labels (threshold="prior") or are equal (threshold="balanced": for K = 2, the batch median of the paper).
     """
     assert context.batch_logits is not None
     alpha = alpha_max * linear_warmup(context.step_fraction, warmup_fraction)
-    prior = context.prior if threshold == "prior" else context.prior.new_full(context.prior.shape, 1 / len(context.prior))
+    prior = (
+        context.prior
+        if threshold == "prior"
+        else context.prior.new_full(context.prior.shape, 1 / len(context.prior))
+    )
     own = hardened(context.batch_logits, prior, logits)
     return (1 - alpha) * soft_cross_entropy(logits, labels) + alpha * soft_cross_entropy(logits, own)
 
@@ -131,13 +148,19 @@ def _check_openai(*, alpha_max: float = 0.5, warmup_fraction: float = 0.1) -> No
 
 
 def confidence_openai(
-    logits: Tensor, labels: Tensor, context: BatchContext, *, alpha_max: float = 0.5, warmup_fraction: float = 0.1
+    logits: Tensor,
+    labels: Tensor,
+    context: BatchContext,
+    *,
+    alpha_max: float = 0.5,
+    warmup_fraction: float = 0.1,
 ) -> Tensor:
-    """The confidence loss as openai/weak-to-strong's code publishes it (`logconf`), its warm-up included; two classes.
+    """The confidence loss as openai/weak-to-strong's code publishes it (`logconf`), its warm-up included; two
+    classes.
 
-    Differs from `confidence`: the coefficient is α_max·s while the step fraction s ≤ warmup_fraction and then jumps to
-    α_max (their issue 33); the threshold is the quantile of P(class 0) at the batch's mean label of class 1; the loss is
-    one cross-entropy with the mixed target (1 − c)·label + c·hardened.
+    Differs from `confidence`: the coefficient is α_max·s while the step fraction s ≤ warmup_fraction and then
+    jumps to α_max (their issue 33); the threshold is the quantile of P(class 0) at the batch's mean label of
+    class 1; the loss is one cross-entropy with the mixed target (1 − c)·label + c·hardened.
     """
     import torch
 
@@ -152,4 +175,6 @@ def confidence_openai(
 
 
 objectives.add("confidence", Objective(confidence, _check_confidence, needs_global_batch=True))
-objectives.add("confidence_openai", Objective(confidence_openai, _check_openai, needs_global_batch=True, num_classes=2))
+objectives.add(
+    "confidence_openai", Objective(confidence_openai, _check_openai, needs_global_batch=True, num_classes=2)
+)

@@ -21,5 +21,8 @@ def language_modelling(logits: Tensor, labels: Tensor, context: BatchContext) ->
     raise InvalidInput("objective 'language_modelling' is for text without labels; use 'cross_entropy' here")
 
 
-objectives.add("cross_entropy", Objective(cross_entropy, no_parameters, kinds=("classification", "preference", "generative")))
+objectives.add(
+    "cross_entropy",
+    Objective(cross_entropy, no_parameters, kinds=("classification", "preference", "generative")),
+)
 objectives.add("language_modelling", Objective(language_modelling, no_parameters, kinds=("text",)))

@@ -59,22 +59,31 @@ class Cell:
         transforms: Sequence[Call] = (),
         model: Model | None = None,
     ) -> RunSpec:
-        """A model, by default the strong one, on a supervisor's labels of half B, after transforms of them."""
+        """A model, by default the strong one, on a supervisor's labels of half B, after transforms of
+        them."""
         labels = WeakLabels(supervisor=supervisor, transforms=tuple(transforms))
         return self._run(model or self.strong, "transfer", labels, objective or Call("cross_entropy"))
 
-    def language_modelling(self, model: Model, split: str, epochs: float, learning_rate: float | None) -> RunSpec:
+    def language_modelling(
+        self, model: Model, split: str, epochs: float, learning_rate: float | None
+    ) -> RunSpec:
         """A model trained on the texts of a half, without labels."""
         own = model.optimization
-        optimization = replace(own, steps=None, epochs=epochs, learning_rate=learning_rate or own.learning_rate)
+        optimization = replace(
+            own, steps=None, epochs=epochs, learning_rate=learning_rate or own.learning_rate
+        )
         adapted = replace(model, optimization=optimization)
         return self._run(adapted, split, Unlabelled(), Call("language_modelling"))
 
-    def runs(self, student: RunSpec, floor: RunSpec | None = None, ceiling: RunSpec | None = None) -> CellRuns:
+    def runs(
+        self, student: RunSpec, floor: RunSpec | None = None, ceiling: RunSpec | None = None
+    ) -> CellRuns:
         """A student with the ends of its gap: the usual floor and ceiling, unless others are given."""
         return CellRuns(floor=floor or self.floor(), student=student, ceiling=ceiling or self.ceiling())
 
-    def _run(self, model: Model, split: str, labels: GroundTruth | WeakLabels | Unlabelled, objective: Call) -> RunSpec:
+    def _run(
+        self, model: Model, split: str, labels: GroundTruth | WeakLabels | Unlabelled, objective: Call
+    ) -> RunSpec:
         return RunSpec(
             task=self.task,
             model=model.spec,

@@ -9,7 +9,8 @@ from raysweep.spec import Call
 
 @recipes.register("shuffled_labels")
 def shuffled_labels(cell: Cell) -> CellRuns:
-    """Control: the supervisor's labels dealt out at random; students that beat the floor show a broken pipeline."""
+    """Control: the supervisor's labels dealt out at random; students that beat the floor show a broken
+    pipeline."""
     return cell.runs(cell.student(cell.floor(), transforms=[Call("shuffle")]))
 
 
@@ -34,24 +35,33 @@ def ceiling_labels(cell: Cell) -> CellRuns:
 
 @recipes.register("simulated_supervisor")
 def simulated_supervisor(cell: Cell, where: str = "uniform") -> CellRuns:
-    """Simulation: ground truth with as many errors as the supervisor makes, but others (Burns et al. 2023, figures 25, 26).
+    """Simulation: ground truth with as many errors as the supervisor makes, but others (Burns et al. 2023,
+    figures 25, 26).
 
-    where="uniform": anywhere; "hard": on the hardest examples first. Reads ground truth of half B, as it must.
+    where="uniform": anywhere; "hard": on the hardest examples first. Reads ground truth of half B, as it
+    must.
     """
     return cell.runs(cell.student(cell.floor(), transforms=[Call("simulated_supervisor", {"where": where})]))
 
 
 @recipes.register("easy_to_hard")
 def easy_to_hard(cell: Cell, share: float = 0.5, labels: str = "ground_truth") -> CellRuns:
-    """Easy-to-hard: supervision from the easiest share only, by the task's difficulty (Burns et al. 2023, appendix C).
+    """Easy-to-hard: supervision from the easiest share only, by the task's difficulty (Burns et al. 2023,
+    appendix C).
 
-    The floor is the weak model on the easy part of half A. The student learns from the easy part of half B, labelled by
-    ground truth (labels="ground_truth") or by that floor (labels="weak"). The ceiling learns from all of half B. Accuracy by
-    quarter of difficulty is among the metrics of every run.
+    The floor is the weak model on the easy part of half A. The student learns from the easy part of half B,
+    labelled by ground truth (labels="ground_truth") or by that floor (labels="weak"). The ceiling learns from
+    all of half B. Accuracy by quarter of difficulty is among the metrics of every run.
     """
     if labels not in ("ground_truth", "weak"):
-        raise InvalidInput(f"recipe 'easy_to_hard': labels is {labels!r}; it must be 'ground_truth' or 'weak'")
+        raise InvalidInput(
+            f"recipe 'easy_to_hard': labels is {labels!r}; it must be 'ground_truth' or 'weak'"
+        )
     easy = [Call("easiest", {"share": share})]
     floor = cell.on_ground_truth(cell.weak, "supervisor", easy)
-    student = cell.student(floor, transforms=easy) if labels == "weak" else cell.on_ground_truth(cell.strong, "transfer", easy)
+    student = (
+        cell.student(floor, transforms=easy)
+        if labels == "weak"
+        else cell.on_ground_truth(cell.strong, "transfer", easy)
+    )
     return cell.runs(student, floor)

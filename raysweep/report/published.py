@@ -1,8 +1,9 @@
 """Numbers that others published, beside those of a sweep.
 
-`analysis/published.csv` holds them, a number a row, each with where it is written. A sweep rarely has the models or the tasks
-of a paper, so every published number that stands beside ours says what it has in common with them. An accuracy of other models
-tells nothing about ours and isn't drawn; a PGR, a share of each one's own gap, is.
+`analysis/published.csv` holds them, a number a row, each with where it is written. A sweep rarely has the
+models or the tasks of a paper, so every published number that stands beside ours says what it has in common
+with them. An accuracy of other models tells nothing about ours and isn't drawn; a PGR, a share of each one's
+own gap, is.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ import numpy as np
 import pandas as pd
 
 from raysweep.errors import InvalidInput
-from raysweep.report.data import ENDS, SweepData
-from raysweep.statistics import GapRecovered, gap_recovered
+from raysweep.results.frames import ENDS, SweepData
+from raysweep.results.statistics import GapRecovered, gap_recovered
 
 SETTINGS = ("nlp", "chess", "reward_model", "vision", "reasoning", "easy_to_hard")
 """A row whose task is its setting is of all the setting's tasks together."""
@@ -31,15 +32,21 @@ COMPARED = ("accuracy", "pgr")
 """Quantities that a sweep has too."""
 
 _NLP = (
-    "amazon_polarity anli_r2 anli_r2_three boolq cola cosmos_qa dream ethics_deontology ethics_justice ethics_utilitarianism "
-    "ethics_virtue hellaswag mc_taco multirc openbookqa paws piqa quail quartz sciq social_i_qa sst2 twitter_sentiment wic"
+    "amazon_polarity anli_r2 anli_r2_three boolq cola cosmos_qa dream ethics_deontology ethics_justice "
+    "ethics_utilitarianism ethics_virtue hellaswag mc_taco multirc openbookqa paws piqa quail quartz sciq "
+    "social_i_qa sst2 twitter_sentiment wic"
 )
 _TASK_SETTINGS = dict.fromkeys(_NLP.split(), "nlp") | {
     **dict.fromkeys(("chess_puzzles", "chess_games"), "chess"),
     **dict.fromkeys(("anthropic_hh", "anthropic_hh_helpful"), "reward_model"),
 }
 _MODEL_ALIASES = {f"gpt-2{size}": f"gpt2{size}" for size in ("", "-medium", "-large", "-xl")} | {
-    **{"meta-llama-3-8b": "llama-3-8b", "llama3-8b": "llama-3-8b", "llama3-70b": "llama-3-70b", "qwen-1_8b": "qwen-1.8b"},
+    **{
+        "meta-llama-3-8b": "llama-3-8b",
+        "llama3-8b": "llama-3-8b",
+        "llama3-70b": "llama-3-70b",
+        "qwen-1_8b": "qwen-1.8b",
+    },
 }
 """Other spellings of a model, in lower case and without its owner on the hub."""
 
@@ -76,8 +83,8 @@ def read_published(path: str | Path) -> tuple[PublishedNumber, ...]:
     """The published numbers of a CSV file with the columns of `PublishedNumber`.
 
     Raises:
-        InvalidInput: the columns are others, a value is missing, isn't a number or out of range, or a row is there twice;
-            says the line and the column.
+        InvalidInput: the columns are others, a value is missing, isn't a number or out of range, or a row is
+            there twice; says the line and the column.
     """
     columns = [field.name for field in fields(PublishedNumber)]
     found: list[PublishedNumber] = []
@@ -86,7 +93,10 @@ def read_published(path: str | Path) -> tuple[PublishedNumber, ...]:
         reader = csv.reader(file)
         header = next(reader, [])
         if header != columns:
-            raise InvalidInput(f"{path}, line 1: the columns are {', '.join(header) or 'none'}; expected {', '.join(columns)}")
+            raise InvalidInput(
+                f"{path}, line 1: the columns are {', '.join(header) or 'none'}; expected "
+                f"{', '.join(columns)}"
+            )
         for texts in reader:
             where = f"{path}, line {reader.line_num}"
             if len(texts) != len(columns):
@@ -94,7 +104,10 @@ def read_published(path: str | Path) -> tuple[PublishedNumber, ...]:
             number = _number(where, dict(zip(columns, texts, strict=True)))
             key = tuple(texts[: columns.index("value")])
             if key in lines:
-                raise InvalidInput(f"{where}: the same number as in line {lines[key]}, all columns before 'value' being equal")
+                raise InvalidInput(
+                    f"{where}: the same number as in line {lines[key]}, all columns before 'value' being "
+                    "equal"
+                )
             lines[key] = reader.line_num
             found.append(number)
     return tuple(found)
@@ -103,16 +116,21 @@ def read_published(path: str | Path) -> tuple[PublishedNumber, ...]:
 def matching(published: Iterable[PublishedNumber], data: SweepData) -> pd.DataFrame:
     """The published numbers that can stand beside a sweep's: of a method and a task that it has.
 
-    A number of all tasks of a setting stands beside the sweep's tasks of that setting. A sweep's methods count by their first
-    word ("confidence 0.75" as confidence); a task without a setting of its own counts as the sweep's others do, else as NLP.
+    A number of all tasks of a setting stands beside the sweep's tasks of that setting. A sweep's methods
+    count by their first word ("confidence 0.75" as confidence); a task without a setting of its own counts as
+    the sweep's others do, else as NLP.
 
     Returns:
-        The columns of `PublishedNumber`, those that were compared with `COMPARED` only; `panel`, the task of the sweep, or
-        "nlp: median over 3 tasks"; `same_task` and `same_models` (bool); and `beside`, both of these in words.
+        The columns of `PublishedNumber`, those that were compared with `COMPARED` only; `panel`, the task of
+        the sweep, or "nlp: median over 3 tasks"; `same_task` and `same_models` (bool); and `beside`, both of
+        these in words.
     """
-    cells, panels = data.cells, _panels(data)
+    cells = data.cells
+    panels = _panels(data)
     methods = {_method(method) for method in cells["method"]} | {"ground_truth"}
-    pairs = {(_model(weak), _model(strong)) for weak, strong in zip(cells["weak"], cells["strong"], strict=True)}
+    pairs = {
+        (_model(weak), _model(strong)) for weak, strong in zip(cells["weak"], cells["strong"], strict=True)
+    }
     alone = {("", model) for pair in pairs for model in pair}
     rows = []
     for number in published:
@@ -122,10 +140,23 @@ def matching(published: Iterable[PublishedNumber], data: SweepData) -> pd.DataFr
         models = (_model(number.weak), _model(number.strong))
         same_models = models in (alone if number.method == "ground_truth" else pairs)
         beside = f"{'same task' if same_task else 'other tasks'}, {'same' if same_models else 'other'} models"
-        found = {"panel": panels[number.task], "same_task": same_task, "same_models": same_models, "beside": beside}
+        found = {
+            "panel": panels[number.task],
+            "same_task": same_task,
+            "same_models": same_models,
+            "beside": beside,
+        }
         rows.append(asdict(number) | found)
-    columns = [*(field.name for field in fields(PublishedNumber)), "panel", "same_task", "same_models", "beside"]
-    types = dict.fromkeys(("value", "low", "high"), "float64") | dict.fromkeys(("same_task", "same_models"), "bool")
+    columns = [
+        *(field.name for field in fields(PublishedNumber)),
+        "panel",
+        "same_task",
+        "same_models",
+        "beside",
+    ]
+    types = dict.fromkeys(("value", "low", "high"), "float64") | dict.fromkeys(
+        ("same_task", "same_models"), "bool"
+    )
     return pd.DataFrame(rows, columns=columns).astype(types)
 
 
@@ -133,13 +164,15 @@ def comparison_table(published: Iterable[PublishedNumber], data: SweepData) -> p
     """A sweep's numbers and the published ones that stand beside them, a number a row; empty if none do.
 
     Published accuracies are those of the same models; of other models there are PGRs only.
-    Ours are means over the finished seeds; a PGR is that of the mean accuracies, with its 90 % interval, and absent where the
-    gap is inside the noise; over several tasks of a setting it is the median of those that are defined, if most are.
+    Ours are means over the finished seeds; a PGR is that of the mean accuracies, with its 90 % interval, and
+    absent where the gap is inside the noise; over several tasks of a setting it is the median of those that
+    are defined, if most are.
 
     Returns:
-        `whose` ("ours", "published"), panel, task, weak, strong, method (ours as the sweep calls it), quantity, value, low,
-        high (NaN if none), num_seeds (<NA> of published ones), source, aggregate, beside, citation, note; by panel and
-        quantity, ours first. Of ours, those that a published number of their method stands beside; and the reverse.
+        `whose` ("ours", "published"), panel, task, weak, strong, method (ours as the sweep calls it),
+        quantity, value, low, high (NaN if none), num_seeds (<NA> of published ones), source, aggregate,
+        beside, citation, note; by panel and quantity, ours first. Of ours, those that a published number of
+        their method stands beside; and the reverse.
     """
     theirs = matching(published, data)
     theirs = theirs[theirs["same_models"] | (theirs["quantity"] == "pgr")]
@@ -151,10 +184,14 @@ def comparison_table(published: Iterable[PublishedNumber], data: SweepData) -> p
     ours = ours.assign(whose="ours").merge(theirs[keys].drop_duplicates(), on=keys)
     theirs = theirs.merge(ours[keys].drop_duplicates(), on=keys)
     texts = dict.fromkeys((name for name, kind in _TABLE.items() if kind == "str"), "")
-    both = pd.concat([frame.reindex(columns=list(_TABLE)).astype(object) for frame in (ours, theirs)], ignore_index=True)
+    both = pd.concat(
+        [frame.reindex(columns=list(_TABLE)).astype(object) for frame in (ours, theirs)], ignore_index=True
+    )
     both = both.fillna(texts).astype(_TABLE)
     order = {panel: place for place, panel in enumerate(dict.fromkeys(_panels(data).values()))}
-    return both.iloc[np.lexsort((both["whose"], both["quantity"], both["panel"].map(order)))].reset_index(drop=True)
+    return both.iloc[np.lexsort((both["whose"], both["quantity"], both["panel"].map(order)))].reset_index(
+        drop=True
+    )
 
 
 _TABLE = {
@@ -171,7 +208,9 @@ def _number(where: str, texts: dict[str, str]) -> PublishedNumber:
             raise InvalidInput(f"{where}, column {column!r}: nothing there; every number needs one")
     for column, known in (("setting", SETTINGS), ("quantity", QUANTITIES)):
         if texts[column] not in known:
-            raise InvalidInput(f"{where}, column {column!r}: unknown {texts[column]!r}; known: {', '.join(known)}")
+            raise InvalidInput(
+                f"{where}, column {column!r}: unknown {texts[column]!r}; known: {', '.join(known)}"
+            )
     values: dict[str, Any] = {}
     for column in ("value", "low", "high"):
         text = texts[column]
@@ -182,7 +221,9 @@ def _number(where: str, texts: dict[str, str]) -> PublishedNumber:
         if text and not np.isfinite(values[column]):
             raise InvalidInput(f"{where}, column {column!r}: {text!r} isn't finite")
         if text and texts["quantity"] in SHARES and not 0 <= values[column] <= 1:
-            raise InvalidInput(f"{where}, column {column!r}: {texts['quantity']} is from 0 to 1 (25 % is 0.25), not {text}")
+            raise InvalidInput(
+                f"{where}, column {column!r}: {texts['quantity']} is from 0 to 1 (25 % is 0.25), not {text}"
+            )
     ends = [value for value in (values["low"], values["value"], values["high"]) if value is not None]
     if ends != sorted(ends):
         raise InvalidInput(f"{where}, columns 'low', 'value', 'high': {ends} aren't in order")
@@ -207,7 +248,8 @@ def _settings(data: SweepData) -> dict[str, str]:
 
 
 def _panels(data: SweepData) -> dict[str, str]:
-    """Where numbers of a task are shown: under that task; of a setting, under its only task or the median of its tasks."""
+    """Where numbers of a task are shown: under that task; of a setting, under its only task or the median of
+    its tasks."""
     settings = _settings(data)
     panels = {task: task for task in settings}
     for task, setting in settings.items():
@@ -217,23 +259,40 @@ def _panels(data: SweepData) -> dict[str, str]:
 
 
 def _ours(data: SweepData, families: set[str]) -> list[dict[str, Any]]:
-    """The sweep's numbers of these methods; `family` is the name that published numbers have for the method."""
+    """The sweep's numbers of these methods; `family` is the name that published numbers have for the
+    method."""
     finished = data.cells[data.cells["is_finished"]]
-    settings, panels, rows = _settings(data), _panels(data), _ground_truth(finished)
+    settings = _settings(data)
+    panels = _panels(data)
+    rows = _ground_truth(finished)
     pgrs: dict[tuple[str, str, str, str], list[float]] = {}
     chosen = finished[finished["method"].map(_method).isin(families)]
     for _, cells in chosen.groupby(["task", "weak", "strong", "method"], sort=False):
-        task, weak, strong, method = (str(cells[name].iloc[0]) for name in ("task", "weak", "strong", "method"))
-        common = _named(task, weak, strong, method) | {"panel": task, "num_seeds": len(cells), "aggregate": "mean over seeds"}
+        task, weak, strong, method = (
+            str(cells[name].iloc[0]) for name in ("task", "weak", "strong", "method")
+        )
+        common = _named(task, weak, strong, method) | {
+            "panel": task,
+            "num_seeds": len(cells),
+            "aggregate": "mean over seeds",
+        }
         gap = _gap(data, cells)
         rows.append(common | {"quantity": "accuracy", "value": gap.student_accuracy})
         if gap.pgr is not None and gap.interval is not None:
-            rows.append(common | {"quantity": "pgr", "value": gap.pgr, "low": gap.interval[0], "high": gap.interval[1]})
+            rows.append(
+                common
+                | {"quantity": "pgr", "value": gap.pgr, "low": gap.interval[0], "high": gap.interval[1]}
+            )
             pgrs.setdefault((settings[task], weak, strong, method), []).append(gap.pgr)
     for names, values in pgrs.items():
-        panel, num_tasks = panels[names[0]], list(settings.values()).count(names[0])
+        panel = panels[names[0]]
+        num_tasks = list(settings.values()).count(names[0])
         if panel not in settings and len(values) > num_tasks / 2:
-            median = {"quantity": "pgr", "value": float(np.median(values)), "aggregate": f"{len(values)} of {num_tasks} tasks"}
+            median = {
+                "quantity": "pgr",
+                "value": float(np.median(values)),
+                "aggregate": f"{len(values)} of {num_tasks} tasks",
+            }
             rows.append(_named(*names) | {"panel": panel} | median)
     return rows
 
@@ -247,9 +306,12 @@ def _ground_truth(finished: pd.DataFrame) -> list[dict[str, Any]]:
     models = pd.concat([finished[["task", "seed", *end]].set_axis(columns, axis=1) for end in ends])
     rows = []
     for _, found in models.drop_duplicates(columns[:3]).groupby(["task", "model"], sort=False):
-        task, model = str(found["task"].iloc[0]), str(found["model"].iloc[0])
+        task = str(found["task"].iloc[0])
+        model = str(found["model"].iloc[0])
         mean = {"quantity": "accuracy", "value": float(found["value"].mean()), "num_seeds": len(found)}
-        rows.append(_named(task, "", model, "ground_truth") | {"panel": task, "aggregate": "mean over seeds"} | mean)
+        rows.append(
+            _named(task, "", model, "ground_truth") | {"panel": task, "aggregate": "mean over seeds"} | mean
+        )
     return rows
 
 

@@ -1,4 +1,5 @@
-"""A sweep's report as files: the page, and every figure as vector graphics, picture and numbers, with its caption."""
+"""A sweep's report as files: the page, and every figure as vector graphics, picture and numbers, with its
+caption."""
 
 from __future__ import annotations
 
@@ -11,10 +12,11 @@ from pathlib import Path
 
 from raysweep.errors import InvalidInput
 from raysweep.files import written_atomically
-from raysweep.plan import Plan
+from raysweep.planning.plan import Plan
 from raysweep.store import Store
 
-_PAGE, _FIGURES = "report.html", "figures"
+_PAGE = "report.html"
+_FIGURES = "figures"
 _MAX_CAUSE = 300
 
 
@@ -40,11 +42,15 @@ def publish(
         InvalidInput: the page or the figures can't be written there.
         CorruptFile: a file of a finished run isn't what was written.
     """
-    if page_file and page_file.exists() and not page_file.is_file():  # renaming a file onto a device would replace it
+    if (
+        page_file and page_file.exists() and not page_file.is_file()
+    ):  # renaming a file onto a device would replace it
         what = "a folder" if page_file.is_dir() else "no ordinary file"
         raise InvalidInput(f"the report can't be written to {page_file}, which is {what}; name an HTML file")
     if figures_folder and figures_folder.exists() and not figures_folder.is_dir():
-        raise InvalidInput(f"the figures can't be written to {figures_folder}, which isn't a folder; name another one")
+        raise InvalidInput(
+            f"the figures can't be written to {figures_folder}, which isn't a folder; name another one"
+        )
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         write_report(plan, store, experiment, folder)
@@ -55,17 +61,23 @@ def publish(
             if figures_folder:
                 shutil.copytree(folder / _FIGURES, figures_folder, dirs_exist_ok=True)
         except OSError as error:
-            raise InvalidInput(f"the report can't be written ({error}); name another file or folder") from error
+            raise InvalidInput(
+                f"the report can't be written ({error}); name another file or folder"
+            ) from error
         log(folder)
 
 
 def try_to_publish(plan: Plan, store: Store, experiment: str, log: Callable[[Path], None]) -> str | None:
-    """`publish` at the end of a sweep, whose runs are done whatever goes wrong here: None, or what went wrong, in one line."""
+    """`publish` at the end of a sweep, whose runs are done whatever goes wrong here: None, or what went
+    wrong, in one line."""
     try:
         publish(plan, store, experiment, log)
     except Exception as error:
         why = " ".join(f"{type(error).__name__}: {error}".split())
-        return f"the report wasn't made ({why[:_MAX_CAUSE]}); try again with raysweep report {experiment} --out PAGE"
+        return (
+            f"the report wasn't made ({why[:_MAX_CAUSE]}); try again with raysweep report {experiment} --out "
+            "PAGE"
+        )
     return None
 
 
@@ -73,8 +85,8 @@ def write_report(plan: Plan, store: Store, experiment: str, folder: Path) -> Non
     """Write report.html and figures/ into an empty folder."""
     from raysweep.report.figures import figures_of
     from raysweep.report.figures.save import captions, save
-    from raysweep.report.from_store import read_store
     from raysweep.report.page import page
+    from raysweep.results.from_store import read_store
 
     data = read_store(plan, store)
     figures = figures_of(data)
@@ -90,6 +102,10 @@ def question(experiment: str) -> str:
     """What an experiment asks: the docstring of its file, and that of its function; "" if it has none."""
     file, _, function = experiment.partition(":")
     module = ast.parse(Path(file).read_text(encoding="utf-8"))
-    functions = (node for node in module.body if isinstance(node, ast.FunctionDef) and node.name == (function or "sweep"))
+    functions = (
+        node
+        for node in module.body
+        if isinstance(node, ast.FunctionDef) and node.name == (function or "sweep")
+    )
     told = [ast.get_docstring(module), *map(ast.get_docstring, functions)]
     return "\n\n".join(inspect.cleandoc(text) for text in told if text)

@@ -1,7 +1,7 @@
 """The Tune runner: Ray Tune starts every ready run of the graph, in dependency order and without barriers.
 
-Tune is a scheduler here, never the record. Its trials are lanes (see `raysweep.scheduling.lanes`). What became of a run is read
-from the store.
+Tune is a scheduler here, never the record. Its trials are slots (see `raysweep.scheduling.searcher`). What
+became of a run is read from the store.
 """
 
 from __future__ import annotations
@@ -21,49 +21,51 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 
 from raysweep.errors import InvalidInput
-from raysweep.packing import Packer, is_open
-from raysweep.plan import PlannedRun
-from raysweep.scheduling.board import Board, Standing
-from raysweep.scheduling.devices import smallest_gpu_bytes
-from raysweep.scheduling.group import DRIVER_CPUS
-from raysweep.scheduling.lanes import GraphSearcher, Jobs
-from raysweep.scheduling.room import Room
-from raysweep.scheduling.start import start as start_ray
-from raysweep.scheduling.trial import LaneTrial
-from raysweep.search.searches import histories
-from raysweep.search.stopping import Referee, Reports
+from raysweep.estimates.gpu_sharing import GpuShares, is_open
+from raysweep.planning.plan import PlannedRun
+from raysweep.planning.search.stopping import EarlyStopper
+from raysweep.planning.search.studies import signal_histories
+from raysweep.scheduling.capacity import ClusterCapacity
+from raysweep.scheduling.gpu_memory import smallest_gpu_bytes
+from raysweep.scheduling.jobs import JobFiles
+from raysweep.scheduling.queue import RunQueue, RunStatus
+from raysweep.scheduling.ray_startup import start as start_ray
+from raysweep.scheduling.searcher import QueueSearcher
+from raysweep.scheduling.slot import SlotTrial
+from raysweep.scheduling.worker_group import DRIVER_CPUS
+from raysweep.training.early_stopping import Stopper
 
 
-def run_with_tune(board: Board, code: Mapping[str, Any]) -> None:
-    """Execute every run of the board that isn't done on the Ray cluster (`RAY_ADDRESS`, or this machine).
+def run_with_tune(queue: RunQueue, code: Mapping[str, Any]) -> None:
+    """Execute every run of the queue that isn't done on the Ray cluster (`RAY_ADDRESS`, or this machine).
 
     Raises:
-        InvalidInput: the cluster can never fit a run's resources, or a search suggests what can't be trained; what runs then
-            is finished.
+        InvalidInput: the cluster can never fit a run's resources, or a search suggests what can't be trained;
+            what runs then is finished.
         KeyboardInterrupt: somebody did.
     """
-    open_runs = [entry.run for entry in board.entries.values() if entry.standing is Standing.WAITING]
+    open_runs = [entry.run for entry in queue.entries.values() if entry.standing is RunStatus.WAITING]
     if not open_runs:
         return
     start_ray()
     total = ray.cluster_resources()
     if is_open(open_runs):
-        board.choose_resources(Packer(board.store, smallest_gpu_bytes()).resources)
+        queue.choose_resources(GpuShares(queue.store, smallest_gpu_bytes()).resources)
     for run in open_runs:
-        _require_fit(board.entries[run.id].run, total)
+        _require_fit(queue.entries[run.id].run, total)
     name = f"tune-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-    jobs = Jobs(board, code, _referee(board, f"raysweep-referee-{name}"), board.store.ray / name / "jobs")
+    jobs = JobFiles(queue, code, _stopper(queue, f"raysweep-stopper-{name}"), queue.store.ray / name / "jobs")
     trainable = tune.with_resources(
-        tune.with_parameters(LaneTrial, import_path=tuple(sys.path)),
-        lambda config: _lane_resources(config["num_workers"], config["cpus"], config["gpus"]),
+        tune.with_parameters(SlotTrial, import_path=tuple(sys.path)),
+        lambda config: _slot_resources(config["num_workers"], config["cpus"], config["gpus"]),
     )
-    searcher = GraphSearcher(board, Room(total), jobs)
+    searcher = QueueSearcher(queue, ClusterCapacity(total), jobs)
     tuner = tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(search_alg=searcher, scheduler=_InOrder(), num_samples=-1),
         run_config=tune.RunConfig(
             name=name,
-            storage_path=str(board.store.ray),
+            storage_path=str(queue.store.ray),
             verbose=0,
             callbacks=[_StartWatcher(searcher)],
             # A trial that Tune can't checkpoint at its end counts as failed.
@@ -73,36 +75,43 @@ def run_with_tune(board: Board, code: Mapping[str, Any]) -> None:
     try:
         tuner.fit()
     finally:
-        shutil.rmtree(board.store.ray / name, ignore_errors=True)
+        shutil.rmtree(queue.store.ray / name, ignore_errors=True)
     if searcher.problem:
         raise searcher.problem
-    if not board.is_complete:  # Tune catches it, and returns
+    if not queue.is_complete:  # Tune catches it, and returns
         raise KeyboardInterrupt
 
 
-def _lane_resources(num_workers: int, cpus: float, gpus: float) -> PlacementGroupFactory:
+def _slot_resources(num_workers: int, cpus: float, gpus: float) -> PlacementGroupFactory:
     if num_workers == 0:
-        return PlacementGroupFactory([{name: amount for name, amount in (("CPU", cpus), ("GPU", gpus)) if amount}])
+        return PlacementGroupFactory(
+            [{name: amount for name, amount in (("CPU", cpus), ("GPU", gpus)) if amount}]
+        )
     return PlacementGroupFactory([{"CPU": DRIVER_CPUS}])
 
 
-def _referee(board: Board, name: str) -> Reports | None:
+def _stopper(queue: RunQueue, name: str) -> Stopper | None:
     """An actor that decides which trials of a search go on."""
-    if board.plan.growth is None or board.plan.growth.searches.search.stopping_call is None:
+    if queue.plan.driver is None or queue.plan.driver.studies.search.stopping_call is None:
         return None
-    searches = board.plan.growth.searches
-    return _ReferredTo(name, ray.remote(num_cpus=0)(Referee).options(name=name).remote(searches.search, histories(searches)))
+    studies = queue.plan.driver.studies
+    return ActorStopper(
+        name,
+        ray.remote(num_cpus=0)(EarlyStopper)
+        .options(name=name)
+        .remote(studies.search, signal_histories(studies)),
+    )
 
 
-class _ReferredTo:
-    """The referee as trials and workers reach it: by its name."""
+class ActorStopper:
+    """The stopper as trials and workers reach it: by its name."""
 
     def __init__(self, name: str, actor: Any) -> None:
         self._name = name
         self._actor = actor  # which lives as long as the driver holds it
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _ReferredTo, (self._name, None)
+        return ActorStopper, (self._name, None)
 
     def report(self, study: str, run_id: str, percent: float, signal: float) -> bool:
         self._actor = self._actor or ray.get_actor(self._name)
@@ -119,15 +128,16 @@ def _require_fit(run: PlannedRun, total: Mapping[str, float]) -> None:
         there = ", ".join(f"{total.get(name, 0):g} {name}" for name in wanted)
         asked = ", ".join(f"{amount:g} {name}" for name, amount in wanted.items() if amount)
         raise InvalidInput(
-            f"the {run.kind} run of {run.spec.model.name!r} asks for {asked} ({run.resources.world_size} process(es) of "
-            f"{one['CPU']:g} CPU and {one['GPU']:g} GPU each); the cluster has {there} on {len(nodes)} node(s) and can never "
-            "fit it. Change the sweep's Resources, or start more nodes first"
+            f"the {run.kind} run of {run.spec.model.name!r} asks for {asked} ({run.resources.world_size} "
+            f"process(es) of {one['CPU']:g} CPU and {one['GPU']:g} GPU each); the cluster has {there} on "
+            f"{len(nodes)} node(s) and can never fit it. Change the sweep's Resources, or start more nodes "
+            "first"
         )
 
 
 class _InOrder(FIFOScheduler):
-    """Trials start in the order in which they were suggested, as by `FIFOScheduler`, which however looks through all trials
-    there have ever been, twice a run."""
+    """Trials start in the order in which they were suggested, as by `FIFOScheduler`, which however looks
+    through all trials there have ever been, twice a run."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -145,7 +155,7 @@ class _InOrder(FIFOScheduler):
 class _StartWatcher(tune.Callback):
     """Tells the searcher when a suggested run has really started."""
 
-    def __init__(self, searcher: GraphSearcher) -> None:
+    def __init__(self, searcher: QueueSearcher) -> None:
         self._searcher = searcher
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:

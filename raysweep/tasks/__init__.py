@@ -12,15 +12,15 @@ from collections.abc import Iterable, Mapping
 
 from raysweep.errors import InvalidInput
 from raysweep.spec import TaskSpec
-from raysweep.tasks import chess_puzzles as chess_puzzles  # these register their tasks
 from raysweep.tasks import nlp as nlp
 from raysweep.tasks import nlp_choice as nlp_choice
 from raysweep.tasks import sandbox as sandbox
 from raysweep.tasks import text_folder as text_folder
 from raysweep.tasks.base import Example, Task, TaskData, tasks
-from raysweep.tasks.own import classification_task as classification_task
-from raysweep.tasks.own import generative_task as generative_task
-from raysweep.tasks.own import preference_task as preference_task
+from raysweep.tasks.chess import puzzles as chess_puzzles
+from raysweep.tasks.from_table import classification_task as classification_task
+from raysweep.tasks.from_table import generative_task as generative_task
+from raysweep.tasks.from_table import preference_task as preference_task
 from raysweep.tasks.splits import divide
 
 
@@ -42,7 +42,9 @@ def _pools(task: Task, spec: TaskSpec) -> Mapping[str, Iterable[Example]]:
     try:
         signature.bind(**spec.params)
     except TypeError as error:
-        raise InvalidInput(f"task {spec.name!r}: {error}; its parameters are {_parameters(signature)}") from error
+        raise InvalidInput(
+            f"task {spec.name!r}: {error}; its parameters are {_parameters(signature)}"
+        ) from error
     try:
         return task.load(**spec.params)
     except InvalidInput:
@@ -57,7 +59,8 @@ def _pools(task: Task, spec: TaskSpec) -> Mapping[str, Iterable[Example]]:
 def _parameters(signature: inspect.Signature) -> str:
     """The parameters of a loader as a user writes them: `path (required), num_characters=400`."""
     listed = [
-        parameter.name + (" (required)" if parameter.default is parameter.empty else f"={parameter.default!r}")
+        parameter.name
+        + (" (required)" if parameter.default is parameter.empty else f"={parameter.default!r}")
         for parameter in signature.parameters.values()
         if parameter.kind is not parameter.VAR_KEYWORD
     ]

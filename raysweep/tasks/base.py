@@ -1,4 +1,5 @@
-"""What a task is: examples by split, each with its texts, its label, its group and, where known, its difficulty."""
+"""What a task is: examples by split, each with its texts, its label, its group and, where known, its
+difficulty."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ class Example:
     group: str
     """Examples that share a passage, a question or a prompt share a group; no group straddles two splits."""
     texts: tuple[str, ...]
-    """One text; in preferences two, of which `label` is the index of the better one; in generative tasks the prompt."""
+    """One text; in preferences two, of which `label` is the index of the better one; in generative tasks the
+    prompt."""
     label: int | None = None
     """The ground-truth class; None in tasks of kind "generative" and "text"."""
     target: str | None = None
@@ -46,14 +48,16 @@ class Task:
     num_classes: int = 2
     """K; 2 for preferences; 0 for kinds "generative" and "text"."""
     class_names: tuple[str, ...] = ()
-    """A word for each class, for prompting; empty for "no" and "yes", or the class's number if there are more than two."""
+    """A word for each class, for prompting; empty for "no" and "yes", or the class's number if there are more
+    than two."""
     load: Callable[..., Mapping[str, Iterable[Example]]]
-    """Called with the `params` of the `TaskSpec`; returns the pools "train" and "test" (and "validation" where the
-    data set has its own). Without a "test" pool, one is cut from "train"."""
+    """Called with the `params` of the `TaskSpec`; returns the pools "train" and "test" (and "validation"
+    where the data set has its own). Without a "test" pool, one is cut from "train"."""
     max_answer_tokens: int = 32
     """Generative: room for an answer in tokens, the end token counted; decoding stops there."""
     num_train: int = 10_000
-    """Default number of examples in each half of the training data. The halves are equal; less data gives less."""
+    """Default number of examples in each half of the training data. The halves are equal; less data gives
+    less."""
     num_validation: int = 1_000
     num_test: int = 5_000
     for_pretraining: bool = False

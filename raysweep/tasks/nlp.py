@@ -1,11 +1,13 @@
 """Natural language tasks of Burns et al. 2023 (arXiv 2312.09390): a label for each text, and preferences.
 
-The tasks of answers to questions are in `nlp_choice`. All come from the hub at pinned revisions, and are as the hub has
-them but for what is said here:
+The tasks of answers to questions are in `nlp_choice`. All come from the hub at pinned revisions, and are as
+the hub has them but for what is said here:
 
-- ANLI is round 2. `anli_r2` asks for entailment or not, as EleutherAI/w2s does; `anli_r2_three` has all three classes.
+- ANLI is round 2. `anli_r2` asks for entailment or not, as EleutherAI/w2s does; `anli_r2_three` has all three
+  classes.
 - Twitter sentiment is without the neutral tweets.
-- ETHICS is tested on the hub's `validation`, which is the published test set; its `test` is the adversarial one.
+- ETHICS is tested on the hub's `validation`, which is the published test set; its `test` is the adversarial
+  one.
 """
 
 from __future__ import annotations
@@ -13,9 +15,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from raysweep.tasks.builders import first_prompt, hub_task, pair_task, preference
+from raysweep.tasks.examples import Draft, Row
 from raysweep.tasks.hub import HubData
-from raysweep.tasks.rows import Draft, Row
+from raysweep.tasks.hub_tasks import first_prompt, hub_task, pair_task, preference
 
 GLUE = "bcdcba79d07bc864c1c254ccfcedcce55bcc9a8c"
 ANLI = HubData(
@@ -25,8 +27,8 @@ ANLI = HubData(
     columns=("premise", "hypothesis", "label"),
     splits={"train": "train_r2", "validation": "dev_r2", "test": "test_r2"},
 )
-# A branch, not a commit: main holds a loading script, which datasets refuses, and no public record of a commit of the
-# hub's own Parquet conversion was found.
+# A branch, not a commit: main holds a loading script, which datasets refuses, and no public record of a
+# commit of the hub's own Parquet conversion was found.
 ETHICS = "refs/convert/parquet"
 HH = "09be8c5bbc57cb3887f3a9732ad6aa7ec602a1fa"
 SENTIMENT = ("negative", "positive")
@@ -46,7 +48,9 @@ def more_pleasant(row: Row) -> Iterator[Draft]:
     """Two scenarios in an order that doesn't depend on which is better; class 1 if it is the second."""
     for pair in preference(row["baseline"], row["less_pleasant"]):
         first, second = pair.texts
-        yield Draft((f"Scenario 1: {first}\nScenario 2: {second}\nIs scenario 2 the more pleasant one?",), pair.label)
+        yield Draft(
+            (f"Scenario 1: {first}\nScenario 2: {second}\nIs scenario 2 the more pleasant one?",), pair.label
+        )
 
 
 hub_task(
@@ -57,7 +61,9 @@ hub_task(
         revision="35b264d03638db9f4ce671b711558bf7ff0f80d5",
         columns=("passage", "question", "answer"),
     ),
-    render=lambda row: [Draft((f"Passage: {row['passage']}\nQuestion: {row['question']}",), int(row["answer"]))],
+    render=lambda row: [
+        Draft((f"Passage: {row['passage']}\nQuestion: {row['question']}",), int(row["answer"]))
+    ],
     shares=lambda row: (row["passage"],),
 )
 
@@ -105,7 +111,9 @@ hub_task(
         revision="161ece9501cf0a11f3e48bd356eaa82de46d6a09",
         columns=("sentence1", "sentence2", "label"),
     ),
-    render=lambda row: [Draft((f"Sentence 1: {row['sentence1']}\nSentence 2: {row['sentence2']}",), row["label"])],
+    render=lambda row: [
+        Draft((f"Sentence 1: {row['sentence1']}\nSentence 2: {row['sentence2']}",), row["label"])
+    ],
     shares=lambda row: (row["sentence1"], row["sentence2"]),
 )
 
@@ -119,7 +127,10 @@ hub_task(
         columns=("word", "sentence1", "sentence2", "label"),
     ),
     render=lambda row: [
-        Draft((f"Sentence 1: {row['sentence1']}\nSentence 2: {row['sentence2']}\nWord: {row['word']}",), row["label"])
+        Draft(
+            (f"Sentence 1: {row['sentence1']}\nSentence 2: {row['sentence2']}\nWord: {row['word']}",),
+            row["label"],
+        )
     ],
     shares=lambda row: (row["sentence1"], row["sentence2"]),
 )
@@ -166,9 +177,15 @@ hub_task(
 hub_task(
     "ethics_utilitarianism",
     "ETHICS, utilitarianism: which of two scenarios is the more pleasant? (Hendrycks et al. 2021)",
-    HubData(id="hendrycks/ethics", data_dir="utilitarianism", revision=ETHICS, columns=("baseline", "less_pleasant")),
+    HubData(
+        id="hendrycks/ethics",
+        data_dir="utilitarianism",
+        revision=ETHICS,
+        columns=("baseline", "less_pleasant"),
+    ),
     render=more_pleasant,
-    # The two scenarios of a row, and those of other rows, often differ only in how they go on after the first sentence.
+    # The two scenarios of a row, and those of other rows, often differ only in how they go on after the first
+    # sentence.
     shares=lambda row: [row[column].partition(".")[0] for column in ("baseline", "less_pleasant")],
 )
 

@@ -1,20 +1,21 @@
 """Natural language tasks of Burns et al. 2023 (arXiv 2312.09390): is this answer right?
 
-`choice_task`: multiple-choice questions, of which equally many right and wrong answers are taken. `hub_task`: data sets
-whose rows already are a question with one candidate answer and its label. Right and wrong answers are worded alike: the
-answer's own text, never its letter. All come from the hub at pinned revisions.
+`choice_task`: multiple-choice questions, of which equally many right and wrong answers are taken. `hub_task`:
+data sets
+whose rows already are a question with one candidate answer and its label. Right and wrong answers are worded
+alike: the answer's own text, never its letter. All come from the hub at pinned revisions.
 """
 
 from __future__ import annotations
 
-from raysweep.tasks.builders import Question, candidate, choice_task, hub_task
+from raysweep.tasks.examples import Draft, Row
 from raysweep.tasks.hub import HubData
+from raysweep.tasks.hub_tasks import Question, candidate, choice_task, hub_task
 from raysweep.tasks.nlp import ETHICS
-from raysweep.tasks.rows import Draft, Row
 
 CONVERSION = "refs/convert/parquet"
-"""Where a revision is this branch, main holds a loading script, which datasets refuses, and no public record of a commit
-of the hub's own Parquet conversion was found."""
+"""Where a revision is this branch, main holds a loading script, which datasets refuses, and no public record
+of a commit of the hub's own Parquet conversion was found."""
 
 
 def question_about(kind: str, row: Row, column: str) -> str:
@@ -25,9 +26,10 @@ def question_about(kind: str, row: Row, column: str) -> str:
 def trait_of(row: Row) -> Draft:
     """ETHICS, virtue: rows are "scenario [SEP] trait".
 
-    The trait is no candidate answer to the leak lint: in the published training rows it tells the label by itself
-    (AUC 0.92: right traits are mostly good ones, wrong ones mostly bad), in the published test rows it does not (0.50).
-    That is how the data set was made, adversarially filtered for testing only, and not the wording's doing.
+    The trait is no candidate answer to the leak lint: in the published training rows it tells the label by
+    itself (AUC 0.92: right traits are mostly good ones, wrong ones mostly bad), in the published test rows it
+    does not (0.50). That is how the data set was made, adversarially filtered for testing only, and not the
+    wording's doing.
     """
     scenario, _, trait = row["scenario"].partition(" [SEP] ")
     return Draft((f"Scenario: {scenario}\nTrait: {trait}",), row["label"])
@@ -42,7 +44,9 @@ choice_task(
         columns=("question", "correct_answer", "distractor1", "distractor2", "distractor3", "support"),
     ),
     question=lambda row: Question(
-        f"Q: {row['question']} A:", [row["correct_answer"], *(row[f"distractor{number}"] for number in (1, 2, 3))], 0
+        f"Q: {row['question']} A:",
+        [row["correct_answer"], *(row[f"distractor{number}"] for number in (1, 2, 3))],
+        0,
     ),
     shares=lambda row: (row["question"], row["support"]),
 )
@@ -57,7 +61,9 @@ choice_task(
         columns=("context", "question", "answer0", "answer1", "answer2", "answer3", "label"),
     ),
     question=lambda row: Question(
-        question_about("Context", row, "context"), [row[f"answer{number}"] for number in range(4)], row["label"]
+        question_about("Context", row, "context"),
+        [row[f"answer{number}"] for number in range(4)],
+        row["label"],
     ),
     shares=lambda row: (row["context"],),
 )
@@ -87,7 +93,9 @@ choice_task(
         revision="218ec52e09a7e7462a5400043bb9a69a41d06b76",
         columns=("ctx", "endings", "label"),
     ),
-    question=lambda row: Question(row["ctx"], row["endings"], int(row["label"])),  # the hub's labels are strings
+    question=lambda row: Question(
+        row["ctx"], row["endings"], int(row["label"])
+    ),  # the hub's labels are strings
     shares=lambda row: (row["ctx"],),
 )
 
@@ -101,7 +109,9 @@ choice_task(
         columns=("question_stem", "choices", "answerKey"),
     ),
     question=lambda row: Question(
-        f"Q: {row['question_stem']} A:", row["choices"]["text"], row["choices"]["label"].index(row["answerKey"])
+        f"Q: {row['question_stem']} A:",
+        row["choices"]["text"],
+        row["choices"]["label"].index(row["answerKey"]),
     ),
     shares=lambda row: (row["question_stem"],),
 )
@@ -115,7 +125,9 @@ choice_task(
         revision=CONVERSION,
         columns=("context", "question", "answers", "correct_answer_id"),
     ),
-    question=lambda row: Question(question_about("Context", row, "context"), row["answers"], row["correct_answer_id"]),
+    question=lambda row: Question(
+        question_about("Context", row, "context"), row["answers"], row["correct_answer_id"]
+    ),
     shares=lambda row: (row["context"],),
 )
 
@@ -128,7 +140,9 @@ choice_task(
         revision="142c51238b3ca2bc61e9a075913871b8b600e8e1",  # of the Parquet conversion, as for cosmos_qa
         columns=("goal", "sol1", "sol2", "label"),
     ),
-    question=lambda row: Question(f"Goal: {row['goal']}\nSolution:", [row["sol1"], row["sol2"]], row["label"]),
+    question=lambda row: Question(
+        f"Goal: {row['goal']}\nSolution:", [row["sol1"], row["sol2"]], row["label"]
+    ),
     shares=lambda row: (row["goal"],),
 )
 
@@ -141,7 +155,9 @@ choice_task(
         columns=("para", "question", "choices", "answerKey"),
     ),
     question=lambda row: Question(
-        question_about("Passage", row, "para"), row["choices"]["text"], row["choices"]["label"].index(row["answerKey"])
+        question_about("Passage", row, "para"),
+        row["choices"]["text"],
+        row["choices"]["label"].index(row["answerKey"]),
     ),
     shares=lambda row: (row["para"],),
 )
@@ -178,7 +194,8 @@ hub_task(
 
 hub_task(
     "multirc",
-    "MultiRC: is this a right answer to a question about a passage? There may be several (Khashabi et al. 2018)",
+    "MultiRC: is this a right answer to a question about a passage? There may be several (Khashabi et al. "
+    "2018)",
     HubData(
         id="aps/super_glue",
         config="multirc",
@@ -192,7 +209,9 @@ hub_task(
 hub_task(
     "ethics_deontology",
     "ETHICS, deontology: is this a good excuse, or a duty of this role? (Hendrycks et al. 2021)",
-    HubData(id="hendrycks/ethics", data_dir="deontology", revision=ETHICS, columns=("scenario", "excuse", "label")),
+    HubData(
+        id="hendrycks/ethics", data_dir="deontology", revision=ETHICS, columns=("scenario", "excuse", "label")
+    ),
     render=lambda row: [candidate(row["scenario"], row["excuse"], row["label"])],
     shares=lambda row: (row["scenario"],),
 )

@@ -1,10 +1,11 @@
-"""The sandbox: a made-up language in which the truth about every sentence, and what can be known of it, is known exactly.
+"""The sandbox: a made-up language in which the truth about every sentence, and what can be known of it, is
+known exactly.
 
 A sentence has K hidden binary attributes z, each ±1 with equal chance. Its words are drawn independently with
-P(word | z) ∝ exp(frequency_word + Σ_k z_k · loading_word,k), where loadings are sparse. Nobody tells a language model of
-the attributes, but to predict a sentence's next word it must infer them from the words before; larger models do it
-better. Task k is to name attribute k of a sentence. The posterior P(z_k | words) is a sum over 2^K cases, so each
-example's difficulty and the Bayes accuracy are exact.
+P(word | z) ∝ exp(frequency_word + Σ_k z_k · loading_word,k), where loadings are sparse. Nobody tells a
+language model of the attributes, but to predict a sentence's next word it must infer them from the words
+before; larger models do it better. Task k is to name attribute k of a sentence. The posterior P(z_k | words)
+is a sum over 2^K cases, so each example's difficulty and the Bayes accuracy are exact.
 
 Everything follows from the parameters by fixed seeds: the same task on every machine.
 """
@@ -41,17 +42,23 @@ class World:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        in_range = 10 <= self.num_words <= _MAX_WORDS and 1 <= self.num_attributes <= 12 and self.sentence_length >= 4
+        in_range = (
+            10 <= self.num_words <= _MAX_WORDS
+            and 1 <= self.num_attributes <= 12
+            and self.sentence_length >= 4
+        )
         if not in_range or not 0 < self.share_loaded <= 1 or not self.strength > 0:
             raise InvalidInput(
-                f"sandbox: {self} can't be; it needs 10 to {_MAX_WORDS} num_words, 1 to 12 num_attributes, sentence_length of "
-                "at least 4, strength above 0 and share_loaded in (0, 1]"
+                f"sandbox: {self} can't be; it needs 10 to {_MAX_WORDS} num_words, 1 to 12 num_attributes, "
+                "sentence_length of at least 4, strength above 0 and share_loaded in (0, 1]"
             )
 
     @cached_property
     def words(self) -> list[str]:
         """The vocabulary: words of one and two syllables, in a fixed order."""
-        syllables = ("".join(letters) for size in (1, 2) for letters in itertools.product(*[_SYLLABLES] * size))
+        syllables = (
+            "".join(letters) for size in (1, 2) for letters in itertools.product(*[_SYLLABLES] * size)
+        )
         return list(itertools.islice(syllables, self.num_words))
 
     @cached_property
@@ -70,7 +77,8 @@ class World:
         return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
 
     def sentences(self, count: int, stream: int) -> tuple[list[npt.NDArray[np.int64]], npt.NDArray[np.int64]]:
-        """Word numbers of `count` sentences, and their attributes (count, K); each `stream` is an independent draw."""
+        """Word numbers of `count` sentences, and their attributes (count, K); each `stream` is an independent
+        draw."""
         rng = np.random.default_rng([self.seed, 2, stream])
         setting = rng.integers(len(self.settings), size=count)
         lengths = rng.integers(self.sentence_length - 3, self.sentence_length + 4, size=count)
@@ -84,7 +92,9 @@ class World:
 
     def posterior(self, sentences: list[npt.NDArray[np.int64]], attribute: int) -> Floats:
         """(N,) exact P(attribute = +1 | words) of sentences."""
-        likelihood = np.stack([self.log_word_probabilities[:, sentence].sum(axis=1) for sentence in sentences])
+        likelihood = np.stack(
+            [self.log_word_probabilities[:, sentence].sum(axis=1) for sentence in sentences]
+        )
         likelihood = np.exp(likelihood - likelihood.max(axis=1, keepdims=True))
         positive = self.settings[:, attribute] == 1
         shares: Floats = likelihood[:, positive].sum(axis=1) / likelihood.sum(axis=1)
@@ -102,7 +112,8 @@ _STREAMS = {"train": 0, "test": 1, "corpus": 2, "corpus_validation": 3}
 
 
 def bayes_accuracy(examples: list[Example]) -> float:
-    """The best accuracy that anyone can expect on these examples: the mean of max(p, 1 − p) of the exact posterior."""
+    """The best accuracy that anyone can expect on these examples: the mean of max(p, 1 − p) of the exact
+    posterior."""
     return float(np.mean([1 - (example.difficulty or 0.0) / 2 for example in examples]))
 
 
@@ -117,8 +128,9 @@ def load_attribute(
     sentence_length: int = 10,
     world_seed: int = 0,
 ) -> Mapping[str, list[Example]]:
-    """Sentences labelled with one attribute. Difficulty is 1 − |2·P(z = +1 | words) − 1|: 0 certain, 1 undecidable; rounded,
-    since its last digits differ from machine to machine and the task's identity must not."""
+    """Sentences labelled with one attribute. Difficulty is 1 − |2·P(z = +1 | words) − 1|: 0 certain, 1
+    undecidable; rounded, since its last digits differ from machine to machine and the task's identity must
+    not."""
     language = World(
         num_words=num_words,
         num_attributes=num_attributes,
@@ -166,7 +178,10 @@ def load_corpus(
         seed=world_seed,
     )
     pools = {}
-    for pool, stream, count in (("train", "corpus", num_sentences), ("validation", "corpus_validation", 1_000)):
+    for pool, stream, count in (
+        ("train", "corpus", num_sentences),
+        ("validation", "corpus_validation", 1_000),
+    ):
         sentences, _ = language.sentences(count, _STREAMS[stream])
         pools[pool] = [
             Example(id=f"{pool}-{number}", group=f"{pool}-{number}", texts=(language.text(sentence),))

@@ -1,12 +1,13 @@
 """Division of a task's pools into splits: pure, and the same for the same rows in any order.
 
-Whole groups are dealt out, so that no passage, question or prompt is in two splits; a group of the test pool leaves the
-training pool. Order and choice come from hashes of (seed, group), never from the order of rows, so a data set that was
-reordered gives the same splits. Each split of a balanced task holds equally many examples of every class: the larger
-classes are undersampled (Burns et al. 2023, appendix A.1). The two halves are of equal size.
+Whole groups are dealt out, so that no passage, question or prompt is in two splits; a group of the test pool
+leaves the training pool. Order and choice come from hashes of (seed, group), never from the order of rows, so
+a data set that was reordered gives the same splits. Each split of a balanced task holds equally many examples
+of every class: the larger classes are undersampled (Burns et al. 2023, appendix A.1). The two halves are of
+equal size.
 
-"Bins" are what is counted: the classes of a balanced task, else one bin for all examples, as in tasks without classes
-(kinds "generative" and "text").
+"Bins" are what is counted: the classes of a balanced task, else one bin for all examples, as in tasks without
+classes (kinds "generative" and "text").
 """
 
 from __future__ import annotations
@@ -26,16 +27,19 @@ MINIMUM_PER_BIN = 2
 TEST_SHARE = 0.2
 VALIDATION_SHARE = 0.1
 TEXT_VALIDATION_SHARE = 0.02
-"""Largest shares of the training pool that are cut from it by default: small data sets keep most for training."""
+"""Largest shares of the training pool that are cut from it by default: small data sets keep most for
+training."""
 
 Groups = list[list[Example]]
 
 
 def divide(task: Task, pools: Mapping[str, Iterable[Example]], spec: TaskSpec) -> dict[str, list[Example]]:
-    """The splits of a task: `supervisor`, `transfer`, `validation` and `test`, or `train` and `validation` of text.
+    """The splits of a task: `supervisor`, `transfer`, `validation` and `test`, or `train` and `validation` of
+    text.
 
-    Sizes are those of the spec, else the task's; a balanced split holds a multiple of the number of classes, so a size
-    is rounded down to one. Sizes of the task are reduced to what is there; sizes of the spec aren't.
+    Sizes are those of the spec, else the task's; a balanced split holds a multiple of the number of classes,
+    so a size is rounded down to one. Sizes of the task are reduced to what is there; sizes of the spec
+    aren't.
 
     Raises:
         InvalidInput: unusable examples, too few of them, or fewer than the spec asks for.
@@ -58,7 +62,9 @@ def divide(task: Task, pools: Mapping[str, Iterable[Example]], spec: TaskSpec) -
 
 def _rank(*parts: object) -> bytes:
     """A number that looks random, by which things are put in a random but reproducible order."""
-    return hashlib.blake2b("\n".join(str(part) for part in parts).encode(errors="replace"), digest_size=8).digest()
+    return hashlib.blake2b(
+        "\n".join(str(part) for part in parts).encode(errors="replace"), digest_size=8
+    ).digest()
 
 
 def _disjoint_pools(task: Task, pools: Mapping[str, Iterable[Example]]) -> dict[str, list[Example]]:
@@ -67,8 +73,8 @@ def _disjoint_pools(task: Task, pools: Mapping[str, Iterable[Example]]) -> dict[
     unknown = [name for name in pools if name not in allowed]
     if unknown or "train" not in pools:
         raise InvalidInput(
-            f"task {task.name!r}: its loader returned the pools {', '.join(map(repr, pools)) or 'none'}; a task of "
-            f"kind {task.kind!r} needs 'train' and may have {', '.join(map(repr, allowed[1:]))}"
+            f"task {task.name!r}: its loader returned the pools {', '.join(map(repr, pools)) or 'none'}; a "
+            f"task of kind {task.kind!r} needs 'train' and may have {', '.join(map(repr, allowed[1:]))}"
         )
     taken: set[str] = set()
     disjoint: dict[str, list[Example]] = {}
@@ -112,10 +118,14 @@ class _Rules:
         groups: dict[str, list[Example]] = {}
         for example in self.shuffled(examples, "group"):
             groups.setdefault(example.group, []).append(example)
-        return [groups[name] for name in sorted(groups, key=lambda name: _rank(self.spec.split_seed, "groups", name))]
+        return [
+            groups[name]
+            for name in sorted(groups, key=lambda name: _rank(self.spec.split_seed, "groups", name))
+        ]
 
     def first_of_each_bin(self, groups: Groups, quota: int) -> list[Example]:
-        """The first `quota` examples of each bin; group by group, so that right and wrong answers stay together."""
+        """The first `quota` examples of each bin; group by group, so that right and wrong answers stay
+        together."""
         counts = [0] * self.num_bins
         chosen = []
         for example in (example for group in groups for example in group):
@@ -149,18 +159,28 @@ class _Rules:
         # In the shuffled order again: a half that is cut to size should not be made of its largest groups.
         return [[group for group in groups if half_of[group[0].group] == half] for half in (0, 1)]
 
-    def held_out(self, split: str, pool: list[Example] | None, training: Groups, usable: int) -> tuple[list[Example], Groups]:
-        """The test or validation split, from its own pool or else cut from training, and what is left of training."""
+    def held_out(
+        self, split: str, pool: list[Example] | None, training: Groups, usable: int
+    ) -> tuple[list[Example], Groups]:
+        """The test or validation split, from its own pool or else cut from training, and what is left of
+        training."""
         if pool is not None:
             return self.equal(split, [self.shuffled_groups(pool)])[0], training
-        share = TEST_SHARE if split == "test" else TEXT_VALIDATION_SHARE if not self.task.has_halves else VALIDATION_SHARE
+        share = (
+            TEST_SHARE
+            if split == "test"
+            else TEXT_VALIDATION_SHARE
+            if not self.task.has_halves
+            else VALIDATION_SHARE
+        )
         asked, default = self.size(split)
         quota = max((asked or min(default, int(share * usable))) // self.num_bins, MINIMUM_PER_BIN)
         taken, rest = self.cut(training, quota)
         return self.equal(split, [taken], quota)[0], rest
 
     def equal(self, split: str, parts: Sequence[Groups], quota: int | None = None) -> list[list[Example]]:
-        """Cut every part to the same number in each bin: the largest that all have, up to the split's size."""
+        """Cut every part to the same number in each bin: the largest that all have, up to the split's
+        size."""
         asked, default = self.size(split)
         quota = quota or (asked or default) // self.num_bins
         counts = [self.counts(example for group in part for example in group) for part in parts]
@@ -179,7 +199,8 @@ class _Rules:
         if asked and asked < MINIMUM_PER_BIN * self.num_bins:
             raise InvalidInput(
                 f"task {self.task.name!r}: num_{split} is {asked}; it must be at least "
-                f"{MINIMUM_PER_BIN * self.num_bins}, {MINIMUM_PER_BIN} examples of each of {self.num_bins} classes"
+                f"{MINIMUM_PER_BIN * self.num_bins}, {MINIMUM_PER_BIN} examples of each of {self.num_bins} "
+                "classes"
             )
         return asked, getattr(self.task, f"num_{split}")
 
@@ -187,24 +208,29 @@ class _Rules:
         """Refuse examples that no split could use."""
         if not self.task.has_halves and self.spec.num_test:
             raise InvalidInput(
-                f"task {self.task.name!r}: num_test is {self.spec.num_test}, but a task to pretrain on has the "
-                "splits train and validation only; leave num_test out"
+                f"task {self.task.name!r}: num_test is {self.spec.num_test}, but a task to pretrain on has "
+                "the splits train and validation only; leave num_test out"
             )
         seen: set[str] = set()
         for name, pool in pools.items():
             for example in pool:
                 self._check_example(example, name)
                 if example.id in seen:
-                    raise InvalidInput(f"task {self.task.name!r}: id {example.id!r} occurs twice; it must be unique")
+                    raise InvalidInput(
+                        f"task {self.task.name!r}: id {example.id!r} occurs twice; it must be unique"
+                    )
                 seen.add(example.id)
             self._require_two_classes(pool, f"the pool {name!r}")
 
     def _check_example(self, example: Example, pool: str) -> None:
         where = f"task {self.task.name!r}, pool {pool!r}, example {example.id!r}"
         num_texts = 2 if self.task.kind == "preference" else 1
-        if len(example.texts) != num_texts or not all(isinstance(text, str) and text.strip() for text in example.texts):
+        if len(example.texts) != num_texts or not all(
+            isinstance(text, str) and text.strip() for text in example.texts
+        ):
             raise InvalidInput(
-                f"{where}: a {self.task.kind} example needs {num_texts} non-empty text(s), got {example.texts!r:.200}"
+                f"{where}: a {self.task.kind} example needs {num_texts} non-empty text(s), got "
+                f"{example.texts!r:.200}"
             )
         if self.task.kind == "generative":
             self._check_target(example, where)
@@ -213,16 +239,20 @@ class _Rules:
         if type(example.label) is not int or not 0 <= example.label < self.task.num_classes:
             raise InvalidInput(
                 f"{where}: the label is {example.label!r}; this task's classes are whole numbers 0 to "
-                f"{self.task.num_classes - 1}. A label of -1 usually means a published test set with hidden labels"
+                f"{self.task.num_classes - 1}. A label of -1 usually means a published test set with hidden "
+                "labels"
             )
 
     def _check_target(self, example: Example, where: str) -> None:
         if not isinstance(example.target, str) or not example.target.strip():
-            raise InvalidInput(f"{where}: its target is {example.target!r:.200}; a generative example needs a non-empty answer")
+            raise InvalidInput(
+                f"{where}: its target is {example.target!r:.200}; a generative example needs a non-empty "
+                "answer"
+            )
         if example.allowed and example.target not in example.allowed:
             raise InvalidInput(
-                f"{where}: its target {example.target!r:.200} isn't among its {len(example.allowed)} allowed answers, "
-                f"{example.allowed!r:.200}; an allowed answer must be written as the target is"
+                f"{where}: its target {example.target!r:.200} isn't among its {len(example.allowed)} allowed "
+                f"answers, {example.allowed!r:.200}; an allowed answer must be written as the target is"
             )
 
     def _require_two_classes(self, examples: Sequence[Example], name: str) -> None:
@@ -251,6 +281,7 @@ class _Rules:
         most = found * self.num_bins
         advice = f"at most num_{split}={most} can be met" if found >= MINIMUM_PER_BIN else "give more rows"
         raise InvalidInput(
-            f"task {self.task.name!r}: {why}: {name} needs {needed} examples{' of each class' if kinds else ''}, and "
-            f"there are {there}{kinds} for it once whole groups are dealt out and no group is in two splits; {advice}"
+            f"task {self.task.name!r}: {why}: {name} needs {needed} "
+            f"examples{' of each class' if kinds else ''}, and there are {there}{kinds} for it once whole "
+            f"groups are dealt out and no group is in two splits; {advice}"
         )

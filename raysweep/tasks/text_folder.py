@@ -1,8 +1,10 @@
-"""A corpus from a folder: every .txt and .md file in it, plain or gzipped, cut into chunks of whole paragraphs.
+"""A corpus from a folder: every .txt and .md file in it, plain or gzipped, cut into chunks of whole
+paragraphs.
 
-For pretraining on whatever text a user has. A chunk is a run of consecutive paragraphs of one file, joined up to about
-`num_characters`; a longer paragraph is cut between words. With `num_characters_total`, each file in turn may give an
-equal share of what is left, so that a sample is spread over all files and what short files leave goes to later ones.
+For pretraining on whatever text a user has. A chunk is a run of consecutive paragraphs of one file, joined up
+to about `num_characters`; a longer paragraph is cut between words. With `num_characters_total`, each file in
+turn may give an equal share of what is left, so that a sample is spread over all files and what short files
+leave goes to later ones.
 """
 
 from __future__ import annotations
@@ -13,17 +15,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from raysweep.errors import InvalidInput
-from raysweep.identity import digest
+from raysweep.spec.identity import digest
 from raysweep.tasks.base import Example, Task, tasks
 
 SUFFIXES = (".txt", ".md", ".txt.gz", ".md.gz")
 
 
-def load_folder(*, path: str, num_characters: int = 400, num_characters_total: int | None = None) -> dict[str, list[Example]]:
+def load_folder(
+    *, path: str, num_characters: int = 400, num_characters_total: int | None = None
+) -> dict[str, list[Example]]:
     """The distinct chunks of all text files below a folder, in the order of their paths.
 
     Raises:
-        InvalidInput: the folder doesn't exist, has no text, or a file can't be read; or a parameter is out of range.
+        InvalidInput: the folder doesn't exist, has no text, or a file can't be read; or a parameter is out of
+        range.
     """
     for name, value in (("num_characters", num_characters), ("num_characters_total", num_characters_total)):
         optional = name == "num_characters_total"
@@ -43,12 +48,16 @@ def load_folder(*, path: str, num_characters: int = 400, num_characters_total: i
 def _files(path: str) -> list[Path]:
     folder = Path(path).expanduser() if isinstance(path, str) else path
     if not isinstance(folder, Path) or not folder.is_dir():
-        raise InvalidInput(f"task 'text_folder': path is {path!r}; it must be an existing folder of text files")
+        raise InvalidInput(
+            f"task 'text_folder': path is {path!r}; it must be an existing folder of text files"
+        )
     files = [item for item in folder.rglob("*") if item.name.endswith(SUFFIXES) and item.is_file()]
     names = sorted(file.relative_to(folder).as_posix() for file in files)
     visible = [folder / name for name in names if not any(part.startswith(".") for part in name.split("/"))]
     if not visible:
-        raise InvalidInput(f"task 'text_folder': {path!r} has no text file; any of {', '.join(SUFFIXES)} will do")
+        raise InvalidInput(
+            f"task 'text_folder': {path!r} has no text file; any of {', '.join(SUFFIXES)} will do"
+        )
     return visible
 
 
@@ -74,7 +83,8 @@ def _read(file: Path, num_characters: int | None) -> str:
 
 
 def chunks(text: str, num_characters: int) -> Iterator[str]:
-    """Consecutive paragraphs joined to chunks of at most `num_characters` (longer only where a single word is)."""
+    """Consecutive paragraphs joined to chunks of at most `num_characters` (longer only where a single word
+    is)."""
     chunk = ""
     for paragraph in re.split(r"\n\s*\n", text):
         for piece in _pieces(paragraph, num_characters):

@@ -1,13 +1,14 @@
 """Tracking: what the store records, shown in MLflow.
 
-One MLflow experiment a sweep; in it one MLflow run for each finished cell, one for the sweep and, nested below that, one for
-each distinct raysweep run. Each is found again by a tag (`raysweep.sweep`, `raysweep.run_id`, `raysweep.cell`), so no re-run
-ever makes a second one. Tags that people filter by: `kind` ("sweep", "cell", or the run's kinds), `task`, `model`, `weak`,
-`strong`, `method`, `seed`. Curves by step are metrics `curve/…`; all other metrics are final numbers. Weights that a run kept
-in the store are a logged model of it. The experiment's description links to saved views of it: tables and charts ready made.
+One MLflow experiment a sweep; in it one MLflow run for each finished cell, one for the sweep and, nested
+below that, one for each distinct raysweep run. Each is found again by a tag (`raysweep.planning.sweep`,
+`raysweep.run_id`, `raysweep.cell`), so no re-run ever makes a second one. Tags that people filter by: `kind`
+("sweep", "cell", or the run's kinds), `task`, `model`, `weak`, `strong`, `method`, `seed`. Curves by step are
+metrics `curve/…`; all other metrics are final numbers. Weights that a run kept in the store are a logged
+model of it. The experiment's description links to saved views of it: tables and charts ready made.
 
-The store is the record and MLflow a view of it: `sync` rebuilds the view, `Tracker` keeps it up to date while a sweep
-runs, from one background thread of the driver. Workers and trials never talk to MLflow. The rooms:
+The store is the record and MLflow a view of it: `sync` rebuilds the view, `Tracker` keeps it up to date while
+a sweep runs, from one background thread of the driver. Workers and trials never talk to MLflow. The rooms:
 
     location    which tracking URIs are usable, and how the UI is opened
     params      a spec, flat
@@ -19,8 +20,8 @@ runs, from one background thread of the driver. Workers and trials never talk to
     tracker     the background thread
 """
 
-from raysweep.tracking.location import shown_uri, ui_command
-from raysweep.tracking.recorder import SyncSummary, TrackingFailed, log_report, sync
-from raysweep.tracking.tracker import Tracker
+from raysweep.tracking.background import Tracker
+from raysweep.tracking.mlflow.location import shown_uri, ui_command
+from raysweep.tracking.sync import SyncSummary, TrackingFailed, log_report, sync
 
 __all__ = ["SyncSummary", "Tracker", "TrackingFailed", "log_report", "shown_uri", "sync", "ui_command"]

@@ -10,7 +10,8 @@ from raysweep.spec import Call, Folder, GroundTruth, Hub, RunSpec, Scratch, Unla
 
 def spec_params(spec: RunSpec) -> dict[str, str]:
     """A run's spec, flat: one name, one value."""
-    base, labels = spec.model.base, spec.labels
+    base = spec.model.base
+    labels = spec.labels
     values: dict[str, Any] = {
         "task": spec.task.label,
         "task_content": spec.task.content,
@@ -18,7 +19,9 @@ def spec_params(spec: RunSpec) -> dict[str, str]:
         "seed": spec.seed,
         "train_split": spec.train_split,
         "labels": _labels_name(labels),
-        "transforms": None if isinstance(labels, Unlabelled) else "; ".join(str(call) for call in labels.transforms),
+        "transforms": None
+        if isinstance(labels, Unlabelled)
+        else "; ".join(str(call) for call in labels.transforms),
         "supervisor": labels.supervisor.model.name if isinstance(labels, WeakLabels) else None,
         **_call("objective", spec.objective),
         **_fields(spec.optimization),

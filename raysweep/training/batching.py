@@ -1,8 +1,8 @@
 """Which examples form a step, and how they are spread over micro batches and ranks.
 
-A step's global batch depends on the spec alone. Inside it, examples are sorted by length and dealt to micro batches and
-ranks, so that each is padded to the longest of a few similar ones; this changes no result, since losses are summed over
-the whole global batch.
+A step's global batch depends on the spec alone. Inside it, examples are sorted by length and dealt to micro
+batches and ranks, so that each is padded to the longest of a few similar ones; this changes no result, since
+losses are summed over the whole global batch.
 """
 
 from __future__ import annotations
@@ -18,12 +18,15 @@ from raysweep.spec import Optimization, Order
 Rows = npt.NDArray[np.int64]
 
 
-def global_batches(num_examples: int, num_steps: int, batch_size: int, order: Order, seed: int) -> Iterator[Rows]:
+def global_batches(
+    num_examples: int, num_steps: int, batch_size: int, order: Order, seed: int
+) -> Iterator[Rows]:
     """Row numbers (batch_size,) of each step: the epochs one after another, cut into whole batches.
 
     "shuffled" draws a new order each epoch from (seed, epoch); "fixed" repeats 0 … N−1.
     """
-    epoch, ready = 0, np.empty(0, np.int64)
+    epoch = 0
+    ready = np.empty(0, np.int64)
     for _ in range(num_steps):
         while len(ready) < batch_size:
             rows = np.arange(num_examples)
@@ -38,15 +41,19 @@ def global_batches(num_examples: int, num_steps: int, batch_size: int, order: Or
 def micro_batches(batch: Rows, lengths: Rows, micro_batch: int, rank: int, world_size: int) -> list[Rows]:
     """This rank's micro batches of a global batch: its share of the examples sorted by length.
 
-    At each micro step all ranks hold examples of neighbouring lengths, so that none waits for another's longer ones.
+    At each micro step all ranks hold examples of neighbouring lengths, so that none waits for another's
+    longer ones.
     """
     ordered = batch[np.argsort(lengths[batch], kind="stable")]
-    return [step[rank * micro_batch : (rank + 1) * micro_batch] for step in ordered.reshape(-1, world_size * micro_batch)]
+    return [
+        step[rank * micro_batch : (rank + 1) * micro_batch]
+        for step in ordered.reshape(-1, world_size * micro_batch)
+    ]
 
 
 def evaluation_batches(lengths: Rows, batch_size: int, rank: int, world_size: int) -> list[Rows]:
-    """This rank's batches for a pass over N examples, longest first; every rank has equally many, an empty one if need be,
-    since ZeRO-3 gathers parameters in every forward pass."""
+    """This rank's batches for a pass over N examples, longest first; every rank has equally many, an empty
+    one if need be, since ZeRO-3 gathers parameters in every forward pass."""
     ordered = np.argsort(-lengths, kind="stable")
     batches = [ordered[start : start + batch_size] for start in range(0, len(ordered), batch_size)]
     batches += [np.empty(0, np.int64)] * (-len(batches) % world_size)
@@ -56,11 +63,14 @@ def evaluation_batches(lengths: Rows, batch_size: int, rank: int, world_size: in
 def learning_rate(optimization: Optimization, step: int, num_steps: int) -> float:
     """The learning rate of a step (from 0): linear warm-up, then cosine or linear to 0, or constant.
 
-    Without warm-up, cosine is lr·(1 + cos(π·step/num_steps))/2, as torch's CosineAnnealingLR in openai/weak-to-strong.
+    Without warm-up, cosine is lr·(1 + cos(π·step/num_steps))/2, as torch's CosineAnnealingLR in
+    openai/weak-to-strong.
     """
     warmup = round(optimization.warmup_fraction * num_steps)
     if step < warmup:
         return optimization.learning_rate * (step + 1) / warmup
     progress = (step - warmup) / max(1, num_steps - warmup)
-    factor = {"constant": 1.0, "linear": 1 - progress, "cosine": (1 + math.cos(math.pi * progress)) / 2}[optimization.schedule]
+    factor = {"constant": 1.0, "linear": 1 - progress, "cosine": (1 + math.cos(math.pi * progress)) / 2}[
+        optimization.schedule
+    ]
     return optimization.learning_rate * factor

@@ -1,8 +1,9 @@
 """Checkpoints that a killed run resumes from.
 
-`checkpoints/<ranks>-zero<stage>/step-<n>/` holds DeepSpeed's state, the curves so far, and a manifest with the checksums of
-all files, written last: a checkpoint without a valid manifest doesn't exist. A run that is resumed with other resources
-than it was started with begins anew, since DeepSpeed divides states by rank and stage.
+`checkpoints/<ranks>-zero<stage>/step-<n>/` holds DeepSpeed's state, the curves so far, and a manifest with
+the checksums of all files, written last: a checkpoint without a valid manifest doesn't exist. A run that is
+resumed with other resources than it was started with begins anew, since DeepSpeed divides states by rank and
+stage.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ import numpy.typing as npt
 
 from raysweep.errors import CorruptFile, TrainingDiverged
 from raysweep.files import read_json, write_json
-from raysweep.identity import file_checksum
-from raysweep.resources import Resources
-from raysweep.store import RunPaths
+from raysweep.spec.identity import file_checksum
+from raysweep.spec.resources import Resources
+from raysweep.store.run_folder import RunFolder
 from raysweep.training.engine import Engine
-from raysweep.training.records import Records
+from raysweep.training.history import History
 
 logger = logging.getLogger(__name__)
 _MANIFEST = "manifest.json"
@@ -30,11 +31,11 @@ _MANIFEST = "manifest.json"
 class Checkpoints:
     """The checkpoints of one run under one division of its state."""
 
-    def __init__(self, paths: RunPaths, resources: Resources) -> None:
+    def __init__(self, paths: RunFolder, resources: Resources) -> None:
         self._all = paths.checkpoints
         self._folder = paths.checkpoints / f"{resources.world_size}-zero{resources.zero_stage}"
 
-    def save(self, step: int, engine: Engine, records: Records) -> None:
+    def save(self, step: int, engine: Engine, records: History) -> None:
         """Write a checkpoint after `step` steps and drop the one before the last; all ranks call it."""
         folder = self._folder / f"step-{step:08d}"
         if engine.rank == 0:
@@ -44,7 +45,7 @@ class Checkpoints:
         engine.save_checkpoint(folder / "engine")
         engine.barrier()
         if engine.rank == 0:
-            records.save(RunPaths(folder))
+            records.save(RunFolder(folder))
             files = sorted(path for path in folder.rglob("*") if path.is_file())
             checksums = {path.relative_to(folder).as_posix(): file_checksum(path) for path in files}
             write_json(folder / _MANIFEST, {"step": step, "seconds": records.seconds, "files": checksums})
@@ -63,7 +64,8 @@ class Checkpoints:
         return None
 
     def require_finite(self, values: npt.ArrayLike, what: str, step: int) -> None:
-        """Refuse what was computed with the weights of a step, if it isn't finite; a checkpoint of that step is no good either.
+        """Refuse what was computed with the weights of a step, if it isn't finite; a checkpoint of that step
+        is no good either.
 
         Raises:
             TrainingDiverged: a value is NaN or infinite; names the step and the last good checkpoint.
@@ -72,19 +74,20 @@ class Checkpoints:
         if wrong.size:
             good = self.latest(before=step) or "none was written before"
             raise TrainingDiverged(
-                f"{what} became {wrong[0]} at step {step}; last good checkpoint: {good}. Lower the learning_rate, add "
-                "warmup_fraction or gradient_clipping, or look at the labels"
+                f"{what} became {wrong[0]} at step {step}; last good checkpoint: {good}. Lower the "
+                "learning_rate, add warmup_fraction or gradient_clipping, or look at the labels"
             )
 
-    def restore(self, engine: Engine, splits: Sequence[str]) -> tuple[int, Records]:
-        """Load the newest valid checkpoint: the number of steps done and the records; (0, empty) without one."""
+    def restore(self, engine: Engine, splits: Sequence[str]) -> tuple[int, History]:
+        """Load the newest valid checkpoint: the number of steps done and the records; (0, empty) without
+        one."""
         folder = self.latest()
         if folder is None:
-            return 0, Records()
+            return 0, History()
         manifest = read_json(folder / _MANIFEST)
         engine.load_checkpoint(folder / "engine")
         logger.info("resuming from %s", folder)
-        return int(manifest["step"]), Records.load(RunPaths(folder), splits, manifest["seconds"])
+        return int(manifest["step"]), History.load(RunFolder(folder), splits, manifest["seconds"])
 
     def remove(self) -> None:
         """Delete all checkpoints: the run is done."""
@@ -99,4 +102,7 @@ def _is_valid(folder: Path) -> bool:
         files = read_json(manifest)["files"]
     except (CorruptFile, KeyError):
         return False
-    return all((folder / name).exists() and file_checksum(folder / name) == checksum for name, checksum in files.items())
+    return all(
+        (folder / name).exists() and file_checksum(folder / name) == checksum
+        for name, checksum in files.items()
+    )

@@ -1,4 +1,5 @@
-"""DeepSpeed behind a few methods: the only module that imports it, and only inside the process that trains."""
+"""DeepSpeed behind a few methods: the only module that imports it, and only inside the process that
+trains."""
 
 from __future__ import annotations
 
@@ -6,14 +7,13 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raysweep.garbage import without_collection
-from raysweep.memory import LARGEST_BUCKET
-from raysweep.resources import Resources
+from raysweep.gc_control import gc_paused
 from raysweep.spec import Optimization
+from raysweep.spec.resources import Resources
+from raysweep.training.zero import LARGEST_BUCKET, deepspeed_config
 
 if TYPE_CHECKING:
     import torch
@@ -21,39 +21,13 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-def deepspeed_config(optimization: Optimization, resources: Resources) -> dict[str, Any]:
-    """DeepSpeed's configuration: from `Resources`, and the two things of it that change a result, precision and clipping."""
-    micro_batch = resources.micro_batch(optimization.batch_size)
-    in_bfloat16 = optimization.precision == "bfloat16"
-    # In bfloat16 without ZeRO, DeepSpeed's optimizer takes a step at its creation, so that Adam's first updates come out
-    # too small: stage 1, which computes the same, doesn't.
-    zero: dict[str, Any] = {"stage": max(resources.zero_stage, 1) if in_bfloat16 else resources.zero_stage}
-    if resources.offload_optimizer:
-        zero["offload_optimizer"] = {"device": "cpu"}
-    if resources.offload_parameters:
-        zero["offload_param"] = {"device": "cpu"}
-    if resources.zero_stage == 3:
-        zero["stage3_gather_16bit_weights_on_model_save"] = False
-    return {
-        "train_batch_size": optimization.batch_size,
-        "train_micro_batch_size_per_gpu": micro_batch,
-        "gradient_accumulation_steps": optimization.batch_size // (micro_batch * resources.world_size),
-        "gradient_clipping": optimization.gradient_clipping or 0.0,
-        "bf16": {"enabled": in_bfloat16},
-        "zero_optimization": zero,
-        "zero_allow_untested_optimizer": True,
-        "zero_force_ds_cpu_optimizer": False,
-        "steps_per_print": 2**31,
-        "wall_clock_breakdown": False,
-    }
-
-
 @contextmanager
 def process_group(on_gpu: bool) -> Iterator[None]:
     """Have torch's and DeepSpeed's process groups for the block.
 
-    In a worker group Ray Train has made torch's group already, which stays for the group's next run. In the trial's own
-    process (`num_workers=0`) a group of one is made here, over a store in memory, so that nothing listens on a port, and ended.
+    In a worker group Ray Train has made torch's group already, which stays for the group's next run. In the
+    trial's own process (`num_workers=0`) a group of one is made here, over a store in memory, so that nothing
+    listens on a port, and ended.
     """
     import torch.distributed as dist
 
@@ -65,7 +39,8 @@ def process_group(on_gpu: bool) -> Iterator[None]:
         os.environ.update({"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "LOCAL_SIZE": "1"})
         backend = "cpu:gloo,cuda:nccl" if on_gpu else "gloo"
         dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)  # type: ignore[attr-defined]
-    # Else DeepSpeed compiles an op for shared-memory inference on CPU, which takes a minute and which training doesn't use.
+    # Else DeepSpeed compiles an op for shared-memory inference on CPU, which takes a minute and which
+    # training doesn't use.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     try:
         deepspeed.init_distributed(dist_init_required=False, auto_mpi_discovery=False)
@@ -77,11 +52,11 @@ def process_group(on_gpu: bool) -> Iterator[None]:
 
 
 def _import_deepspeed() -> Any:
-    """DeepSpeed. Its autotuner, which isn't used here, would import MLflow where that is installed, which takes a second; so
-    that is hidden from it, unless this process (a local sweep's) has MLflow already."""
+    """DeepSpeed. Its autotuner, which isn't used here, would import MLflow where that is installed, which
+    takes a second; so that is hidden from it, unless this process (a local sweep's) has MLflow already."""
     hides = sys.modules.setdefault("mlflow", None) is None  # type: ignore[arg-type]
     try:
-        with without_collection():
+        with gc_paused():
             import deepspeed
     finally:
         if hides:
@@ -90,43 +65,16 @@ def _import_deepspeed() -> Any:
 
 
 def _forget_model() -> None:
-    """Empty the globals in which DeepSpeed's ZeRO-3 still holds the last model: they would keep it in memory."""
+    """Empty the globals in which DeepSpeed's ZeRO-3 still holds the last model: they would keep it in
+    memory."""
     from deepspeed.runtime.zero import parameter_offload
     from deepspeed.runtime.zero.partitioned_param_coordinator import PartitionedParameterCoordinator
 
     parameter_offload.FWD_MODULE_STACK.clear()
-    instrumented = vars(PartitionedParameterCoordinator)["_PartitionedParameterCoordinator__params_to_release"]
+    instrumented = vars(PartitionedParameterCoordinator)[
+        "_PartitionedParameterCoordinator__params_to_release"
+    ]
     instrumented.__closure__[0].cell_contents.cache_clear()  # an lru_cache on a method, below a decorator
-
-
-@dataclass(frozen=True)
-class Sharding:
-    """How to reach a parameter, whether ZeRO-3 divides it among the ranks or not."""
-
-    config: Mapping[str, Any] | None
-    """DeepSpeed's configuration if ZeRO-3 divides the model."""
-
-    @contextmanager
-    def whole(self, *parameters: Tensor) -> Iterator[None]:
-        """Have the whole of parameters for writing; rank 0's values are kept."""
-        if self.config is None:
-            yield
-            return
-        import deepspeed
-
-        with deepspeed.zero.GatheredParameters(list(parameters), modifier_rank=0):
-            yield
-
-    def local(self, parameter: Tensor) -> Tensor:
-        """This rank's share of the parameter."""
-        return parameter if self.config is None else parameter.ds_tensor  # type: ignore[attr-defined, no-any-return]
-
-    def divide(self, model: torch.nn.Module) -> None:
-        """Divide what was added to a model since it was built sharded (adapters, peft's copy of the head)."""
-        if self.config is not None:
-            import deepspeed
-
-            deepspeed.zero.Init(module=model, config_dict_or_path=dict(self.config))
 
 
 class Engine:
@@ -151,8 +99,11 @@ class Engine:
             weight_decay=optimization.weight_decay,
             fused=not resources.offload_optimizer,
         )
-        self._deepspeed, *_ = deepspeed.initialize(model=model, optimizer=optimizer, model_parameters=trained, config=config)
-        # With one worker there is nothing to sum, which DeepSpeed would do nevertheless, in a copy of all gradients.
+        self._deepspeed, *_ = deepspeed.initialize(
+            model=model, optimizer=optimizer, model_parameters=trained, config=config
+        )
+        # With one worker there is nothing to sum, which DeepSpeed would do nevertheless, in a copy of all
+        # gradients.
         if resources.world_size == 1 and config["zero_optimization"]["stage"] == 0:
             self._deepspeed.enable_backward_allreduce = False
         self.accumulation: int = config["gradient_accumulation_steps"]
@@ -167,12 +118,17 @@ class Engine:
         return self._deepspeed.module
 
     def num_parameters(self, *, trained: bool = False) -> int:
-        """Numbers in the whole model, however it is divided, tied ones counted once; or only those that are trained.
+        """Numbers in the whole model, however it is divided, tied ones counted once; or only those that are
+        trained.
 
         What peft keeps of a module that it copied is never used and isn't counted.
         """
-        found = (parameter for name, parameter in self.module.named_parameters() if ".original_module." not in name)
-        sizes = (getattr(item, "ds_numel", item.numel()) for item in found if item.requires_grad or not trained)
+        found = (
+            parameter for name, parameter in self.module.named_parameters() if ".original_module." not in name
+        )
+        sizes = (
+            getattr(item, "ds_numel", item.numel()) for item in found if item.requires_grad or not trained
+        )
         return int(sum(sizes))
 
     def forward(self, **inputs: Tensor) -> Tensor:
@@ -180,15 +136,21 @@ class Engine:
         return self._deepspeed(**inputs).logits.float()
 
     def generate(self, inputs: Mapping[str, Tensor], num_tokens: int, end_token: int) -> Tensor:
-        """(B, L + at most num_tokens) prompts (B, L), padded on the left, with what the model writes after them: always the
-        likeliest token, up to the end token, which also pads."""
+        """(B, L + at most num_tokens) prompts (B, L), padded on the left, with what the model writes after
+        them: always the likeliest token, up to the end token, which also pads."""
         from transformers import GenerationConfig
 
         config = GenerationConfig(
-            max_new_tokens=num_tokens, do_sample=False, num_beams=1, eos_token_id=end_token, pad_token_id=end_token
+            max_new_tokens=num_tokens,
+            do_sample=False,
+            num_beams=1,
+            eos_token_id=end_token,
+            pad_token_id=end_token,
         )
         # Under ZeRO-3 all ranks must go on together, however short their own answers are.
-        written: Tensor = self.module.generate(**inputs, generation_config=config, synced_gpus=self.is_sharded)  # type: ignore[operator]
+        written: Tensor = self.module.generate(
+            **inputs, generation_config=config, synced_gpus=self.is_sharded
+        )  # type: ignore[operator]
         return written
 
     def train_mode(self, training: bool) -> None:
@@ -210,7 +172,8 @@ class Engine:
 
     @property
     def has_skipped_steps(self) -> bool:
-        """Whether an update was left out since a gradient wasn't finite: DeepSpeed does so under ZeRO 1 to 3."""
+        """Whether an update was left out since a gradient wasn't finite: DeepSpeed does so under ZeRO 1 to
+        3."""
         return bool(self._deepspeed.skipped_steps)
 
     def gather(self, rows: Tensor) -> Tensor:
@@ -268,25 +231,12 @@ class Engine:
                         whole[name] = parameter.detach().cpu().clone()
             elif self.rank == 0:
                 whole[name] = whole[first]  # tied weights stay one tensor, so that they are saved once
-        return whole | {name: buffer.cpu() for name, buffer in self.module.named_buffers() if name in self.module.state_dict()}
+        return whole | {
+            name: buffer.cpu()
+            for name, buffer in self.module.named_buffers()
+            if name in self.module.state_dict()
+        }
 
     def close(self) -> None:
         """Free what DeepSpeed holds: hooks, buffers, its references to the model."""
         self._deepspeed.destroy()
-
-
-@contextmanager
-def sharded_loading(optimization: Optimization, resources: Resources) -> Iterator[Sharding]:
-    """While the block builds a model under ZeRO-3, transformers divides it among the ranks as it loads it."""
-    if resources.zero_stage != 3:
-        yield Sharding(None)
-        return
-    from transformers.integrations.deepspeed import HfDeepSpeedConfig, unset_hf_deepspeed_config
-
-    config = deepspeed_config(optimization, resources)
-    keep_alive = HfDeepSpeedConfig(config)
-    try:
-        yield Sharding(config)
-    finally:
-        unset_hf_deepspeed_config()
-        del keep_alive

@@ -8,15 +8,17 @@ import numpy as np
 import numpy.typing as npt
 
 from raysweep.training.batching import evaluation_batches
-from raysweep.training.data import TokenizedSplit
+from raysweep.training.tokenized import TokenizedSplit
 
 if TYPE_CHECKING:
     from raysweep.training.heads import Head
 
 
-def evaluate(head: Head, split: TokenizedSplit, num_examples: int, batch_size: int) -> npt.NDArray[np.float64]:
-    """The head's readings (n, K) of the first n examples of a split, equal on all ranks: class probabilities, losses,
-    or an answer's token numbers."""
+def evaluate(
+    head: Head, split: TokenizedSplit, num_examples: int, batch_size: int
+) -> npt.NDArray[np.float64]:
+    """The head's readings (n, K) of the first n examples of a split, equal on all ranks: class probabilities,
+    losses, or an answer's token numbers."""
     import torch
 
     engine = head.engine

@@ -1,4 +1,5 @@
-"""From a model's outputs to what objectives and predictions need: one head for each thing that a run learns or is asked."""
+"""From a model's outputs to what objectives and predictions need: one head for each thing that a run learns
+or is asked."""
 
 from __future__ import annotations
 
@@ -8,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from raysweep.data.examples import max_answer_tokens
+from raysweep.data.tokens import answer_tokens
 from raysweep.errors import InvalidInput
 from raysweep.predictions import Predictions
-from raysweep.prepare import answer_tokens, max_answer_tokens
 from raysweep.spec import Prompting
-from raysweep.training.data import TokenizedSplit
+from raysweep.training.tokenized import TokenizedSplit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,8 +47,8 @@ def make_head(spec: RunSpec, engine: Engine, tokenizer: PreTrainedTokenizerBase,
 class Head:
     """Reads rows of a split through the engine.
 
-    A classifier gives K logits for an example's one text; a preference model a score for each of its texts, so that class
-    k is "text k is the better one" and P(class 1) = σ(score_1 − score_0).
+    A classifier gives K logits for an example's one text; a preference model a score for each of its texts,
+    so that class k is "text k is the better one" and P(class 1) = σ(score_1 − score_0).
     """
 
     engine: Engine
@@ -65,7 +67,9 @@ class Head:
         """(B, K) class probabilities: what an evaluation keeps."""
         return self.outputs(split, rows).softmax(dim=-1)
 
-    def predictions(self, ids: npt.NDArray[np.str_], readings: npt.NDArray[np.float64], source: str) -> Predictions:
+    def predictions(
+        self, ids: npt.NDArray[np.str_], readings: npt.NDArray[np.float64], source: str
+    ) -> Predictions:
         """What readings (N, K) say of the examples."""
         return Predictions.of(ids, readings, source)
 
@@ -80,14 +84,19 @@ class LanguageModelHead(Head):
         inputs = self.inputs(split, rows)
         firsts = torch.as_tensor(split.first_targets(rows), device=self.engine.device)
         # Logits of a whole vocabulary are made only where one of the rows has a target next.
-        places = torch.arange(int(firsts.min()) - 1, inputs["input_ids"].shape[1] - 1, device=self.engine.device)
+        places = torch.arange(
+            int(firsts.min()) - 1, inputs["input_ids"].shape[1] - 1, device=self.engine.device
+        )
         logits = self.engine.forward(**inputs, logits_to_keep=places)
         targets = inputs["input_ids"][:, places + 1]
         mask = inputs["attention_mask"][:, places + 1] * (places + 1 >= firsts[:, None])
         # Flat: over a middle dimension, torch's cross-entropy takes two to four times as long on CPU.
         flat = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
-        sums, counts = (flat.reshape(targets.shape) * mask).sum(dim=1), mask.sum(dim=1)
-        return (sums.reshape(len(rows), -1).sum(dim=1) / counts.reshape(len(rows), -1).sum(dim=1).clamp(min=1))[:, None]
+        sums = (flat.reshape(targets.shape) * mask).sum(dim=1)
+        counts = mask.sum(dim=1)
+        return (
+            sums.reshape(len(rows), -1).sum(dim=1) / counts.reshape(len(rows), -1).sum(dim=1).clamp(min=1)
+        )[:, None]
 
     def readings(self, split: TokenizedSplit, rows: Rows) -> Tensor:
         """(B, 1) the losses themselves."""
@@ -108,7 +117,8 @@ class AnswerHead(LanguageModelHead):
         return self.tokenizer.pad_token_id if token is None else token  # type: ignore[return-value]
 
     def targets(self, answers: Sequence[str]) -> list[list[int]]:
-        """Answers as tokens to be learnt, with the end token where it has room: a supervisor's may have been cut off."""
+        """Answers as tokens to be learnt, with the end token where it has room: a supervisor's may have been
+        cut off."""
         lists = answer_tokens(answers, self.tokenizer)
         return [[*tokens, self.end_token][: self.num_tokens] for tokens in lists]
 
@@ -117,11 +127,15 @@ class AnswerHead(LanguageModelHead):
         import torch
 
         inputs = self.inputs(split, rows, pad_left=True)
-        written = self.engine.generate(inputs, self.num_tokens, self.end_token)[:, inputs["input_ids"].shape[1] :]
+        written = self.engine.generate(inputs, self.num_tokens, self.end_token)[
+            :, inputs["input_ids"].shape[1] :
+        ]
         width = self.num_tokens - written.shape[1]
         return torch.nn.functional.pad(written, (0, width), value=self.end_token).float()
 
-    def predictions(self, ids: npt.NDArray[np.str_], readings: npt.NDArray[np.float64], source: str) -> Predictions:
+    def predictions(
+        self, ids: npt.NDArray[np.str_], readings: npt.NDArray[np.float64], source: str
+    ) -> Predictions:
         """The answers as text, up to their end tokens."""
         rows = [[*map(int, row), self.end_token] for row in readings]
         texts = [self.tokenizer.decode(row[: row.index(self.end_token)]) for row in rows]
@@ -130,7 +144,8 @@ class AnswerHead(LanguageModelHead):
 
 @dataclass(frozen=True)
 class WordHead(Head):
-    """Asks a language model for the class: its next token, out of the first tokens of the words for the classes."""
+    """Asks a language model for the class: its next token, out of the first tokens of the words for the
+    classes."""
 
     word_tokens: tuple[int, ...]
 
@@ -156,7 +171,7 @@ def first_tokens(words: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> tu
     tokens = tuple(tokens[0] for tokens in lists)
     if len(set(tokens)) < len(tokens) or tokenizer.unk_token_id in tokens:
         raise InvalidInput(
-            f"the words {', '.join(map(repr, words))} begin with the same token, or with an unknown one, for this model's "
-            "tokenizer; choose others in Prompting(words=…)"
+            f"the words {', '.join(map(repr, words))} begin with the same token, or with an unknown one, for "
+            "this model's tokenizer; choose others in Prompting(words=…)"
         )
     return tokens

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from raysweep.garbage import without_collection
+from raysweep.gc_control import gc_paused
 
 
 class ProcessNotClean(Exception):
@@ -26,7 +26,8 @@ _GPU_SLACK_BYTES = 64 * 2**20
 
 @contextmanager
 def clean_process(*, keeps_group: bool = False) -> Iterator[None]:
-    """Restore random state, environment, thread count and torch's defaults after the block, and look at what is left.
+    """Restore random state, environment, thread count and torch's defaults after the block, and look at what
+    is left.
 
     Args:
         keeps_group: whether torch's process group is to stay: that of a worker group.
@@ -39,8 +40,12 @@ def clean_process(*, keeps_group: bool = False) -> Iterator[None]:
 
     _quiet_libraries()
     environment = dict(os.environ)
-    random_state, numpy_state, torch_state = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    num_threads, dtype, grad = torch.get_num_threads(), torch.get_default_dtype(), torch.is_grad_enabled()
+    random_state = random.getstate()
+    numpy_state = np.random.get_state()
+    torch_state = torch.get_rng_state()
+    num_threads = torch.get_num_threads()
+    dtype = torch.get_default_dtype()
+    grad = torch.is_grad_enabled()
     excepthook = sys.excepthook  # torch.distributed wraps it once more for every process group
     threads = set(threading.enumerate())
     memory = torch.cuda.memory_allocated() if torch.cuda.is_available() else 0
@@ -63,7 +68,11 @@ def clean_process(*, keeps_group: bool = False) -> Iterator[None]:
         _freeze_libraries()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-    left = [thread.name for thread in set(threading.enumerate()) - threads if thread.is_alive() and not _belongs_to_ray(thread)]
+    left = [
+        thread.name
+        for thread in set(threading.enumerate()) - threads
+        if thread.is_alive() and not _belongs_to_ray(thread)
+    ]
     if left:
         raise ProcessNotClean(f"threads are still running: {', '.join(sorted(left))}")
     if torch.distributed.is_initialized() and not keeps_group:
@@ -75,8 +84,9 @@ def clean_process(*, keeps_group: bool = False) -> Iterator[None]:
 
 @functools.cache
 def _import_libraries() -> None:
-    """Once: what every run imports, which takes two thirds of the time if nobody looks for garbage meanwhile."""
-    with without_collection():
+    """Once: what every run imports, which takes two thirds of the time if nobody looks for garbage
+    meanwhile."""
+    with gc_paused():
         import sklearn.metrics  # noqa: F401
         import torch  # noqa: F401
         import transformers.modeling_utils  # noqa: F401
@@ -85,8 +95,8 @@ def _import_libraries() -> None:
 
 @functools.cache
 def _freeze_libraries() -> None:
-    """Once: take what the first run imported out of the garbage collector's sight, or to look through it (and even to ask how
-    much of it there is, `gc.get_freeze_count`) would take longer than a small run."""
+    """Once: take what the first run imported out of the garbage collector's sight, or to look through it (and
+    even to ask how much of it there is, `gc.get_freeze_count`) would take longer than a small run."""
     gc.freeze()
 
 
@@ -95,7 +105,8 @@ def _belongs_to_ray(thread: threading.Thread) -> bool:
 
 
 def _quiet_libraries() -> None:
-    """No progress bars (tqdm would leave its monitor thread behind) and only warnings in the logs of a run."""
+    """No progress bars (tqdm would leave its monitor thread behind) and only warnings in the logs of a
+    run."""
     import logging
 
     import tqdm

@@ -1,4 +1,5 @@
-"""Zero- and few-shot prompting: a run's texts behind examples with their labels, for a model that isn't trained."""
+"""Zero- and few-shot prompting: a run's texts behind examples with their labels, for a model that isn't
+trained."""
 
 from __future__ import annotations
 
@@ -6,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from raysweep.data.examples import max_answer_tokens, read_split
+from raysweep.data.labels import training_labels
 from raysweep.errors import InvalidInput
 from raysweep.models.source import context_length, load_config, load_tokenizer
-from raysweep.prepare import max_answer_tokens, read_split
 from raysweep.spec import Prompting
-from raysweep.training.data import TokenizedSplit, training_labels
+from raysweep.training.tokenized import TokenizedSplit
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -20,12 +22,15 @@ if TYPE_CHECKING:
 
 
 def prompted(spec: RunSpec, split: str, store: Store) -> TokenizedSplit:
-    """A split's texts as prompts. Too long ones lose their beginning, the first of the examples before them first."""
+    """A split's texts as prompts. Too long ones lose their beginning, the first of the examples before them
+    first."""
     tuning = spec.model.tuning
     assert isinstance(tuning, Prompting)
     frame = read_split(spec.task, split, store, ["id", "texts"])
     before = "".join(shot + tuning.separator for shot in shots(spec, store))
-    room = context_length(spec.model, load_config(spec.model, spec.task, store)) - max_answer_tokens(spec.task, store)
+    room = context_length(spec.model, load_config(spec.model, spec.task, store)) - max_answer_tokens(
+        spec.task, store
+    )
     tokenizer = load_tokenizer(spec.model, spec.task, store)
     tokenizer.truncation_side = "left"
     texts = [f"{before}{row[0]}{tuning.question}" for row in frame["texts"]]
@@ -34,7 +39,8 @@ def prompted(spec: RunSpec, split: str, store: Store) -> TokenizedSplit:
 
 
 def shots(spec: RunSpec, store: Store) -> list[str]:
-    """The examples put before each text: of each class in turn, drawn from the run's training split by its seed.
+    """The examples put before each text: of each class in turn, drawn from the run's training split by its
+    seed.
 
     Raises:
         InvalidInput: there are fewer labelled examples than are asked for.
@@ -52,8 +58,8 @@ def shots(spec: RunSpec, store: Store) -> list[str]:
         says = [str(answer) for answer in labels.answers[rows]]
     if len(rows) < tuning.num_examples:
         raise InvalidInput(
-            f"model {spec.model.name!r}: Prompting(num_examples={tuning.num_examples}), and split {spec.train_split!r} of task "
-            f"{spec.task.label!r} has {len(rows)} labelled examples"
+            f"model {spec.model.name!r}: Prompting(num_examples={tuning.num_examples}), and split "
+            f"{spec.train_split!r} of task {spec.task.label!r} has {len(rows)} labelled examples"
         )
     frame = read_split(spec.task, spec.train_split, store, ["id", "texts"]).set_index("id")
     chosen = zip(labels.ids[rows[: tuning.num_examples]], says, strict=False)

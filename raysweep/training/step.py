@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from raysweep.data.labels import training_labels
 from raysweep.errors import InvalidInput
 from raysweep.objectives import BatchContext, objectives
 from raysweep.training.batching import Rows, micro_batches
-from raysweep.training.data import TokenizedSplit, training_labels
 from raysweep.training.heads import AnswerHead, Head, LanguageModelHead
+from raysweep.training.tokenized import TokenizedSplit
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,7 +31,8 @@ class TrainingSet:
     rows: Rows
     """Rows of the split that have a label; the others are never drawn."""
     weights: npt.NDArray[np.float64]
-    """(N,) weight of each row in the mean over a global batch; where tokens are learnt, times their number."""
+    """(N,) weight of each row in the mean over a global batch; where tokens are learnt, times their
+    number."""
     labels: Tensor
     """(N, K) on the device; (N, 0) where tokens are learnt."""
     known: Tensor
@@ -51,10 +53,12 @@ class TrainingSet:
         import torch
 
         if spec.kind == "text":
-            probabilities, weights = np.zeros((len(split), 0)), split.num_targets.astype(np.float64)
+            probabilities = np.zeros((len(split), 0))
+            weights = split.num_targets.astype(np.float64)
         else:
             given = training_labels(spec, spec.train_split, store).align(split.ids)
-            probabilities, weights = given.probabilities, given.weight * given.covered
+            probabilities = given.probabilities
+            weights = given.weight * given.covered
             if given.answers is not None:
                 assert isinstance(head, AnswerHead)
                 split = split.continued(head.targets(given.answers.tolist()))
@@ -62,24 +66,33 @@ class TrainingSet:
         rows = np.flatnonzero(weights > 0)
         if spec.optimization.num_steps(len(rows)) == 0:
             raise InvalidInput(
-                f"split {spec.train_split!r} of task {spec.task.name!r} has {len(rows)} labelled examples: with "
-                f"{spec.optimization.epochs:g} epochs that is less than one batch of {spec.optimization.batch_size}"
+                f"split {spec.train_split!r} of task {spec.task.name!r} has {len(rows)} labelled examples: "
+                f"with {spec.optimization.epochs:g} epochs that is less than one batch of "
+                f"{spec.optimization.batch_size}"
             )
         labels = torch.tensor(probabilities, dtype=torch.float32, device=head.engine.device)
         return cls(split, rows, weights, labels, labels[torch.as_tensor(rows, device=labels.device)])
 
 
 def training_step(
-    head: Head, data: TrainingSet, batch: Rows, micro_batch: int, objective: Call, step: int, num_steps: int, rate: float
+    head: Head,
+    data: TrainingSet,
+    batch: Rows,
+    micro_batch: int,
+    objective: Call,
+    step: int,
+    num_steps: int,
+    rate: float,
 ) -> Tensor:
     """Forward, backward and update on a global batch (rows of the split): this rank's share of its mean loss.
 
-    An objective that looks at the whole batch gets the logits of all ranks and micro batches: from the one forward pass
-    where the rank holds its share in one micro batch, else from an extra pass without gradients.
+    An objective that looks at the whole batch gets the logits of all ranks and micro batches: from the one
+    forward pass where the rank holds its share in one micro batch, else from an extra pass without gradients.
     """
     import torch
 
-    engine, function = head.engine, objectives.get(objective.name)
+    engine = head.engine
+    function = objectives.get(objective.name)
     lengths = data.split.lengths
     parts = micro_batches(batch, lengths, micro_batch, engine.rank, engine.world_size)
     outputs = [head.outputs(data.split, parts[0])] if len(parts) == 1 else None
@@ -90,7 +103,10 @@ def training_step(
         else:
             with torch.no_grad():
                 own_logits = torch.cat([head.outputs(data.split, rows) for rows in parts])
-        every_rank = [micro_batches(batch, lengths, micro_batch, rank, engine.world_size) for rank in range(engine.world_size)]
+        every_rank = [
+            micro_batches(batch, lengths, micro_batch, rank, engine.world_size)
+            for rank in range(engine.world_size)
+        ]
         order = np.concatenate([rows for rank_parts in every_rank for rows in rank_parts])
         labels = data.labels[torch.as_tensor(order)]
         context = replace(context, batch_logits=engine.gather(own_logits), batch_labels=labels)

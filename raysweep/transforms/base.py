@@ -59,13 +59,16 @@ def require_probabilities(labels: Predictions, name: str) -> None:
         raise InvalidInput(f"transform {name!r} needs class probabilities; {labels.source} gives answers")
 
 
-def known_difficulty(labels: Predictions, context: TransformContext, name: str, instead: str) -> npt.NDArray[np.float64]:
+def known_difficulty(
+    labels: Predictions, context: TransformContext, name: str, instead: str
+) -> npt.NDArray[np.float64]:
     """(N,) difficulties; refused where a covered example's is unknown."""
     unknown = np.isnan(context.difficulty) & labels.covered
     if unknown.any():
         raise InvalidInput(
-            f"transform {name!r}: the difficulty of {unknown.sum()} of {labels.covered.sum()} examples is unknown, such as "
-            f"that of {str(labels.ids[unknown.argmax()])!r}; use a task whose examples have one, or {instead}"
+            f"transform {name!r}: the difficulty of {unknown.sum()} of {labels.covered.sum()} examples is "
+            f"unknown, such as that of {str(labels.ids[unknown.argmax()])!r}; use a task whose examples have "
+            f"one, or {instead}"
         )
     return context.difficulty
 
@@ -76,7 +79,7 @@ def rows_by_id(labels: Predictions) -> Rows:
     return order[labels.covered[order]]
 
 
-def drawn_rows(labels: Predictions, context: TransformContext, name: str) -> Rows:
+def shuffled_rows(labels: Predictions, context: TransformContext, name: str) -> Rows:
     """The covered rows in random order; the first m of it are a part of the first m + 1."""
     rows = rows_by_id(labels)
     return rows[context.rng(name).permutation(len(rows))]
@@ -88,14 +91,16 @@ def scattered_rows(labels: Predictions, name: str) -> Rows:
     return np.array(sorted(range(len(keys)), key=keys.__getitem__), dtype=np.int64)
 
 
-def covering_only(labels: Predictions, rows: Rows, name: str) -> Predictions:
+def keep_rows(labels: Predictions, rows: Rows, name: str) -> Predictions:
     """The labels, of which only those of these rows are still covered."""
     inside = np.zeros(len(labels), dtype=bool)
     inside[rows] = True
     return replace(labels, covered=labels.covered & inside, source=f"{name}({labels.source})")
 
 
-def saying_in(labels: Predictions, rows: Rows, other: Predictions, places: Rows, name: str) -> Predictions:
+def with_labels_from(
+    labels: Predictions, rows: Rows, other: Predictions, places: Rows, name: str
+) -> Predictions:
     """The labels, of which those of `rows` say what `other` says at `places`; weights and coverage stay."""
     probabilities = labels.probabilities.copy()
     probabilities[rows] = other.probabilities[places]

@@ -6,9 +6,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from raysweep.checks import check_number
 from raysweep.predictions import Predictions
-from raysweep.transforms.base import Transform, TransformContext, no_parameters, require_probabilities, transforms
+from raysweep.spec.validation import check_number
+from raysweep.transforms.base import (
+    Transform,
+    TransformContext,
+    no_parameters,
+    require_probabilities,
+    transforms,
+)
 
 
 def harden(labels: Predictions, context: TransformContext) -> Predictions:
@@ -29,15 +35,19 @@ def _check_temperature(*, t: float) -> None:
 
 
 def temperature(labels: Predictions, context: TransformContext, *, t: float) -> Predictions:
-    """Probabilities at another temperature, ∝ p^(1/t), as in distillation (Hinton et al. 2015, arXiv 1503.02531).
+    """Probabilities at another temperature, ∝ p^(1/t), as in distillation (Hinton et al. 2015, arXiv
+    1503.02531).
 
-    Softer above 1, sharper below, hard labels towards 0 (with ties kept). Of softmax outputs it is the softmax of the logits
-    over t. A probability of 0 stays 0, so that hard labels don't change. Not for answers: `InvalidInput`.
+    Softer above 1, sharper below, hard labels towards 0 (with ties kept). Of softmax outputs it is the
+    softmax of the logits over t. A probability of 0 stays 0, so that hard labels don't change. Not for
+    answers: `InvalidInput`.
     """
     require_probabilities(labels, "temperature")
     given = labels.probabilities[labels.covered]
     with np.errstate(divide="ignore"):
-        powers = np.exp(np.log(given / given.max(axis=1, keepdims=True)) / t)  # the largest is 1: nothing underflows as a whole
+        powers = np.exp(
+            np.log(given / given.max(axis=1, keepdims=True)) / t
+        )  # the largest is 1: nothing underflows as a whole
     probabilities = labels.probabilities.copy()
     probabilities[labels.covered] = powers / powers.sum(axis=1, keepdims=True)
     return replace(labels, probabilities=probabilities, source=f"temperature({labels.source})")

@@ -26,7 +26,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """An empty page as a new user has it: nothing stored. It is wide, since MLflow draws only the columns that fit."""
+    """An empty page as a new user has it: nothing stored. It is wide, since MLflow draws only the columns
+    that fit."""
     context = browser.new_context(viewport={"width": 2400, "height": 1400})
     context.set_default_timeout(_PATIENCE_MILLISECONDS)
     expect.set_options(timeout=_PATIENCE_MILLISECONDS)

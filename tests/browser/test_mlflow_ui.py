@@ -1,4 +1,5 @@
-"""MLflow's UI as people use it, in a real browser: a sweep of 49 MLflow runs, trained and recorded by raysweep."""
+"""MLflow's UI as people use it, in a real browser: a sweep of 49 MLflow runs, trained and recorded by
+raysweep."""
 
 from __future__ import annotations
 
@@ -16,15 +17,17 @@ from mlflow_process import mlflow_server
 from playwright.sync_api import Page, expect
 
 from raysweep import grid
-from raysweep.plan import make_plan
-from raysweep.scheduling.board import Board
+from raysweep.planning.plan import make_plan
 from raysweep.scheduling.local import run_locally
+from raysweep.scheduling.queue import Board
 from raysweep.store import Store
 from raysweep.tracking import log_report, sync
 
 pytestmark = pytest.mark.browser
 
-METHODS, SEEDS, WEAK = ("naive", "confidence", "shuffled_labels"), (0, 1, 2), ("weak-4", "weak-6")
+METHODS = ("naive", "confidence", "shuffled_labels")
+SEEDS = (0, 1, 2)
+WEAK = ("weak-4", "weak-6")
 NUM_CELLS = len(METHODS) * len(SEEDS) * len(WEAK)
 NUM_RUNS = 3 + len(WEAK) * len(SEEDS) + len(SEEDS) + NUM_CELLS  # pretraining, floors, ceilings, students
 REPORT = """<!doctype html><html><body><p id="text">nothing ran</p>
@@ -52,7 +55,10 @@ class Recorded:
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
     folder = tmp_path_factory.mktemp("mlflow")
     store = Store(folder / "store")
-    pairs = grid([small_model(name, width) for name, width in zip(WEAK, (4, 6), strict=True)], [small_model("strong", 8)])
+    pairs = grid(
+        [small_model(name, width) for name, width in zip(WEAK, (4, 6), strict=True)],
+        [small_model("strong", 8)],
+    )
     plan = make_plan(small_sweep(pairs=pairs, methods=list(METHODS), seeds=list(SEEDS)), store)
     board = Board(plan, store)
     run_locally(board, {"commit": "abc", "diff": "", "untracked": ""})
@@ -81,7 +87,9 @@ def search(page: Page, condition: str) -> None:
 def expect_rows(page: Page, names: set[str]) -> None:
     """Wait until the table has these rows and no others; all must fit into the window."""
     shown = "[...document.querySelectorAll(`.ag-row a[href*='/runs/']`)].map(link => link.innerText).sort()"
-    page.wait_for_function(f"names => JSON.stringify({shown}) === JSON.stringify(names.sort())", arg=sorted(names))
+    page.wait_for_function(
+        f"names => JSON.stringify({shown}) === JSON.stringify(names.sort())", arg=sorted(names)
+    )
 
 
 def open_link(page: Page, name: str | re.Pattern[str]) -> Page:
@@ -121,7 +129,9 @@ def test_filters_give_the_right_rows_and_nested_runs_open_and_close(page: Page, 
     expect_rows(page, {"sweep small"})
 
 
-def test_the_description_leads_to_tables_with_the_columns_that_people_compare(page: Page, recorded: Recorded) -> None:
+def test_the_description_leads_to_tables_with_the_columns_that_people_compare(
+    page: Page, recorded: Recorded
+) -> None:
     page.goto(recorded.url("runs?workflowType=machine_learning"))
     table = open_link(page, re.compile("^Cells$"))
     expect_rows(table, cells())

@@ -15,14 +15,18 @@ from raysweep.report.page import page as page_of
 
 pytestmark = pytest.mark.browser
 
-DESK, PHONE = ViewportSize(width=1280, height=900), ViewportSize(width=360, height=740)
-TASKS, METHODS = ("boolq", "sciq"), ("naive", "confidence", "shuffled_labels")
+DESK = ViewportSize(width=1280, height=900)
+PHONE = ViewportSize(width=360, height=740)
+TASKS = ("boolq", "sciq")
+METHODS = ("naive", "confidence", "shuffled_labels")
 SIZES = {"small": 1_000_000, "large": 8_000_000, "huge": 60_000_000}
 
 
 def accuracy(end: str, cell: dict[str, Any]) -> float:
     """Floor 0.6, ceiling 0.8; students between, a little apart by seed."""
-    student = {"naive": 0.68, "confidence": 0.74, "shuffled_labels": 0.5}[cell["method"]] + 0.01 * cell["seed"]
+    student = {"naive": 0.68, "confidence": 0.74, "shuffled_labels": 0.5}[cell["method"]] + 0.01 * cell[
+        "seed"
+    ]
     return {"floor": 0.6, "student": student, "ceiling": 0.8 if cell["strong"] == "large" else 0.85}[end]
 
 
@@ -38,7 +42,9 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         failed=lambda cell: cell["method"] == "confidence" and cell["seed"] == 2 and cell["task"] == "sciq",
     )
     path = tmp_path_factory.mktemp("report") / "page.html"
-    path.write_text(page_of(data, figures_of(data), question="Does it work?\n\nIt may.", command="raysweep run mine.py"))
+    path.write_text(
+        page_of(data, figures_of(data), question="Does it work?\n\nIt may.", command="raysweep run mine.py")
+    )
     return path
 
 
@@ -49,7 +55,9 @@ def complaints() -> list[str]:
 
 
 @pytest.fixture
-def page(browser: Browser, file: Path, complaints: list[str], request: pytest.FixtureRequest) -> Iterator[Page]:
+def page(
+    browser: Browser, file: Path, complaints: list[str], request: pytest.FixtureRequest
+) -> Iterator[Page]:
     """The page, at the size that the test is given, with all its figures drawn."""
     context = browser.new_context(viewport=getattr(request, "param", DESK))
     context.set_default_timeout(20_000)
@@ -134,7 +142,9 @@ def test_the_keyboard_is_enough(page: Page) -> None:
     page.evaluate("scrollTo(0, 0)")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
-    assert page.evaluate("document.activeElement.getBoundingClientRect().left") >= 0, "seen when it has the focus"
+    assert page.evaluate("document.activeElement.getBoundingClientRect().left") >= 0, (
+        "seen when it has the focus"
+    )
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "answer"
     for _ in range(20):
@@ -157,9 +167,13 @@ def test_it_fits_its_window(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     for label in page.locator("label, button:visible, nav a").all():
         box = label.bounding_box()
-        assert box and box["x"] >= 0 and box["x"] + box["width"] <= width and box["height"] >= 24, label.inner_text()
+        assert box and box["x"] >= 0 and box["x"] + box["width"] <= width and box["height"] >= 24, (
+            label.inner_text()
+        )
     charts = page.locator(".chart svg")
-    scales = charts.evaluate_all("all => all.map((svg) => svg.getBoundingClientRect().width / svg.viewBox.baseVal.width)")
+    scales = charts.evaluate_all(
+        "all => all.map((svg) => svg.getBoundingClientRect().width / svg.viewBox.baseVal.width)"
+    )
     assert min(scales) * 7 >= 8, "figures are drawn with letters of 7 pixels"
 
 
@@ -198,7 +212,11 @@ def test_a_picture_is_saved_as_it_is_shown(page: Page) -> None:
     with page.expect_download() as saved:
         figure.get_by_role("button", name="Picture as SVG").click()
     text = saved.value.path().read_text()
-    assert saved.value.suggested_filename == "methods_accuracy.svg" and text.startswith("<svg") and "confidence" in text
+    assert (
+        saved.value.suggested_filename == "methods_accuracy.svg"
+        and text.startswith("<svg")
+        and "confidence" in text
+    )
     assert "shuffled" not in text
     with page.expect_download() as saved:
         figure.get_by_role("link", name="Numbers as CSV").click()
@@ -210,7 +228,10 @@ def test_without_scripts_the_tables_and_pictures_are_there(browser: Browser, fil
     context = browser.new_context(java_script_enabled=False, viewport=PHONE)
     page = context.new_page()
     page.goto(file.as_uri())
-    assert page.locator("#answer table tbody tr").first.is_visible() and not page.locator("#choices").is_visible()
+    assert (
+        page.locator("#answer table tbody tr").first.is_visible()
+        and not page.locator("#choices").is_visible()
+    )
     pictures = page.locator("figure img").all()
     assert len(pictures) >= 6
     for picture in pictures:
@@ -219,10 +240,16 @@ def test_without_scripts_the_tables_and_pictures_are_there(browser: Browser, fil
     context.close()
 
 
-def test_in_a_sandbox_as_mlflow_has_it(browser: Browser, file: Path, tmp_path: Path, complaints: list[str]) -> None:
-    """MLflow shows an artifact in an iframe that may run scripts and has no origin, no downloads and no way to navigate."""
+def test_in_a_sandbox_as_mlflow_has_it(
+    browser: Browser, file: Path, tmp_path: Path, complaints: list[str]
+) -> None:
+    """MLflow shows an artifact in an iframe that may run scripts and has no origin, no downloads and no way
+    to navigate."""
     frame = tmp_path / "frame.html"
-    frame.write_text(f'<iframe sandbox="allow-scripts" src="{file.as_uri()}" style="width: 1040px; height: 780px"></iframe>')
+    frame.write_text(
+        f'<iframe sandbox="allow-scripts" src="{file.as_uri()}" style="width: 1040px; height: '
+        '780px"></iframe>'
+    )
     context = browser.new_context(viewport=DESK)
     page = context.new_page()
     page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -12,7 +12,9 @@ def sweep() -> Sweep:
     sandbox = families.get("sandbox")
     return Sweep(
         name="searched",
-        tasks=[TaskSpec(name="sandbox", params={"attribute": 0}, num_train=600, num_validation=300, num_test=300)],
+        tasks=[
+            TaskSpec(name="sandbox", params={"attribute": 0}, num_train=600, num_validation=300, num_test=300)
+        ],
         pairs=grid([sandbox["sandbox-6"]], [sandbox["sandbox-12"]]),
         methods=["naive"],
         seeds=[0],
@@ -27,8 +29,8 @@ def sweep() -> Sweep:
 
 
 def resources(spec: RunSpec) -> Resources:
-    """For students groups that take more than half of this machine, so that one trial comes after the other; its kept
-    processes for all else."""
+    """For students groups that take more than half of this machine, so that one trial comes after the other;
+    its kept processes for all else."""
     if isinstance(spec.labels, WeakLabels):
         return Resources(num_workers=2, cpus_per_worker=max(1, (os.cpu_count() or 1) // 2))
     return Resources(num_workers=0)

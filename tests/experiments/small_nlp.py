@@ -1,4 +1,5 @@
-"""The small sweeps of experiments/nlp.py and reward_model.py with few rows and few steps: the same code, in a minute."""
+"""The small sweeps of experiments/nlp.py and reward_model.py with few rows and few steps: the same code, in a
+minute."""
 
 import sys
 from collections.abc import Callable
@@ -28,7 +29,9 @@ def preferences() -> Sweep:
     """Every preference task, naive and generative finetuning; one seed."""
     made = _with_short_pretraining(reward_model.small)
     tasks = [TaskSpec(name=task.name, label=task.label, **FEW) for task in made.tasks]
-    return replace(made, name="small_preferences", tasks=tasks, methods=["naive", "generative_finetuning"], seeds=[0])
+    return replace(
+        made, name="small_preferences", tasks=tasks, methods=["naive", "generative_finetuning"], seeds=[0]
+    )
 
 
 def _with_short_pretraining(small: Callable[[], Sweep]) -> Sweep:

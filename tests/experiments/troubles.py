@@ -1,4 +1,5 @@
-"""The tiny sweep with all that goes wrong in one: a weak model that diverges, and a method that leaves a thread behind."""
+"""The tiny sweep with all that goes wrong in one: a weak model that diverges, and a method that leaves a
+thread behind."""
 
 import dataclasses
 import threading
@@ -6,12 +7,12 @@ import time
 
 from tiny_sweep import sweep as tiny
 
-from raysweep.optimization import Optimization
+from raysweep.planning.sweep import Method, Sweep
 from raysweep.predictions import Predictions
 from raysweep.recipes import Cell, CellRuns
-from raysweep.resources import Resources
 from raysweep.spec import Call
-from raysweep.sweep import Method, Sweep
+from raysweep.spec.optimization import Optimization
+from raysweep.spec.resources import Resources
 from raysweep.transforms.base import Transform, TransformContext, no_parameters
 
 

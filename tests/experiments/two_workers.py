@@ -1,4 +1,5 @@
-"""The tiny sweep on the real path: pretraining in the trial's own process, all finetuning by two DeepSpeed workers.
+"""The tiny sweep on the real path: pretraining in the trial's own process, all finetuning by two DeepSpeed
+workers.
 
 The strong models take long enough to be killed in the middle, and write checkpoints.
 """
@@ -7,18 +8,22 @@ import dataclasses
 
 from tiny_sweep import sweep as tiny
 
-from raysweep.resources import Resources
+from raysweep.planning.sweep import Sweep
 from raysweep.spec import RunSpec
-from raysweep.sweep import Sweep
+from raysweep.spec.resources import Resources
 
 
 def sweep() -> Sweep:
-    """One cell: five runs, three of them in worker groups, the strong model's with optimizer states divided (ZeRO-1)."""
+    """One cell: five runs, three of them in worker groups, the strong model's with optimizer states divided
+    (ZeRO-1)."""
     small = tiny()
     weak, strong = small.pairs[0]
     longer = dataclasses.replace(strong.optimization, steps=300)
     return dataclasses.replace(
-        small, name="two_workers", pairs=[(weak, dataclasses.replace(strong, optimization=longer))], resources=resources
+        small,
+        name="two_workers",
+        pairs=[(weak, dataclasses.replace(strong, optimization=longer))],
+        resources=resources,
     )
 
 

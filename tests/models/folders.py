@@ -54,9 +54,12 @@ def tiny_config(architecture: str) -> PreTrainedConfig:
 
 
 def save_tiny_model(
-    architecture: str, folder: Path, change: Callable[[PreTrainedModel, dict[str, torch.Tensor]], None] | None = None
+    architecture: str,
+    folder: Path,
+    change: Callable[[PreTrainedModel, dict[str, torch.Tensor]], None] | None = None,
 ) -> Path:
-    """Save a pretrained-looking model with a word-level tokenizer; `change` may spoil its tensors before they are written."""
+    """Save a pretrained-looking model with a word-level tokenizer; `change` may spoil its tensors before they
+    are written."""
     torch.manual_seed(0)
     auto = AutoModelForCausalLM if architecture in DECODERS else AutoModelForMaskedLM
     auto = AutoModel if architecture in BODY_ONLY else auto

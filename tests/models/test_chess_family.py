@@ -1,4 +1,5 @@
-"""The chess family on a folder of games made here, and the experiment that uses it: planned, and one run of it trained."""
+"""The chess family on a folder of games made here, and the experiment that uses it: planned, and one run of
+it trained."""
 
 from __future__ import annotations
 
@@ -12,15 +13,16 @@ import tiny
 
 chess = pytest.importorskip("chess", reason="chess models need python-chess: pip install 'raysweep[chess]'")
 
-from raysweep import InvalidInput, RunSpec, Sweep, TaskSpec  # noqa: E402
-from raysweep.models.chess import chess_family  # noqa: E402
-from raysweep.plan import make_plan  # noqa: E402
-from raysweep.prepare import Preparation  # noqa: E402
-from raysweep.store import Store  # noqa: E402
-from raysweep.sweep import load_sweep  # noqa: E402
+from raysweep import InvalidInput, RunSpec, Sweep, TaskSpec
+from raysweep.data.pinning import Pinner
+from raysweep.models.chess import chess_family
+from raysweep.planning.plan import make_plan
+from raysweep.planning.sweep import load_sweep
+from raysweep.store import Store
 
 EXPERIMENT = str(Path(__file__).parents[2] / "experiments" / "chess_bootstrap.py")
-NUM_GAMES, NUM_PLIES = 40, 40
+NUM_GAMES = 40
+NUM_PLIES = 40
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +30,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Games of moves drawn at random, and two puzzles out of each, rated by their ply."""
     folder = tmp_path_factory.mktemp("chess")
     rng = random.Random(0)
-    games, puzzles = [], []
+    games = []
+    puzzles = []
     for _ in range(NUM_GAMES):
-        position, words, moves, boards = chess.Board(), [], [], []
+        position = chess.Board()
+        words = []
+        moves = []
+        boards = []
         while len(moves) < NUM_PLIES and not position.is_game_over():
             move = rng.choice(sorted(position.legal_moves, key=str))
             boards.append(position.fen())
@@ -56,7 +62,10 @@ def small(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Sweep:
     monkeypatch.setenv("RAYSWEEP_GAMES", str(folder / "games"))
     sweep = load_sweep(f"{EXPERIMENT}:small")
     params = {**sweep.tasks[0].params, "path": str(folder / "puzzles.csv")}
-    return replace(sweep, tasks=[TaskSpec(name="chess_puzzles", params=params, num_train=32, num_validation=10, num_test=24)])
+    return replace(
+        sweep,
+        tasks=[TaskSpec(name="chess_puzzles", params=params, num_train=32, num_validation=10, num_test=24)],
+    )
 
 
 def test_sizes_grow_and_share_their_games(folder: Path) -> None:
@@ -64,7 +73,9 @@ def test_sizes_grow_and_share_their_games(folder: Path) -> None:
     bases = [model.spec.base for model in family.models]
     assert all(isinstance(base, RunSpec) and base.model.base.config["n_positions"] == 48 for base in bases)
     widths = [base.model.base.config["n_embd"] for base in bases]
-    assert widths == sorted(set(widths)) and [model.name for model in family.models] == [f"chess-{width}" for width in widths]
+    assert widths == sorted(set(widths)) and [model.name for model in family.models] == [
+        f"chess-{width}" for width in widths
+    ]
     assert len({base.task for base in bases}) == 1
     assert family["chess-64"] is family.models[2]
 
@@ -72,8 +83,9 @@ def test_sizes_grow_and_share_their_games(folder: Path) -> None:
 def test_a_pretrained_model_answers_puzzles_after_finetuning(small: Sweep, store: Store) -> None:
     [(weak, _)] = small.pairs
     pretraining = replace(weak.spec.base, optimization=replace(weak.spec.base.optimization, steps=60))
-    preparation = Preparation(store)
-    task, model = preparation.task(small.tasks[0]), preparation.model(replace(weak.spec, base=pretraining))
+    preparation = Pinner(store)
+    task = preparation.task(small.tasks[0])
+    model = preparation.model(replace(weak.spec, base=pretraining))
     preparation.tokens(model.base.task, model.base.model)
     preparation.tokens(task, model)
     pretrained = tiny.train_run(model.base, store, save_weights=True, micro_batch_size=64)

@@ -1,8 +1,8 @@
 """The hub families: what can be tested without a hub.
 
-The tables are checked for form and order. The architectures are checked on tiny random models of the same kind, through
-the class that a run uses: a padded text must get the logits that it gets alone, and the family's learning rate must
-train it. That the hub ids and commits exist can only be seen with a network.
+The tables are checked for form and order. The architectures are checked on tiny random models of the same
+kind, through the class that a run uses: a padded text must get the logits that it gets alone, and the
+family's learning rate must train it. That the hub ids and commits exist can only be seen with a network.
 """
 
 from __future__ import annotations
@@ -93,7 +93,8 @@ def test_names_and_hub_ids_are_unique_over_all_families() -> None:
 @pytest.mark.parametrize("model", [model for _, model in HUB_MODELS], ids=lambda model: model.name)
 def test_rows_are_well_formed(model: Model) -> None:
     assert re.fullmatch(r"[a-z0-9.-]+", model.name)
-    # the short name is the hub's own in lower case, so that nobody has to look it up and no row holds another's id
+    # the short name is the hub's own in lower case, so that nobody has to look it up and no row holds
+    # another's id
     assert hub(model).id.rpartition("/")[2].lower() == model.name
     assert re.fullmatch(r"[A-Za-z0-9-]+/[A-Za-z0-9.-]+", hub(model).id)
     assert re.fullmatch(r"main|[0-9a-f]{40}", hub(model).revision)
@@ -175,7 +176,10 @@ def test_the_smallest_default_learning_rate_trains_one_step(family: Family) -> N
     assert torch.isfinite(loss)
     loss.backward()
     optimizer.step()
-    changes = {name: (parameter - before[name]).abs().max().item() for name, parameter in model.named_parameters()}
+    changes = {
+        name: (parameter - before[name]).abs().max().item() for name, parameter in model.named_parameters()
+    }
     assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
-    # Adam's first step moves a weight by about the learning rate: less means that the value is lost in float32
+    # Adam's first step moves a weight by about the learning rate: less means that the value is lost in
+    # float32
     assert changes["score.weight"] == pytest.approx(defaults.learning_rate, rel=0.05)

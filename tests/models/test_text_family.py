@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from raysweep import Family, InvalidInput, RunSpec, Scratch
+from raysweep.data.pinning import Pinner
 from raysweep.models.text import text_family
-from raysweep.prepare import Preparation
 from raysweep.store import Store
 
 
@@ -26,7 +26,10 @@ def test_sizes_grow_and_share_corpus_and_tokenizer() -> None:
     assert widths == sorted(widths)
     assert len({str((pretraining.task, base.tokenizer)) for pretraining, base in made}) == 1
     assert {base.config["n_positions"] for _, base in made} == {192}
-    assert all(pretraining.kind is None and pretraining.objective.name == "language_modelling" for pretraining, _ in made)
+    assert all(
+        pretraining.kind is None and pretraining.objective.name == "language_modelling"
+        for pretraining, _ in made
+    )
 
 
 def test_what_a_user_may_change_reaches_every_model() -> None:
@@ -38,9 +41,11 @@ def test_what_a_user_may_change_reaches_every_model() -> None:
 
 
 def test_pinning_reads_the_folder(tmp_path: Path, store: Store) -> None:
-    (tmp_path / "book.txt").write_text("\n\n".join(f"Paragraph {number} of a short book." for number in range(400)))
+    (tmp_path / "book.txt").write_text(
+        "\n\n".join(f"Paragraph {number} of a short book." for number in range(400))
+    )
     model = text_family(str(tmp_path))["text-16"]
-    pinned = Preparation(store).model(model.spec)
+    pinned = Pinner(store).model(model.spec)
     assert isinstance(pinned.base, RunSpec) and pinned.base.is_pinned
     with pytest.raises(InvalidInput, match="existing folder"):
-        Preparation(store).model(text_family(str(tmp_path / "none"))["text-16"].spec)
+        Pinner(store).model(text_family(str(tmp_path / "none"))["text-16"].spec)

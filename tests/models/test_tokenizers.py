@@ -11,6 +11,9 @@ from folders import replace_tokenizer, save_tiny_model
 from tiny import TinyWorld
 from transformers import AutoTokenizer
 
+from raysweep.data.examples import read_split
+from raysweep.data.pinning import Pinner
+from raysweep.data.tokens import prepare_tokens
 from raysweep.errors import InvalidInput
 from raysweep.models.source import (
     context_key,
@@ -22,12 +25,17 @@ from raysweep.models.source import (
     weights_source,
 )
 from raysweep.models.tokenizers import check_tokenizer, make_tokenizer
-from raysweep.prepare import Preparation, prepare_tokens, read_split
 from raysweep.spec import Call, Folder, Hub, ModelSpec, RunSpec, Scratch
 from raysweep.store import Store
-from raysweep.training.data import TokenizedSplit
+from raysweep.training.tokenized import TokenizedSplit
 
-TEXTS = ["The cat sat.", "Ein Käse — 3 €?", "  two  spaces\nand a line", "日本語", "the cat sat on the mat, the cat sat"]
+TEXTS = [
+    "The cat sat.",
+    "Ein Käse — 3 €?",
+    "  two  spaces\nand a line",
+    "日本語",
+    "the cat sat on the mat, the cat sat",
+]
 
 
 def test_word_level_numbers_the_words_in_their_order_after_the_special_ones(tmp_path: Path) -> None:
@@ -50,14 +58,19 @@ def test_byte_pairs_give_every_text_back(tmp_path: Path) -> None:
     assert len(tokenizer("the cat sat")["input_ids"]) <= 5
 
     make_tokenizer(Call("byte_pair", {"vocabulary_size": 300}), iter(TEXTS * 5), tmp_path / "b")
-    assert (tmp_path / "a" / "tokenizer.json").read_bytes() == (tmp_path / "b" / "tokenizer.json").read_bytes()
+    assert (tmp_path / "a" / "tokenizer.json").read_bytes() == (
+        tmp_path / "b" / "tokenizer.json"
+    ).read_bytes()
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (Call("letters"), r"unknown tokenizer 'letters'; known: byte_pair, word_level"),
-        (Call("word_level", {"vocabulary_size": 500}), r"'word_level' takes no parameters, got \['vocabulary_size'\]"),
+        (
+            Call("word_level", {"vocabulary_size": 500}),
+            r"'word_level' takes no parameters, got \['vocabulary_size'\]",
+        ),
         (Call("byte_pair"), r"'byte_pair' takes \['vocabulary_size'\], got \[\]"),
         (Call("byte_pair", {"vocabulary_size": 299}), "at least 300"),
         (Call("byte_pair", {"vocabulary_size": 1000.5}), "whole number"),
@@ -88,18 +101,24 @@ def test_a_model_without_a_padding_token_pads_with_its_end(
     tokenizer = load_tokenizer(model_of(copy), tiny_world.task, store)
     assert (tokenizer.pad_token_id, tokenizer.padding_side) == (1, "right")
     replace_tokenizer(copy)
-    with pytest.raises(InvalidInput, match=r"model 'tiny': the tokenizer of .*end has neither a padding nor an end token"):
+    with pytest.raises(
+        InvalidInput, match=r"model 'tiny': the tokenizer of .*end has neither a padding nor an end token"
+    ):
         load_tokenizer(model_of(copy), tiny_world.task, store)
 
 
-def test_a_tokenizer_that_pads_on_the_left_is_turned_round(tiny_world: TinyWorld, store: Store, tmp_path: Path) -> None:
+def test_a_tokenizer_that_pads_on_the_left_is_turned_round(
+    tiny_world: TinyWorld, store: Store, tmp_path: Path
+) -> None:
     copy = save_tiny_model("gpt2", tmp_path / "left")
     replace_tokenizer(copy, pad_token="<pad>", padding_side="left")
     assert load_tokenizer(model_of(copy), tiny_world.task, store).padding_side == "right"
 
 
 @pytest.mark.parametrize("name", ["tokenizer", "config"])
-def test_unreadable_parts_of_a_folder_are_told_by_name(name: str, tiny_world: TinyWorld, store: Store, tmp_path: Path) -> None:
+def test_unreadable_parts_of_a_folder_are_told_by_name(
+    name: str, tiny_world: TinyWorld, store: Store, tmp_path: Path
+) -> None:
     copy = save_tiny_model("gpt2", tmp_path / "broken")
     (copy / f"{name}.json").write_text("{ not json")
     load = {"tokenizer": load_tokenizer, "config": load_config}[name]
@@ -107,7 +126,9 @@ def test_unreadable_parts_of_a_folder_are_told_by_name(name: str, tiny_world: Ti
         load(model_of(copy), tiny_world.task, store)
 
 
-def test_code_in_a_folder_is_not_run_unless_trusted(tiny_world: TinyWorld, store: Store, tmp_path: Path) -> None:
+def test_code_in_a_folder_is_not_run_unless_trusted(
+    tiny_world: TinyWorld, store: Store, tmp_path: Path
+) -> None:
     (tmp_path / "code.py").write_text(
         "import pathlib\npathlib.Path(__file__).with_name('ran').touch()\n"
         "from transformers import GPT2Config\nclass Own(GPT2Config):\n    model_type = 'own'\n"
@@ -122,15 +143,21 @@ def test_what_a_model_folder_lacks_is_named(folder: Path, tmp_path: Path) -> Non
     assert folder_problem(folder) is None
     assert "no such folder" in (folder_problem(tmp_path / "none") or "")
     copy = save_tiny_model("gpt2", tmp_path / "copy")
-    for name, problem in (("tokenizer*", "no tokenizer"), ("*.safetensors", "no weights"), ("config.json", "no config.json")):
+    for name, problem in (
+        ("tokenizer*", "no tokenizer"),
+        ("*.safetensors", "no weights"),
+        ("config.json", "no config.json"),
+    ):
         for path in copy.glob(name):
             path.unlink()
         assert problem in (folder_problem(copy) or "")
     with pytest.raises(InvalidInput, match=r"model 'tiny': .*copy can't be used: it has no config"):
-        Preparation(Store(tmp_path / "store")).model(model_of(copy))
+        Pinner(Store(tmp_path / "store")).model(model_of(copy))
 
 
-def test_the_context_is_the_architecture_s_or_a_shorter_one(folder: Path, tiny_world: TinyWorld, store: Store) -> None:
+def test_the_context_is_the_architecture_s_or_a_shorter_one(
+    folder: Path, tiny_world: TinyWorld, store: Store
+) -> None:
     config = load_config(model_of(folder), tiny_world.task, store)
     assert context_length(model_of(folder), config) == 32
     assert context_length(model_of(folder, max_tokens=5), config) == 5
@@ -146,7 +173,7 @@ def test_the_context_is_the_architecture_s_or_a_shorter_one(folder: Path, tiny_w
 def test_a_long_text_keeps_its_end_or_its_beginning(
     truncation: str, folder: Path, tiny_world: TinyWorld, tiny_store: Store
 ) -> None:
-    model = Preparation(tiny_store).model(model_of(folder, max_tokens=7, truncation=truncation))
+    model = Pinner(tiny_store).model(model_of(folder, max_tokens=7, truncation=truncation))
     split = TokenizedSplit.load(tiny_world.finetuning(model=model), "test", tiny_store)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     texts = [row[0].split() for row in read_split(tiny_world.task, "test", tiny_store)["texts"]]
@@ -158,9 +185,13 @@ def test_a_long_text_keeps_its_end_or_its_beginning(
     np.testing.assert_array_equal(split.lengths, [len(words) for words in expected])
 
 
-def test_without_truncation_a_long_text_is_refused(folder: Path, tiny_world: TinyWorld, tiny_store: Store) -> None:
-    model = Preparation(tiny_store).model(model_of(folder, max_tokens=7, truncation="off"))
-    with pytest.raises(InvalidInput, match=r"the text of sandbox/\w+/\w+-\d+ has \d+ tokens.* holds 7 and truncation is off"):
+def test_without_truncation_a_long_text_is_refused(
+    folder: Path, tiny_world: TinyWorld, tiny_store: Store
+) -> None:
+    model = Pinner(tiny_store).model(model_of(folder, max_tokens=7, truncation="off"))
+    with pytest.raises(
+        InvalidInput, match=r"the text of sandbox/\w+/\w+-\d+ has \d+ tokens.* holds 7 and truncation is off"
+    ):
         prepare_tokens(tiny_world.task, model, tiny_store)
     fits = replace(model, max_tokens=11)
     assert prepare_tokens(tiny_world.task, fits, tiny_store).exists()
@@ -172,7 +203,10 @@ def test_models_with_equal_tokenizers_have_the_same_files_of_tokens(
     folders = [save_tiny_model("gpt2", tmp_path / name) for name in ("a", "b", "c")]
     make_tokenizer(Call("byte_pair", {"vocabulary_size": 300}), TEXTS, folders[2])
     limits = {"max_tokens": 7, "truncation": "right"}
-    models = [replace(model_of(folder, **limits), base=Folder(path=str(folder), content=folder.name)) for folder in folders]
+    models = [
+        replace(model_of(folder, **limits), base=Folder(path=str(folder), content=folder.name))
+        for folder in folders
+    ]
     models += [replace(models[1], max_tokens=6), replace(models[1], truncation="left")]
     made = [prepare_tokens(tiny_world.task, model, tiny_store) / "test.tokens.npy" for model in models]
     assert made[0] != made[1] and made[0].samefile(made[1])
@@ -182,7 +216,8 @@ def test_models_with_equal_tokenizers_have_the_same_files_of_tokens(
 
 
 def test_tokens_are_kept_apart_by_all_that_decides_them(tiny_world: TinyWorld) -> None:
-    model, base = tiny_world.model, tiny_world.model.base
+    model = tiny_world.model
+    base = tiny_world.model.base
     assert isinstance(base, RunSpec) and isinstance(base.model.base, Scratch)
 
     def new(**changes: object) -> ModelSpec:
@@ -195,7 +230,12 @@ def test_tokens_are_kept_apart_by_all_that_decides_them(tiny_world: TinyWorld) -
     other = new(tokenizer=Call("byte_pair", {"vocabulary_size": 300}))
     assert tokenizer_key(other, base.task) != tokenizer_key(new(), base.task)
     # the same values mean another default context in another architecture
-    contexts = [new(), new(architecture="llama"), new(config={"n_positions": 8}), replace(new(), max_tokens=5)]
+    contexts = [
+        new(),
+        new(architecture="llama"),
+        new(config={"n_positions": 8}),
+        replace(new(), max_tokens=5),
+    ]
     contexts += [replace(new(), truncation="right")]
     assert len({context_key(item) for item in contexts}) == len(contexts)
     hub = [ModelSpec(name="hub", base=Hub(id="a/b", commit=commit * 40)) for commit in "01"]

@@ -17,7 +17,9 @@ def loss(name: str, logits: Array, labels: Array, **context: Any) -> Array:
     return per_example(name, logits, labels, logits, labels, **context)
 
 
-def per_example(name: str, logits: Array, labels: Array, batch_logits: Array, batch_labels: Array, **context: Any) -> Array:
+def per_example(
+    name: str, logits: Array, labels: Array, batch_logits: Array, batch_labels: Array, **context: Any
+) -> Array:
     """An objective's losses on a micro batch of a global batch."""
     batch = BatchContext(
         context.get("step_fraction", 0.5),
@@ -33,9 +35,15 @@ def per_example(name: str, logits: Array, labels: Array, batch_logits: Array, ba
 
 def gradient(name: str, logits: Array, labels: Array, **context: Any) -> Array:
     """Of the sum of an objective's losses on a global batch with respect to the logits, by autograd."""
-    variable, fixed = torch.tensor(logits, requires_grad=True), torch.tensor(labels)
+    variable = torch.tensor(logits, requires_grad=True)
+    fixed = torch.tensor(labels)
     batch = BatchContext(
-        context.get("step_fraction", 0.5), context.get("step", 50), fixed.mean(dim=0), variable.detach(), fixed, fixed
+        context.get("step_fraction", 0.5),
+        context.get("step", 50),
+        fixed.mean(dim=0),
+        variable.detach(),
+        fixed,
+        fixed,
     )
     objectives.get(name).loss(variable, fixed, batch, **context.get("params", {})).sum().backward()
     assert variable.grad is not None
@@ -43,7 +51,8 @@ def gradient(name: str, logits: Array, labels: Array, **context: Any) -> Array:
 
 
 def finite_differences(name: str, logits: Array, labels: Array, **context: Any) -> Array:
-    """The same by central differences: what the loss's value does, whatever autograd was told to leave out."""
+    """The same by central differences: what the loss's value does, whatever autograd was told to leave
+    out."""
     slopes = np.empty_like(logits)
     for place in np.ndindex(*logits.shape):
         shift = np.zeros_like(logits)

@@ -11,7 +11,8 @@ from losses import Array, cross_entropies, loss, random_batch
 
 from raysweep.objectives import BatchContext, hardened, objectives
 
-# Hardening ----------------------------------------------------------------------------------------------------------------
+# Hardening
+# ------------------------------------------------------------------------------------------------------------
 
 
 def harden(batch: Array, prior: list[float] | Array, logits: Array | None = None) -> Array:
@@ -31,7 +32,8 @@ def test_balanced_on_two_classes_is_the_batch_median(size: int) -> None:
 @pytest.mark.parametrize("seed", range(30))
 def test_two_classes_are_cut_at_the_quantile_of_the_prior(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    size, share = int(rng.integers(3, 65)), float(rng.uniform(0, 1))
+    size = int(rng.integers(3, 65))
+    share = float(rng.uniform(0, 1))
     logits, _ = random_batch(seed, size, 2, 2.0)
     positive = scipy.special.expit(logits[:, 1] - logits[:, 0])
     num_positive = round(size * share)
@@ -43,7 +45,9 @@ def test_two_classes_are_cut_at_the_quantile_of_the_prior(seed: int) -> None:
     assert abs(own[:, 1].sum() - (positive > np.quantile(positive, 1 - share)).sum()) <= 1
 
 
-@pytest.mark.parametrize(("share", "expected"), [(0.0, [0, 0, 0]), (1.0, [1, 1, 1]), (1 / 3, [0, 0, 1]), (0.6, [0, 1, 1])])
+@pytest.mark.parametrize(
+    ("share", "expected"), [(0.0, [0, 0, 0]), (1.0, [1, 1, 1]), (1 / 3, [0, 0, 1]), (0.6, [0, 1, 1])]
+)
 def test_a_class_may_have_no_share_or_all(share: float, expected: list[int]) -> None:
     logits = np.array([[0.0, -1.0], [0.0, 2.0], [0.0, 3.0]])
     assert harden(logits, [1 - share, share])[:, 1].tolist() == expected
@@ -91,15 +95,20 @@ def test_many_classes_get_the_most_probable_assignment() -> None:
         logits, _ = random_batch(seed, 6, 3, 2.0)
         rows = range(6)
         layouts = {tuple(layout) for layout in itertools.permutations([0, 0, 0, 1, 1, 2])}
-        best = max(layouts, key=lambda layout: sum(logits[row, place] for row, place in zip(rows, layout, strict=True)))
+        best = max(
+            layouts,
+            key=lambda layout: sum(logits[row, place] for row, place in zip(rows, layout, strict=True)),
+        )
         assert harden(logits, [1 / 2, 1 / 3, 1 / 6]).argmax(axis=1).tolist() == list(best)
 
 
 @pytest.mark.parametrize("seed", range(100))
 def test_the_assignment_for_many_classes_is_the_threshold_for_two(seed: int) -> None:
-    """A third class without a share takes the general way through the assignment problem; two classes the threshold."""
+    """A third class without a share takes the general way through the assignment problem; two classes the
+    threshold."""
     rng = np.random.default_rng(seed)
-    size, share = int(rng.integers(2, 65)), rng.choice([0.5, rng.uniform(0, 1)])
+    size = int(rng.integers(2, 65))
+    share = rng.choice([0.5, rng.uniform(0, 1)])
     logits = rng.normal(rng.normal(0, 2, 3), rng.choice([0.01, 1, 5]), (size, 3))
     general = harden(logits, [1 - share, share, 0])
     assert general[:, 2].sum() == 0
@@ -128,7 +137,8 @@ def test_a_model_that_has_diverged_gives_a_loss_that_is_not_a_number(num_classes
     assert np.isnan(loss("confidence", logits, labels)[3])
 
 
-# Confidence ---------------------------------------------------------------------------------------------------------------
+# Confidence
+# ------------------------------------------------------------------------------------------------------------
 
 
 def test_confidence_by_hand() -> None:
@@ -147,7 +157,9 @@ def test_confidence_by_hand() -> None:
     found = loss("confidence", logits, labels, prior=np.array([0.75, 0.25]), params=params)
     assert found == pytest.approx(expected, rel=1e-12)
     # Balanced: the median lies between 0.4 and 0.6.
-    balanced = loss("confidence", logits, labels, prior=np.array([0.75, 0.25]), params=params | {"threshold": "balanced"})
+    balanced = loss(
+        "confidence", logits, labels, prior=np.array([0.75, 0.25]), params=params | {"threshold": "balanced"}
+    )
     assert balanced[2] == pytest.approx(expected[2] + 0.5 * (math.log(0.4) - math.log(0.6)), rel=1e-12)
     assert balanced[[0, 1, 3]] == pytest.approx(np.array(expected)[[0, 1, 3]], rel=1e-12)
 
@@ -171,7 +183,9 @@ def test_alpha_grows_linearly(step_fraction: float, params: dict[str, float], al
     logits, labels = random_batch(4, 16, 2)
     own = np.eye(2)[(logits[:, 1] - logits[:, 0] > np.median(logits[:, 1] - logits[:, 0])).astype(int)]
     expected = (1 - alpha) * cross_entropies(logits, labels) + alpha * cross_entropies(logits, own)
-    found = loss("confidence", logits, labels, step_fraction=step_fraction, params=params | {"threshold": "balanced"})
+    found = loss(
+        "confidence", logits, labels, step_fraction=step_fraction, params=params | {"threshold": "balanced"}
+    )
     assert found == pytest.approx(expected, rel=1e-9)
 
 
@@ -183,10 +197,14 @@ def test_confidence_for_three_classes(threshold: str) -> None:
     own = harden(logits, shares)
     assert sorted(own.sum(axis=0)) == ([8, 8, 16] if threshold == "prior" else [10, 11, 11])
     expected = 0.5 * cross_entropies(logits, labels) + 0.5 * cross_entropies(logits, own)
-    assert loss("confidence", logits, labels, prior=prior, params={"threshold": threshold}) == pytest.approx(expected)
+    assert loss("confidence", logits, labels, prior=prior, params={"threshold": threshold}) == pytest.approx(
+        expected
+    )
 
 
-@pytest.mark.parametrize(("name", "num_classes"), [("confidence", 2), ("confidence", 4), ("confidence_openai", 2)])
+@pytest.mark.parametrize(
+    ("name", "num_classes"), [("confidence", 2), ("confidence", 4), ("confidence_openai", 2)]
+)
 def test_no_gradient_flows_through_the_targets(name: str, num_classes: int) -> None:
     logits, labels = random_batch(7, 16, num_classes)
     variable = torch.tensor(logits, requires_grad=True)
@@ -201,10 +219,13 @@ def test_no_gradient_flows_through_the_targets(name: str, num_classes: int) -> N
     assert own == pytest.approx(own.round(), abs=1e-9) and own.sum(axis=1) == pytest.approx(np.ones(16))
 
 
-# As published ---------------------------------------------------------------------------------------------------------------
+# As published
+# ------------------------------------------------------------------------------------------------------------
 
 
-def published(logits: Array, labels: Array, step_fraction: float, alpha: float = 0.5, warmup: float = 0.1) -> Array:
+def published(
+    logits: Array, labels: Array, step_fraction: float, alpha: float = 0.5, warmup: float = 0.1
+) -> Array:
     """openai/weak-to-strong's logconf, written out again from its description."""
     coefficient = (1.0 if step_fraction > warmup else step_fraction) * alpha
     first = scipy.special.softmax(logits, axis=1)[:, 0]
@@ -219,7 +240,9 @@ def test_the_published_confidence_loss(step_fraction: float, params: dict[str, f
     for seed in range(5):
         logits, labels = random_batch(seed, 32, 2, 2.0)
         found = loss("confidence_openai", logits, labels, step_fraction=step_fraction, params=params)
-        expected = published(logits, labels, step_fraction, params.get("alpha_max", 0.5), params.get("warmup_fraction", 0.1))
+        expected = published(
+            logits, labels, step_fraction, params.get("alpha_max", 0.5), params.get("warmup_fraction", 0.1)
+        )
         assert found == pytest.approx(expected, rel=1e-9)
 
 
@@ -229,7 +252,11 @@ def test_the_published_warm_up_climbs_to_a_tenth_and_jumps() -> None:
     own_part = published(logits, labels, 1.0, alpha=1.0) - plain
 
     def coefficient(step_fraction: float) -> float:
-        return float(np.median((loss("confidence_openai", logits, labels, step_fraction=step_fraction) - plain) / own_part))
+        return float(
+            np.median(
+                (loss("confidence_openai", logits, labels, step_fraction=step_fraction) - plain) / own_part
+            )
+        )
 
     assert [coefficient(s) for s in (0.0, 0.04, 0.1, 0.11)] == pytest.approx([0.0, 0.02, 0.05, 0.5], abs=1e-9)
 

@@ -25,7 +25,12 @@ OTHER_WAYS: dict[str, list[dict[str, Any]]] = {
 }
 
 CASES = [
-    pytest.param(name, num_classes, params, id=f"{name}-{num_classes}-{'-'.join(f'{k}={v}' for k, v in params.items())}")
+    pytest.param(
+        name,
+        num_classes,
+        params,
+        id=f"{name}-{num_classes}-{'-'.join(f'{k}={v}' for k, v in params.items())}",
+    )
     for name, objective in FOR_LABELS.items()
     for num_classes in ([objective.num_classes] if objective.num_classes else [2, 5])
     for params in [{}, *OTHER_WAYS.get(name, [])]
@@ -34,7 +39,9 @@ every = pytest.mark.parametrize(("name", "num_classes", "params"), CASES)
 
 
 @every
-def test_a_micro_batch_costs_what_it_costs_in_its_global_batch(name: str, num_classes: int, params: dict[str, Any]) -> None:
+def test_a_micro_batch_costs_what_it_costs_in_its_global_batch(
+    name: str, num_classes: int, params: dict[str, Any]
+) -> None:
     logits, labels = random_batch(1, 32, num_classes, 2.0)
     _, everything = random_batch(2, 200, num_classes)
     context = {"params": params, "all_labels": everything, "prior": everything.mean(axis=0)}
@@ -50,7 +57,9 @@ def test_a_micro_batch_costs_what_it_costs_in_its_global_batch(name: str, num_cl
 def test_the_order_of_the_batch_is_nothing(name: str, num_classes: int, params: dict[str, Any]) -> None:
     logits, labels = random_batch(3, 32, num_classes, 2.0)
     order = np.random.default_rng(0).permutation(32)
-    shuffled = per_example(name, logits, labels, logits[order], labels[order], params=params, prior=labels.mean(axis=0))
+    shuffled = per_example(
+        name, logits, labels, logits[order], labels[order], params=params, prior=labels.mean(axis=0)
+    )
     assert shuffled == pytest.approx(loss(name, logits, labels, params=params), rel=1e-12)
 
 
@@ -58,7 +67,9 @@ def test_the_order_of_the_batch_is_nothing(name: str, num_classes: int, params: 
 def test_only_differences_of_logits_count(name: str, num_classes: int, params: dict[str, Any]) -> None:
     logits, labels = random_batch(4, 16, num_classes, 2.0)
     shift = np.random.default_rng(0).normal(0, 3, (16, 1))
-    assert loss(name, logits + shift, labels, params=params) == pytest.approx(loss(name, logits, labels, params=params))
+    assert loss(name, logits + shift, labels, params=params) == pytest.approx(
+        loss(name, logits, labels, params=params)
+    )
     assert gradient(name, logits, labels, params=params).sum(axis=1) == pytest.approx(0, abs=1e-9)
 
 
@@ -75,12 +86,15 @@ def test_classes_are_equal_before_it(name: str, num_classes: int, params: dict[s
 
 @every
 @pytest.mark.parametrize("kind", ["hard labels", "certain student", "certain and wrong"])
-def test_losses_and_gradients_are_finite_at_the_edges(name: str, num_classes: int, params: dict[str, Any], kind: str) -> None:
+def test_losses_and_gradients_are_finite_at_the_edges(
+    name: str, num_classes: int, params: dict[str, Any], kind: str
+) -> None:
     logits, labels = random_batch(6, 16, num_classes)
     hard = np.eye(num_classes)[labels.argmax(axis=1)]
     if kind != "hard labels":
         logits = 1e4 * (hard if kind == "certain student" else hard[:, ::-1].copy())
-    variable, fixed = torch.tensor(logits, dtype=torch.float32, requires_grad=True), torch.tensor(hard, dtype=torch.float32)
+    variable = torch.tensor(logits, dtype=torch.float32, requires_grad=True)
+    fixed = torch.tensor(hard, dtype=torch.float32)
     context = BatchContext(0.5, 50, fixed.mean(dim=0), variable.detach(), fixed, fixed)
     losses = FOR_LABELS[name].loss(variable, fixed, context, **params)
     losses.sum().backward()
@@ -92,13 +106,16 @@ def test_losses_and_gradients_are_finite_at_the_edges(name: str, num_classes: in
 def test_it_changes_none_of_its_arguments(name: str, num_classes: int, params: dict[str, Any]) -> None:
     logits, labels = (torch.tensor(values) for values in random_batch(7, 16, num_classes))
     before = logits.clone(), labels.clone()
-    FOR_LABELS[name].loss(logits, labels, BatchContext(0.5, 50, labels.mean(dim=0), logits, labels, labels), **params)
+    FOR_LABELS[name].loss(
+        logits, labels, BatchContext(0.5, 50, labels.mean(dim=0), logits, labels, labels), **params
+    )
     assert torch.equal(logits, before[0]) and torch.equal(labels, before[1])
 
 
 @every
 def test_it_can_be_learnt_from(name: str, num_classes: int, params: dict[str, Any]) -> None:
-    """Gradient descent on free logits brings them to the labels' classes while own predictions don't count yet."""
+    """Gradient descent on free logits brings them to the labels' classes while own predictions don't count
+    yet."""
     params = params | ({"warmup_fraction": 1.0} if name == "adaptive_confidence" else {})
     _, labels = random_batch(8, 32, num_classes)
     labels = 0.7 * np.eye(num_classes)[labels.argmax(axis=1)] + 0.3 / num_classes
@@ -112,7 +129,11 @@ def test_it_can_be_learnt_from(name: str, num_classes: int, params: dict[str, An
 def test_the_check_knows_the_losss_parameters_and_passes_its_defaults(name: str) -> None:
     def parameters(function: Any) -> dict[str, Any]:
         found = inspect.signature(function).parameters.values()
-        return {parameter.name: parameter.default for parameter in found if parameter.kind is parameter.KEYWORD_ONLY}
+        return {
+            parameter.name: parameter.default
+            for parameter in found
+            if parameter.kind is parameter.KEYWORD_ONLY
+        }
 
     objective = objectives.get(name)
     assert parameters(objective.check) == parameters(objective.loss)
@@ -146,17 +167,30 @@ def reads_the_batch(name: str, objective: Objective) -> bool:
 @pytest.mark.parametrize("name", ["confidence", "confidence_openai"])
 @pytest.mark.parametrize(
     "params",
-    [{"alpha_max": 1.5}, {"alpha_max": -0.1}, {"alpha_max": float("nan")}, {"alpha_max": "a"}, {"warmup_fraction": 2}],
+    [
+        {"alpha_max": 1.5},
+        {"alpha_max": -0.1},
+        {"alpha_max": float("nan")},
+        {"alpha_max": "a"},
+        {"warmup_fraction": 2},
+    ],
 )
 def test_parameters_out_of_range_are_refused(name: str, params: dict[str, Any]) -> None:
-    with pytest.raises(InvalidInput, match=rf"objective '{name}': {next(iter(params))} is .*; it must be a number in \[0, 1\]"):
+    with pytest.raises(
+        InvalidInput,
+        match=rf"objective '{name}': {next(iter(params))} is .*; it must be a number in \[0, 1\]",
+    ):
         objectives.get(name).check(**params)
 
 
 def test_other_wrong_uses_are_refused() -> None:
     with pytest.raises(InvalidInput, match="threshold is 'median'; it must be 'prior' or 'balanced'"):
         objectives.get("confidence").check(threshold="median")
-    with pytest.raises(InvalidInput, match="unknown objective 'crossentropy'; known: adaptive_confidence, confidence, "):
+    with pytest.raises(
+        InvalidInput, match="unknown objective 'crossentropy'; known: adaptive_confidence, confidence, "
+    ):
         objectives.get("crossentropy")
-    with pytest.raises(InvalidInput, match=r"is of type function; it must be a raysweep\.objectives\.base\.Objective"):
+    with pytest.raises(
+        InvalidInput, match=r"is of type function; it must be a raysweep\.objectives\.base\.Objective"
+    ):
         objectives.get("raysweep.objectives:cross_entropy")

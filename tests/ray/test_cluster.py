@@ -1,4 +1,5 @@
-"""The first step on a cluster, exactly as cluster/README.md says it: a real job server and a real MLflow server."""
+"""The first step on a cluster, exactly as cluster/README.md says it: a real job server and a real MLflow
+server."""
 
 from __future__ import annotations
 
@@ -34,7 +35,9 @@ def free_ports(num: int) -> list[str]:
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[dict[str, str]]:
     """A running cluster: the environment that `eval "$(cluster/local.sh env)"` gives a shell."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("RAY", "MLFLOW_TRACKING"))}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("RAY", "MLFLOW_TRACKING"))
+    }
     path = f"{Path(sys.executable).parent}:{inherited['PATH']}"
     names = ("RAYSWEEP_RAY_PORT", "RAYSWEEP_DASHBOARD_PORT", "RAYSWEEP_MLFLOW_PORT")
     environment = inherited | dict(zip(names, free_ports(3), strict=True))
@@ -43,7 +46,9 @@ def cluster(tmp_path: Path) -> Iterator[dict[str, str]]:
     try:
         started = subprocess.run([SCRIPT, "start", *options], env=environment, capture_output=True, text=True)
         assert started.returncode == 0, started.stderr
-        exports = subprocess.run([SCRIPT, "env"], env=environment, capture_output=True, text=True, check=True).stdout
+        exports = subprocess.run(
+            [SCRIPT, "env"], env=environment, capture_output=True, text=True, check=True
+        ).stdout
         yield environment | dict(shlex.split(line)[1].split("=", 1) for line in exports.splitlines())
     finally:
         subprocess.run([SCRIPT, "stop"], env=environment, check=True)
@@ -57,14 +62,26 @@ def status_code(address: str, headers: dict[str, str]) -> int:
         return error.code
 
 
-def test_a_submitted_job_leaves_its_cells_with_their_pgr_in_mlflow(cluster: dict[str, str], tmp_path: Path) -> None:
+def test_a_submitted_job_leaves_its_cells_with_their_pgr_in_mlflow(
+    cluster: dict[str, str], tmp_path: Path
+) -> None:
     jobs = f"{cluster['RAY_API_SERVER_ADDRESS']}/api/jobs/"
     token = Path(cluster["RAY_AUTH_TOKEN_PATH"])
     assert token.stat().st_mode & 0o077 == 0, "others can read the token"
     assert status_code(jobs, {}) == 401
     assert status_code(jobs, {"Authorization": f"Bearer {token.read_text()}"}) == 200
 
-    submit = ["ray", "job", "submit", "--working-dir", ".", "--", "raysweep", "run", "tests/experiments/tiny_sweep.py"]
+    submit = [
+        "ray",
+        "job",
+        "submit",
+        "--working-dir",
+        ".",
+        "--",
+        "raysweep",
+        "run",
+        "tests/experiments/tiny_sweep.py",
+    ]
     job = subprocess.run(submit, cwd=ROOT, env=cluster, capture_output=True, text=True)
     assert job.returncode == 0, job.stdout[-5000:]
 
@@ -83,7 +100,11 @@ def test_a_submitted_job_leaves_its_cells_with_their_pgr_in_mlflow(cluster: dict
     files = {item.path for item in client.list_artifacts(run.info.run_id)}
     assert files == {"environment.json", "examples", "result.json", "spec.json"}
     (sweep,) = [run for run in runs if run.data.tags["kind"] == "sweep"]
-    assert {item.path for item in client.list_artifacts(sweep.info.run_id)} == {"figures", "report.html", "sweep.json"}
+    assert {item.path for item in client.list_artifacts(sweep.info.run_id)} == {
+        "figures",
+        "report.html",
+        "sweep.json",
+    }
 
     processes = [int((tmp_path / "cluster" / f"{name}.pid").read_text()) for name in ("ray", "mlflow")]
     assert all(Path(f"/proc/{process}").exists() for process in processes)

@@ -18,7 +18,11 @@ EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 def raysweep(folder: Path, command: str, experiment: str, *options: str) -> subprocess.Popen[str]:
     """Start the command line in a folder, as a user would."""
     arguments = [sys.executable, "-m", "raysweep.cli", command, str(EXPERIMENTS / experiment), *options]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "RAYSWEEP_", "MLFLOW_"))}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("RAY_", "RAYSWEEP_", "MLFLOW_"))
+    }
     return subprocess.Popen(
         arguments,
         cwd=folder,
@@ -45,7 +49,9 @@ def results_of(folder: Path, experiment: str) -> dict:
 def wait_for(condition, process: subprocess.Popen[str], seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while not condition():
-        assert process.poll() is None, f"the sweep ended before it could be killed:\n{process.communicate()[0]}"
+        assert process.poll() is None, (
+            f"the sweep ended before it could be killed:\n{process.communicate()[0]}"
+        )
         assert time.monotonic() < end, "the state to kill it in didn't come"
         time.sleep(0.05)
 
@@ -77,10 +83,8 @@ def test_a_killed_sweep_goes_on_and_trains_nothing_twice(tmp_path: Path) -> None
     alone.mkdir()
     code, output = finish(raysweep(alone, "run", "two_workers.py:one_process", "--local"))
     assert code == 0, output
-    ours, theirs = (
-        results_of(tmp_path, "two_workers.py")["cells"][0],
-        results_of(alone, "two_workers.py:one_process")["cells"][0],
-    )
+    ours = results_of(tmp_path, "two_workers.py")["cells"][0]
+    theirs = results_of(alone, "two_workers.py:one_process")["cells"][0]
     for name in ("weak_accuracy", "student_accuracy", "ceiling_accuracy", "agreement"):
         assert ours[name] == pytest.approx(theirs[name], abs=2 / 64), name
 
@@ -102,16 +106,21 @@ def test_failures_stay_where_they_are_and_unclean_processes_go(experiment: str, 
         assert f"{run_id} (weak, diverging" in output and "at step" in output
     for run_id in students:
         assert f"{run_id} (student" in output and "which it depends on, failed" in output
-    # One process, or worker group, executes one run after another, until one leaves something behind or fails.
+    # One process, or worker group, executes one run after another, until one leaves something behind or
+    # fails.
     results = [json.loads(path.read_text()) for path in tmp_path.glob("raysweep-store/runs/*/result.json")]
     order = [result["id"] for result in sorted(results, key=lambda result: result["info"]["finished_at"])]
     process = {result["id"]: result["info"]["process"] for result in results}
-    leaky = {cell["student"] for cell in plan["cells"] if cell["method"] == "leaky" and cell["weak"] != "diverging"}
+    leaky = {
+        cell["student"] for cell in plan["cells"] if cell["method"] == "leaky" and cell["weak"] != "diverging"
+    }
     assert len(leaky) == 1
     assert len(set(process.values())) < len(process), "no process was kept"
     for run_id in leaky:
         later = order[order.index(run_id) + 1 :]
-        assert process[run_id] not in {process[other] for other in later}, "a process with a stray thread was kept"
+        assert process[run_id] not in {process[other] for other in later}, (
+            "a process with a stray thread was kept"
+        )
 
 
 @pytest.mark.ray
@@ -120,7 +129,9 @@ def test_an_interrupted_sweep_says_so_and_keeps_what_is_done(tmp_path: Path) -> 
     wait_for(lambda: [*tmp_path.glob("raysweep-store/runs/*/result.json")], process)
     process.send_signal(signal.SIGINT)
     code, output = finish(process)
-    assert code == 130 and output.endswith("raysweep: interrupted; run the same command again to go on\n"), output
+    assert code == 130 and output.endswith("raysweep: interrupted; run the same command again to go on\n"), (
+        output
+    )
     assert "Traceback" not in output
     assert 1 <= len([*tmp_path.glob("raysweep-store/runs/*/result.json")]) < 5
 

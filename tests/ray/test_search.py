@@ -1,4 +1,5 @@
-"""A search on Ray: kept processes and a worker group of two report to one referee, which stops the group's run."""
+"""A search on Ray: kept processes and a worker group of two report to one stopper, which stops the group's
+run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""On a real Ray cluster whose one GPU is only said to be there: runs share it, and one that runs out of memory gets more of it.
+"""On a real Ray cluster whose one GPU is only said to be there: runs share it, and one that runs out of
+memory gets more of it.
 
 Nothing is trained, since there is no GPU: each run leaves what a finished one would.
 """
@@ -17,11 +18,11 @@ from grid_helpers import small_sweep
 
 from raysweep import Resources
 from raysweep.errors import InvalidInput
-from raysweep.memory import footprint
-from raysweep.plan import make_plan
-from raysweep.scheduling.board import Board, Standing
+from raysweep.planning.plan import make_plan
+from raysweep.scheduling.queue import RunQueue, RunStatus
 from raysweep.store import Store
-from raysweep.training.execute import Job
+from raysweep.training.memory import footprint
+from raysweep.training.run import Job
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(200)]
 
@@ -39,7 +40,13 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     command.write_text(f'#!/bin/sh\ntest "$1" = --query-gpu=memory.total && cat {told}\n')
     command.chmod(0o755)
     monkeypatch.setenv("PATH", f"{command.parent}:{os.environ['PATH']}")
-    ray.init(num_cpus=4, num_gpus=1, include_dashboard=False, object_store_memory=100_000_000, logging_level=logging.ERROR)
+    ray.init(
+        num_cpus=4,
+        num_gpus=1,
+        include_dashboard=False,
+        object_store_memory=100_000_000,
+        logging_level=logging.ERROR,
+    )
     try:
         yield told
     finally:
@@ -55,7 +62,9 @@ def test_runs_share_a_device_and_the_one_that_overran_is_tried_again(
         def run(self, job: Job) -> None:
             paths = Store(job.store_folder).run(job.spec.id)
             begun = time.time()
-            if job.spec.train_split == "train":  # the two pretrainings, which nothing comes before, wait for each other
+            if (
+                job.spec.train_split == "train"
+            ):  # the two pretrainings, which nothing comes before, wait for each other
                 paths.folder.mkdir(parents=True)
                 (paths.folder / "begun").touch()
                 while len([*paths.folder.parent.glob("*/begun")]) < 2:
@@ -67,41 +76,51 @@ def test_runs_share_a_device_and_the_one_that_overran_is_tried_again(
             paths.claim(job.spec)
             paths.model.mkdir(exist_ok=True)
             (paths.model / "weights").write_text("none")
-            paths.finish(job.spec, {}, {"gpus": job.resources.gpus_per_worker, "begun": begun, "ended": time.time()})
+            paths.finish(
+                job.spec, {}, {"gpus": job.resources.gpus_per_worker, "begun": begun, "ended": time.time()}
+            )
 
         def close(self) -> None:
             pass
 
-    class IdleTrial(tune.LaneTrial):
+    class IdleTrial(tune.SlotTrial):
         def setup(self, config: dict[str, Any], import_path: Sequence[str]) -> None:  # type: ignore[override]
-            self._lane = Idle()  # type: ignore[assignment]
+            self._slot = Idle()  # type: ignore[assignment]
 
-    monkeypatch.setattr(tune, "LaneTrial", IdleTrial)
+    monkeypatch.setattr(tune, "SlotTrial", IdleTrial)
     plan = make_plan(small_sweep(seeds=[0, 1], resources=AUTO), store)
     needs = {run.id: footprint(run.spec, AUTO, store).num_bytes() for run in plan.runs.values()}
     assert max(needs.values()) < 1.1 * min(needs.values())  # all but CUDA's own share is nothing here
     cluster.write_text(f"{round(4.5 * max(needs.values()) / 2**20)}\n")
-    board = Board(plan, store)
-    tune.run_with_tune(board, {})
-    assert board.count(Standing.DONE) == len(plan.runs) == 8, [entry.reason for entry in board.failures]
+    queue = RunQueue(plan, store)
+    tune.run_with_tune(queue, {})
+    assert queue.count(RunStatus.DONE) == len(plan.runs) == 8, [entry.reason for entry in queue.failures]
     infos = {run.id: store.run(run.id).read_result()["info"] for run in plan.runs.values()}
     assert {infos[run.id]["gpus"] for run in plan.runs.values() if run.kind != "weak"} == {0.25}
     assert {infos[run.id]["gpus"] for run in plan.runs.values() if run.kind == "weak"} == {0.5}
-    assert {board.entries[run.id].run.resources.gpus_per_worker for run in plan.runs.values()} == {0.25, 0.5}
+    assert {queue.entries[run.id].run.resources.gpus_per_worker for run in plan.runs.values()} == {0.25, 0.5}
     moments = [info["begun"] for info in infos.values()]
-    at_once = [[info for info in infos.values() if info["begun"] <= moment < info["ended"]] for moment in moments]
+    at_once = [
+        [info for info in infos.values() if info["begun"] <= moment < info["ended"]] for moment in moments
+    ]
     assert max(len(found) for found in at_once) >= 2
     assert max(sum(info["gpus"] for info in found) for found in at_once) <= 1
 
 
-def test_what_fits_no_device_or_has_none_is_refused_before_anything_starts(cluster: Path, store: Store) -> None:
+def test_what_fits_no_device_or_has_none_is_refused_before_anything_starts(
+    cluster: Path, store: Store
+) -> None:
     from raysweep.scheduling.tune import run_with_tune
 
-    board = Board(make_plan(small_sweep(resources=AUTO), store), store)
+    queue = RunQueue(make_plan(small_sweep(resources=AUTO), store), store)
     cluster.write_text("1000\n")
-    with pytest.raises(InvalidInput, match=r"needs about 1\.07 GB of memory \(estimated\), and a GPU has 1\.05 GB"):
-        run_with_tune(board, {})
+    with pytest.raises(
+        InvalidInput, match=r"needs about 1\.07 GB of memory \(estimated\), and a GPU has 1\.05 GB"
+    ):
+        run_with_tune(queue, {})
     cluster.unlink()
-    with pytest.raises(InvalidInput, match=r"doesn't tell how much memory its GPUs have.*give Resources a number of GPUs"):
-        run_with_tune(board, {})
-    assert board.count(Standing.WAITING) == 5
+    with pytest.raises(
+        InvalidInput, match=r"doesn't tell how much memory its GPUs have.*give Resources a number of GPUs"
+    ):
+        run_with_tune(queue, {})
+    assert queue.count(RunStatus.WAITING) == 5

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from raysweep.report.data import CELL, RunStanding, SweepData, cells_frame, curves_frame, runs_frame
+from raysweep.results.frames import CELL, RunStanding, SweepData, cells_frame, curves_frame, runs_frame
 
 Accuracy = Callable[[str, dict[str, Any]], float]
 """(floor | student | ceiling, cell) → its share of right answers."""
@@ -26,7 +26,8 @@ def made_up_sweep(
     middle: dict[str, Sequence[str]] | None = None,
     texts: bool = False,
 ) -> SweepData:
-    """A sweep whose run of accuracy a is right on the last a·N of N examples, which are the easier the later they come.
+    """A sweep whose run of accuracy a is right on the last a·N of N examples, which are the easier the later
+    they come.
 
     Args:
         sizes: parameters by model; None if the runs don't tell.
@@ -34,15 +35,31 @@ def made_up_sweep(
         middle: models between by method.
         texts: answers instead of class probabilities: no confidence, no squared errors.
     """
-    cells, metrics, runs, curves = [], [], {}, []
+    cells = []
+    metrics = []
+    runs = {}
+    curves = []
     examples: dict[str, pd.DataFrame] = {}
 
     def add(run_id: str, kind: str, cell: dict[str, Any], model: str, share: float, *needs: str) -> None:
         size = (sizes or {}).get(model)
-        numbers = {"num_tokens": 1_000, "num_devices": 0, "seconds_total": 1.0} | ({"num_parameters": size} if size else {})
+        numbers = {"num_tokens": 1_000, "num_devices": 0, "seconds_total": 1.0} | (
+            {"num_parameters": size} if size else {}
+        )
         done = RunStanding(state="done", numbers=numbers)
-        state = RunStanding(state="failed", reason="loss is not finite") if kind == "student" and failed(cell) else done
-        run = {"run_id": run_id, "kind": kind, "task": cell["task"], "model": model, "seed": cell["seed"], "depends_on": needs}
+        state = (
+            RunStanding(state="failed", reason="loss is not finite")
+            if kind == "student" and failed(cell)
+            else done
+        )
+        run = {
+            "run_id": run_id,
+            "kind": kind,
+            "task": cell["task"],
+            "model": model,
+            "seed": cell["seed"],
+            "depends_on": needs,
+        }
         runs.setdefault(run_id, (run, state))
         right = np.arange(num_examples) >= num_examples - round(share * num_examples)
         examples[run_id] = pd.DataFrame(
@@ -61,18 +78,32 @@ def made_up_sweep(
                     for seed in seeds:
                         cell = dict(zip(CELL, (task, small, large, method, seed), strict=True))
                         ends = {end: accuracy(end, cell) for end in ("floor", "student", "ceiling")}
-                        floor, ceiling = f"floor {task} {small} {seed}", f"ceiling {task} {large} {seed}"
+                        floor = f"floor {task} {small} {seed}"
+                        ceiling = f"ceiling {task} {large} {seed}"
                         student = f"student {task} {small} {large} {method} {seed}"
                         add(floor, "weak", cell, small, ends["floor"])
                         add(ceiling, "ceiling", cell, large, ends["ceiling"])
                         chain = [floor]
                         for between in (middle or {}).get(method, ()):
                             chain.append(f"middle {task} {small} {between} {method} {seed}")
-                            add(chain[-1], "middle", cell, between, (ends["floor"] + ends["student"]) / 2, chain[-2])
+                            add(
+                                chain[-1],
+                                "middle",
+                                cell,
+                                between,
+                                (ends["floor"] + ends["student"]) / 2,
+                                chain[-2],
+                            )
                         add(student, "student", cell, large, ends["student"], chain[-1])
                         chain.append(student)
                         cells.append(
-                            cell | {"floor": floor, "student": student, "ceiling": ceiling, "chain": " > ".join(chain)}
+                            cell
+                            | {
+                                "floor": floor,
+                                "student": student,
+                                "ceiling": ceiling,
+                                "chain": " > ".join(chain),
+                            }
                         )
                         metrics.append(None if failed(cell) else _metrics(ends, texts))
                         if not failed(cell):
@@ -98,7 +129,9 @@ def _metrics(ends: dict[str, float], texts: bool) -> dict[str, float]:
         values |= {"misfit_squared_error": 0.06, "gain_squared_error": 0.05}
         values |= {f"{role}_expected_calibration_error": 0.1 for role in roles}
     quarters = {
-        f"{role}_accuracy_in_difficulty_quarter_{q}": value - 0.02 * q for role, value in roles.items() for q in range(1, 5)
+        f"{role}_accuracy_in_difficulty_quarter_{q}": value - 0.02 * q
+        for role, value in roles.items()
+        for q in range(1, 5)
     }
     stops = {"last": (30, 0.0), "ground_truth_stop": (20, 0.02), "weak_label_stop": (10, -0.01)}
     for stop, (step, gain) in stops.items():

@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 from report.made_up import made_up_sweep
 
-from raysweep.report.data import SweepData
 from raysweep.report.figures import Figure, Figures, figures_of
 from raysweep.report.figures.save import FORMATS, captions, save
 from raysweep.report.figures.theme import COLOURS, COLUMN, DASHES, FONT_SIZE, PAGE, SHAPES
+from raysweep.results.frames import SweepData
 
 T_3 = 2.919986
 """Student's t at 95 % and 2 degrees of freedom, from a printed table: 90 % intervals of three seeds."""
@@ -22,7 +22,8 @@ SIZES = {"small": 100, "medium": 1_000, "large": 10_000, "huge": 100_000}
 
 
 def accuracy(end: str, cell: dict[str, Any]) -> float:
-    """Floor 0.6, ceiling 0.8 (0.9 of "huge"); students 0.7, 0.75 by confidence; seeds 0, 1, 2 are −0.01, 0, 0.01 away."""
+    """Floor 0.6, ceiling 0.8 (0.9 of "huge"); students 0.7, 0.75 by confidence; seeds 0, 1, 2 are −0.01, 0,
+    0.01 away."""
     ceiling = 0.9 if cell["strong"] == "huge" else 0.8
     student = 0.75 if cell["method"] == "confidence" else 0.7
     noise = 0.01 * (cell["seed"] - 1) if end == "student" else 0.0
@@ -82,13 +83,19 @@ def test_a_full_sweep_has_every_figure(full: tuple[SweepData, Figures]) -> None:
     assert len(full[1].figures) == 16
 
 
-def test_accuracies_against_size_are_means_over_seeds_with_t_intervals(full: tuple[SweepData, Figures]) -> None:
-    table = by_name(full[1])["accuracy_by_size"].data.set_index(["task", "method", "line", "supervisor", "student model"])
+def test_accuracies_against_size_are_means_over_seeds_with_t_intervals(
+    full: tuple[SweepData, Figures],
+) -> None:
+    table = by_name(full[1])["accuracy_by_size"].data.set_index(
+        ["task", "method", "line", "supervisor", "student model"]
+    )
     student = table.loc[("boolq", "confidence", "student", "small", "huge")]
     assert student["parameters"] == 100_000 and student["seeds"] == 3
     assert student["accuracy"] == pytest.approx(0.75)
     half = T_3 * 0.01 / math.sqrt(3)
-    assert [student["interval low"], student["interval high"]] == pytest.approx([0.75 - half, 0.75 + half], abs=1e-6)
+    assert [student["interval low"], student["interval high"]] == pytest.approx(
+        [0.75 - half, 0.75 + half], abs=1e-6
+    )
     lines = table.reset_index().groupby("line")["accuracy"].agg(["min", "max"])
     assert lines.loc["ceiling"].to_list() == pytest.approx([0.8, 0.9])
     assert lines.loc["supervisor (floor)"].to_list() == pytest.approx([0.6, 0.6])
@@ -107,7 +114,9 @@ def test_pgr_grids_hold_each_gap_and_medians_over_pairs(full: tuple[SweepData, F
     assert pairs.loc[("sci_q", "naive", "small", "large")] == pytest.approx(0.5)  # 0.1 / 0.2
     assert pairs.loc[("sci_q", "confidence", "medium", "huge")] == pytest.approx(0.5)  # 0.15 / 0.3
     tasks = figures["pgr_by_task"].data.set_index(["task", "method"])
-    assert tasks.loc[("boolq", "confidence"), "PGR"] == pytest.approx((0.75 + 0.5) / 2)  # of 0.75, 0.5 twice each
+    assert tasks.loc[("boolq", "confidence"), "PGR"] == pytest.approx(
+        (0.75 + 0.5) / 2
+    )  # of 0.75, 0.5 twice each
     assert tasks.loc[("boolq", "confidence"), ["defined", "of"]].to_list() == [4, 4]
 
 
@@ -134,16 +143,21 @@ def test_stops_are_marked_where_runs_were_read(full: tuple[SweepData, Figures]) 
 
 def test_a_chain_shows_every_model_of_it(full: tuple[SweepData, Figures]) -> None:
     table = by_name(full[1])["bootstrapping"].data
-    chain = table[(table["method"] == "confidence") & (table["pair"] == "small → huge")].sort_values("step of the chain")
+    chain = table[(table["method"] == "confidence") & (table["pair"] == "small → huge")].sort_values(
+        "step of the chain"
+    )
     assert chain["model"].to_list() == ["small", "medium", "huge"]
-    assert chain["accuracy"].to_list() == pytest.approx([0.6, 0.675, 0.75], abs=2e-3)  # of 200 examples, rounded
+    assert chain["accuracy"].to_list() == pytest.approx(
+        [0.6, 0.675, 0.75], abs=2e-3
+    )  # of 200 examples, rounded
     assert set(table["method"]) == {"naive", "confidence", "floor", "ceiling"}
 
 
 def test_calibration_bins_hold_confidence_and_accuracy(full: tuple[SweepData, Figures]) -> None:
     table = by_name(full[1])["calibration"].data
     floor = table[table["model"] == "supervisor"]
-    # Confidences are even over 0.5 … 1 and the floor is right on the surest 60 %: right wherever confidence is above 0.7.
+    # Confidences are even over 0.5 … 1 and the floor is right on the surest 60 %: right wherever confidence
+    # is above 0.7.
     assert floor.loc[floor["mean confidence"] < 0.66, "accuracy"].to_list() == pytest.approx([0.0, 0.0, 0.0])
     assert floor.loc[floor["mean confidence"] > 0.74, "accuracy"].to_list() == pytest.approx([1.0] * 4)
     assert floor["share of examples"].sum() == pytest.approx(1)
@@ -159,20 +173,27 @@ def test_seeds_deviate_by_their_pooled_standard_deviation(full: tuple[SweepData,
 
 def test_means_over_tasks_pool_the_noise_within_each() -> None:
     def noisy(end: str, cell: dict[str, Any]) -> float:
-        # Task a: 0.50, 0.52; task b: 0.70, 0.74. Variances 0.0002 and 0.0008, pooled 0.0005 with 2 degrees of freedom.
+        # Task a: 0.50, 0.52; task b: 0.70, 0.74. Variances 0.0002 and 0.0008, pooled 0.0005 with 2 degrees of
+        # freedom.
         students = {("a", 0): 0.5, ("a", 1): 0.52, ("b", 0): 0.7, ("b", 1): 0.74}
-        return students[cell["task"], cell["seed"]] if end == "student" else {"floor": 0.4, "ceiling": 0.9}[end]
+        return (
+            students[cell["task"], cell["seed"]] if end == "student" else {"floor": 0.4, "ceiling": 0.9}[end]
+        )
 
     found = figures_of(made_up_sweep(noisy, tasks=["a", "b"], methods=["naive", "other"], seeds=[0, 1]))
     row = by_name(found)["methods_accuracy"].data.iloc[0]
     half = T_3 * math.sqrt(0.0005) * math.sqrt(1 / 2 + 1 / 2) / 2
     assert row["student accuracy"] == pytest.approx((0.51 + 0.72) / 2)
-    assert [row["interval low"], row["interval high"]] == pytest.approx([0.615 - half, 0.615 + half], abs=1e-6)
+    assert [row["interval low"], row["interval high"]] == pytest.approx(
+        [0.615 - half, 0.615 + half], abs=1e-6
+    )
 
 
 def test_one_seed_has_no_interval_over_seeds_and_no_spread() -> None:
     found = figures_of(
-        made_up_sweep(accuracy, strong=["large", "huge"], methods=["naive", "confidence"], seeds=[1], sizes=SIZES)
+        made_up_sweep(
+            accuracy, strong=["large", "huge"], methods=["naive", "confidence"], seeds=[1], sizes=SIZES
+        )
     )
     check(found)
     assert reasons(found)["seeds"].startswith("one seed only")
@@ -186,7 +207,9 @@ def test_an_undefined_pgr_is_told_and_left_blank() -> None:
     def no_gap_on_one_task(end: str, cell: dict[str, Any]) -> float:
         return 0.6 if cell["task"] == "flat" else accuracy(end, cell)
 
-    found = figures_of(made_up_sweep(no_gap_on_one_task, tasks=["boolq", "flat"], methods=["naive", "confidence"]))
+    found = figures_of(
+        made_up_sweep(no_gap_on_one_task, tasks=["boolq", "flat"], methods=["naive", "confidence"])
+    )
     check(found)
     grid = by_name(found)["pgr_by_task"]
     flat = grid.data[grid.data["task"] == "flat"]
@@ -196,10 +219,15 @@ def test_an_undefined_pgr_is_told_and_left_blank() -> None:
 
 
 def test_without_any_gap_there_are_no_figures_of_pgr() -> None:
-    found = figures_of(made_up_sweep(lambda end, cell: 0.6, tasks=["a", "b"], weak=["small", "medium"], methods=["x", "y"]))
+    found = figures_of(
+        made_up_sweep(lambda end, cell: 0.6, tasks=["a", "b"], weak=["small", "medium"], methods=["x", "y"])
+    )
     check(found)
     assert {"pgr_by_pair", "pgr_by_task", "methods_pgr"} <= set(reasons(found))
-    assert all("undefined everywhere" in reasons(found)[name] for name in ("pgr_by_pair", "pgr_by_task", "methods_pgr"))
+    assert all(
+        "undefined everywhere" in reasons(found)[name]
+        for name in ("pgr_by_pair", "pgr_by_task", "methods_pgr")
+    )
     assert "methods_accuracy" in by_name(found)
 
 
@@ -245,7 +273,9 @@ def test_models_of_unknown_size_stand_in_the_plans_order() -> None:
 def test_names_may_hold_what_html_and_vega_mind() -> None:
     odd = ['it\'s "quoted"', "a.b[0]", "50 % <b>", "x\\y"]
     found = figures_of(
-        made_up_sweep(accuracy, methods=odd, tasks=["boolq"], weak=["small", "me.di[um"], strong=["large", "huge"])
+        made_up_sweep(
+            accuracy, methods=odd, tasks=["boolq"], weak=["small", "me.di[um"], strong=["large", "huge"]
+        )
     )
     check(found)
     for figure in found.figures:
@@ -273,7 +303,8 @@ def test_many_tasks_pairs_and_methods_stay_within_a_page() -> None:
     check(found)
     for figure in found.figures:
         root = ElementTree.fromstring(save_svg(figure))
-        width, height = float(root.attrib["width"]), float(root.attrib["height"])
+        width = float(root.attrib["width"])
+        height = float(root.attrib["height"])
         assert width <= PAGE + 10 and height <= 700, (figure.name, width, height)
 
 
@@ -282,7 +313,11 @@ def test_figures_fit_a_column_in_readable_type(full: tuple[SweepData, Figures]) 
     for figure in full[1].figures:
         root = ElementTree.fromstring(save_svg(figure))
         assert float(root.attrib["width"]) <= COLUMN + 10, figure.name
-        sizes = {float(node.attrib["font-size"].removesuffix("px")) for node in root.iter() if "font-size" in node.attrib}
+        sizes = {
+            float(node.attrib["font-size"].removesuffix("px"))
+            for node in root.iter()
+            if "font-size" in node.attrib
+        }
         assert sizes and min(sizes) >= 7, figure.name
 
 
@@ -291,24 +326,35 @@ def test_a_figure_is_saved_in_every_format(full: tuple[SweepData, Figures], tmp_
     paths = save(figure, tmp_path / "new")
     assert [path.name for path in paths] == [f"methods_pgr.{ending}" for ending in FORMATS]
     content = {path.suffix: path.read_bytes() for path in paths}
-    assert content[".pdf"].startswith(b"%PDF") and content[".png"].startswith(b"\x89PNG") and b"<svg" in content[".svg"]
+    assert (
+        content[".pdf"].startswith(b"%PDF")
+        and content[".png"].startswith(b"\x89PNG")
+        and b"<svg" in content[".svg"]
+    )
     width = int.from_bytes(content[".png"][16:20], "big")
     assert width == pytest.approx(COLUMN * 300 / 72, rel=0.05)
     table = pd.read_csv(tmp_path / "new" / "methods_pgr.csv")
-    assert list(table) == list(figure.data) and table["PGR"].to_list() == pytest.approx(figure.data["PGR"].to_list())
+    assert list(table) == list(figure.data) and table["PGR"].to_list() == pytest.approx(
+        figure.data["PGR"].to_list()
+    )
 
 
 def test_captions_say_what_is_there_and_what_is_not() -> None:
     found = figures_of(made_up_sweep(accuracy))
     text = captions("made up", found)
     assert "# Figures of made up" in text
-    assert "- PGR by supervisor and student: one pair of models only (small → large): no grid to show." in text
+    assert (
+        "- PGR by supervisor and student: one pair of models only (small → large): no grid to show." in text
+    )
 
 
 def test_colours_next_to_each_other_differ_in_grey() -> None:
     lightness = [_lightness(colour) for colour in COLOURS]
     assert min(abs(first - second) for first, second in pairwise(lightness)) >= 6
-    assert min(abs(first - second) for index, first in enumerate(lightness[:3]) for second in lightness[:index]) >= 10
+    assert (
+        min(abs(first - second) for index, first in enumerate(lightness[:3]) for second in lightness[:index])
+        >= 10
+    )
     assert max(lightness) < 80  # against white
     assert len(set(SHAPES)) == len(COLOURS) == len(set(DASHES))
 

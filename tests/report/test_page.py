@@ -1,4 +1,5 @@
-"""The page of a sweep as HTML: what it says of sweeps whose numbers are known, and of those that have little to say."""
+"""The page of a sweep as HTML: what it says of sweeps whose numbers are known, and of those that have little
+to say."""
 
 import json
 import math
@@ -17,14 +18,16 @@ from grid_helpers import finish, finish_all, small_sweep
 from report.made_up import made_up_sweep
 
 from raysweep.errors import InvalidInput
-from raysweep.plan import make_plan
-from raysweep.report.data import SweepData
+from raysweep.planning.plan import make_plan
 from raysweep.report.figures.base import Figure, Figures, Omitted
 from raysweep.report.page import page
 from raysweep.report.write import publish, question, try_to_publish
+from raysweep.results.frames import SweepData
 from raysweep.store import Store
 
-NO_FIGURES = Figures(figures=(), omitted=(Omitted(name="a", title="Accuracy by size", reason="one strong model only"),))
+NO_FIGURES = Figures(
+    figures=(), omitted=(Omitted(name="a", title="Accuracy by size", reason="one strong model only"),)
+)
 MAX_BYTES = 5_000_000
 VOID = {"meta", "link", "img", "input", "wbr"}
 BLOCKS = {"dt", "dd", "td", "th", "li", "p"}
@@ -107,24 +110,43 @@ def rows(found: Element) -> list[list[str]]:
 
 
 def a_figure(name: str, num_points: int = 3, note: str = "") -> Figure:
-    values = [{"task": f"task {i % 3}", "seed": i, "accuracy": i / num_points, "note": note} for i in range(num_points)]
-    chart = alt.Chart(alt.InlineData(values=values)).mark_point().encode(x="seed:Q", y="accuracy:Q", tooltip="note:N")
+    values = [
+        {"task": f"task {i % 3}", "seed": i, "accuracy": i / num_points, "note": note}
+        for i in range(num_points)
+    ]
+    chart = (
+        alt.Chart(alt.InlineData(values=values))
+        .mark_point()
+        .encode(x="seed:Q", y="accuracy:Q", tooltip="note:N")
+    )
     data = pd.DataFrame(values).astype(object)
-    return Figure(name=name, title=f"Title of {name}", caption="A caption.", data=data, chart=chart, alt="Points that rise.")
+    return Figure(
+        name=name,
+        title=f"Title of {name}",
+        caption="A caption.",
+        data=data,
+        chart=chart,
+        alt="Points that rise.",
+    )
 
 
 def test_a_sweep_with_one_answer() -> None:
-    root = tree(made_up_sweep(accuracy, num_examples=2_000), question="Does it?", command="raysweep run mine.py")
+    root = tree(
+        made_up_sweep(accuracy, num_examples=2_000), question="Does it?", command="raysweep run mine.py"
+    )
     lead = root.all("header")[0].all("p")[0].text
     # Each of the three is right wherever a worse one is, all seeds alike: the noise is that of the examples.
     assert re.match(
-        r"On boolq, naive students of large recover 0\.50 of the gap between small and the ceiling \(90 % int", lead
+        r"On boolq, naive students of large recover 0\.50 of the gap between small and the ceiling \(90 % "
+        r"int",
+        lead,
     )
     assert "supervisor 0.600, student 0.700, ceiling 0.800; 3 seeds" in lead
     (row,) = rows(section(root, "answer"))
     assert row[:7] == ["boolq", "small → large", "naive", "3", "0.600", "0.700", "0.800"]
     low, high = map(float, re.findall(r"\d\.\d+", row[7])[1:])
-    # Fieller: at ρ = 0.5 ± 0.037 the mean of student − weak − ρ·gap is 1.645 standard errors of 2,000 examples away from 0.
+    # Fieller: at ρ = 0.5 ± 0.037 the mean of student − weak − ρ·gap is 1.645 standard errors of 2,000
+    # examples away from 0.
     for end in (low, high):
         mean = 0.1 - end * 0.2
         values = [1 - end] * 200 + [-end] * 200 + [0.0] * 1600
@@ -142,22 +164,32 @@ def test_many_answers_are_told_by_their_median_and_range() -> None:
 
     def by_task(end: str, cell: dict[str, Any]) -> float:
         better = 0.1 if cell["method"] == "better" else 0.0
-        return students[cell["task"]] + better if end == "student" else 0.7 if cell["task"] == "wic" else accuracy(end, cell)
+        return (
+            students[cell["task"]] + better
+            if end == "student"
+            else 0.7
+            if cell["task"] == "wic"
+            else accuracy(end, cell)
+        )
 
     root = tree(made_up_sweep(by_task, tasks=list(students), methods=["naive", "better"], num_examples=2_000))
     lead, compared = (item.text for item in root.all("header")[0].all("p")[:2])
     # PGR 0.1 / 0.2 and 0.15 / 0.2; wic's supervisor is as good as its ceiling.
     assert lead == (
-        "Naive students recover 0.62 of the gap (median over 2 of 3 tasks, from 0.50 to 0.75). On the other one, the gap is "
-        "inside the noise and PGR is undefined."
+        "Naive students recover 0.62 of the gap (median over 2 of 3 tasks, from 0.50 to 0.75). On the other "
+        "one, the gap is inside the noise and PGR is undefined."
     )
-    assert compared == "Of 3 comparisons with naive, 3 find a better method (better) (p below 0.05 after Holm's correction)."
+    assert compared == (
+        "Of 3 comparisons with naive, 3 find a better method (better) (p below 0.05 after Holm's correction)."
+    )
     assert "2 of 6 PGRs are undefined" in section(root, "missing").text
     assert [item.text for item in section(root, "missing").all("li")][:2] == [
         "wic, small → large, naive",
         "wic, small → large, better",
     ]
-    over = next(item for item in section(root, "answer").all("table") if "Over tasks" in item.all("caption")[0].text)
+    over = next(
+        item for item in section(root, "answer").all("table") if "Over tasks" in item.all("caption")[0].text
+    )
     assert [cell.text for cell in over.all("tbody")[0].children[0].children[:2]] == ["naive", "2 of 3"]
 
 
@@ -175,18 +207,30 @@ def test_nothing_is_finished() -> None:
 
 def test_a_seed_is_missing_and_said_to_be() -> None:
     root = tree(
-        made_up_sweep(accuracy, methods=["naive", "other"], failed=lambda cell: cell["method"] == "other" and cell["seed"])
+        made_up_sweep(
+            accuracy,
+            methods=["naive", "other"],
+            failed=lambda cell: cell["method"] == "other" and cell["seed"],
+        )
     )
     assert "2 of 6 cells aren't finished, and not in these numbers." in root.all("header")[0].text
     assert [row[1] for row in rows(section(root, "answer"))] == ["3", "1 of 3"]
     missing = section(root, "missing").all("table")[1]
-    assert [cell.text for cell in missing.all("tbody")[0].children[0].children][2:6] == ["other", "1, 2", "none", "1"]
+    assert [cell.text for cell in missing.all("tbody")[0].children[0].children][2:6] == [
+        "other",
+        "1, 2",
+        "none",
+        "1",
+    ]
 
 
 def test_no_gap_is_no_answer_and_one_seed_is_told() -> None:
     root = tree(made_up_sweep(no_gap, seeds=[0]))
     lead, seeds = (item.text for item in root.all("header")[0].all("p")[:2])
-    assert "can't be said: their supervisor and the ceiling can't be told apart over these seeds and examples" in lead
+    assert (
+        "can't be said: their supervisor and the ceiling can't be told apart over these seeds and examples"
+        in lead
+    )
     assert "the noise of training is unknown" in seeds
     assert rows(section(root, "answer"))[0][7] == "undefined (gap in the noise)"
 
@@ -204,9 +248,14 @@ def test_names_are_texts_and_never_markup() -> None:
 
 def test_everything_is_labelled_and_nothing_is_fetched() -> None:
     figures = Figures(figures=(a_figure("one"), a_figure("two", 500)), omitted=NO_FIGURES.omitted)
-    root = tree(made_up_sweep(accuracy, tasks=["a", "b"], methods=["naive", "other"]), figures, question="Why?")
+    root = tree(
+        made_up_sweep(accuracy, tasks=["a", "b"], methods=["naive", "other"]), figures, question="Why?"
+    )
     assert root.all("html")[0].attributes["lang"] == "en" and len(root.all("h1")) == 1
-    levels = [int(re.findall(rf"<h(\d)[^>]*>{re.escape(h.text)}", f"<{h.tag}>{h.text}")[0]) for h in root.all("h1", "h2", "h3")]
+    levels = [
+        int(re.findall(rf"<h(\d)[^>]*>{re.escape(h.text)}", f"<{h.tag}>{h.text}")[0])
+        for h in root.all("h1", "h2", "h3")
+    ]
     assert set(levels) == {1, 2, 3}
     for where in (item for item in root.all("section")):
         assert where.children[0].tag == "h2", where.attributes
@@ -217,7 +266,10 @@ def test_everything_is_labelled_and_nothing_is_fetched() -> None:
         assert all(row.children[0].attributes.get("scope") == "row" for row in table.all("tbody")[0].children)
     assert all(item.parent and item.parent.tag == "label" and item.parent.text for item in root.all("input"))
     assert all(item.all("legend")[0].text for item in root.all("fieldset"))
-    assert all(item.attributes["alt"] == "Points that rise." for item in root.all("img")) and len(root.all("img")) == 2
+    assert (
+        all(item.attributes["alt"] == "Points that rise." for item in root.all("img"))
+        and len(root.all("img")) == 2
+    )
     assert all(item.text for item in root.all("a", "button", "summary"))
     for item in root.all("a", "img", "script", "link"):
         for name in ("src", "href"):
@@ -227,7 +279,9 @@ def test_everything_is_labelled_and_nothing_is_fetched() -> None:
 
 
 def test_a_figures_numbers_are_there_as_table_and_as_csv() -> None:
-    root = tree(made_up_sweep(accuracy), Figures(figures=(a_figure("few"), a_figure("many", 500)), omitted=()))
+    root = tree(
+        made_up_sweep(accuracy), Figures(figures=(a_figure("few"), a_figure("many", 500)), omitted=())
+    )
     few, many = root.all("figure")
     assert [cell.text for cell in few.all("tbody")[0].children[1].children][:3] == ["task 1", "1", "0.3333"]
     assert not many.all("table") and many.all("a")[0].attributes["download"] == "many.csv"
@@ -235,8 +289,13 @@ def test_a_figures_numbers_are_there_as_table_and_as_csv() -> None:
 
 def test_three_thousand_cells_fit() -> None:
     names = [f"a_task_with_quite_a_long_name_{number}" for number in range(11)]
-    many = {"weak": [f"gpt2-{size}" for size in range(4)], "strong": [f"qwen-2.5-{size}" for size in range(5)]}
-    data = made_up_sweep(accuracy, tasks=names, methods=["naive", "other"], seeds=range(7), num_examples=20, **many)
+    many = {
+        "weak": [f"gpt2-{size}" for size in range(4)],
+        "strong": [f"qwen-2.5-{size}" for size in range(5)],
+    }
+    data = made_up_sweep(
+        accuracy, tasks=names, methods=["naive", "other"], seeds=range(7), num_examples=20, **many
+    )
     assert len(data.cells) == 3_080
     drawn = [a_figure(f"figure {n}", len(data.cells), "a long text " * (4 + 4 * n)) for n in range(3)]
     figures = Figures(figures=tuple(drawn), omitted=())
@@ -249,14 +308,16 @@ def test_three_thousand_cells_fit() -> None:
     assert "raysweep report --figures FOLDER writes them" in section(root, "figures").text
 
 
-# From a store -----------------------------------------------------------------------------------------------------------
+# From a store
+# -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def experiment(tmp_path: Path) -> str:
     file = tmp_path / "mine.py"
     file.write_text(
-        '"""Is it so?\n\n    Grid: small.\n"""\n\n\ndef sweep():\n    """One task."""\n\n\ndef other():\n    pass\n'
+        '"""Is it so?\n\n    Grid: small.\n"""\n\n\ndef sweep():\n    """One task."""\n\n\ndef '
+        "other():\n    pass\n"
     )
     return str(file)
 
@@ -275,10 +336,13 @@ def test_a_report_is_written_and_then_logged(store: Store, tmp_path: Path, exper
     logged: list[str] = []
 
     def log(folder: Path) -> None:
-        logged.extend(sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()))
+        logged.extend(
+            sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+        )
         assert (folder / "report.html").read_bytes() == out.read_bytes()
 
-    out, figures = tmp_path / "new" / "page.html", tmp_path / "figures"
+    out = tmp_path / "new" / "page.html"
+    figures = tmp_path / "figures"
     publish(plan, store, experiment, log, out, figures)
     root = Tree(out.read_text()).root
     assert "Is it so?" in root.text and f"Command raysweep run {experiment}" in root.text
@@ -304,9 +368,9 @@ def test_a_report_that_fails_is_one_line_and_one_of_an_unfinished_sweep_is_made(
         raise ConnectionError("nobody\nis there")
 
     told = try_to_publish(plan, store, experiment, refuse)
-    assert (
-        told
-        == f"the report wasn't made (ConnectionError: nobody is there); try again with raysweep report {experiment} --out PAGE"
+    assert told == (
+        "the report wasn't made (ConnectionError: nobody is there); try again with raysweep report "
+        f"{experiment} --out PAGE"
     )
     with pytest.raises(InvalidInput, match="is a folder; name an HTML file"):
         publish(plan, store, experiment, refuse, tmp_path)
@@ -316,5 +380,7 @@ def test_a_report_that_fails_is_one_line_and_one_of_an_unfinished_sweep_is_made(
     assert not (tmp_path / "page.html").exists()
     with pytest.raises(InvalidInput, match="which is no ordinary file"):
         publish(plan, store, experiment, refuse, Path(os.devnull))
-    with pytest.raises(InvalidInput, match=r"the report can't be written \(.*\); name another file or folder"):
+    with pytest.raises(
+        InvalidInput, match=r"the report can't be written \(.*\); name another file or folder"
+    ):
         publish(plan, store, experiment, refuse, tmp_path / "file" / "page.html")

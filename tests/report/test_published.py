@@ -9,10 +9,10 @@ import pytest
 import vl_convert
 
 from raysweep.errors import InvalidInput
-from raysweep.report.data import SweepData, cells_frame, curves_frame, runs_frame
 from raysweep.report.figures import Figure, Omitted
 from raysweep.report.figures.published import beside_published
 from raysweep.report.published import comparison_table, matching, read_published
+from raysweep.results.frames import SweepData, cells_frame, curves_frame, runs_frame
 
 FILE = Path(__file__).parents[2] / "analysis" / "published.csv"
 HEADER = "source,citation,setting,task,weak,strong,method,quantity,aggregate,value,low,high,note"
@@ -24,8 +24,11 @@ RIGHT = {"floor": 60, "student": 75, "ceiling": 90}
 
 
 def sweep(*cells: Cell, right: Mapping[str, Mapping[str, int]] | None = None) -> SweepData:
-    """A finished sweep of one seed; `right` says for a task how many examples its floor, student and ceiling have right."""
-    planned, metrics, examples = [], [], dict[str, pd.DataFrame]()
+    """A finished sweep of one seed; `right` says for a task how many examples its floor, student and ceiling
+    have right."""
+    planned = []
+    metrics = []
+    examples = dict[str, pd.DataFrame]()
     for number, (task, weak, strong, method) in enumerate(cells):
         counts = (right or {}).get(task, RIGHT)
         ends = {end: f"{end}{number}" for end in RIGHT}
@@ -53,11 +56,15 @@ def values(table: pd.DataFrame, whose: str, quantity: str) -> Sequence[float]:
 
 def test_the_file_is_read_and_holds_what_the_issue_names() -> None:
     published = read_published(FILE)
-    by_source = {source: sum(number.source == source for number in published) for source in {n.source for n in published}}
+    by_source = {
+        source: sum(number.source == source for number in published)
+        for source in {n.source for n in published}
+    }
     assert by_source["Burns et al. 2023"] >= 10
     assert by_source["openai/weak-to-strong"] >= 45
     assert by_source["EleutherAI blog 2024"] >= 3
-    # From the table of openai's README: gpt2 and Qwen-14B on ground truth of SciQ, and the median PGR of both losses.
+    # From the table of openai's README: gpt2 and Qwen-14B on ground truth of SciQ, and the median PGR of both
+    # losses.
     sciq = {
         (n.strong, n.method, n.quantity): n.value
         for n in published
@@ -91,7 +98,9 @@ def test_a_bad_line_is_refused_with_its_place(tmp_path: Path, line: str, told: s
 def test_another_header_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "published.csv"
     path.write_text("source,value\nA,0.5\n")
-    with pytest.raises(InvalidInput, match="line 1: the columns are source, value; expected source, citation"):
+    with pytest.raises(
+        InvalidInput, match="line 1: the columns are source, value; expected source, citation"
+    ):
         read_published(path)
 
 
@@ -125,7 +134,10 @@ def test_ours_come_before_theirs_with_values_worked_out_by_hand(tmp_path: Path) 
     accuracies = table[table["quantity"] == "accuracy"]
     assert list(accuracies["whose"]) == ["ours", "ours", "ours", "published", "published"]
     assert values(table, "ours", "accuracy") == [0.6, 0.9, 0.75]  # floor, ceiling, student
-    assert list(accuracies["strong"][3:]) == ["gpt2-xl", "gpt2-xl"]  # an accuracy of another model says nothing
+    assert list(accuracies["strong"][3:]) == [
+        "gpt2-xl",
+        "gpt2-xl",
+    ]  # an accuracy of another model says nothing
     assert values(table, "ours", "pgr") == [0.5]  # (75 − 60) / (90 − 60)
     ours = table[(table["whose"] == "ours") & (table["quantity"] == "pgr")].iloc[0]
     assert ours["low"] < 0.5 < ours["high"]
@@ -141,9 +153,13 @@ def test_a_number_of_many_tasks_stands_beside_the_median_of_ours(tmp_path: Path)
         "chess_puzzles": RIGHT | {"student": 90},  # another setting
     }
     tasks = [*right, "sciq"]  # sciq: 0.5
-    table = comparison_table(read_published(path), sweep(*((task, "a", "b", "confidence 0.5") for task in tasks)))
+    table = comparison_table(
+        read_published(path), sweep(*((task, "a", "b", "confidence 0.5") for task in tasks))
+    )
     assert table.empty  # the method is another
-    table = comparison_table(read_published(path), sweep(*((task, "a", "b", "naive") for task in tasks), right=right))
+    table = comparison_table(
+        read_published(path), sweep(*((task, "a", "b", "naive") for task in tasks), right=right)
+    )
     assert set(table["panel"]) == {"nlp: median over 4 tasks"}
     assert values(table, "ours", "pgr") == [0.5]
     assert table["aggregate"][0] == "3 of 4 tasks"
@@ -152,15 +168,23 @@ def test_a_number_of_many_tasks_stands_beside_the_median_of_ours(tmp_path: Path)
 def test_no_median_where_most_tasks_are_undefined(tmp_path: Path) -> None:
     path = written(tmp_path, LINE.replace("sciq", "nlp").replace("accuracy", "pgr"))
     right = {"piqa": RIGHT | {"ceiling": 60}}
-    table = comparison_table(read_published(path), sweep(("sciq", "a", "b", "naive"), ("piqa", "a", "b", "naive"), right=right))
+    table = comparison_table(
+        read_published(path), sweep(("sciq", "a", "b", "naive"), ("piqa", "a", "b", "naive"), right=right)
+    )
     assert table.empty
     found = beside_published(table)
     assert isinstance(found, Omitted) and "undefined" in found.reason
 
 
 def test_the_picture_has_every_number_and_the_source_in_words(tmp_path: Path) -> None:
-    least = LINE.replace("sciq", "nlp").replace("accuracy", "pgr").replace("0.7,0.65,0.75,", "0.2,0.2,,approximate")
-    table = comparison_table(read_published(written(tmp_path, LINE, least)), sweep(("sciq", "gpt2", "gpt2-xl", "naive 1")))
+    least = (
+        LINE.replace("sciq", "nlp")
+        .replace("accuracy", "pgr")
+        .replace("0.7,0.65,0.75,", "0.2,0.2,,approximate")
+    )
+    table = comparison_table(
+        read_published(written(tmp_path, LINE, least)), sweep(("sciq", "gpt2", "gpt2-xl", "naive 1"))
+    )
     figure = beside_published(table)
     assert isinstance(figure, Figure)
     rows = figure.chart.to_dict()["datasets"]["rows"]

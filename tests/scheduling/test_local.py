@@ -7,12 +7,13 @@ import pytest
 from grid_helpers import finish, small_model, small_sweep
 
 from raysweep import Method, grid
-from raysweep.plan import Plan, make_plan
-from raysweep.results import Results
-from raysweep.scheduling.board import Board, Standing
+from raysweep.planning.plan import Plan, make_plan
+from raysweep.planning.sweep import Sweep
+from raysweep.results.cells import Results
 from raysweep.scheduling.local import run_locally
-from raysweep.store import RunState, Store
-from raysweep.sweep import Sweep
+from raysweep.scheduling.queue import RunQueue, RunStatus
+from raysweep.store import Store
+from raysweep.store.run_folder import RunState
 
 
 @pytest.fixture
@@ -20,17 +21,17 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
 
 
-def run(sweep: Sweep, store: Store) -> tuple[Plan, Board]:
+def run(sweep: Sweep, store: Store) -> tuple[Plan, RunQueue]:
     plan = make_plan(sweep, store)
-    board = Board(plan, store)
-    run_locally(board, {"commit": "abc", "diff": "", "untracked": ""})
-    return plan, board
+    queue = RunQueue(plan, store)
+    run_locally(queue, {"commit": "abc", "diff": "", "untracked": ""})
+    return plan, queue
 
 
 def test_a_sweep_is_trained_once_and_what_is_damaged_again_to_the_same_bits(store: Store) -> None:
     sweep = small_sweep(methods=["naive", "confidence", "confidence_openai"])
-    plan, board = run(sweep, store)
-    assert board.is_complete and board.count(Standing.DONE) == len(plan.runs) == 7
+    plan, queue = run(sweep, store)
+    assert queue.is_complete and queue.count(RunStatus.DONE) == len(plan.runs) == 7
     for planned in plan.runs.values():
         paths = store.run(planned.id)
         info = paths.read_result()["info"]
@@ -41,7 +42,7 @@ def test_a_sweep_is_trained_once_and_what_is_damaged_again_to_the_same_bits(stor
 
     results = {key: store.run(key).result.stat().st_mtime_ns for key in plan.runs}
     _, again = run(sweep, store)
-    assert again.count(Standing.CACHED) == 7
+    assert again.count(RunStatus.CACHED) == 7
     assert {key: store.run(key).result.stat().st_mtime_ns for key in plan.runs} == results
 
     floor = plan.cells[0].runs.floor
@@ -49,20 +50,22 @@ def test_a_sweep_is_trained_once_and_what_is_damaged_again_to_the_same_bits(stor
     honest = store.run(floor.id).read_predictions("transfer")
     path.write_bytes(path.read_bytes()[:-30])
     _, mended = run(sweep, store)
-    assert mended.count(Standing.CACHED) == 6 and mended.count(Standing.DONE) == 1
-    assert np.array_equal(store.run(floor.id).read_predictions("transfer").probabilities, honest.probabilities)
+    assert mended.count(RunStatus.CACHED) == 6 and mended.count(RunStatus.DONE) == 1
+    assert np.array_equal(
+        store.run(floor.id).read_predictions("transfer").probabilities, honest.probabilities
+    )
 
 
 def test_a_run_that_fails_stops_only_what_depends_on_it(store: Store) -> None:
     weak = [small_model("fine", 4), small_model("diverging", 4, learning_rate=1e38)]
     sweep = small_sweep(pairs=grid(weak, [small_model("strong", 6)]))
-    plan, board = run(sweep, store)
-    failed = {f"{entry.run.kind} {entry.run.spec.model.name}": entry for entry in board.failures}
+    plan, queue = run(sweep, store)
+    failed = {f"{entry.run.kind} {entry.run.spec.model.name}": entry for entry in queue.failures}
     assert set(failed) == {"weak diverging", "student strong"}
     cause = failed["weak diverging"].reason
     assert "the loss became nan at step" in cause and "last good checkpoint: none was written before" in cause
     assert failed["student strong"].reason.endswith(f"which it depends on, failed: {cause}")
-    assert board.count(Standing.DONE) == 5
+    assert queue.count(RunStatus.DONE) == 5
     error = store.run(failed["weak diverging"].run.id).error.read_text()
     assert error.startswith(cause) and "Traceback" in error
     fine, diverged = Results(plan, store).rows()
@@ -86,9 +89,9 @@ def test_an_error_in_the_users_objective_fails_its_runs_with_its_traceback(
     )
     monkeypatch.syspath_prepend(tmp_path)
     plan = make_plan(small_sweep(methods=["naive", Method(name="mine", recipe="local_mine:recipe")]), store)
-    _, board = run(plan.sweep, store)
-    (failure,) = board.failures
-    assert failure.reason == "KeyError: 'not yet written'" and board.count(Standing.DONE) == 5
+    _, queue = run(plan.sweep, store)
+    (failure,) = queue.failures
+    assert failure.reason == "KeyError: 'not yet written'" and queue.count(RunStatus.DONE) == 5
     assert "local_mine.py" in store.run(failure.run.id).error.read_text()
 
 
@@ -103,6 +106,6 @@ def test_a_run_whose_supervisor_is_forged_never_starts_from_it(store: Store) -> 
     (paths.model / "weights").unlink()
     assert store.state(floor) is RunState.MISSING
     # The model that the floor starts from isn't a model either: it is told, not used.
-    board = Board(plan, store)
-    run_locally(board, {})
-    assert board.entries[floor.id].standing is Standing.FAILED and len(honest) == 32
+    queue = RunQueue(plan, store)
+    run_locally(queue, {})
+    assert queue.entries[floor.id].standing is RunStatus.FAILED and len(honest) == 32

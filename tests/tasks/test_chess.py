@@ -19,9 +19,9 @@ from raysweep.errors import InvalidInput
 from raysweep.spec import TaskSpec
 from raysweep.tasks import load_task
 from raysweep.tasks.base import Example
-from raysweep.tasks.chess_games import load_move_text, load_positions, read_games
-from raysweep.tasks.chess_notation import BOARDS, NEEDS_GAME, answer, answers, pieces
-from raysweep.tasks.chess_puzzles import load_puzzles
+from raysweep.tasks.chess.games import load_move_text, load_positions, read_games
+from raysweep.tasks.chess.notation import BOARDS, NEEDS_GAME, answer, answers, pieces
+from raysweep.tasks.chess.puzzles import load_puzzles
 
 DATA = Path(__file__).parents[3] / "shared/data"
 real_rows = pytest.mark.skipif(not DATA.is_dir(), reason=f"there are no real rows: {DATA} doesn't exist")
@@ -51,7 +51,9 @@ UCI = ["e2e4", "e7e5", "g1f3", "b8c6", "f1c4", "f8c5", "e1g1", "g8f6", "d2d3", "
 def write_csv(path: Path, rows: Sequence[Sequence[Any]], header: list[str] | None = None) -> str:
     text = io.StringIO()
     csv.writer(text).writerows([header, *rows] if header else rows)
-    path.write_bytes(gzip.compress(text.getvalue().encode()) if path.suffix == ".gz" else text.getvalue().encode())
+    path.write_bytes(
+        gzip.compress(text.getvalue().encode()) if path.suffix == ".gz" else text.getvalue().encode()
+    )
     return str(path)
 
 
@@ -62,12 +64,15 @@ def write_games(folder: Path, *games: str) -> str:
 
 
 def puzzle(tmp_path: Path, row: tuple[str, str], board: str, **params: Any) -> Example:
-    [example] = load_puzzles(path=write_csv(tmp_path / "one.csv", [(*row, 1500)]), board=board, **params)["train"]
+    [example] = load_puzzles(path=write_csv(tmp_path / "one.csv", [(*row, 1500)]), board=board, **params)[
+        "train"
+    ]
     return example
 
 
 def random_positions(num_games: int, seed: int = 0) -> Iterator[chess.Board]:
-    """Positions of games in which each move is drawn at random; most have promotions and captures in passing."""
+    """Positions of games in which each move is drawn at random; most have promotions and captures in
+    passing."""
     rng = random.Random(seed)
     for _ in range(num_games):
         position = chess.Board()
@@ -87,7 +92,12 @@ def random_positions(num_games: int, seed: int = 0) -> Iterator[chess.Board]:
 )
 def test_board_fen(row: tuple[str, str], prompt: str, target: str, tmp_path: Path) -> None:
     example = puzzle(tmp_path, row, "fen")
-    assert (example.texts, example.target, example.label, example.difficulty) == ((prompt,), target, None, 1500.0)
+    assert (example.texts, example.target, example.label, example.difficulty) == (
+        (prompt,),
+        target,
+        None,
+        1500.0,
+    )
 
 
 @pytest.mark.parametrize(
@@ -113,7 +123,9 @@ def test_all_legal_moves_are_allowed_answers(tmp_path: Path) -> None:
     example = puzzle(tmp_path, PROMOTION, "fen")
     assert example.allowed == ("e7e8b", "e7e8n", "e7e8q", "e7e8r", *kings_and_pawns)
     assert puzzle(tmp_path, PROMOTION, "pieces").allowed[-4:] == ("Pg2 Pg3", "Pg2 Pg4", "Ph2 Ph3", "Ph2 Ph4")
-    assert {"Pe7 Be8", "Pe7 Ne8", "Pe7 Qe8", "Pe7 Re8"} < set(puzzle(tmp_path, PROMOTION_OF_BLACK, "pieces").allowed)
+    assert {"Pe7 Be8", "Pe7 Ne8", "Pe7 Qe8", "Pe7 Re8"} < set(
+        puzzle(tmp_path, PROMOTION_OF_BLACK, "pieces").allowed
+    )
 
 
 def test_board_pieces_holds_all_that_legal_moves_follow_from() -> None:
@@ -151,7 +163,10 @@ def test_a_file_with_and_without_header_plain_and_compressed(tmp_path: Path) -> 
 
 def test_puzzles_of_one_game_are_one_group(tmp_path: Path) -> None:
     addresses = ["abcdEFG1/black#48", "abcdEFG1#2", "xyzXYZ12#7", ""]
-    rows = [("id", *row, 1, url and f"https://lichess.org/{url}") for row, url in zip(MANY, addresses, strict=True)]
+    rows = [
+        ("id", *row, 1, url and f"https://lichess.org/{url}")
+        for row, url in zip(MANY, addresses, strict=True)
+    ]
     examples = load_puzzles(path=write_csv(tmp_path / "full.csv", rows, HEADER))["train"]
     assert sorted(Counter(example.group for example in examples).values()) == [1, 1, 2]
 
@@ -178,7 +193,9 @@ def test_ratings_and_the_number_of_rows_can_be_limited(tmp_path: Path) -> None:
     few = load_puzzles(path=path, max_rows=50)["train"]
     assert len(few) == 50
     assert load_puzzles(path=write_csv(tmp_path / "b.csv", rows[::-1]), max_rows=50)["train"] == few
-    assert {example.id for example in few} < {example.id for example in load_puzzles(path=path, max_rows=80)["train"]}
+    assert {example.id for example in few} < {
+        example.id for example in load_puzzles(path=path, max_rows=80)["train"]
+    }
     with pytest.raises(InvalidInput, match=r"no puzzle is left of .* with min_rating=9999"):
         load_puzzles(path=path, min_rating=9999)
 
@@ -232,7 +249,10 @@ def test_files_and_parameters_that_cannot_be_used(tmp_path: Path) -> None:
     ],
 )
 def test_boards_that_tell_the_game(board: str, prompt: str, target: str, tmp_path: Path) -> None:
-    rows = [("id", *CASTLING, 1, "https://lichess.org/abcdEFG1#6"), ("id", *PASSING, 1, "https://lichess.org/unknown1#6")]
+    rows = [
+        ("id", *CASTLING, 1, "https://lichess.org/abcdEFG1#6"),
+        ("id", *PASSING, 1, "https://lichess.org/unknown1#6"),
+    ]
     path = write_csv(tmp_path / "full.csv", rows, HEADER)
     games = write_games(tmp_path / "games", GAME)
     [example] = load_puzzles(path=path, board=board, games=games)["train"]
@@ -247,7 +267,8 @@ def test_games_that_do_not_fit_the_puzzles(tmp_path: Path) -> None:
     for row in (late, other):
         path = write_csv(tmp_path / "full.csv", [("id", *row, 1, "https://lichess.org/abcdEFG1#6")], HEADER)
         with pytest.raises(
-            InvalidInput, match=r"full\.csv, line 2: .*lichess\.org/abcdEFG1\) doesn't have the puzzle's position"
+            InvalidInput,
+            match=r"full\.csv, line 2: .*lichess\.org/abcdEFG1\) doesn't have the puzzle's position",
         ):
             load_puzzles(path=path, board="moves", games=games)
     path = write_csv(tmp_path / "full.csv", [("id", *CASTLING, 1, "https://lichess.org/unknown1#6")], HEADER)
@@ -261,7 +282,9 @@ def test_games_are_read_without_comments_variations_and_marks(tmp_path: Path) ->
     other_rules = GAME.replace("Standard", "Atomic").replace("abcdEFG1", "atomicAA")
     mid_game = '[Event "?"]\n[FEN "4k3/8/8/8/8/8/8/4K3 w - - 0 1"]\n\n1. Kd1 *\n'
     elsewhere = '[Event "?"]\n[Site "London"]\n\n1.e4 e5 2.Bc4 Nc6 3.Qh5 Nf6?? 4.Qxf7# 1-0\n'
-    folder = write_games(tmp_path / "games", headers_only, GAME, nothing, other_rules, mid_game, elsewhere, GAME)
+    folder = write_games(
+        tmp_path / "games", headers_only, GAME, nothing, other_rules, mid_game, elsewhere, GAME
+    )
     first, second = read_games("t", folder)
     assert (first.id, first.text.split()) == ("abcdEFG1", WORDS)
     assert first.where.endswith("games.pgn, game 2 (https://lichess.org/abcdEFG1)")
@@ -271,13 +294,21 @@ def test_games_are_read_without_comments_variations_and_marks(tmp_path: Path) ->
 
 def test_positions_of_games(tmp_path: Path) -> None:
     folder = write_games(tmp_path / "games", GAME)
-    by_board = {board: load_positions(path=folder, num_positions=99, board=board)["train"] for board in BOARDS}
-    assert all(len(examples) == 9 for examples in by_board.values()), "all but the first, whose prompt could be blank"
+    by_board = {
+        board: load_positions(path=folder, num_positions=99, board=board)["train"] for board in BOARDS
+    }
+    assert all(len(examples) == 9 for examples in by_board.values()), (
+        "all but the first, whose prompt could be blank"
+    )
     assert [example.target for example in by_board["moves"]] == WORDS[1:]
     assert [example.target for example in by_board["uci_moves"]] == UCI[1:]
-    assert [example.texts[0].split() for example in by_board["uci_moves"]] == [UCI[:ply] for ply in range(1, 10)]
+    assert [example.texts[0].split() for example in by_board["uci_moves"]] == [
+        UCI[:ply] for ply in range(1, 10)
+    ]
     assert by_board["moves"][3].texts == ("1. e4 1... e5 2. Nf3 2... Nc6 3.",)
-    assert by_board["pieces"][-1].target == "Ke1 Kg1" and by_board["pieces"][-1].texts[0].startswith("KQ - - ")
+    assert by_board["pieces"][-1].target == "Ke1 Kg1" and by_board["pieces"][-1].texts[0].startswith(
+        "KQ - - "
+    )
     position = chess.Board()
     for ply, example in enumerate(by_board["fen"]):
         position.push_uci(UCI[ply])
@@ -312,7 +343,9 @@ def test_games_that_cannot_be_used(tmp_path: Path) -> None:
     illegal = GAME.replace("4. O-O", "4. Kg3")
     folder = write_games(tmp_path / "games", GAME.replace("abcdEFG1", "zzzzzzzz"), illegal)
     for load in (load_positions, load_move_text):
-        with pytest.raises(InvalidInput, match=r"game 2 \(.*abcdEFG1\): move 4 of white can't be played: illegal san: 'Kg3'"):
+        with pytest.raises(
+            InvalidInput, match=r"game 2 \(.*abcdEFG1\): move 4 of white can't be played: illegal san: 'Kg3'"
+        ):
             load(path=folder)
         with pytest.raises(InvalidInput, match="'nowhere' must be an existing folder of PGN files"):
             load(path="nowhere")
@@ -328,9 +361,13 @@ def test_games_that_cannot_be_used(tmp_path: Path) -> None:
 
 
 @real_rows
-def test_real_puzzles_of_the_hub_and_of_files_are_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_real_puzzles_of_the_hub_and_of_files_are_the_same(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     full = load_puzzles(path=str(DATA / "chess_puzzles/lichess_db_puzzle.csv"))["train"]
-    rows = Dataset.from_parquet(str(DATA / "hub/Lichess/chess-puzzles/default/train.parquet"), cache_dir=str(tmp_path))
+    rows = Dataset.from_parquet(
+        str(DATA / "hub/Lichess/chess-puzzles/default/train.parquet"), cache_dir=str(tmp_path)
+    )
     disable_progress_bars()
     (tmp_path / "Lichess/chess-puzzles/default").mkdir(parents=True)
     rows.select(range(1000)).to_parquet(tmp_path / "Lichess/chess-puzzles/default/train.parquet")
@@ -366,7 +403,10 @@ def test_real_games_are_read_as_python_chess_reads_them(tmp_path: Path) -> None:
     text = text[: text.rindex("[Event ")]
     (tmp_path / "real.pgn").write_text(text)
     stream = io.StringIO(text)
-    theirs = [[move.uci() for move in game.mainline_moves()] for game in iter(lambda: chess.pgn.read_game(stream), None)]
+    theirs = [
+        [move.uci() for move in game.mainline_moves()]
+        for game in iter(lambda: chess.pgn.read_game(stream), None)
+    ]
     ours = [[move.uci() for _, move, _ in game.moves()] for game in read_games("t", str(tmp_path))]
     assert ours == [moves for moves in theirs if moves] and len(ours) > 50
 
@@ -374,7 +414,9 @@ def test_real_games_are_read_as_python_chess_reads_them(tmp_path: Path) -> None:
 @real_rows
 @pytest.mark.parametrize("board", sorted({*BOARDS} - {*NEEDS_GAME}))
 def test_real_games_give_positions_to_pretrain_on(board: str) -> None:
-    spec = TaskSpec(name="chess_games", params={"path": str(DATA / "chess_pgn"), "board": board, "num_positions": 200})
+    spec = TaskSpec(
+        name="chess_games", params={"path": str(DATA / "chess_pgn"), "board": board, "num_positions": 200}
+    )
     data = load_task(spec)
     assert set(data.splits) == {"train", "validation"}
     assert len(data.split("train")) > 180 and len(data.split("validation")) == 4

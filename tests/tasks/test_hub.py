@@ -12,8 +12,8 @@ from datasets import ClassLabel, Dataset, Features, Value
 
 from raysweep.errors import InvalidInput
 from raysweep.tasks.base import Example
+from raysweep.tasks.examples import Draft, Row
 from raysweep.tasks.hub import HubData, load_rows, require_columns
-from raysweep.tasks.rows import Draft, Row
 
 LABELLED = Features({"text": Value("string"), "label": ClassLabel(names=["negative", "positive"])})
 
@@ -33,13 +33,22 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def pools_of(rows: dict[str, list[tuple[Any, ...]]], mirror: Path) -> dict[str, list[Example]]:
     """The examples of rows (text, label, passage) of the splits train and test."""
     for split, values in rows.items():
-        write(mirror / f"org/toy/default/{split}.parquet", [dict(zip("tlp", row, strict=True)) for row in values])
-    data = HubData(id="org/toy", revision="main", columns=("t", "l", "p"), splits={split: split for split in rows})
+        write(
+            mirror / f"org/toy/default/{split}.parquet",
+            [dict(zip("tlp", row, strict=True)) for row in values],
+        )
+    data = HubData(
+        id="org/toy", revision="main", columns=("t", "l", "p"), splits={split: split for split in rows}
+    )
     return data.pools(lambda row: [Draft((row["t"],), int(row["l"]))], lambda row: row["p"].split("|"))
 
 
 def test_rows_of_a_mirror_with_class_labels_as_numbers(mirror: Path) -> None:
-    write(mirror / "org/toy/small/train.parquet", [{"text": "a", "label": 1}, {"text": "b", "label": 0}], LABELLED)
+    write(
+        mirror / "org/toy/small/train.parquet",
+        [{"text": "a", "label": 1}, {"text": "b", "label": 0}],
+        LABELLED,
+    )
     rows = load_rows("org/toy", "small", "train", "main")
     assert list(rows) == [{"text": "a", "label": 1}, {"text": "b", "label": 0}]
 
@@ -54,9 +63,13 @@ def test_the_folder_of_a_data_set_is_its_config_or_data_dir_or_default(mirror: P
 
 def test_a_file_that_the_mirror_lacks_is_named_with_the_alternatives(mirror: Path) -> None:
     write(mirror / "org/toy/default/train.parquet", [{"text": "a"}])
-    with pytest.raises(InvalidInput, match=r"no .*/org/toy/default/test\.parquet; of org/toy it has default/train\.parquet"):
+    with pytest.raises(
+        InvalidInput, match=r"no .*/org/toy/default/test\.parquet; of org/toy it has default/train\.parquet"
+    ):
         load_rows("org/toy", None, "test", "main")
-    with pytest.raises(InvalidInput, match=r"no .*/x/test\.parquet and no .*/default/test\.parquet; it has .* org/toy"):
+    with pytest.raises(
+        InvalidInput, match=r"no .*/x/test\.parquet and no .*/default/test\.parquet; it has .* org/toy"
+    ):
         load_rows("org/other", "x", "test", "main")
 
 
@@ -82,7 +95,9 @@ def test_a_long_split_is_cut_to_rows_from_all_over_it(mirror: Path) -> None:
     assert len(load_rows("org/toy", None, "train", "main", max_rows=100_000)) == 100_000
 
 
-def test_the_drawn_rows_are_the_same_from_the_hub(monkeypatch: pytest.MonkeyPatch, mirror: Path, tmp_path: Path) -> None:
+def test_the_drawn_rows_are_the_same_from_the_hub(
+    monkeypatch: pytest.MonkeyPatch, mirror: Path, tmp_path: Path
+) -> None:
     rows = [{"text": f"{number}" if number else None, "label": 0} for number in range(500)]
     write(mirror / "org/toy/default/train.parquet", rows, LABELLED)
     write(tmp_path / "repository/default/train/0000.parquet", rows, LABELLED)
@@ -94,12 +109,16 @@ def test_the_drawn_rows_are_the_same_from_the_hub(monkeypatch: pytest.MonkeyPatc
     require_columns(from_hub, ["text"], "toy")  # the row without a text wasn't drawn
 
 
-def test_a_folder_takes_the_place_of_a_config_in_a_parquet_conversion(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_folder_takes_the_place_of_a_config_in_a_parquet_conversion(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.delenv("RAYSWEEP_DATASETS", raising=False)
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     for config in ("justice", "virtue"):  # that branch of the hub has folders, and no list of configs
         write(tmp_path / f"repository/{config}/train/0000.parquet", [{"text": config}])
-    assert list(load_rows(str(tmp_path / "repository"), None, "train", "main", data_dir="virtue")) == [{"text": "virtue"}]
+    assert list(load_rows(str(tmp_path / "repository"), None, "train", "main", data_dir="virtue")) == [
+        {"text": "virtue"}
+    ]
 
 
 def test_a_mirror_that_does_not_exist(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -120,7 +139,9 @@ def test_an_unreachable_hub_leads_to_the_mirror(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delenv("RAYSWEEP_DATASETS", raising=False)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
-    with pytest.raises(InvalidInput, match=r"org/toy .*revision abc.*from the hub.*set RAYSWEEP_DATASETS .* org/toy/c/test"):
+    with pytest.raises(
+        InvalidInput, match=r"org/toy .*revision abc.*from the hub.*set RAYSWEEP_DATASETS .* org/toy/c/test"
+    ):
         load_rows("org/toy", "c", "test", "abc")
 
 
@@ -129,7 +150,8 @@ def test_without_a_mirror_rows_come_through_load_dataset(
 ) -> None:
     monkeypatch.delenv("RAYSWEEP_DATASETS", raising=False)
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-    # load_dataset takes a local repository in place of a hub id; this is the layout of the hub's Parquet conversions
+    # load_dataset takes a local repository in place of a hub id; this is the layout of the hub's Parquet
+    # conversions
     write(tmp_path / "repository/default/train/0000.parquet", [{"text": "a", "label": 1}], LABELLED)
     write(tmp_path / "repository/default/validation/0000.parquet", [{"text": "b", "label": 0}], LABELLED)
     rows = load_rows(str(tmp_path / "repository"), None, "validation", "main")
@@ -148,14 +170,23 @@ def test_the_revision_reaches_load_dataset(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_missing_column_and_a_missing_value_are_refused() -> None:
     rows = Dataset.from_list([{"question": "q", "label": 1}, {"question": None, "label": 0}])
     require_columns(rows, ["label"], "org/toy (train)")
-    with pytest.raises(InvalidInput, match=r"org/toy \(train\) has no column 'answer'; it has 'question', 'label'"):
+    with pytest.raises(
+        InvalidInput, match=r"org/toy \(train\) has no column 'answer'; it has 'question', 'label'"
+    ):
         require_columns(rows, ["label", "answer"], "org/toy (train)")
     with pytest.raises(InvalidInput, match="column 'question' has no value in 1 of 2 rows"):
         require_columns(rows, ["question"], "org/toy (train)")
 
 
 def test_repeated_contradictory_and_blank_rows_are_left_out(mirror: Path) -> None:
-    rows = [("once", 1, "p"), ("twice", 0, "q"), ("twice", 0, "q"), ("both", 0, "r"), ("both", 1, "r"), (" ", 1, "s")]
+    rows = [
+        ("once", 1, "p"),
+        ("twice", 0, "q"),
+        ("twice", 0, "q"),
+        ("both", 0, "r"),
+        ("both", 1, "r"),
+        (" ", 1, "s"),
+    ]
     pools = pools_of({"train": rows}, mirror)
     assert [(example.texts, example.label) for example in pools["train"]] == [(("once",), 1), (("twice",), 0)]
 

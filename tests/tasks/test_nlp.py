@@ -1,4 +1,5 @@
-"""Tasks of the hub on tiny mirrors with the hub's columns: division, refusals, parameters. See test_nlp_texts for the texts."""
+"""Tasks of the hub on tiny mirrors with the hub's columns: division, refusals, parameters. See test_nlp_texts
+for the texts."""
 
 import itertools
 import re
@@ -18,7 +19,9 @@ from raysweep.tasks.base import Example, Task, TaskData, tasks
 
 REAL_ROWS = Path(__file__).parents[3] / "shared/data/hub"
 NAMES = ["sciq", "boolq", "cosmos_qa", "sst2", "anthropic_hh"]
-SST2 = Features({"sentence": Value("string"), "label": ClassLabel(names=["negative", "positive"]), "idx": Value("int32")})
+SST2 = Features(
+    {"sentence": Value("string"), "label": ClassLabel(names=["negative", "positive"]), "idx": Value("int32")}
+)
 
 
 def sciq_row(number: int) -> dict[str, Any]:
@@ -73,7 +76,11 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     disable_progress_bars()
     for name, (folder, row, test) in MIRRORS.items():
         for split, numbers in (("train", range(120)), (test, range(1000, 1040))):
-            write(tmp_path / folder / f"{split}.parquet", list(map(row, numbers)), SST2 if name == "sst2" else None)
+            write(
+                tmp_path / folder / f"{split}.parquet",
+                list(map(row, numbers)),
+                SST2 if name == "sst2" else None,
+            )
     monkeypatch.setenv("RAYSWEEP_DATASETS", str(tmp_path))
     return tmp_path
 
@@ -106,7 +113,10 @@ def test_the_texts_of_each_task(mirror: Path) -> None:
     right = {item.texts[0] for item in train_pool("sciq") if item.label == 1}
     assert "Q: Question 7? A: right 7" in right and len(right) == 120
     boolq = {item.texts[0]: item.label for item in train_pool("boolq")}
-    assert boolq["Passage: Passage 4.\nQuestion: is it 9"] == 1 and boolq["Passage: Passage 3.\nQuestion: is it 7"] == 0
+    assert (
+        boolq["Passage: Passage 4.\nQuestion: is it 9"] == 1
+        and boolq["Passage: Passage 3.\nQuestion: is it 7"] == 0
+    )
     cosmos = {item.texts[0]: (item.label, item.answer) for item in train_pool("cosmos_qa")}
     assert cosmos["Context: Story 3 .\nQuestion: Why 7 ?\nAnswer: answer 7 3"] == (1, "answer 7 3")
     assert {item.texts[0]: item.label for item in train_pool("sst2")}["film 7"] == 1
@@ -118,7 +128,8 @@ def test_the_texts_of_each_task(mirror: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "rows_of_a_group"), [("sciq", 2), ("boolq", 2), ("cosmos_qa", 4), ("sst2", 1), ("anthropic_hh", 2)]
+    ("name", "rows_of_a_group"),
+    [("sciq", 2), ("boolq", 2), ("cosmos_qa", 4), ("sst2", 1), ("anthropic_hh", 2)],
 )
 def test_the_groups_of_each_task(mirror: Path, name: str, rows_of_a_group: int) -> None:
     assert set(Counter(item.group for item in train_pool(name)).values()) == {rows_of_a_group}
@@ -128,8 +139,12 @@ def test_the_groups_of_each_task(mirror: Path, name: str, rows_of_a_group: int) 
 def test_each_task_is_divided(mirror: Path, name: str) -> None:
     data = load_task(TaskSpec(name=name))
     check_division(data)
-    assert (data.task.kind, data.task.num_classes) == ("preference" if name == "anthropic_hh" else "classification", 2)
-    again, other = load_task(TaskSpec(name=name)), load_task(TaskSpec(name=name, split_seed=1))
+    assert (data.task.kind, data.task.num_classes) == (
+        "preference" if name == "anthropic_hh" else "classification",
+        2,
+    )
+    again = load_task(TaskSpec(name=name))
+    other = load_task(TaskSpec(name=name, split_seed=1))
     assert again == data
     assert {item.id for item in other.split("transfer")} != {item.id for item in data.split("transfer")}
 
@@ -179,7 +194,9 @@ def test_one_draw_gives_one_answer_a_question(mirror: Path) -> None:
         ("pathlib:Path", {}, "'pathlib:Path' is a type; a task is a raysweep.tasks.base.Task"),
     ],
 )
-def test_unknown_tasks_and_parameters_are_refused(mirror: Path, name: str, params: dict[str, Any], message: str) -> None:
+def test_unknown_tasks_and_parameters_are_refused(
+    mirror: Path, name: str, params: dict[str, Any], message: str
+) -> None:
     with pytest.raises(InvalidInput, match=message):
         load_task(TaskSpec(name=name, params=params))
 
@@ -188,8 +205,8 @@ def test_a_task_of_the_users_own_module(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "my_tasks.py").write_text(
         "from raysweep.tasks.base import Example, Task\n"
         "def load(count=40):\n"
-        "    rows = (Example(id=str(n), group=str(n), texts=(f'text {n}',), label=n % 2) for n in range(count))\n"
-        "    return {'train': rows}\n"
+        "    rows = (Example(id=str(n), group=str(n), texts=(f'text {n}',), label=n % 2) for n in "
+        "range(count))\n    return {'train': rows}\n"
         "parity = Task(name='parity', summary='', kind='classification', load=load)\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -202,7 +219,10 @@ def test_a_task_of_the_users_own_module(tmp_path: Path, monkeypatch: pytest.Monk
 def test_importing_tasks_is_light() -> None:
     heavy = ("torch", "datasets", "sklearn", "pyarrow", "pandas", "transformers")
     code = f"import sys, raysweep.tasks; print([name for name in {heavy} if name in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        == "[]\n"
+    )
 
 
 def test_every_registered_task_is_described() -> None:

@@ -1,4 +1,5 @@
-"""The tasks of the hub on real rows: they can be divided, nothing straddles, and answers don't give the label away."""
+"""The tasks of the hub on real rows: they can be divided, nothing straddles, and answers don't give the label
+away."""
 
 import itertools
 import re
@@ -10,10 +11,10 @@ import pytest
 from raysweep.spec import TaskSpec
 from raysweep.tasks import load_task
 from raysweep.tasks.base import tasks
-from raysweep.tasks.lint import check_leak, leak_scores
+from raysweep.tasks.leakage import check_leak, leak_scores
 
 REAL_ROWS = Path(__file__).parents[3] / "shared/data/hub"
-PARTS = {  # of the texts, which no two splits may share
+SHARES_PER_GPU = {  # of the texts, which no two splits may share
     "sciq": r"Q: (.*) A:",
     "boolq": r"Passage: (.*)\nQuestion",
     "cosmos_qa": r"Context: (.*)\nQuestion",
@@ -70,9 +71,12 @@ def test_each_task(name: str, smallest_half: int, smallest_test: int) -> None:
             split,
             counts,
         )
-    if name in PARTS:
+    if name in SHARES_PER_GPU:
         texts = [[example.texts[0] for example in examples] for examples in data.splits.values()]
-        parts = [{part for text in split for part in re.findall(PARTS[name], text, re.DOTALL)} for split in texts]
+        parts = [
+            {part for text in split for part in re.findall(SHARES_PER_GPU[name], text, re.DOTALL)}
+            for split in texts
+        ]
         assert all(parts) and not any(one & other for one, other in itertools.combinations(parts, 2))
 
 

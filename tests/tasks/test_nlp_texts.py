@@ -1,4 +1,5 @@
-"""What each task of the hub makes of rows of the hub's documented columns, types and label codes, worked out by hand."""
+"""What each task of the hub makes of rows of the hub's documented columns, types and label codes, worked out
+by hand."""
 
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,13 @@ def mirror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def pools_of(name: str, path: str, columns: Columns, rows: list[tuple[Any, ...]], root: Path) -> dict[str, list[Example]]:
+def pools_of(
+    name: str, path: str, columns: Columns, rows: list[tuple[Any, ...]], root: Path
+) -> dict[str, list[Example]]:
     """The pools of a task whose splits all hold these rows, at `path` with {split} in it."""
-    table = Dataset.from_list([dict(zip(columns, row, strict=True)) for row in rows], features=Features(columns))
+    table = Dataset.from_list(
+        [dict(zip(columns, row, strict=True)) for row in rows], features=Features(columns)
+    )
     for split in ("train", "validation", "test", "train_r2", "dev_r2", "test_r2"):
         file = root / path.format(split=split)
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +49,11 @@ NLI: Columns = {
     "label": classes("entailment", "neutral", "contradiction"),
     "reason": TEXT,
 }
-NLI_ROWS = [("1", "It rains.", "It is wet.", 0, ""), ("2", "It rains.", "It is May.", 1, ""), ("3", "Sun.", "Dark.", 2, "")]
+NLI_ROWS = [
+    ("1", "It rains.", "It is wet.", 0, ""),
+    ("2", "It rains.", "It is May.", 1, ""),
+    ("3", "Sun.", "Dark.", 2, ""),
+]
 RAINS = "Premise: It rains.\nHypothesis: "
 TWITTER: Columns = {"text": TEXT, "label": classes("negative", "neutral", "positive")}
 AMAZON: Columns = {"label": classes("negative", "positive"), "title": TEXT, "content": TEXT}
@@ -83,14 +92,22 @@ BOATS = "Passage: Boats float.\nQuestion: What floats?\nAnswer: "
             "facebook/anli/plain_text/{split}.parquet",
             NLI,
             NLI_ROWS,
-            [(f"{RAINS}It is wet.", 1, "a"), (f"{RAINS}It is May.", 0, "a"), ("Premise: Sun.\nHypothesis: Dark.", 0, "b")],
+            [
+                (f"{RAINS}It is wet.", 1, "a"),
+                (f"{RAINS}It is May.", 0, "a"),
+                ("Premise: Sun.\nHypothesis: Dark.", 0, "b"),
+            ],
         ),
         (
             "anli_r2_three",
             "facebook/anli/default/{split}.parquet",
             NLI,
             NLI_ROWS,
-            [(f"{RAINS}It is wet.", 0, "a"), (f"{RAINS}It is May.", 1, "a"), ("Premise: Sun.\nHypothesis: Dark.", 2, "b")],
+            [
+                (f"{RAINS}It is wet.", 0, "a"),
+                (f"{RAINS}It is May.", 1, "a"),
+                ("Premise: Sun.\nHypothesis: Dark.", 2, "b"),
+            ],
         ),
         (
             "cola",
@@ -114,7 +131,10 @@ BOATS = "Passage: Boats float.\nQuestion: What floats?\nAnswer: "
             "wic",
             "aps/super_glue/wic/{split}.parquet",
             WIC,
-            [("bank", "By the bank.", "A bank pays.", 7, 2, 11, 6, 0, 0), ("go", "We go.", "They go.", 3, 5, 5, 7, 1, 1)],
+            [
+                ("bank", "By the bank.", "A bank pays.", 7, 2, 11, 6, 0, 0),
+                ("go", "We go.", "They go.", 3, 5, 5, 7, 1, 1),
+            ],
             [
                 ("Sentence 1: By the bank.\nSentence 2: A bank pays.\nWord: bank", 0, "a"),
                 ("Sentence 1: We go.\nSentence 2: They go.\nWord: go", 1, "b"),
@@ -155,8 +175,14 @@ BOATS = "Passage: Boats float.\nQuestion: What floats?\nAnswer: "
             "ethics_deontology",
             "hendrycks/ethics/deontology/{split}.parquet",
             {"label": NUMBER, "scenario": TEXT, "excuse": TEXT},
-            [(0, "Could you help?", " No because I'm bored."), (1, "Could you help?", "I have broken both arms.")],
-            [("Could you help? No because I'm bored.", 0, "a"), ("Could you help? I have broken both arms.", 1, "a")],
+            [
+                (0, "Could you help?", " No because I'm bored."),
+                (1, "Could you help?", "I have broken both arms."),
+            ],
+            [
+                ("Could you help? No because I'm bored.", 0, "a"),
+                ("Could you help? I have broken both arms.", 1, "a"),
+            ],
         ),
         (
             "ethics_virtue",
@@ -189,11 +215,18 @@ BOATS = "Passage: Boats float.\nQuestion: What floats?\nAnswer: "
     ],
 )
 def test_rows_with_a_label(
-    mirror: Path, name: str, path: str, columns: Columns, rows: list[Any], expected: list[tuple[str, int, str]]
+    mirror: Path,
+    name: str,
+    path: str,
+    columns: Columns,
+    rows: list[Any],
+    expected: list[tuple[str, int, str]],
 ) -> None:
     """`expected`: text, label, and a letter for the group."""
     examples = pools_of(name, path, columns, rows, mirror)["train"]
-    assert [(item.texts, item.label) for item in examples] == [((text,), label) for text, label, _ in expected]
+    assert [(item.texts, item.label) for item in examples] == [
+        ((text,), label) for text, label, _ in expected
+    ]
     names = {letter: item.group for item, (_, _, letter) in zip(examples, expected, strict=True)}
     assert [item.group for item in examples] == [names[letter] for _, _, letter in expected]
     assert len(set(names.values())) == len(names)
@@ -207,7 +240,14 @@ def test_rows_with_a_label(
             "dataset-org/dream/default/{split}.parquet",
             {"id": NUMBER, "dialogue_id": TEXT, "dialogue": Sequence(TEXT), "question": TEXT}
             | {"choice": Sequence(TEXT), "answer": TEXT},
-            (0, "5-510", ["M: Tea?", "W: No, coffee."], "What does she want?", ["Tea.", "Coffee.", "Milk."], "Coffee."),
+            (
+                0,
+                "5-510",
+                ["M: Tea?", "W: No, coffee."],
+                "What does she want?",
+                ["Tea.", "Coffee.", "Milk."],
+                "Coffee.",
+            ),
             "Dialog: M: Tea?\nW: No, coffee.\nQuestion: What does she want?\nAnswer:",
             "Coffee.",
             {"Tea.", "Milk."},
@@ -225,7 +265,12 @@ def test_rows_with_a_label(
             "openbookqa",
             "allenai/openbookqa/main/{split}.parquet",
             {"id": TEXT, "question_stem": TEXT, "choices": CHOICES, "answerKey": TEXT},
-            ("7-980", "The sun is", {"text": ["a star", "a moon", "a lamp", "a pet"], "label": ["A", "B", "C", "D"]}, "A"),
+            (
+                "7-980",
+                "The sun is",
+                {"text": ["a star", "a moon", "a lamp", "a pet"], "label": ["A", "B", "C", "D"]},
+                "A",
+            ),
             "Q: The sun is A:",
             "a star",
             {"a moon", "a lamp", "a pet"},
@@ -233,7 +278,13 @@ def test_rows_with_a_label(
         (
             "quail",
             "textmachinelab/quail/quail/{split}.parquet",
-            {"id": TEXT, "context": TEXT, "question": TEXT, "answers": Sequence(TEXT), "correct_answer_id": NUMBER},
+            {
+                "id": TEXT,
+                "context": TEXT,
+                "question": TEXT,
+                "answers": Sequence(TEXT),
+                "correct_answer_id": NUMBER,
+            },
             ("f1_0", "Ann left.", "Who left?", ["Bo", "not enough information", "Ann"], 2),
             "Context: Ann left.\nQuestion: Who left?\nAnswer:",
             "Ann",
@@ -251,8 +302,22 @@ def test_rows_with_a_label(
         (
             "quartz",
             "allenai/quartz/default/{split}.parquet",
-            {"id": TEXT, "question": TEXT, "choices": CHOICES, "answerKey": TEXT, "para": TEXT, "para_id": TEXT},
-            ("Q1", "It warms, so ice does what?", {"text": ["melt", "grow"], "label": ["A", "B"]}, "B", "Heat melts.", "p"),
+            {
+                "id": TEXT,
+                "question": TEXT,
+                "choices": CHOICES,
+                "answerKey": TEXT,
+                "para": TEXT,
+                "para_id": TEXT,
+            },
+            (
+                "Q1",
+                "It warms, so ice does what?",
+                {"text": ["melt", "grow"], "label": ["A", "B"]},
+                "B",
+                "Heat melts.",
+                "p",
+            ),
             "Passage: Heat melts.\nQuestion: It warms, so ice does what?\nAnswer:",
             "grow",
             {"melt"},
@@ -260,7 +325,14 @@ def test_rows_with_a_label(
         (
             "social_i_qa",
             "allenai/social_i_qa/default/{split}.parquet",
-            {"context": TEXT, "question": TEXT, "answerA": TEXT, "answerB": TEXT, "answerC": TEXT, "label": TEXT},
+            {
+                "context": TEXT,
+                "question": TEXT,
+                "answerA": TEXT,
+                "answerB": TEXT,
+                "answerC": TEXT,
+                "label": TEXT,
+            },
             ("Jo fell.", "How is Jo?", "hurt", "rich", "tall", "1"),
             "Context: Jo fell.\nQuestion: How is Jo?\nAnswer:",
             "hurt",
@@ -278,15 +350,22 @@ def test_questions(
 
 
 def test_which_scenario_is_more_pleasant_does_not_follow_from_its_place(mirror: Path) -> None:
-    rows = [(f"I ate fruit {number}. It was ripe.", f"I ate fruit {number}. It was off.") for number in range(400)]
+    rows = [
+        (f"I ate fruit {number}. It was ripe.", f"I ate fruit {number}. It was off.") for number in range(400)
+    ]
     columns: Columns = {"baseline": TEXT, "less_pleasant": TEXT}
     rows += [("I ate fruit 7. It was ripe.", "I ate fruit 7. I choked.")]
-    examples = pools_of("ethics_utilitarianism", "hendrycks/ethics/utilitarianism/{split}.parquet", columns, rows, mirror)[
-        "train"
-    ]
+    examples = pools_of(
+        "ethics_utilitarianism", "hendrycks/ethics/utilitarianism/{split}.parquet", columns, rows, mirror
+    )["train"]
     for number, item in enumerate(examples[:400]):
-        scenarios = [f"I ate fruit {number}. It was {word}." for word in (("off", "ripe") if item.label else ("ripe", "off"))]
-        assert item.texts == (f"Scenario 1: {scenarios[0]}\nScenario 2: {scenarios[1]}\nIs scenario 2 the more pleasant one?",)
+        scenarios = [
+            f"I ate fruit {number}. It was {word}."
+            for word in (("off", "ripe") if item.label else ("ripe", "off"))
+        ]
+        assert item.texts == (
+            f"Scenario 1: {scenarios[0]}\nScenario 2: {scenarios[1]}\nIs scenario 2 the more pleasant one?",
+        )
     assert 150 < sum(item.label or 0 for item in examples) < 250
     assert len({item.group for item in examples}) == 400 and examples[400].group == examples[7].group
 
@@ -296,7 +375,9 @@ def test_the_helpful_pairs_are_told_apart_from_the_harmless_ones(mirror: Path) -
     for part in ("helpful", "harmless"):
         rows = [(f"\n\nHuman: hi\n\nAssistant: {part}", "\n\nHuman: hi\n\nAssistant: no")]
         name = "anthropic_hh_helpful" if part == "helpful" else "anthropic_hh"
-        (item,) = pools_of(name, f"Anthropic/hh-rlhf/{part}-base/{{split}}.parquet", columns, rows, mirror)["test"]
+        (item,) = pools_of(name, f"Anthropic/hh-rlhf/{part}-base/{{split}}.parquet", columns, rows, mirror)[
+            "test"
+        ]
         assert item.label is not None and item.texts[item.label].endswith(part)
 
 
@@ -308,4 +389,7 @@ def test_the_splits_that_are_not_train_and_validation(mirror: Path) -> None:
             folder / f"{split}.parquet"
         )
     pools = tasks.get("mc_taco").load()
-    assert {pool: [item.answer for item in items] for pool, items in pools.items()} == {"train": ["a day"], "test": ["a year"]}
+    assert {pool: [item.answer for item in items] for pool, items in pools.items()} == {
+        "train": ["a day"],
+        "test": ["a year"],
+    }

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from raysweep import InvalidInput, TaskSpec
+from raysweep.data.examples import read_split
+from raysweep.data.pinning import pin_task
 from raysweep.models.sandbox import SANDBOX
-from raysweep.prepare import pin_task, read_split
 from raysweep.spec import RunSpec
 from raysweep.store import Store
 from raysweep.tasks import load_task
@@ -25,7 +26,8 @@ SMALL = {"num_words": 40, "num_attributes": 3, "share_loaded": 0.5, "sentence_le
 
 
 def brute_force(world: World, sentence: list[int], attribute: int) -> float:
-    """P(z_attribute = +1 | words): every setting of the attributes, every word, one product after the other."""
+    """P(z_attribute = +1 | words): every setting of the attributes, every word, one product after the
+    other."""
     likelihood = {}
     for number, setting in enumerate(itertools.product((-1, 1), repeat=world.num_attributes)):
         probability = 1.0
@@ -40,8 +42,8 @@ def test_word_probabilities_follow_from_frequencies_and_loadings() -> None:
     world = World(**SMALL, seed=3)
     probabilities = np.exp(world.log_word_probabilities)
     assert probabilities.shape == (8, 40) and probabilities.sum(axis=1) == pytest.approx(np.ones(8))
-    # log P(word | z) = frequency + Σ_k z_k·loading_k − normaliser(z): differences of opposite settings are twice the sum
-    # of the loadings, so those of all settings lie in the K dimensions of the attributes.
+    # log P(word | z) = frequency + Σ_k z_k·loading_k − normaliser(z): differences of opposite settings are
+    # twice the sum of the loadings, so those of all settings lie in the K dimensions of the attributes.
     centred = world.log_word_probabilities - world.log_word_probabilities.mean(axis=0)
     centred -= centred.mean(axis=1, keepdims=True)
     assert np.linalg.matrix_rank(centred, tol=1e-8) == 3
@@ -99,14 +101,17 @@ def test_difficulty_and_the_bayes_accuracy() -> None:
     # Whoever answers by the exact posterior is right as often as the Bayes accuracy says.
     texts = [np.array([numbers[word] for word in example.texts[0].split()]) for example in examples]
     answers = world.posterior(texts, 1) > 0.5
-    right = np.mean([answer == bool(example.label) for answer, example in zip(answers, examples, strict=True)])
+    right = np.mean(
+        [answer == bool(example.label) for answer, example in zip(answers, examples, strict=True)]
+    )
     assert right == pytest.approx(bayes_accuracy(examples), abs=0.02)
     assert 0.6 < bayes_accuracy(examples) < 1
 
 
 def test_larger_strength_makes_an_easier_task() -> None:
     accuracies = [
-        bayes_accuracy(load_attribute(num_sentences=1000, strength=strength)["train"]) for strength in (0.1, 0.3, 1.2)
+        bayes_accuracy(load_attribute(num_sentences=1000, strength=strength)["train"])
+        for strength in (0.1, 0.3, 1.2)
     ]
     assert accuracies == sorted(accuracies) and accuracies[0] < 0.6 < 0.9 < accuracies[2]
 
@@ -135,7 +140,7 @@ def test_a_world_that_cannot_be_is_refused(params: dict[str, Any], told: str) ->
 PROGRAM = """
 import json, sys, tempfile
 from raysweep import TaskSpec
-from raysweep.prepare import pin_task
+from raysweep.data.pinning import pin_task
 from raysweep.store import Store
 store = Store(tempfile.mkdtemp())
 specs = [TaskSpec(name="sandbox", num_train=100), TaskSpec(name="sandbox_corpus", params={"num_sentences": 500})]
@@ -154,9 +159,14 @@ print(json.dumps([pin_task(spec, store).content for spec in specs]))
     ],
     ids=["hash seed", "threads", "no AVX", "Haswell"],
 )
-def test_the_content_is_the_same_in_every_process_and_on_every_machine(tmp_path: Path, machine: dict[str, str]) -> None:
+def test_the_content_is_the_same_in_every_process_and_on_every_machine(
+    tmp_path: Path, machine: dict[str, str]
+) -> None:
     store = Store(tmp_path)
-    specs = [TaskSpec(name="sandbox", num_train=100), TaskSpec(name="sandbox_corpus", params={"num_sentences": 500})]
+    specs = [
+        TaskSpec(name="sandbox", num_train=100),
+        TaskSpec(name="sandbox_corpus", params={"num_sentences": 500}),
+    ]
     expected = [pin_task(spec, store).content for spec in specs]
     command = [sys.executable, "-W", "ignore", "-c", PROGRAM]
     done = subprocess.run(command, env=os.environ | machine, capture_output=True, text=True, check=True)
@@ -165,7 +175,9 @@ def test_the_content_is_the_same_in_every_process_and_on_every_machine(tmp_path:
 
 def test_what_is_pinned_is_what_was_drawn(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    spec = pin_task(TaskSpec(name="sandbox", params=SMALL, num_train=50, num_validation=20, num_test=30), store)
+    spec = pin_task(
+        TaskSpec(name="sandbox", params=SMALL, num_train=50, num_validation=20, num_test=30), store
+    )
     assert (spec.kind, spec.num_classes) == ("classification", 2)
     drawn = {example.id: example for pool in load_attribute(**SMALL).values() for example in pool}
     for split, size in (("supervisor", 50), ("transfer", 50), ("validation", 20), ("test", 30)):
@@ -173,7 +185,11 @@ def test_what_is_pinned_is_what_was_drawn(tmp_path: Path) -> None:
         assert len(frame) == size and (frame["label"].value_counts() == size // 2).all()
         for row in frame.itertuples():
             example = drawn[str(row.id)]
-            assert (tuple(row.texts), row.label, row.difficulty) == (example.texts, example.label, example.difficulty)
+            assert (tuple(row.texts), row.label, row.difficulty) == (
+                example.texts,
+                example.label,
+                example.difficulty,
+            )
     other = pin_task(TaskSpec(name="sandbox", params=SMALL | {"world_seed": 1}, num_train=50), store)
     assert other.content != spec.content
 
@@ -184,7 +200,11 @@ def test_the_corpus_is_unlabelled_and_apart_from_the_tasks() -> None:
     assert all(example.label is None and example.difficulty is None for example in corpus["train"])
     data = load_task(TaskSpec(name="sandbox_corpus", params={"num_sentences": 300}))
     assert data.task.kind == "text" and set(data.splits) == {"train", "validation"}
-    long = {text for example in load_corpus(num_sentences=5000)["train"] if len((text := example.texts[0]).split()) > 9}
+    long = {
+        text
+        for example in load_corpus(num_sentences=5000)["train"]
+        if len((text := example.texts[0]).split()) > 9
+    }
     assert long.isdisjoint(example.texts[0] for pool in load_attribute().values() for example in pool)
 
 

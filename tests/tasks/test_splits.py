@@ -71,7 +71,11 @@ def test_sizes_where_test_and_validation_are_cut_from_train() -> None:
 
 def test_sizes_of_the_task_limit_a_large_data_set() -> None:
     small = task(num_train=20, num_validation=6, num_test=8)
-    splits = divide(small, {"train": singles(500), "validation": singles(50, pool="v"), "test": singles(50, pool="t")}, spec())
+    splits = divide(
+        small,
+        {"train": singles(500), "validation": singles(50, pool="v"), "test": singles(50, pool="t")},
+        spec(),
+    )
     assert sizes(splits) == {"supervisor": 20, "transfer": 20, "validation": 6, "test": 8}
     assert all(example.id.startswith("v-") for example in splits["validation"])
     assert all(example.id.startswith("t-") for example in splits["test"])
@@ -88,7 +92,8 @@ def test_sizes_of_the_spec_are_met_exactly_and_rounded_to_whole_classes() -> Non
         ({"num_train": 91}, None),  # 90, when rounded down to whole classes
         (
             {"num_train": 92},
-            r"num_train=92 was asked for: each half .* 46 examples of each class.*45/45 and 45/45.*num_train=90",
+            r"num_train=92 was asked for: each half .* 46 examples of each class.*45/45 and "
+            r"45/45.*num_train=90",
         ),
         ({"num_test": 22}, r"num_test=22 was asked for.*at most num_test=20"),
         ({"num_validation": 500}, r"num_validation=500 was asked for.*at most num_validation=200"),
@@ -104,7 +109,9 @@ def test_sizes_of_the_spec_that_cannot_be_met(wanted: dict[str, int], message: s
             divide(task(), pools, spec(**wanted))
 
 
-@pytest.mark.parametrize(("seed", "num_classes", "own_test"), itertools.product(range(6), (2, 3), (True, False)))
+@pytest.mark.parametrize(
+    ("seed", "num_classes", "own_test"), itertools.product(range(6), (2, 3), (True, False))
+)
 def test_properties_on_random_groups(seed: int, num_classes: int, own_test: bool) -> None:
     pools = {"train": random_groups(seed, num_classes, "train")}
     if own_test:
@@ -116,7 +123,9 @@ def test_properties_on_random_groups(seed: int, num_classes: int, own_test: bool
     assert len(splits["supervisor"]) == len(splits["transfer"])
     for name in FOUR:
         counts = classes(splits[name])
-        assert len(counts) == num_classes and len(set(counts.values())) == 1, f"{name} is not balanced: {counts}"
+        assert len(counts) == num_classes and len(set(counts.values())) == 1, (
+            f"{name} is not balanced: {counts}"
+        )
     ids = [example.id for name in FOUR for example in splits[name]]
     assert len(ids) == len(set(ids))
     rarest = min(Counter(example.label for example in pools["train"]).values())
@@ -160,7 +169,9 @@ def test_a_large_group_is_made_up_for_by_small_ones(seed: int) -> None:
     large = [example(number, number % 2, "large") for number in range(1000, 1020)]
     own = {"validation": singles(20, pool="v"), "test": singles(20, pool="t")}
     splits = divide(task(), {"train": [*singles(20), *large], **own}, spec(split_seed=seed))
-    assert len(splits["supervisor"]) == len(splits["transfer"]) == 20  # nothing is lost: one half is the large group
+    assert (
+        len(splits["supervisor"]) == len(splits["transfer"]) == 20
+    )  # nothing is lost: one half is the large group
 
 
 def test_classes_are_mixed_within_a_split() -> None:
@@ -177,7 +188,9 @@ def test_an_unbalanced_task_keeps_its_class_frequencies() -> None:
 
 
 def test_preferences_are_balanced_over_the_place_of_the_better_text() -> None:
-    rows = [replace(row, texts=("a", "b"), label=int(number % 4 == 0)) for number, row in enumerate(singles(200))]
+    rows = [
+        replace(row, texts=("a", "b"), label=int(number % 4 == 0)) for number, row in enumerate(singles(200))
+    ]
     splits = divide(task(kind="preference"), {"train": rows}, spec())
     # 50 pairs have the better text second, so 100 are usable: 20 test, 10 validation, 17 of each in a half
     assert sizes(splits) == {"supervisor": 34, "transfer": 34, "validation": 10, "test": 20}
@@ -198,12 +211,16 @@ def test_text_has_only_train_and_validation() -> None:
 
 
 def prompts(count: int, **fields: Any) -> list[Example]:
-    return [replace(example(number, None), **{"target": f"answer {number}", **fields}) for number in range(count)]
+    return [
+        replace(example(number, None), **{"target": f"answer {number}", **fields}) for number in range(count)
+    ]
 
 
 def test_generative_tasks_have_the_four_splits_and_no_classes() -> None:
     rows = [replace(row, group=f"group {number // 3}") for number, row in enumerate(prompts(1200))]
-    splits = divide(task(kind="generative", num_classes=0, num_train=300), {"train": rows}, spec(num_validation=101))
+    splits = divide(
+        task(kind="generative", num_classes=0, num_train=300), {"train": rows}, spec(num_validation=101)
+    )
     assert sizes(splits) == {"supervisor": 300, "transfer": 300, "validation": 101, "test": 240}
     groups = [{row.group for row in examples} for examples in splits.values()]
     assert all(not one & other for one, other in itertools.combinations(groups, 2))
@@ -281,5 +298,7 @@ def test_the_smallest_data_set_that_can_be_divided() -> None:
 
 
 def test_a_class_that_never_occurs_is_named() -> None:
-    with pytest.raises(InvalidInput, match=r"20 of class 0, 20 of class 1, 0 of class 2\); it needs examples of all 3"):
+    with pytest.raises(
+        InvalidInput, match=r"20 of class 0, 20 of class 1, 0 of class 2\); it needs examples of all 3"
+    ):
         divide(task(num_classes=3), {"train": singles(40)}, spec())

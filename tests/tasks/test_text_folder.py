@@ -18,7 +18,8 @@ def texts(path: Path, **params: Any) -> list[str]:
 
 def test_paragraphs_are_joined_up_to_the_limit() -> None:
     text = "one\ntwo\n\nthree\n \nfour five six seven\n\n\neight"
-    # "one two" and "three" fit into 13 characters with the line break; the long paragraph is cut between words
+    # "one two" and "three" fit into 13 characters with the line break; the long paragraph is cut between
+    # words
     assert list(chunks(text, 13)) == ["one two\nthree", "four five six", "seven\neight"]
     assert list(chunks(text, 1000)) == ["one two\nthree\nfour five six seven\neight"]
     assert list(chunks("a verylongword b", 4)) == ["a", "verylongword", "b"]
@@ -36,7 +37,9 @@ def test_files_of_all_kinds_in_order_of_their_paths_without_repeats(tmp_path: Pa
     assert texts(tmp_path, num_characters=6) == ["first", "größer", "last"]
     examples = load_folder(path=str(tmp_path), num_characters=6)["train"]
     assert [example.id for example in examples] == [example.group for example in examples]
-    assert len({example.id for example in examples}) == 3 and {example.label for example in examples} == {None}
+    assert len({example.id for example in examples}) == 3 and {example.label for example in examples} == {
+        None
+    }
 
 
 def test_a_limit_is_spread_over_files(tmp_path: Path) -> None:
@@ -69,9 +72,15 @@ def test_unreadable_bytes_do_not_stop_a_corpus(tmp_path: Path) -> None:
         ({"path": "empty"}, r"has no text file; any of \.txt, \.md, \.txt\.gz, \.md\.gz"),
         ({"path": "blank"}, "are all empty"),
         ({"path": "broken"}, r"broken\.txt\.gz can't be read"),
-        ({"path": "blank", "num_characters": 0}, "num_characters is 0; it must be a whole number of at least 1"),
+        (
+            {"path": "blank", "num_characters": 0},
+            "num_characters is 0; it must be a whole number of at least 1",
+        ),
         ({"path": "blank", "num_characters": None}, "num_characters is None"),
-        ({"path": "blank", "num_characters_total": 1.5}, "num_characters_total is 1.5; .* at least 1 or None"),
+        (
+            {"path": "blank", "num_characters_total": 1.5},
+            "num_characters_total is 1.5; .* at least 1 or None",
+        ),
     ],
 )
 def test_bad_folders_and_parameters_are_refused(tmp_path: Path, params: dict[str, Any], message: str) -> None:

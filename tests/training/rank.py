@@ -1,8 +1,9 @@
 """One rank of a group of worker processes: `rank.py RANK WORLD_SIZE FOLDER`.
 
-Runs every call of FOLDER/calls.pickle, (function of this module, arguments), with the environment that Ray Train gives its
-workers and in a process group that is kept until a call fails, and writes what each returned to FOLDER/returned-RANK.pickle.
-One group of processes serves many tests, since importing the libraries costs more than all the runs.
+Runs every call of FOLDER/calls.pickle, (function of this module, arguments), with the environment that Ray
+Train gives its workers and in a process group that is kept until a call fails, and writes what each returned
+to FOLDER/returned-RANK.pickle. One group of processes serves many tests, since importing the libraries costs
+more than all the runs.
 """
 
 from __future__ import annotations
@@ -15,26 +16,29 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from raysweep.resources import Resources
 from raysweep.spec import RunSpec
+from raysweep.spec.resources import Resources
 from raysweep.store import Store
 
 
 def execute_run(spec: RunSpec, store_folder: str, save_weights: bool, resources: Resources) -> None:
     """Execute a run as a worker does."""
-    from raysweep.training.execute import Job, execute
+    from raysweep.training.run import Job, execute
 
     execute(Job(spec, resources, store_folder, save_weights, {}))
 
 
-def built_parameters(spec: RunSpec, store_folder: str, resources: Resources) -> dict[str, tuple[int, int, int, str]]:
-    """What this rank holds of each parameter right after `build_model`: numbers in the parameter itself, in this rank's
-    share, and in the whole; and the digest of the whole once it is gathered."""
+def built_parameters(
+    spec: RunSpec, store_folder: str, resources: Resources
+) -> dict[str, tuple[int, int, int, str]]:
+    """What this rank holds of each parameter right after `build_model`: numbers in the parameter itself, in
+    this rank's share, and in the whole; and the digest of the whole once it is gathered."""
     import deepspeed
     from tiny import digest_of
 
-    from raysweep.models.build import build_model
-    from raysweep.training.engine import process_group, sharded_loading
+    from raysweep.training.engine import process_group
+    from raysweep.training.model import build_model
+    from raysweep.training.sharding import sharded_loading
 
     with process_group(on_gpu=False):
         with sharded_loading(spec.optimization, resources) as sharding:
@@ -60,7 +64,9 @@ def main(rank: int, world_size: int, folder: Path) -> None:
         if not dist.is_initialized():  # kept from call to call, as a worker group keeps it from run to run
             rendezvous = f"file://{folder}/rendezvous-{number}"
             timeout = timedelta(seconds=60)
-            dist.init_process_group("gloo", init_method=rendezvous, rank=rank, world_size=world_size, timeout=timeout)
+            dist.init_process_group(
+                "gloo", init_method=rendezvous, rank=rank, world_size=world_size, timeout=timeout
+            )
         try:
             returned.append((globals()[function](*arguments), ""))
         except Exception:

@@ -1,4 +1,5 @@
-"""Generative tasks: answers learnt token by token, written by greedy decoding. The references call transformers directly."""
+"""Generative tasks: answers learnt token by token, written by greedy decoding. The references call
+transformers directly."""
 
 from __future__ import annotations
 
@@ -15,10 +16,12 @@ import torch
 from tiny import TinyWorld, Trained, run_ranks
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from raysweep.data.examples import read_split
+from raysweep.data.pinning import Pinner
+from raysweep.data.tokens import prepare_tokens
 from raysweep.errors import InvalidInput
-from raysweep.prepare import Preparation, prepare_tokens, read_split
-from raysweep.resources import Resources
 from raysweep.spec import Lora, Optimization, RunSpec, TaskSpec, WeakLabels
+from raysweep.spec.resources import Resources
 from raysweep.store import Store
 from raysweep.tasks.base import Example, Task
 
@@ -27,7 +30,8 @@ WORDS = ["ba", "be", "bi", "bo", "bu", "da", "de", "di"]
 
 
 def load_echoes() -> Mapping[str, list[Example]]:
-    """The answer to a sentence, which ends with "do", says which of two words it holds: in two words, or in one."""
+    """The answer to a sentence, which ends with "do", says which of two words it holds: in two words, or in
+    one."""
     rng = np.random.default_rng(0)
     pools = {}
     for pool, count in (("train", 400), ("test", 80)):
@@ -39,7 +43,13 @@ def load_echoes() -> Mapping[str, list[Example]]:
             name = f"{pool}-{number}"
             allowed = ("ba be", "di")
             examples.append(
-                Example(id=name, group=name, texts=(f"{' '.join(words)} do",), target=allowed[said], allowed=allowed)
+                Example(
+                    id=name,
+                    group=name,
+                    texts=(f"{' '.join(words)} do",),
+                    target=allowed[said],
+                    allowed=allowed,
+                )
             )
         pools[pool] = examples
     return pools
@@ -74,11 +84,15 @@ LONG = replace(ECHOES, load=load_long_echoes)
 
 @pytest.fixture
 def supervisor(tiny_world: TinyWorld, tiny_store: Store) -> RunSpec:
-    task = Preparation(tiny_store).task(TaskSpec(name="test_answers:ECHOES"))
-    return tiny_world.finetuning(task=task, optimization=Optimization(learning_rate=3e-2, batch_size=16, steps=100))
+    task = Pinner(tiny_store).task(TaskSpec(name="test_answers:ECHOES"))
+    return tiny_world.finetuning(
+        task=task, optimization=Optimization(learning_rate=3e-2, batch_size=16, steps=100)
+    )
 
 
-def test_answers_are_learnt_and_written(supervisor: RunSpec, tiny_store: Store, trained: Callable[..., Trained]) -> None:
+def test_answers_are_learnt_and_written(
+    supervisor: RunSpec, tiny_store: Store, trained: Callable[..., Trained]
+) -> None:
     run = trained(supervisor, tiny_store, evaluation_batch_size=7)
     metrics = run.paths.read_result()["metrics"]
     assert metrics["test_accuracy"] > 0.9 and metrics["test_legality"] > 0.9
@@ -117,9 +131,13 @@ def test_answers_are_those_of_greedy_decoding_one_prompt_at_a_time(
     assert len(set(expected.values())) > 1
 
 
-def test_the_first_loss_by_hand(supervisor: RunSpec, tiny_store: Store, trained: Callable[..., Trained]) -> None:
+def test_the_first_loss_by_hand(
+    supervisor: RunSpec, tiny_store: Store, trained: Callable[..., Trained]
+) -> None:
     """The mean over the batch's answer tokens, ends included; the prompts' own tokens aren't learnt."""
-    spec = replace(supervisor, optimization=Optimization(learning_rate=1e-9, batch_size=16, steps=1, order="fixed"))
+    spec = replace(
+        supervisor, optimization=Optimization(learning_rate=1e-9, batch_size=16, steps=1, order="fixed")
+    )
     run = trained(spec, tiny_store, save_weights=True, micro_batch_size=4)
     model = AutoModelForCausalLM.from_pretrained(run.paths.model).eval()
     tokenizer = AutoTokenizer.from_pretrained(run.paths.model)
@@ -150,11 +168,15 @@ def test_a_student_learns_its_supervisor_s_answers(
 def test_two_workers_write_what_one_does_under_zero_3_too(
     supervisor: RunSpec, tiny_store: Store, trained: Callable[..., Trained], tmp_path: Path
 ) -> None:
-    """Answers of unequal length and ranks with unequal shares: under ZeRO-3 no rank may stop before the others."""
+    """Answers of unequal length and ranks with unequal shares: under ZeRO-3 no rank may stop before the
+    others."""
     spec = replace(supervisor, optimization=Optimization(learning_rate=1e-2, batch_size=16, steps=30))
     stores = [shutil.copytree(tiny_store.folder, tmp_path / f"store-{stage}") for stage in (0, 3)]
     resources = [Resources(num_workers=2, zero_stage=stage, evaluation_batch_size=9) for stage in (0, 3)]
-    calls = [("execute_run", (spec, str(folder), False, what)) for folder, what in zip(stores, resources, strict=True)]
+    calls = [
+        ("execute_run", (spec, str(folder), False, what))
+        for folder, what in zip(stores, resources, strict=True)
+    ]
     returned = run_ranks(calls, tmp_path / "ranks")
     assert [error for rank in returned for _, error in rank] == [""] * 4
     alone = trained(spec, tiny_store)
@@ -165,7 +187,9 @@ def test_two_workers_write_what_one_does_under_zero_3_too(
         assert (ours == theirs).mean() > 0.95
 
 
-@pytest.mark.parametrize("changes", [{"tuning": Lora(rank=4, target_modules=("c_attn",))}, {"precision": "bfloat16"}])
+@pytest.mark.parametrize(
+    "changes", [{"tuning": Lora(rank=4, target_modules=("c_attn",))}, {"precision": "bfloat16"}]
+)
 def test_adapters_and_bfloat16_write_answers_too(
     changes: dict[str, Any], supervisor: RunSpec, tiny_store: Store, trained: Callable[..., Trained]
 ) -> None:
@@ -176,14 +200,18 @@ def test_adapters_and_bfloat16_write_answers_too(
     assert len(run.paths.read_predictions("test").decisions) == 64
 
 
-def test_an_answer_without_room_is_refused(tiny_world: TinyWorld, tiny_store: Store, trained: Callable[..., Trained]) -> None:
-    task = Preparation(tiny_store).task(TaskSpec(name="test_answers:CRAMPED"))
-    with pytest.raises(InvalidInput, match="'ba be' has 2 tokens and an end token, and the task's max_answer_tokens is 2"):
+def test_an_answer_without_room_is_refused(
+    tiny_world: TinyWorld, tiny_store: Store, trained: Callable[..., Trained]
+) -> None:
+    task = Pinner(tiny_store).task(TaskSpec(name="test_answers:CRAMPED"))
+    with pytest.raises(
+        InvalidInput, match="'ba be' has 2 tokens and an end token, and the task's max_answer_tokens is 2"
+    ):
         prepare_tokens(task, tiny_world.model, tiny_store)
 
 
 def test_prompts_leave_room_for_an_answer(tiny_world: TinyWorld, tiny_store: Store) -> None:
     """The context holds 16 tokens, an answer 4 of them."""
-    task = Preparation(tiny_store).task(TaskSpec(name="test_answers:LONG"))
+    task = Pinner(tiny_store).task(TaskSpec(name="test_answers:LONG"))
     folder = prepare_tokens(task, tiny_world.model, tiny_store)
     assert set(np.diff(np.load(folder / "test.offsets.npy"))) == {12}

@@ -1,7 +1,7 @@
 """The audit: a weak-to-strong run never reads ground truth of half B; only `measure` does.
 
-The labels of half B in the store are replaced by garbage under an unchanged task id; the student must come out the same to
-the last bit, and its measured accuracy on half B must not.
+The labels of half B in the store are replaced by garbage under an unchanged task id; the student must come
+out the same to the last bit, and its measured accuracy on half B must not.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import pytest
 from tiny import TinyWorld, Trained
 
 from raysweep.files import read_json, write_json
-from raysweep.identity import file_checksum
 from raysweep.spec import Call, RunSpec, WeakLabels
+from raysweep.spec.identity import file_checksum
 from raysweep.store import Store
 
 STUDENTS: dict[str, Callable[[TinyWorld], dict[str, Any]]] = {
@@ -41,7 +41,8 @@ STUDENTS: dict[str, Callable[[TinyWorld], dict[str, Any]]] = {
 
 
 def with_garbage(store: Store, spec: RunSpec, folder: Path) -> Store:
-    """A copy of a store in which the true labels of half B are constant and wrong, and known to the store as such."""
+    """A copy of a store in which the true labels of half B are constant and wrong, and known to the store as
+    such."""
     shutil.copytree(store.folder, folder)
     other = Store(folder)
     task = other.task(spec.task.content or "")
@@ -49,7 +50,9 @@ def with_garbage(store: Store, spec: RunSpec, folder: Path) -> Store:
     assert frame["label"].nunique() == 2
     frame.assign(label=1 - frame["label"].iloc[0]).to_parquet(task / "transfer.parquet", index=False)
     checksums = read_json(task / "checksums.json")
-    write_json(task / "checksums.json", checksums | {"transfer.parquet": file_checksum(task / "transfer.parquet")})
+    write_json(
+        task / "checksums.json", checksums | {"transfer.parquet": file_checksum(task / "transfer.parquet")}
+    )
     return other
 
 
@@ -59,7 +62,8 @@ def test_a_student_is_the_same_when_the_truth_about_half_b_is_garbage(
 ) -> None:
     spec = tiny_world.student(**STUDENTS[student](tiny_world))
     other = with_garbage(tiny_store, spec, tmp_path / "garbage")
-    honest, garbage = trained(spec, tiny_store), trained(spec, other)
+    honest = trained(spec, tiny_store)
+    garbage = trained(spec, other)
     np.testing.assert_array_equal(honest.losses, garbage.losses)
     for split in ("validation", "transfer", "test"):
         np.testing.assert_array_equal(honest.probabilities(split), garbage.probabilities(split))
@@ -67,9 +71,13 @@ def test_a_student_is_the_same_when_the_truth_about_half_b_is_garbage(
     assert measured[0] != measured[1]
 
 
-def test_the_audit_can_fail(tiny_world: TinyWorld, tiny_store: Store, trained: Callable[..., Trained], tmp_path: Path) -> None:
+def test_the_audit_can_fail(
+    tiny_world: TinyWorld, tiny_store: Store, trained: Callable[..., Trained], tmp_path: Path
+) -> None:
     """A transform that says that it reads ground truth does."""
-    labels = WeakLabels(supervisor=tiny_world.supervisor, transforms=(Call("mix_ground_truth", {"share": 1.0}),))
+    labels = WeakLabels(
+        supervisor=tiny_world.supervisor, transforms=(Call("mix_ground_truth", {"share": 1.0}),)
+    )
     spec = tiny_world.student(labels=labels)
     other = with_garbage(tiny_store, spec, tmp_path / "garbage")
     assert not np.array_equal(trained(spec, tiny_store).losses, trained(spec, other).losses)

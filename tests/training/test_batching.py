@@ -13,7 +13,7 @@ import torch
 
 from raysweep.spec import Optimization
 from raysweep.training.batching import evaluation_batches, global_batches, learning_rate, micro_batches
-from raysweep.training.data import TokenizedSplit
+from raysweep.training.tokenized import TokenizedSplit
 
 
 def test_the_fixed_order_is_the_split_s_own_epoch_after_epoch() -> None:
@@ -34,7 +34,9 @@ def test_a_shuffled_epoch_holds_every_example_once_in_a_new_order() -> None:
 
 
 def test_batches_follow_from_the_seed() -> None:
-    first, again, other = (np.concatenate(list(global_batches(20, 6, 4, "shuffled", seed))) for seed in (1, 1, 2))
+    first, again, other = (
+        np.concatenate(list(global_batches(20, 6, 4, "shuffled", seed))) for seed in (1, 1, 2)
+    )
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
 
@@ -43,8 +45,13 @@ def test_batches_follow_from_the_seed() -> None:
     ("num_examples", "epochs", "batch_size", "steps"),
     [(160, 2.0, 32, 10), (160, 1.0, 48, 3), (100, 0.5, 32, 1), (31, 1.0, 32, 0)],
 )
-def test_the_number_of_steps_is_rounded_down(num_examples: int, epochs: float, batch_size: int, steps: int) -> None:
-    assert Optimization(learning_rate=1e-3, epochs=epochs, batch_size=batch_size).num_steps(num_examples) == steps
+def test_the_number_of_steps_is_rounded_down(
+    num_examples: int, epochs: float, batch_size: int, steps: int
+) -> None:
+    assert (
+        Optimization(learning_rate=1e-3, epochs=epochs, batch_size=batch_size).num_steps(num_examples)
+        == steps
+    )
 
 
 @pytest.mark.parametrize(("world_size", "micro_batch"), [(1, 12), (1, 3), (2, 6), (2, 2), (3, 4), (4, 1)])
@@ -65,14 +72,20 @@ def test_micro_batches_divide_a_global_batch_by_length(world_size: int, micro_ba
 @pytest.mark.parametrize(
     ("num_examples", "batch_size", "world_size"), [(10, 4, 1), (10, 4, 2), (3, 4, 2), (17, 2, 4), (8, 8, 3)]
 )
-def test_evaluation_visits_everything_once_and_ranks_go_in_step(num_examples: int, batch_size: int, world_size: int) -> None:
+def test_evaluation_visits_everything_once_and_ranks_go_in_step(
+    num_examples: int, batch_size: int, world_size: int
+) -> None:
     lengths = np.random.default_rng(1).integers(1, 9, num_examples)
     ranks = [evaluation_batches(lengths, batch_size, rank, world_size) for rank in range(world_size)]
-    assert {len(batches) for batches in ranks} == {math.ceil(math.ceil(num_examples / batch_size) / world_size)}
+    assert {len(batches) for batches in ranks} == {
+        math.ceil(math.ceil(num_examples / batch_size) / world_size)
+    }
     visited = Counter(int(row) for batches in ranks for rows in batches for row in rows)
     assert visited == Counter(range(num_examples))
     assert all(len(rows) <= batch_size for batches in ranks for rows in batches)
-    assert lengths[ranks[0][0][0]] == lengths.max()  # the longest first: what doesn't fit into memory fails at once
+    assert (
+        lengths[ranks[0][0][0]] == lengths.max()
+    )  # the longest first: what doesn't fit into memory fails at once
 
 
 def test_cosine_without_warmup_is_pytorchs() -> None:

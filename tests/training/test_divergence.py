@@ -12,7 +12,8 @@ from torch import Tensor
 from raysweep.errors import InvalidInput, TrainingDiverged
 from raysweep.objectives import BatchContext, Objective, cross_entropy
 from raysweep.spec import Call, Optimization
-from raysweep.store import RunState, Store
+from raysweep.store import Store
+from raysweep.store.run_folder import RunState
 
 
 def _nan_loss(logits: Tensor, labels: Tensor, context: BatchContext, *, step: int) -> Tensor:
@@ -36,7 +37,9 @@ def test_an_absurd_learning_rate_fails_with_the_step(
     stage: int, tiny_world: TinyWorld, tiny_store: Store, trained: Callable[..., Trained]
 ) -> None:
     spec = tiny_world.finetuning(optimization=Optimization(learning_rate=1e20, batch_size=16, steps=12))
-    with pytest.raises(TrainingDiverged, match=r"the loss became (nan|inf) at step 1; last good checkpoint: none") as caught:
+    with pytest.raises(
+        TrainingDiverged, match=r"the loss became (nan|inf) at step 1; last good checkpoint: none"
+    ) as caught:
         trained(spec, tiny_store, checkpoint_every=1, zero_stage=stage)
     paths = tiny_store.run(spec.id)
     cause, _, rest = paths.error.read_text().partition("\n")
@@ -46,13 +49,17 @@ def test_an_absurd_learning_rate_fails_with_the_step(
     assert not paths.result.exists() and tiny_store.state(spec) is RunState.FAILED
 
 
-@pytest.mark.parametrize(("step", "good"), [(7, "step-00000006"), (6, "step-00000003"), (2, "none was written before")])
+@pytest.mark.parametrize(
+    ("step", "good"), [(7, "step-00000006"), (6, "step-00000003"), (2, "none was written before")]
+)
 def test_the_last_good_checkpoint_is_one_whose_loss_was_finite(
     step: int, good: str, tiny_world: TinyWorld, tiny_store: Store, trained: Callable[..., Trained]
 ) -> None:
     spec = tiny_world.finetuning(objective=Call("test_divergence:NAN_LOSS", {"step": step}))
     for _ in range(2):  # when run again, it resumes and fails in the same way
-        with pytest.raises(TrainingDiverged, match=rf"the loss became nan at step {step}; last good checkpoint: .*{good}"):
+        with pytest.raises(
+            TrainingDiverged, match=rf"the loss became nan at step {step}; last good checkpoint: .*{good}"
+        ):
             trained(spec, tiny_store, checkpoint_every=3)
     assert not tiny_store.run(spec.id).result.exists()
 
@@ -100,5 +107,7 @@ def test_too_few_examples_for_a_batch_are_refused(
     tiny_world: TinyWorld, tiny_store: Store, trained: Callable[..., Trained]
 ) -> None:
     spec = tiny_world.finetuning(optimization=Optimization(learning_rate=1e-3, batch_size=1024))
-    with pytest.raises(InvalidInput, match=r"'supervisor' of task 'sandbox' has 160 labelled examples.* batch of 1024"):
+    with pytest.raises(
+        InvalidInput, match=r"'supervisor' of task 'sandbox' has 160 labelled examples.* batch of 1024"
+    ):
         trained(spec, tiny_store)

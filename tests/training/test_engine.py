@@ -8,12 +8,14 @@ import pytest
 import torch
 from tiny import TinyWorld
 
-from raysweep.models.build import build_model
-from raysweep.resources import Resources
 from raysweep.spec import Optimization
+from raysweep.spec.resources import Resources
 from raysweep.store import Store
-from raysweep.training.engine import Engine, deepspeed_config, process_group, sharded_loading
+from raysweep.training.engine import Engine, process_group
+from raysweep.training.model import build_model
 from raysweep.training.process import clean_process
+from raysweep.training.sharding import sharded_loading
+from raysweep.training.zero import deepspeed_config
 
 PLAN = Optimization(learning_rate=1e-2, batch_size=24)
 
@@ -44,7 +46,9 @@ def test_zero_offload_precision_and_clipping_reach_deepspeed(stage: int) -> None
     assert not {"offload_optimizer", "offload_param"} & plain["zero_optimization"].keys()
     assert (plain["bf16"]["enabled"], plain["gradient_clipping"]) == (False, 0)
     if stage:
-        offloaded = deepspeed_config(PLAN, Resources(zero_stage=stage, offload_optimizer=True, offload_parameters=stage == 3))  # type: ignore[arg-type]
+        offloaded = deepspeed_config(
+            PLAN, Resources(zero_stage=stage, offload_optimizer=True, offload_parameters=stage == 3)
+        )  # type: ignore[arg-type]
         zero = offloaded["zero_optimization"]
         assert zero["offload_optimizer"] == {"device": "cpu"}
         assert zero.get("offload_param") == ({"device": "cpu"} if stage == 3 else None)

@@ -14,13 +14,14 @@ import torch
 from tiny import WORDS, TinyWorld, Trained
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
-from raysweep.models.build import build_model
-from raysweep.prepare import Preparation, read_split
+from raysweep.data.examples import read_split
+from raysweep.data.pinning import Pinner
 from raysweep.spec import Call, Evaluation, HeadOnly, Optimization, RunSpec, TaskSpec, WeakLabels
 from raysweep.store import Store
 from raysweep.tasks.base import Example, Task
 from raysweep.tasks.sandbox import load_attribute
-from raysweep.training.engine import Sharding
+from raysweep.training.model import build_model
+from raysweep.training.sharding import Sharding
 
 MISSING = -100  # what transformers leaves out of a loss
 
@@ -44,18 +45,27 @@ def load_pairs() -> Mapping[str, list[Example]]:
 
 
 PREFERENCE = Task(
-    name="pairs", summary="pairs", kind="preference", load=load_pairs, num_train=80, num_validation=32, num_test=32
+    name="pairs",
+    summary="pairs",
+    kind="preference",
+    load=load_pairs,
+    num_train=80,
+    num_validation=32,
+    num_test=32,
 )
 
 
 def load_triples() -> Mapping[str, list[Example]]:
     """Sentences of three classes, told apart by one word."""
     words = {"a": 0, "b": 1, "c": 2}
-    examples = [(f"bababa {word} dede {number % 7}", label) for number in range(60) for word, label in words.items()]
+    examples = [
+        (f"bababa {word} dede {number % 7}", label) for number in range(60) for word, label in words.items()
+    ]
     pools = {"train": examples[:120], "test": examples[120:]}
     return {
         name: [
-            Example(id=f"{name}-{n}", group=f"{name}-{n}", texts=(text,), label=label) for n, (text, label) in enumerate(rows)
+            Example(id=f"{name}-{n}", group=f"{name}-{n}", texts=(text,), label=label)
+            for n, (text, label) in enumerate(rows)
         ]
         for name, rows in pools.items()
     }
@@ -75,13 +85,14 @@ TRIPLES = Task(
 
 @pytest.fixture
 def preference(tiny_world: TinyWorld, tiny_store: Store) -> RunSpec:
-    task = Preparation(tiny_store).task(TaskSpec(name="test_heads:PREFERENCE"))
+    task = Pinner(tiny_store).task(TaskSpec(name="test_heads:PREFERENCE"))
     return tiny_world.finetuning(task=task)
 
 
 def score(folder: Path, texts: list[str]) -> np.ndarray:
     """(N, outputs) of a saved classifier, one text at a time."""
-    model, tokenizer = AutoModelForSequenceClassification.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
     with torch.no_grad():
         rows = [model(torch.tensor([tokenizer(text)["input_ids"]])).logits[0] for text in texts]
     return torch.stack(rows).double().numpy()
@@ -106,13 +117,17 @@ def test_a_preference_model_learns_which_text_is_better(
     assert trained(spec, tiny_store).paths.read_result()["metrics"]["test_accuracy"] > 0.75
 
 
-def test_the_first_preference_loss_by_hand(preference: RunSpec, tiny_store: Store, trained: Callable[..., Trained]) -> None:
+def test_the_first_preference_loss_by_hand(
+    preference: RunSpec, tiny_store: Store, trained: Callable[..., Trained]
+) -> None:
     spec = replace(preference, optimization=replace(preference.optimization, order="fixed"))
     model = build_model(spec, tiny_store, Sharding(None)).eval()
     assert model.config.num_labels == 1
     tokenizer = AutoTokenizer.from_pretrained(tiny_store.run(spec.model.base.id).model)  # type: ignore[union-attr]
     losses = []
-    for texts, label in read_split(spec.task, "supervisor", tiny_store)[["texts", "label"]].itertuples(index=False):
+    for texts, label in read_split(spec.task, "supervisor", tiny_store)[["texts", "label"]].itertuples(
+        index=False
+    ):
         with torch.no_grad():
             scores = [model(torch.tensor([tokenizer(text)["input_ids"]])).logits.item() for text in texts]
         losses.append(np.log1p(np.exp(scores[1 - label] - scores[label])))
@@ -121,13 +136,17 @@ def test_the_first_preference_loss_by_hand(preference: RunSpec, tiny_store: Stor
 
 
 @pytest.mark.parametrize("objective", [Call("cross_entropy"), Call("confidence")])
-def test_three_classes(objective: Call, tiny_world: TinyWorld, tiny_store: Store, trained: Callable[..., Trained]) -> None:
-    task = Preparation(tiny_store).task(TaskSpec(name="test_heads:TRIPLES"))
+def test_three_classes(
+    objective: Call, tiny_world: TinyWorld, tiny_store: Store, trained: Callable[..., Trained]
+) -> None:
+    task = Pinner(tiny_store).task(TaskSpec(name="test_heads:TRIPLES"))
     plan = Optimization(learning_rate=1e-2, batch_size=12, steps=20)
     floor = tiny_world.finetuning(task=task, optimization=plan)
     trained(floor, tiny_store, save_weights=True)
     run = trained(
-        tiny_world.student(task=task, optimization=plan, objective=objective, labels=WeakLabels(supervisor=floor)),
+        tiny_world.student(
+            task=task, optimization=plan, objective=objective, labels=WeakLabels(supervisor=floor)
+        ),
         tiny_store,
         save_weights=True,
     )
@@ -154,7 +173,8 @@ def more_pretraining(tiny_world: TinyWorld) -> RunSpec:
 
 def language_model_loss(folder: Path, texts: list[str]) -> tuple[float, int]:
     """transformers' own loss of a batch of texts, and the number of tokens that it predicts."""
-    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
     batch = tokenizer(texts, padding=True, padding_side="right", return_tensors="pt")
     labels = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, MISSING)
     with torch.no_grad():
@@ -162,7 +182,9 @@ def language_model_loss(folder: Path, texts: list[str]) -> tuple[float, int]:
     return loss.item(), int(batch["attention_mask"].sum())
 
 
-@pytest.mark.parametrize("resources", [{"micro_batch_size": 32}, {"micro_batch_size": 8}, {"zero_stage": 3}], ids=str)
+@pytest.mark.parametrize(
+    "resources", [{"micro_batch_size": 32}, {"micro_batch_size": 8}, {"zero_stage": 3}], ids=str
+)
 def test_a_language_model_is_trained_on_the_mean_over_the_batch_s_tokens(
     resources: dict[str, Any], more_pretraining: RunSpec, tiny_store: Store, trained: Callable[..., Trained]
 ) -> None:
@@ -193,7 +215,8 @@ def test_the_losses_of_a_language_model_s_curve_are_those_of_each_text(
 def test_points_of_the_curves_are_those_of_the_model_at_that_step(
     tiny_world: TinyWorld, tiny_store: Store, trained: Callable[..., Trained]
 ) -> None:
-    """The final point is that of the saved model; a point on the way that of a run that ends there, at a constant rate."""
+    """The final point is that of the saved model; a point on the way that of a run that ends there, at a
+    constant rate."""
     plan = Optimization(learning_rate=5e-3, batch_size=16, steps=12, schedule="constant")
     run = trained(tiny_world.student(optimization=plan), tiny_store)
     short = trained(tiny_world.student(optimization=replace(plan, steps=8)), tiny_store)
@@ -206,8 +229,12 @@ def test_points_of_the_curves_are_those_of_the_model_at_that_step(
             np.testing.assert_allclose(np.stack(point["outputs"].to_list()), expected, atol=1e-6)
 
 
-def test_dropout_is_for_training_only(tiny_world: TinyWorld, tiny_store: Store, trained: Callable[..., Trained]) -> None:
-    run = trained(tiny_world.student(model=replace(tiny_world.model, dropout=True)), tiny_store, save_weights=True)
+def test_dropout_is_for_training_only(
+    tiny_world: TinyWorld, tiny_store: Store, trained: Callable[..., Trained]
+) -> None:
+    run = trained(
+        tiny_world.student(model=replace(tiny_world.model, dropout=True)), tiny_store, save_weights=True
+    )
     without = trained(tiny_world.student(), tiny_store)
     assert np.abs(run.losses - without.losses).max() > 1e-3
     frame = read_split(tiny_world.task, "test", tiny_store)
@@ -221,7 +248,12 @@ def test_a_head_alone_is_trained_on_the_frozen_model_s_features(
     tiny_world: TinyWorld, tiny_store: Store, trained: Callable[..., Trained]
 ) -> None:
     spec = tiny_world.finetuning(model=replace(tiny_world.model, tuning=HeadOnly()))
-    before = {name: value.clone() for name, value in build_model(spec, tiny_store, Sharding(None)).named_parameters()}
-    after = AutoModelForSequenceClassification.from_pretrained(trained(spec, tiny_store, save_weights=True).paths.model)
+    before = {
+        name: value.clone()
+        for name, value in build_model(spec, tiny_store, Sharding(None)).named_parameters()
+    }
+    after = AutoModelForSequenceClassification.from_pretrained(
+        trained(spec, tiny_store, save_weights=True).paths.model
+    )
     changed = [name for name, value in after.named_parameters() if not torch.equal(value, before[name])]
     assert changed == ["score.weight"]

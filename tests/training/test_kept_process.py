@@ -1,4 +1,5 @@
-"""A run's numbers are the same bits every time, and a process that is kept for further runs is as a fresh one."""
+"""A run's numbers are the same bits every time, and a process that is kept for further runs is as a fresh
+one."""
 
 from __future__ import annotations
 
@@ -108,7 +109,11 @@ def test_a_run_leaves_nothing_of_its_own_behind(
         trained(diverging, tiny_store, zero_stage=stage)
     assert models() == before
     assert not torch.distributed.is_initialized() and not deepspeed.comm.is_initialized()
-    assert groups._WORLD_GROUP is None and not is_deepspeed_zero3_enabled() and not partition_parameters.zero_init_context
+    assert (
+        groups._WORLD_GROUP is None
+        and not is_deepspeed_zero3_enabled()
+        and not partition_parameters.zero_init_context
+    )
 
 
 SEEN: list[int] = []
@@ -127,7 +132,11 @@ def test_a_worker_computes_with_as_many_threads_as_it_has_cpus(
     cpus: float, threads: int, tiny_world: TinyWorld, tiny_store: Store, trained: Callable[..., Trained]
 ) -> None:
     SEEN.clear()
-    trained(tiny_world.finetuning(objective=Call("test_kept_process:THREADS_SEEN")), tiny_store, cpus_per_worker=cpus)
+    trained(
+        tiny_world.finetuning(objective=Call("test_kept_process:THREADS_SEEN")),
+        tiny_store,
+        cpus_per_worker=cpus,
+    )
     assert set(SEEN) == {threads}
 
 
@@ -136,7 +145,8 @@ def test_clean_process_restores_what_a_run_may_change() -> None:
     expected = (random.random(), np.random.rand(), torch.rand(()).item())
     random.seed(1), np.random.seed(1), torch.manual_seed(1)
     os.environ["RAYSWEEP_TEST_KEPT"] = "before"
-    threads, excepthook = torch.get_num_threads(), sys.excepthook
+    threads = torch.get_num_threads()
+    excepthook = sys.excepthook
     try:
         with clean_process():
             random.seed(2), np.random.seed(2), torch.manual_seed(2)

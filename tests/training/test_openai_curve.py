@@ -1,8 +1,8 @@
 """A run follows openai/weak-to-strong's training step by step.
 
-The reference is plain PyTorch without raysweep's training code: the loop of their `train_model`, the head of their
-`TransformerWithHead` (zeros, no bias, on the last token), their `xent_loss` and `logconf_loss_fn`, Adam and
-CosineAnnealingLR. It starts from the same pretrained folder and reads the same Parquet files.
+The reference is plain PyTorch without raysweep's training code: the loop of their `train_model`, the head of
+their `TransformerWithHead` (zeros, no bias, on the last token), their `xent_loss` and `logconf_loss_fn`, Adam
+and CosineAnnealingLR. It starts from the same pretrained folder and reads the same Parquet files.
 """
 
 from __future__ import annotations
@@ -36,11 +36,13 @@ def logconf_loss(logits: torch.Tensor, labels: torch.Tensor, step_frac: float) -
 
 
 class Reference:
-    """openai/weak-to-strong's training of a GPT-2 on soft labels, one example at a time where that changes nothing."""
+    """openai/weak-to-strong's training of a GPT-2 on soft labels, one example at a time where that changes
+    nothing."""
 
     def __init__(self, spec: RunSpec, store: Store) -> None:
         folder = store.run(spec.model.base.id).model  # type: ignore[union-attr]
-        self.tokenizer, self.body = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
+        self.tokenizer = AutoTokenizer.from_pretrained(folder)
+        self.body = AutoModel.from_pretrained(folder).eval()
         self.head = torch.nn.Linear(self.body.config.hidden_size, 2, bias=False)
         torch.nn.init.zeros_(self.head.weight)
         self.plan = spec.optimization
@@ -62,7 +64,9 @@ class Reference:
         for step in range(nsteps):
             batch = list(itertools.islice(stream, self.plan.batch_size))
             logits = torch.stack([self.logits(texts[0]) for _, texts in batch])
-            labels = torch.tensor(np.stack([self.weak[identifier] for identifier, _ in batch]), dtype=torch.float32)
+            labels = torch.tensor(
+                np.stack([self.weak[identifier] for identifier, _ in batch]), dtype=torch.float32
+            )
             loss = loss_fn(logits, labels, step / nsteps)
             optimizer.zero_grad()
             loss.backward()
@@ -82,7 +86,9 @@ def student(world: TinyWorld, objective: str, **optimization: Any) -> RunSpec:
     return world.student(
         model=replace(world.model, head_init="zeros"),
         objective=Call(objective),
-        optimization=Optimization(**{"learning_rate": 5e-3, "batch_size": 32, "epochs": 2.0, "order": "fixed"} | optimization),
+        optimization=Optimization(
+            **{"learning_rate": 5e-3, "batch_size": 32, "epochs": 2.0, "order": "fixed"} | optimization
+        ),
     )
 
 
@@ -91,7 +97,12 @@ def student(world: TinyWorld, objective: str, **optimization: Any) -> RunSpec:
     [
         ("cross_entropy", xent_loss, {}, 10),
         ("confidence_openai", logconf_loss, {"epochs": 4.0}, 20),
-        ("cross_entropy", xent_loss, {"batch_size": 48}, 6),  # batches that hold the end of an epoch and the next one's start
+        (
+            "cross_entropy",
+            xent_loss,
+            {"batch_size": 48},
+            6,
+        ),  # batches that hold the end of an epoch and the next one's start
         ("cross_entropy", xent_loss, {"gradient_clipping": 0.05}, 10),
     ],
     ids=["xent", "logconf", "across epochs", "clipped"],

@@ -11,13 +11,17 @@ from raysweep.models.source import load_tokenizer
 from raysweep.spec import Full, HeadOnly, Lora, RunSpec
 from raysweep.store import Store
 
-WIDTH, NUM_LAYERS, NUM_POSITIONS, NUM_CLASSES = 16, 2, 16, 2
+WIDTH = 16
+NUM_LAYERS = 2
+NUM_POSITIONS = 16
+NUM_CLASSES = 2
 HEAD = NUM_CLASSES * WIDTH
 """GPT-2's classifier has no bias; its language model's output is its embedding and adds nothing."""
 
 
 def body(num_words: int) -> int:
-    """GPT-2's: embeddings of words and positions, blocks, last norm; each matrix with its bias, each norm with its shift."""
+    """GPT-2's: embeddings of words and positions, blocks, last norm; each matrix with its bias, each norm
+    with its shift."""
     attention = WIDTH * 3 * WIDTH + 3 * WIDTH + WIDTH * WIDTH + WIDTH
     feed_forward = WIDTH * 4 * WIDTH + 4 * WIDTH + 4 * WIDTH * WIDTH + WIDTH
     block = attention + feed_forward + 2 * 2 * WIDTH
@@ -30,7 +34,8 @@ def counts(spec: RunSpec, store: Store) -> tuple[int, int]:
 
 
 def test_a_pretraining_counts_tied_embeddings_once(tiny_world: tiny.TinyWorld) -> None:
-    pretraining, store = tiny_world.model.base, Store(tiny_world.folder)
+    pretraining = tiny_world.model.base
+    store = Store(tiny_world.folder)
     assert isinstance(pretraining, RunSpec)
     num_words = len(load_tokenizer(pretraining.model, pretraining.task, store))
     assert counts(pretraining, store) == (body(num_words),) * 2

@@ -1,4 +1,5 @@
-"""A run that is interrupted resumes from its last checkpoint and ends as if nothing had happened, to the last bit."""
+"""A run that is interrupted resumes from its last checkpoint and ends as if nothing had happened, to the last
+bit."""
 
 from __future__ import annotations
 
@@ -15,9 +16,10 @@ import pytest
 import tiny
 from tiny import TinyWorld, Trained
 
-from raysweep.resources import Resources
 from raysweep.spec import Call, Lora, Optimization, RunSpec
-from raysweep.store import RunPaths, Store
+from raysweep.spec.resources import Resources
+from raysweep.store import Store
+from raysweep.store.run_folder import RunFolder
 
 STEPS = 12
 
@@ -40,7 +42,7 @@ def interrupt(spec: RunSpec, store: Store, at: int, **resources: Any) -> None:
         train(spec, Resources(**resources), store, True, report)
 
 
-def checkpoints(paths: RunPaths) -> list[Path]:
+def checkpoints(paths: RunFolder) -> list[Path]:
     """The finished checkpoints of a run, oldest first."""
     return sorted(path.parent for path in paths.checkpoints.glob("*/step-*/manifest.json"))
 
@@ -55,7 +57,9 @@ def assert_equal_bits(run: Trained, reference: Trained) -> None:
     assert names == {path.relative_to(run.paths.folder) for path in run.paths.folder.rglob("*.parquet")}
     for name in sorted(names):
         pd.testing.assert_frame_equal(
-            pd.read_parquet(run.paths.folder / name), pd.read_parquet(reference.paths.folder / name), check_exact=True
+            pd.read_parquet(run.paths.folder / name),
+            pd.read_parquet(reference.paths.folder / name),
+            check_exact=True,
         )
     for path in reference.paths.verified_model().glob("*.safetensors"):
         assert path.read_bytes() == (run.paths.model / path.name).read_bytes()
@@ -64,7 +68,9 @@ def assert_equal_bits(run: Trained, reference: Trained) -> None:
 
 def student(world: TinyWorld, **changes: Any) -> RunSpec:
     """A run with all that has a state: Adam, clipping, dropout's random numbers, curves."""
-    plan = Optimization(learning_rate=5e-3, batch_size=16, steps=STEPS, gradient_clipping=0.5, warmup_fraction=0.2)
+    plan = Optimization(
+        learning_rate=5e-3, batch_size=16, steps=STEPS, gradient_clipping=0.5, warmup_fraction=0.2
+    )
     model = replace(world.model, dropout=True)
     return world.student(**{"model": model, "optimization": plan, "objective": Call("confidence")} | changes)
 
@@ -87,7 +93,9 @@ def test_a_killed_process_is_resumed_by_running_the_same_run_again(
     with caplog.at_level("INFO"):
         run = trained(spec, store, save_weights=True, checkpoint_every=5)
     assert resumed_from(caplog) == [last] and int(last.removeprefix("step-")) >= 10
-    assert_equal_bits(run, trained(spec, tiny_world.copy(tmp_path / "whole"), save_weights=True, checkpoint_every=0))
+    assert_equal_bits(
+        run, trained(spec, tiny_world.copy(tmp_path / "whole"), save_weights=True, checkpoint_every=0)
+    )
     assert not paths.checkpoints.exists()  # a finished run keeps none
 
 
@@ -123,7 +131,9 @@ def test_every_division_of_the_state_is_resumed(
     with caplog.at_level("INFO"):
         run = trained(spec, store, save_weights=True, checkpoint_every=3, **resources)
     assert resumed_from(caplog) == ["step-00000006"]
-    whole = trained(spec, tiny_world.copy(tmp_path / "whole"), save_weights=True, checkpoint_every=0, **resources)
+    whole = trained(
+        spec, tiny_world.copy(tmp_path / "whole"), save_weights=True, checkpoint_every=0, **resources
+    )
     assert_equal_bits(run, whole)
 
 
@@ -152,7 +162,8 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
     trained: Callable[..., Trained],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    spec, store = student(tiny_world), tiny_world.copy(tmp_path / "interrupted")
+    spec = student(tiny_world)
+    store = tiny_world.copy(tmp_path / "interrupted")
     interrupt(spec, store, 9, checkpoint_every=3)
     damage(checkpoints(store.run(spec.id))[-1])
     with caplog.at_level("INFO"):

@@ -13,22 +13,26 @@ from test_heads import load_pairs as load_pairs
 from tiny import TinyWorld, Trained
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from raysweep.prepare import Preparation, read_split
+from raysweep.data.examples import read_split
+from raysweep.data.pinning import Pinner
 from raysweep.spec import Call, Optimization, RunSpec, TaskSpec, Unlabelled
 from raysweep.store import Store
 
 
 def adapted(world: TinyWorld, **changes: object) -> RunSpec:
     return world.finetuning(
-        **{"train_split": "transfer", "labels": Unlabelled(), "objective": Call("language_modelling")} | changes
+        **{"train_split": "transfer", "labels": Unlabelled(), "objective": Call("language_modelling")}
+        | changes
     )
 
 
 def nats(run: Trained, texts: list[str]) -> float:
-    """The mean negative log-likelihood of all tokens of texts but each text's first, by the run's saved model."""
+    """The mean negative log-likelihood of all tokens of texts but each text's first, by the run's saved
+    model."""
     model = AutoModelForCausalLM.from_pretrained(run.paths.model).eval()
     tokenizer = AutoTokenizer.from_pretrained(run.paths.model)
-    total, count = 0.0, 0
+    total = 0.0
+    count = 0
     for text in texts:
         tokens = tokenizer(text)["input_ids"]
         with torch.no_grad():
@@ -51,11 +55,18 @@ def test_the_texts_of_a_half_are_learnt_without_labels(
 def test_both_texts_of_a_preference_are_learnt(
     tiny_world: TinyWorld, tiny_store: Store, trained: Callable[..., Trained]
 ) -> None:
-    task = Preparation(tiny_store).task(TaskSpec(name="test_heads:PREFERENCE"))
+    task = Pinner(tiny_store).task(TaskSpec(name="test_heads:PREFERENCE"))
     one_step = Optimization(learning_rate=1e-9, batch_size=16, steps=1, order="fixed")
-    run = trained(adapted(tiny_world, task=task, optimization=one_step), tiny_store, save_weights=True, micro_batch_size=4)
+    run = trained(
+        adapted(tiny_world, task=task, optimization=one_step),
+        tiny_store,
+        save_weights=True,
+        micro_batch_size=4,
+    )
     frame = read_split(task, "transfer", tiny_store).iloc[:16]
-    assert run.losses[0] == pytest.approx(nats(run, [text for row in frame["texts"] for text in row]), rel=1e-5)
+    assert run.losses[0] == pytest.approx(
+        nats(run, [text for row in frame["texts"] for text in row]), rel=1e-5
+    )
 
 
 def test_a_student_starts_from_the_adapted_weights(

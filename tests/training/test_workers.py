@@ -1,8 +1,9 @@
-"""Two workers, accumulation, ZeRO stages and offload: none of them changes a result beyond floating-point noise.
+"""Two workers, accumulation, ZeRO stages and offload: none of them changes a result beyond floating-point
+noise.
 
-All runs with two ranks are made by one pair of real processes over gloo (tests/training/rank.py), each in a copy of the
-tiny world's store, so that one run id is trained once by each division. The reference is the plain one-process run, which
-test_openai_curve.py holds against an implementation without raysweep.
+All runs with two ranks are made by one pair of real processes over gloo (tests/training/rank.py), each in a
+copy of the tiny world's store, so that one run id is trained once by each division. The reference is the
+plain one-process run, which test_openai_curve.py holds against an implementation without raysweep.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ import torch
 from safetensors.torch import load_file
 from tiny import TinyWorld, Trained
 
-from raysweep.models.build import build_model
-from raysweep.resources import Resources
 from raysweep.spec import Call, Lora, Optimization, RunSpec
+from raysweep.spec.resources import Resources
 from raysweep.store import Store
-from raysweep.training.engine import Sharding
+from raysweep.training.model import build_model
+from raysweep.training.sharding import Sharding
 
 CONFIDENCE = Call("confidence", {"alpha_max": 0.75})
 PLAN = Optimization(learning_rate=1e-2, batch_size=16, steps=8)
@@ -44,7 +45,9 @@ def specs(world: TinyWorld) -> dict[str, RunSpec]:
         "lora": world.student(optimization=PLAN, model=lora),
         "pretraining": replace(pretraining, seed=1, optimization=replace(pretraining.optimization, steps=8)),
         "focused": world.student(optimization=PLAN, objective=Call("tiny:FOCUSED")),
-        "openai": world.student(objective=Call("confidence_openai"), model=replace(world.model, head_init="zeros")),
+        "openai": world.student(
+            objective=Call("confidence_openai"), model=replace(world.model, head_init="zeros")
+        ),
     }
 
 
@@ -63,7 +66,10 @@ PAIRS: dict[str, tuple[str, dict[str, Any]]] = {
     "clipped, ZeRO 3, accumulation 2": ("clipped", {"zero_stage": 3, "micro_batch_size": 4}),
     "confidence, ZeRO 3, accumulation 2": ("confidence", {"zero_stage": 3, "micro_batch_size": 4}),
     "naive, ZeRO 2, optimizer offload": ("naive", {"zero_stage": 2, "offload_optimizer": True}),
-    "naive, ZeRO 3, all offload": ("naive", {"zero_stage": 3, "offload_optimizer": True, "offload_parameters": True}),
+    "naive, ZeRO 3, all offload": (
+        "naive",
+        {"zero_stage": 3, "offload_optimizer": True, "offload_parameters": True},
+    ),
     "naive, ZeRO 3, activation checkpointing": ("naive", {"zero_stage": 3, "activation_checkpointing": True}),
     "bfloat16, ZeRO 3": ("bfloat16", {"zero_stage": 3}),
     "lora, ZeRO 0": ("lora", {}),
@@ -76,13 +82,18 @@ BUILDS = ("naive", "lora", "pretraining")
 
 @pytest.fixture(scope="module")
 def pair(tiny_world: TinyWorld, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What two ranks made of each division (`Trained`, or a traceback), and what they held of each built model."""
-    folder, runs = tmp_path_factory.mktemp("pair"), specs(tiny_world)
+    """What two ranks made of each division (`Trained`, or a traceback), and what they held of each built
+    model."""
+    folder = tmp_path_factory.mktemp("pair")
+    runs = specs(tiny_world)
     stores = {name: tiny_world.copy(folder / f"store-{number}") for number, name in enumerate(PAIRS)}
     calls: list[tuple[str, tuple[Any, ...]]] = []
     for name, (run, resources) in PAIRS.items():
         calls.append(
-            ("execute_run", (runs[run], str(stores[name].folder), run in SAVED, Resources(num_workers=2, **resources)))
+            (
+                "execute_run",
+                (runs[run], str(stores[name].folder), run in SAVED, Resources(num_workers=2, **resources)),
+            )
         )
     sharded = Resources(num_workers=2, zero_stage=3)
     calls += [("built_parameters", (runs[name], str(tiny_world.folder), sharded)) for name in BUILDS]
@@ -125,18 +136,24 @@ def assert_same(run: Trained, reference: Trained, atol: float = 2e-5) -> None:
     np.testing.assert_allclose(run.losses, reference.losses, rtol=0, atol=atol)
     np.testing.assert_allclose(curve(run), curve(reference), rtol=0, atol=10 * atol)
     for path in sorted(reference.paths.predictions("").parent.glob("*.parquet")):
-        np.testing.assert_allclose(run.probabilities(path.stem), reference.probabilities(path.stem), rtol=0, atol=10 * atol)
+        np.testing.assert_allclose(
+            run.probabilities(path.stem), reference.probabilities(path.stem), rtol=0, atol=10 * atol
+        )
 
 
 @pytest.mark.parametrize("name", [name for name, (run, _) in PAIRS.items() if run != "bfloat16"])
-def test_two_workers_train_as_one_does(name: str, pair: dict[str, Any], alone: Callable[..., Trained]) -> None:
+def test_two_workers_train_as_one_does(
+    name: str, pair: dict[str, Any], alone: Callable[..., Trained]
+) -> None:
     run, _ = PAIRS[name]
     assert_same(pair[name], alone(run))
 
 
 @pytest.mark.parametrize("micro_batch", [8, 4])
 @pytest.mark.parametrize("run", ["naive", "confidence", "focused"])
-def test_accumulation_alone_changes_nothing(run: str, micro_batch: int, alone: Callable[..., Trained]) -> None:
+def test_accumulation_alone_changes_nothing(
+    run: str, micro_batch: int, alone: Callable[..., Trained]
+) -> None:
     assert_same(alone(run, micro_batch_size=micro_batch), alone(run))
 
 
@@ -153,7 +170,9 @@ def test_accumulation_alone_changes_nothing(run: str, micro_batch: int, alone: C
     ],
     ids=str,
 )
-def test_one_worker_trains_alike_under_every_zero_stage(resources: dict[str, Any], alone: Callable[..., Trained]) -> None:
+def test_one_worker_trains_alike_under_every_zero_stage(
+    resources: dict[str, Any], alone: Callable[..., Trained]
+) -> None:
     assert_same(alone("clipped", **resources), alone("clipped"))
 
 
@@ -164,7 +183,8 @@ def test_a_model_is_drawn_alike_under_zero_3(alone: Callable[..., Trained]) -> N
 
 @pytest.mark.parametrize("resources", [{"zero_stage": stage} for stage in (0, 1, 2, 3)], ids=str)
 def test_bfloat16_trains_nearly_as_float32(resources: dict[str, Any], alone: Callable[..., Trained]) -> None:
-    low, high = alone("bfloat16", **resources).losses, alone("clipped").losses
+    low = alone("bfloat16", **resources).losses
+    high = alone("clipped").losses
     assert np.isfinite(low).all()
     np.testing.assert_allclose(low, high, rtol=0, atol=0.02)
     assert np.abs(low - high).max() > 1e-5  # it was really computed in another precision
@@ -192,7 +212,9 @@ def test_zero_3_builds_no_parameter_whole(name: str, pair: dict[str, Any], tiny_
         assert {held[key][3] for held in ranks} == {tiny.digest_of(parameter)}, key
 
 
-@pytest.mark.parametrize("name", ["clipped, ZeRO 2, accumulation 2", "clipped, ZeRO 3, accumulation 2", "pretraining, ZeRO 3"])
+@pytest.mark.parametrize(
+    "name", ["clipped, ZeRO 2, accumulation 2", "clipped, ZeRO 3, accumulation 2", "pretraining, ZeRO 3"]
+)
 def test_a_sharded_run_saves_the_model_that_one_process_saves(
     name: str, pair: dict[str, Any], alone: Callable[..., Trained]
 ) -> None:
@@ -210,7 +232,9 @@ def test_a_sharded_run_saves_the_model_that_one_process_saves(
     assert model.dtype == torch.float32
 
 
-def test_sharded_lora_saves_the_adapters_that_one_process_saves(pair: dict[str, Any], alone: Callable[..., Trained]) -> None:
+def test_sharded_lora_saves_the_adapters_that_one_process_saves(
+    pair: dict[str, Any], alone: Callable[..., Trained]
+) -> None:
     folders = [run.paths.verified_model() for run in (pair["lora, ZeRO 3"], alone("lora"))]
     ours, reference = (load_file(folder / "adapter_model.safetensors") for folder in folders)
     assert ours.keys() == reference.keys()

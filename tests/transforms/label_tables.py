@@ -18,14 +18,19 @@ def forbidden() -> Predictions:
 
 
 def context(
-    labels: Predictions, seed: int = 0, difficulty: Sequence[float] | None = None, truth: Predictions | None = None
+    labels: Predictions,
+    seed: int = 0,
+    difficulty: Sequence[float] | None = None,
+    truth: Predictions | None = None,
 ) -> TransformContext:
     unknown = np.full(len(labels), np.nan)
     hard = unknown if difficulty is None else np.asarray(difficulty, dtype=np.float64)
     return TransformContext(seed, hard, forbidden if truth is None else lambda: truth)
 
 
-def apply(name: str, labels: Predictions, within: TransformContext | None = None, **params: Any) -> Predictions:
+def apply(
+    name: str, labels: Predictions, within: TransformContext | None = None, **params: Any
+) -> Predictions:
     transform = transforms.get(name)
     transform.check(**params)
     return transform.apply(labels, within or context(labels), **params)

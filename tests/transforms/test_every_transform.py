@@ -30,7 +30,9 @@ RANDOM = {"shuffle", "random_labels", "mix_ground_truth", "errors", "simulated_s
 SIZE = 60
 
 CASES = [
-    pytest.param(name, params, answers, id=f"{name}-{'-'.join(f'{k}={v}' for k, v in params.items())}-{answers}")
+    pytest.param(
+        name, params, answers, id=f"{name}-{'-'.join(f'{k}={v}' for k, v in params.items())}-{answers}"
+    )
     for name, transform in transforms
     for params in CALLS[name]
     for answers in ("probabilities", "answers")
@@ -42,7 +44,9 @@ every = pytest.mark.parametrize(("name", "params", "kind"), CASES)
 def table(kind: str, source: str, seed: int) -> Predictions:
     rng = np.random.default_rng(seed)
     if kind == "answers":
-        labels = Predictions.of_answers(names(SIZE), [f"{number} is it" for number in rng.integers(0, 12, SIZE)], source)
+        labels = Predictions.of_answers(
+            names(SIZE), [f"{number} is it" for number in rng.integers(0, 12, SIZE)], source
+        )
     else:
         labels = Predictions.of(names(SIZE), rng.dirichlet(np.ones(3), SIZE), source)
     labels = replace(labels, weight=rng.uniform(0.5, 2, SIZE), covered=rng.random(SIZE) < 0.8)
@@ -52,7 +56,8 @@ def table(kind: str, source: str, seed: int) -> Predictions:
 
 
 def world(kind: str, seed: int = 0) -> tuple[Predictions, TransformContext]:
-    labels, truth = table(kind, "weak", 1), table(kind, "ground truth", 2)
+    labels = table(kind, "weak", 1)
+    truth = table(kind, "ground truth", 2)
     difficulty = np.random.default_rng(3).integers(0, 5, SIZE).astype(float)
     return labels, context(labels, seed, difficulty.tolist(), truth)
 
@@ -84,7 +89,9 @@ def test_the_order_of_the_rows_is_nothing(name: str, params: dict[str, Any], kin
 
 
 @every
-def test_the_seed_decides_what_is_drawn_and_nothing_else(name: str, params: dict[str, Any], kind: str) -> None:
+def test_the_seed_decides_what_is_drawn_and_nothing_else(
+    name: str, params: dict[str, Any], kind: str
+) -> None:
     found = []
     for seed in (0, 0, 1):
         labels, within = world(kind, seed)
@@ -127,7 +134,9 @@ def test_nothing_covered_stays_nothing_covered(name: str, params: dict[str, Any]
 def test_those_that_need_probabilities_refuse_answers(name: str) -> None:
     labels, within = world("answers")
     for params in CALLS[name]:
-        with pytest.raises(InvalidInput, match=f"transform '{name}' needs class probabilities; weak gives answers"):
+        with pytest.raises(
+            InvalidInput, match=f"transform '{name}' needs class probabilities; weak gives answers"
+        ):
             transforms.get(name).apply(labels, within, **params)
 
 
@@ -135,7 +144,11 @@ def test_those_that_need_probabilities_refuse_answers(name: str) -> None:
 def test_the_check_knows_the_transforms_parameters(name: str) -> None:
     def parameters(function: Any) -> dict[str, Any]:
         found = inspect.signature(function).parameters.values()
-        return {parameter.name: parameter.default for parameter in found if parameter.kind is parameter.KEYWORD_ONLY}
+        return {
+            parameter.name: parameter.default
+            for parameter in found
+            if parameter.kind is parameter.KEYWORD_ONLY
+        }
 
     transform = transforms.get(name)
     assert parameters(transform.check) == parameters(transform.apply)
@@ -154,8 +167,16 @@ def test_the_check_knows_the_transforms_parameters(name: str) -> None:
         ("filter_confidence", {"keep": 0}, r"keep is 0; it must be a number in \(0, 1\]"),
         ("filter_confidence", {"keep": 50}, r"keep is 50; it must be a number in \(0, 1\]"),
         ("filter_confidence", {"at_least": -0.1}, r"at_least is -0.1; it must be a number in \[0, 1\]"),
-        ("filter_confidence", {"keep": 0.5, "balanced": "yes"}, "balanced is 'yes'; it must be True or False"),
-        ("filter_confidence", {"at_least": 0.9, "balanced": True}, "balanced keeps .* give keep instead of at_least"),
+        (
+            "filter_confidence",
+            {"keep": 0.5, "balanced": "yes"},
+            "balanced is 'yes'; it must be True or False",
+        ),
+        (
+            "filter_confidence",
+            {"at_least": 0.9, "balanced": True},
+            "balanced keeps .* give keep instead of at_least",
+        ),
         ("constant", {"class_index": -1}, "class_index is -1; it must be a whole number of at least 0"),
         ("constant", {"class_index": True}, "class_index is True"),
         ("mix_ground_truth", {"share": 1.5}, r"share is 1.5; it must be a number in \[0, 1\]"),

@@ -10,7 +10,8 @@ from label_tables import apply, context, hard, kept, names, soft, spoken, withou
 from raysweep.errors import InvalidInput
 from raysweep.predictions import Predictions
 
-# How sure a label is ------------------------------------------------------------------------------------------------------
+# How sure a label is
+# ------------------------------------------------------------------------------------------------------
 
 
 def test_harden() -> None:
@@ -36,7 +37,8 @@ def test_temperature_divides_the_logits() -> None:
     assert found.probabilities == pytest.approx(scipy.special.softmax(logits / 3, axis=1))
 
 
-# A part of the labels -----------------------------------------------------------------------------------------------------
+# A part of the labels
+# -----------------------------------------------------------------------------------------------------
 
 UNEVEN = [[0.1, 0.9], [0.2, 0.8], [0.3, 0.7], [0.4, 0.6], [0.65, 0.35], [0.55, 0.45]]
 
@@ -67,7 +69,9 @@ def test_a_balanced_filter_keeps_the_share_of_each_class() -> None:
 def test_equally_sure_labels_are_kept_as_if_at_random_but_the_same_ones_always() -> None:
     labels = hard(np.arange(400) % 2)
     rows = kept(apply("filter_confidence", labels, context(labels, seed=1), keep=0.5))
-    assert len(rows) == 200 and rows == kept(apply("filter_confidence", labels, context(labels, seed=2), keep=0.5))
+    assert len(rows) == 200 and rows == kept(
+        apply("filter_confidence", labels, context(labels, seed=2), keep=0.5)
+    )
     assert 60 < sum(row < 200 for row in rows) < 140 and 60 < sum(row % 2 for row in rows) < 140
     assert set(kept(apply("filter_confidence", labels, keep=0.25))) < set(rows)
 
@@ -85,12 +89,20 @@ def test_the_easiest_examples() -> None:
 def test_an_unknown_difficulty_is_refused_where_it_counts() -> None:
     labels = hard([0, 1, 0])
     within = context(labels, difficulty=[1, np.nan, 2])
-    told = "the difficulty of 1 of 3 examples is unknown, such as that of 'example 00001'; use a task whose examples have one"
+    told = (
+        "the difficulty of 1 of 3 examples is unknown, such as that of 'example 00001'; use a task whose "
+        "examples have one"
+    )
     for name, params in (("easiest", {"share": 0.5}), ("errors", {"rate": 0.5, "where": "hard"})):
         with pytest.raises(InvalidInput, match=f"transform '{name}': {told}"):
             apply(name, labels, within, **params)
     with pytest.raises(InvalidInput, match=f"transform 'simulated_supervisor': {told}"):
-        apply("simulated_supervisor", labels, context(labels, difficulty=[1, np.nan, 2], truth=labels), where="hard")
+        apply(
+            "simulated_supervisor",
+            labels,
+            context(labels, difficulty=[1, np.nan, 2], truth=labels),
+            where="hard",
+        )
     assert kept(apply("easiest", without(labels, 1), within, share=0.5)) == [0]
     assert kept(apply("errors", labels, within, rate=0.5)) == [0, 1, 2]
 
@@ -102,27 +114,35 @@ def test_parts_are_disjoint_and_cover_everything(of: int) -> None:
     assert sorted(row for rows in parts for row in rows) == list(range(100))
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
     if of == 2:
-        assert 30 < sum(row < 50 for row in parts[0]) + sum(row >= 50 for row in parts[1]) < 70  # not the first half
+        assert (
+            30 < sum(row < 50 for row in parts[0]) + sum(row >= 50 for row in parts[1]) < 70
+        )  # not the first half
         assert 15 < sum(row % 2 for row in parts[0]) < 35
 
 
 def test_parts_are_of_the_ids_and_nothing_else() -> None:
-    labels, other = hard(np.zeros(50, int)), soft(np.random.default_rng(0).dirichlet([1, 1, 1], 50))
+    labels = hard(np.zeros(50, int))
+    other = soft(np.random.default_rng(0).dirichlet([1, 1, 1], 50))
     first = kept(apply("part", labels, context(labels, seed=1), number=0, of=2))
     assert first == kept(apply("part", other, context(other, seed=2), number=0, of=2))
     assert first == kept(apply("part", spoken([""] * 50), number=0, of=2))
     fewer = without(labels, *first[:10])
     assert kept(apply("part", fewer, number=0, of=2)) == first[10:]
-    assert kept(apply("part", Predictions.of(names(51)[1:], labels.probabilities, "other ids"), number=0, of=2)) != first
+    assert (
+        kept(apply("part", Predictions.of(names(51)[1:], labels.probabilities, "other ids"), number=0, of=2))
+        != first
+    )
 
 
-# Controls -----------------------------------------------------------------------------------------------------------------
+# Controls
+# ------------------------------------------------------------------------------------------------------------
 
 
 def test_shuffle_deals_the_same_labels_out_again() -> None:
     labels = without(soft(np.random.default_rng(0).dirichlet([1, 1], 500)), 3, 7)
     found = apply("shuffle", labels)
-    before, after = labels.probabilities[labels.covered], found.probabilities[labels.covered]
+    before = labels.probabilities[labels.covered]
+    after = found.probabilities[labels.covered]
     assert sorted(before.tolist()) == sorted(after.tolist())
     assert (before == after).all(axis=1).sum() < 10
     assert abs(np.corrcoef(before[:, 0], after[:, 0])[0, 1]) < 0.2
@@ -144,7 +164,9 @@ def test_random_answers_come_from_other_examples() -> None:
     assert (found != answers.decisions).all() and set(found) < set(answers.decisions)
     assert len(set(found)) < 160  # with replacement
     two = spoken(["a", "b"])
-    assert all(apply("random_labels", two, context(two, seed)).decisions.tolist() == ["b", "a"] for seed in range(10))
+    assert all(
+        apply("random_labels", two, context(two, seed)).decisions.tolist() == ["b", "a"] for seed in range(10)
+    )
     hidden = without(answers, *range(100))
     assert set(apply("random_labels", hidden).decisions[100:]) < set(answers.decisions[100:])
     with pytest.raises(InvalidInput, match="weak answers 1 examples; it needs two"):
@@ -153,16 +175,22 @@ def test_random_answers_come_from_other_examples() -> None:
 
 def test_constant() -> None:
     labels = without(soft([[0.9, 0.1, 0.0], [0.2, 0.5, 0.3], [0.2, 0.5, 0.3]]), 2)
-    assert apply("constant", labels, class_index=2).probabilities.tolist() == [[0, 0, 1], [0, 0, 1], [0.2, 0.5, 0.3]]
+    assert apply("constant", labels, class_index=2).probabilities.tolist() == [
+        [0, 0, 1],
+        [0, 0, 1],
+        [0.2, 0.5, 0.3],
+    ]
     with pytest.raises(InvalidInput, match="class_index is 3; it must be one of 0 to 2"):
         apply("constant", labels, class_index=3)
 
 
-# Ground truth and errors --------------------------------------------------------------------------------------------------
+# Ground truth and errors
+# --------------------------------------------------------------------------------------------------
 
 
 def test_ground_truth_is_mixed_in() -> None:
-    labels, truth = soft(np.tile([0.4, 0.6], (50, 1))), hard(np.zeros(50, int))
+    labels = soft(np.tile([0.4, 0.6], (50, 1)))
+    truth = hard(np.zeros(50, int))
     mixed = {}
     for share, number in ((0.0, 0), (0.3, 15), (0.5, 25), (1.0, 50)):
         found = apply("mix_ground_truth", labels, context(labels, truth=truth), share=share).probabilities
@@ -176,7 +204,8 @@ def test_ground_truth_is_mixed_in() -> None:
 
 
 def test_true_answers_are_mixed_in_whole() -> None:
-    labels, truth = spoken(["a", "b", "c", "d"]), spoken(["a much longer answer"] * 4)
+    labels = spoken(["a", "b", "c", "d"])
+    truth = spoken(["a much longer answer"] * 4)
     found = apply("mix_ground_truth", labels, context(labels, truth=truth), share=0.5).decisions
     assert Counter(found.tolist())["a much longer answer"] == 2
 
@@ -207,7 +236,9 @@ def test_more_errors_hold_the_fewer() -> None:
 
 def test_an_error_in_an_uncertain_label_keeps_its_certainty() -> None:
     labels = soft([[0.7, 0.3], [0.1, 0.9]])
-    assert apply("errors", labels, rate=1.0).probabilities == pytest.approx(np.array([[0.3, 0.7], [0.9, 0.1]]))
+    assert apply("errors", labels, rate=1.0).probabilities == pytest.approx(
+        np.array([[0.3, 0.7], [0.9, 0.1]])
+    )
     tied = soft([[0.5, 0.5], [0.5, 0.5]])
     assert apply("errors", tied, rate=1.0).classes.tolist() == [1, 1]
     three = soft(np.tile([0.4, 0.4, 0.2], (50, 1)))
@@ -224,7 +255,11 @@ def test_errors_on_the_hardest_examples_first() -> None:
 def test_among_equally_hard_examples_errors_are_drawn() -> None:
     labels = hard(np.zeros(100, int))
     rows = [
-        np.flatnonzero(apply("errors", labels, context(labels, seed, [1] * 60 + [2] * 40), rate=0.2, where="hard").classes)
+        np.flatnonzero(
+            apply(
+                "errors", labels, context(labels, seed, [1] * 60 + [2] * 40), rate=0.2, where="hard"
+            ).classes
+        )
         for seed in (0, 1)
     ]
     assert all(len(found) == 20 and (found >= 60).all() for found in rows)
@@ -253,12 +288,14 @@ def test_a_simulated_supervisor_is_as_accurate_and_wrong_elsewhere(num_classes: 
 
 
 def test_a_simulated_supervisor_that_fails_on_the_hardest() -> None:
-    truth, labels = hard([0, 1, 0, 1, 0]), hard([1, 0, 0, 1, 0])
+    truth = hard([0, 1, 0, 1, 0])
+    labels = hard([1, 0, 0, 1, 0])
     within = context(labels, difficulty=[1, 2, 5, 4, 3], truth=truth)
     assert apply("simulated_supervisor", labels, within, where="hard").classes.tolist() == [0, 1, 1, 0, 0]
 
 
 def test_a_simulated_supervisor_that_answers() -> None:
-    truth, labels = spoken(["1", "2", "3", "4"]), spoken(["1", "2", "3", "nonsense"])
+    truth = spoken(["1", "2", "3", "4"])
+    labels = spoken(["1", "2", "3", "nonsense"])
     found = apply("simulated_supervisor", labels, context(labels, truth=truth)).decisions
     assert (found != truth.decisions).sum() == 1 and set(found) < {"1", "2", "3", "4"}

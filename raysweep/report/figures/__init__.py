@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from raysweep.report.data import SweepData
 from raysweep.report.figures.base import Figure, Figures, Omitted
+from raysweep.results.frames import SweepData
 
 __all__ = ["Figure", "Figures", "Omitted", "figures_of"]
 
 
 def figures_of(data: SweepData) -> Figures:
-    """All figures that a sweep has numbers for, and the reasons why it lacks the others. Needs altair, which is loaded here."""
+    """All figures that a sweep has numbers for, and the reasons why it lacks the others. Needs altair, which
+    is loaded here."""
     from raysweep.report.figures import by_size, chains, examples, grids, methods, misfit, stopping
     from raysweep.report.figures.summary import Summary
 

@@ -55,7 +55,10 @@ def tidy(frame: pd.DataFrame) -> pd.DataFrame:
 def records(frame: pd.DataFrame) -> Records:
     """The rows of a frame as plain values for a chart; floats with six digits."""
     return [
-        {str(name): float(f"{value:.6g}") if isinstance(value, float) else value for name, value in row.items()}
+        {
+            str(name): float(f"{value:.6g}") if isinstance(value, float) else value
+            for name, value in row.items()
+        }
         for row in tidy(frame).to_dict("records")
     ]
 

@@ -12,10 +12,14 @@ from raysweep.report.figures.base import Figure, Omitted, Records, records, sent
 from raysweep.report.figures.summary import Summary, drawn_bars, interval_words, means
 from raysweep.report.figures.theme import BLACK, DASHES, GREY, legend, series, small_multiples, tooltips
 
-_STUDENT, _CEILING, _FLOOR = "student", "ceiling", "supervisor (floor)"
-_RIGHT, _WRONG = "supervisor right", "supervisor wrong"
+_STUDENT = "student"
+_CEILING = "ceiling"
+_FLOOR = "supervisor (floor)"
+_RIGHT = "supervisor right"
+_WRONG = "supervisor wrong"
 _AXES = {"parameters": "the strong model's size", "training FLOPs": "the compute of the student's training"}
-_SIZE, _COMPUTE = "parameters", "training FLOPs"
+_SIZE = "parameters"
+_COMPUTE = "training FLOPs"
 
 
 def accuracy_by_size(summary: Summary) -> Figure | Omitted:
@@ -24,40 +28,55 @@ def accuracy_by_size(summary: Summary) -> Figure | Omitted:
 
 
 def accuracy_by_compute(summary: Summary) -> Figure | Omitted:
-    """The same against 6 · parameters · tokens, the FLOPs of the student's training (Kaplan et al. 2020, section 2.1)."""
-    name, title = "accuracy_by_compute", "Accuracy against the compute of the student's training"
+    """The same against 6 · parameters · tokens, the FLOPs of the student's training (Kaplan et al. 2020,
+    section 2.1)."""
+    name = "accuracy_by_compute"
+    title = "Accuracy against the compute of the student's training"
     known = summary.data.runs.set_index("run_id")[["num_parameters", "num_tokens"]].dropna()
     if not _too_few(summary) and not set(summary.finished["student"]) <= set(known.index):
-        return Omitted(name=name, title=title, reason="the compute of some students isn't known: older runs didn't count it")
+        return Omitted(
+            name=name,
+            title=title,
+            reason="the compute of some students isn't known: older runs didn't count it",
+        )
     return _accuracy(summary, name, title, _COMPUTE)
 
 
 def agreement_by_size(summary: Summary) -> Figure | Omitted:
     """Agreement with the supervisor where it is right and where it is wrong, against the student's size."""
-    name, title = "agreement_by_size", "Agreement with the supervisor, where it is right and where it is wrong"
+    name = "agreement_by_size"
+    title = "Agreement with the supervisor, where it is right and where it is wrong"
     few = _too_few(summary)
     columns = {_RIGHT: "agreement_supervisor_right", _WRONG: "agreement_supervisor_wrong"}
     if few or not set(columns.values()) <= set(summary.finished):
         return Omitted(name=name, title=title, reason=few or "no run was compared with its supervisor")
     panels, cells, note = summary.panels()
-    units, by = ["task", "method"], ["panel", "method", "weak", "strong"]
-    parts = [means(cells, column, _keys(cells, by), units).assign(line=line) for line, column in columns.items()]
+    units = ["task", "method"]
+    by = ["panel", "method", "weak", "strong"]
+    parts = [
+        means(cells, column, _keys(cells, by), units).assign(line=line) for line, column in columns.items()
+    ]
     frame = _on_axis(pd.concat(parts), summary, _SIZE)
     table = _table(frame, "agreement", _SIZE)
     shown, cut = drawn_bars(frame[frame["panel"].isin(panels)], [])
     rows = records(shown)
-    chart = small_multiples(_lines(rows, summary, _SIZE, "agreement with the supervisor", [_RIGHT, _WRONG]), rows, panels)
+    chart = small_multiples(
+        _lines(rows, summary, _SIZE, "agreement with the supervisor", [_RIGHT, _WRONG]), rows, panels
+    )
     caption = sentences(
-        "Share of test examples on which student and supervisor agree, among those that the supervisor gets right and among "
-        "those that it gets wrong, against the strong model's size. A student that only imitates agrees on both; one that "
-        "generalizes agrees less where its supervisor is wrong.",
+        "Share of test examples on which student and supervisor agree, among those that the supervisor gets "
+        "right and among those that it gets wrong, against the strong model's size. A student that only "
+        "imitates agrees on both; one that generalizes agrees less where its supervisor is wrong.",
         interval_words(frame),
         cut,
         _axis_words(summary),
         note,
         summary.standing,
     )
-    alt_text = f"Lines of agreement for {len(summary.names('weak'))} supervisors over {len(summary.names('strong'))} sizes."
+    alt_text = (
+        f"Lines of agreement for {len(summary.names('weak'))} supervisors over "
+        f"{len(summary.names('strong'))} sizes."
+    )
     return Figure(name=name, title=title, caption=caption, data=table, chart=chart, alt=alt_text)
 
 
@@ -70,9 +89,13 @@ def _accuracy(summary: Summary, name: str, title: str, axis: str) -> Figure | Om
     students = means(cells, "student_accuracy", [*panel, "weak", "strong"], ["task"]).assign(line=_STUDENT)
     ceilings = means(cells, "ceiling_accuracy", [*panel, "strong"], ["task"], "ceiling").assign(line=_CEILING)
     # A floor is a level: it is drawn as wide as its students' line.
-    floors = means(cells, "weak_accuracy", [*panel, "weak"], ["task"], "floor").assign(line=_FLOOR, low=None, high=None)
+    floors = means(cells, "weak_accuracy", [*panel, "weak"], ["task"], "floor").assign(
+        line=_FLOOR, low=None, high=None
+    )
     floors = floors.merge(students[[*panel, "weak", "strong"]], on=[*panel, "weak"])
-    frame = _on_axis(pd.concat([students, ceilings, floors.astype({"low": float, "high": float})]), summary, axis)
+    frame = _on_axis(
+        pd.concat([students, ceilings, floors.astype({"low": float, "high": float})]), summary, axis
+    )
     if axis == _COMPUTE:
         frame = _at_compute(frame, cells, summary)
     own = "y" if "task" in panel and len(summary.names("task")) > 1 else ""
@@ -82,7 +105,8 @@ def _accuracy(summary: Summary, name: str, title: str, axis: str) -> Figure | Om
     chart = small_multiples(layers, rows, panels, own_scales=own)
     caption = sentences(
         f"Test accuracy of students, a line per supervisor, against {_AXES[axis]}; "
-        "dotted in the same colour that supervisor's own accuracy, dashed in black the strong model on ground truth.",
+        "dotted in the same colour that supervisor's own accuracy, dashed in black the strong model on "
+        "ground truth.",
         interval_words(students),
         cut,
         _axis_words(summary) if axis == _SIZE else "Compute is 6 · parameters · tokens, the mean over runs.",
@@ -90,7 +114,9 @@ def _accuracy(summary: Summary, name: str, title: str, axis: str) -> Figure | Om
         summary.standing,
     )
     text = _alt(students, ceilings)
-    return Figure(name=name, title=title, caption=caption, data=_table(frame, "accuracy", axis), chart=chart, alt=text)
+    return Figure(
+        name=name, title=title, caption=caption, data=_table(frame, "accuracy", axis), chart=chart, alt=text
+    )
 
 
 def _too_few(summary: Summary) -> str:
@@ -101,19 +127,23 @@ def _too_few(summary: Summary) -> str:
 
 
 def _keys(cells: pd.DataFrame, names: Sequence[str]) -> list[str]:
-    """Grouping columns, and the task where panels are of single tasks (means over units of one task are those of its seeds)."""
+    """Grouping columns, and the task where panels are of single tasks (means over units of one task are those
+    of its seeds)."""
     single = cells.groupby("panel", dropna=False)["task"].nunique().max() == 1
     return [*(["task"] if single else []), *names]
 
 
 def _on_axis(frame: pd.DataFrame, summary: Summary, axis: str) -> pd.DataFrame:
     sizes: dict[str, Any] = dict(summary.sizes)
-    frame = frame.assign(size=pd.Series([sizes.get(str(model)) for model in frame["strong"]], index=frame.index, dtype=object))
+    frame = frame.assign(
+        size=pd.Series([sizes.get(str(model)) for model in frame["strong"]], index=frame.index, dtype=object)
+    )
     return frame.rename(columns={"weak": "supervisor", "strong": "student model"}).reset_index(drop=True)
 
 
 def _at_compute(frame: pd.DataFrame, cells: pd.DataFrame, summary: Summary) -> pd.DataFrame:
-    """The mean compute of the students of each method and strong model, which is where its ceiling is drawn too."""
+    """The mean compute of the students of each method and strong model, which is where its ceiling is drawn
+    too."""
     runs = summary.data.runs.set_index("run_id")
     flops = 6.0 * runs["num_parameters"].astype(float) * runs["num_tokens"].astype(float)
     spent = cells.assign(flops=flops.reindex(cells["student"]).to_numpy())
@@ -131,15 +161,24 @@ def _lines(rows: Records, summary: Summary, axis: str, y_title: str, lines: Sequ
     y = alt.Y("mean:Q", title=y_title, scale=scale, axis=alt.Axis(tickCount=5))
     weak = summary.by_size("weak")
     colour = series("supervisor", weak, "supervisor")
-    patterns = {_STUDENT: DASHES[0], _FLOOR: DASHES[2], _CEILING: DASHES[1], _RIGHT: DASHES[0], _WRONG: DASHES[1]}
+    patterns = {
+        _STUDENT: DASHES[0],
+        _FLOOR: DASHES[2],
+        _CEILING: DASHES[1],
+        _RIGHT: DASHES[0],
+        _WRONG: DASHES[1],
+    }
     dash = alt.StrokeDash(
         "line:N",
         scale=alt.Scale(domain=list(lines), range=[list(patterns[line]) for line in lines]),
         legend=legend(lines, orient="bottom", symbolType="stroke", symbolSize=120, symbolStrokeColor=BLACK),
     )
-    tips = tooltips(rows, "panel", "line", "supervisor", "student model", "size", "mean", "low", "high", "num_seeds")
+    tips = tooltips(
+        rows, "panel", "line", "supervisor", "student model", "size", "mean", "low", "high", "num_seeds"
+    )
     base = alt.Chart().encode(x=x, tooltip=tips)
-    black, own = f"datum.line === '{_CEILING}'", f"datum.line !== '{_CEILING}'"
+    black = f"datum.line === '{_CEILING}'"
+    own = f"datum.line !== '{_CEILING}'"
     drawn = f"datum.line === '{_STUDENT}' || datum.line === '{_RIGHT}' || datum.line === '{_WRONG}'"
     return [
         base.transform_filter(own).mark_line().encode(y=y, color=colour["color"], strokeDash=dash),
@@ -159,7 +198,13 @@ def _x(rows: Records, summary: Summary, axis: str) -> alt.X:
     sizes = sorted({row["size"] for row in rows if row["size"] is not None})
     if any(row["size"] is None for row in rows):
         order = summary.by_size("strong")
-        return alt.X("student model:N", title="strong model", sort=order, scale=alt.Scale(padding=0.3), axis=_ticks(-40))
+        return alt.X(
+            "student model:N",
+            title="strong model",
+            sort=order,
+            scale=alt.Scale(padding=0.3),
+            axis=_ticks(-40),
+        )
     domain = [sizes[0] / 1.25, sizes[-1] * 1.25]
     ticks = {"values": sizes, "labelOverlap": "greedy"} if axis == _SIZE else {"tickCount": 4}
     label = alt.Axis(format=".2~s" if axis == _SIZE else ".1e", grid=False, **ticks)
@@ -175,20 +220,34 @@ def _ticks(angle: float) -> alt.Axis:
 def _axis_words(summary: Summary) -> str:
     if set(summary.names("strong")) <= set(summary.sizes):
         return ""
-    return "The runs don't say how many parameters their models have, so the models stand in the plan's order."
+    return (
+        "The runs don't say how many parameters their models have, so the models stand in the plan's order."
+    )
 
 
 def _table(frame: pd.DataFrame, value: str, axis: str) -> pd.DataFrame:
-    names = {"mean": value, "low": "interval low", "high": "interval high", "num_seeds": "seeds", "num_units": "tasks averaged"}
+    names = {
+        "mean": value,
+        "low": "interval low",
+        "high": "interval high",
+        "num_seeds": "seeds",
+        "num_units": "tasks averaged",
+    }
     table = frame.drop(columns="panel").rename(columns=names | {"size": axis})
-    first = [column for column in ("task", "method", "line", "supervisor", "student model", axis) if column in table]
+    first = [
+        column
+        for column in ("task", "method", "line", "supervisor", "student model", axis)
+        if column in table
+    ]
     return tidy(table[[*first, *names.values()]])
 
 
 def _alt(students: pd.DataFrame, ceilings: pd.DataFrame) -> str:
-    low, high = students["mean"].min(), students["mean"].max()
+    low = students["mean"].min()
+    high = students["mean"].max()
     return (
-        f"Lines of test accuracy for {students['weak'].nunique()} supervisors over {students['strong'].nunique()} strong "
-        "models: "
-        f"students from {low:.2f} to {high:.2f}, ceilings from {ceilings['mean'].min():.2f} to {ceilings['mean'].max():.2f}."
+        f"Lines of test accuracy for {students['weak'].nunique()} supervisors over "
+        f"{students['strong'].nunique()} strong models: "
+        f"students from {low:.2f} to {high:.2f}, ceilings from {ceilings['mean'].min():.2f} to "
+        f"{ceilings['mean'].max():.2f}."
     )

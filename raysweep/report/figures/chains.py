@@ -7,15 +7,16 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from raysweep.report.data import SEPARATOR
 from raysweep.report.figures.base import Figure, Omitted, Records, records, sentences, tidy
 from raysweep.report.figures.summary import PAIR, Summary, drawn_bars, interval_words, means
 from raysweep.report.figures.theme import BLACK, GREY, MAX_PANELS, series, small_multiples, tooltips, worded
+from raysweep.results.frames import SEPARATOR
 
 
 def bootstrapping(summary: Summary) -> Figure | Omitted:
     """Accuracy of every model of a chain, beside the student that the supervisor taught directly."""
-    name, title = "bootstrapping", "Accuracy along bootstrapping chains"
+    name = "bootstrapping"
+    title = "Accuracy along bootstrapping chains"
     cells = summary.finished
     if not cells["chain"].str.count(SEPARATOR).gt(1).any():
         return Omitted(name=name, title=title, reason="no method teaches a student through models in between")
@@ -25,28 +26,48 @@ def bootstrapping(summary: Summary) -> Figure | Omitted:
     direct = "naive" if "naive" in set(cells.loc[~is_long, "method"]) else None
     chosen = cells[is_long | (cells["method"] == direct)]
     chosen = chosen[chosen[PAIR].isin(pairs)]
-    chosen, over = summary.on_complete_tasks(chosen, ["weak", "strong"]) if chosen["task"].nunique() > 1 else (chosen, "")
+    chosen, over = (
+        summary.on_complete_tasks(chosen, ["weak", "strong"])
+        if chosen["task"].nunique() > 1
+        else (chosen, "")
+    )
     steps = _steps(summary, chosen)
     frame = means(steps, "accuracy", [PAIR, "method", "position", "model"], ["task"], "run")
     ends = _ends(chosen, int(frame["position"].max()))
     frame = pd.concat([frame.assign(what="step"), ends.assign(what="level")], ignore_index=True)
     frame["panel"] = frame[PAIR]
     panels = pairs[:MAX_PANELS]
-    note = f"Shown are the first {len(panels)} of {len(pairs)} pairs; the CSV has all." if len(panels) < len(pairs) else ""
-    shown, cut = drawn_bars(frame[frame["panel"].isin(panels)].astype({"low": float, "high": float}), ["panel"])
+    note = (
+        f"Shown are the first {len(panels)} of {len(pairs)} pairs; the CSV has all."
+        if len(panels) < len(pairs)
+        else ""
+    )
+    shown, cut = drawn_bars(
+        frame[frame["panel"].isin(panels)].astype({"low": float, "high": float}), ["panel"]
+    )
     rows = records(shown)
     names = [*([direct] if direct else []), *methods]
     for row in rows:
         row["series"] = worded(str(row["method"]))
         row["position"] = (
-            _last(rows, row) if row["what"] == "step" and row["method"] == direct and row["position"] else row["position"]
+            _last(rows, row)
+            if row["what"] == "step" and row["method"] == direct and row["position"]
+            else row["position"]
         )
     chart = small_multiples(
-        _layers(rows, [worded(item) for item in names]), rows, panels, own_scales="xy" if len(panels) > 1 else ""
+        _layers(rows, [worded(item) for item in names]),
+        rows,
+        panels,
+        own_scales="xy" if len(panels) > 1 else "",
     )
     caption = sentences(
-        "Test accuracy along the chain: the supervisor, then each student taught by the model before it, up to the strong model"
-        + (f"; beside it the student that the supervisor taught directly ({worded(direct)})." if direct else "."),
+        "Test accuracy along the chain: the supervisor, then each student taught by the model before it, up "
+        "to the strong model"
+        + (
+            f"; beside it the student that the supervisor taught directly ({worded(direct)})."
+            if direct
+            else "."
+        ),
         "Dotted rule: the supervisor's accuracy (floor); dashed: the strong model on ground truth (ceiling).",
         interval_words(frame[frame["what"] == "step"]),
         cut,
@@ -56,9 +77,14 @@ def bootstrapping(summary: Summary) -> Figure | Omitted:
     )
     table = frame.rename(columns={"position": "step of the chain", "mean": "accuracy", "num_seeds": "seeds"})
     table = table.rename(columns={"low": "interval low", "high": "interval high"})
-    table = table[[PAIR, "method", "step of the chain", "model", "accuracy", "interval low", "interval high", "seeds"]]
+    table = table[
+        [PAIR, "method", "step of the chain", "model", "accuracy", "interval low", "interval high", "seeds"]
+    ]
     last = frame[frame["what"] == "step"].sort_values("position").groupby("method", sort=False)["mean"].last()
-    text = f"Accuracy of the last student: {', '.join(f'{worded(str(key))} {value:.3f}' for key, value in last.items())}."
+    text = (
+        "Accuracy of the last student: "
+        f"{', '.join(f'{worded(str(key))} {value:.3f}' for key, value in last.items())}."
+    )
     return Figure(name=name, title=title, caption=caption, data=tidy(table), chart=chart, alt=text)
 
 
@@ -85,7 +111,9 @@ def _ends(cells: pd.DataFrame, last: int) -> pd.DataFrame:
 
 def _last(rows: Records, row: dict[str, Any]) -> int:
     """Where the direct student is drawn: below the last one of the chains."""
-    return max(int(other["position"]) for other in rows if other["what"] == "step" and other["panel"] == row["panel"])
+    return max(
+        int(other["position"]) for other in rows if other["what"] == "step" and other["panel"] == row["panel"]
+    )
 
 
 def _layers(rows: Records, names: list[str]) -> list[Any]:
@@ -105,14 +133,22 @@ def _layers(rows: Records, names: list[str]) -> list[Any]:
     )
     scale = alt.Scale(zero=False, nice=False, padding=5)
     y = alt.Y("mean:Q", title="test accuracy", scale=scale, axis=alt.Axis(tickCount=5))
-    base = alt.Chart().encode(tooltip=tooltips(rows, "panel", "series", "model", "mean", "low", "high", "num_seeds"))
+    base = alt.Chart().encode(
+        tooltip=tooltips(rows, "panel", "series", "model", "mean", "low", "high", "num_seeds")
+    )
     step = base.transform_filter("datum.what === 'step'").encode(x=x)
     level = base.transform_filter("datum.what === 'level'")
     bars = step.transform_filter("isValid(datum.bar_low)").mark_rule(strokeWidth=0.7)
     return [
-        level.transform_filter("datum.method === 'floor'").mark_rule(color=GREY, strokeDash=[1, 2]).encode(y=y),
-        level.transform_filter("datum.method === 'ceiling'").mark_rule(color=BLACK, strokeDash=[4, 2]).encode(y=y),
+        level.transform_filter("datum.method === 'floor'")
+        .mark_rule(color=GREY, strokeDash=[1, 2])
+        .encode(y=y),
+        level.transform_filter("datum.method === 'ceiling'")
+        .mark_rule(color=BLACK, strokeDash=[4, 2])
+        .encode(y=y),
         step.mark_line(strokeWidth=1).encode(y=y, color=look["color"]),
-        bars.encode(y=alt.Y("bar_low:Q", scale=scale, title="test accuracy"), y2="bar_high:Q", color=look["color"]),
+        bars.encode(
+            y=alt.Y("bar_low:Q", scale=scale, title="test accuracy"), y2="bar_high:Q", color=look["color"]
+        ),
         step.mark_point(opacity=1, stroke="white").encode(y=y, **look),
     ]

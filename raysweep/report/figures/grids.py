@@ -32,11 +32,13 @@ _ENDS = ["supervisor", "student model"]
 
 def pgr_by_pair(summary: Summary) -> Figure | Omitted:
     """PGR of every supervisor with every strong model."""
-    name, title = "pgr_by_pair", "PGR by supervisor and student"
+    name = "pgr_by_pair"
+    title = "PGR by supervisor and student"
     pairs = summary.names("pair")
     if len(pairs) < 2:
         return Omitted(name=name, title=title, reason=f"{_few(pairs, 'pair of models')}: no grid to show")
-    tasks, methods = summary.names("task"), summary.names("method")
+    tasks = summary.names("task")
+    methods = summary.names("method")
     by_task = len(tasks) > 1 and len(tasks) * len(methods) <= MAX_PANELS
     parts = [*(["task"] if by_task else []), "method"]
     frame = summary.pgr_by([*parts, "weak", "strong"])
@@ -44,7 +46,9 @@ def pgr_by_pair(summary: Summary) -> Figure | Omitted:
     if frame["pgr"].isna().all():
         return Omitted(name=name, title=title, reason=_NOWHERE)
     drawn = [part for part in parts if part == "task" or len(methods) > 1]
-    frame["panel"] = [": ".join(map(worded, row)) for row in frame[drawn].itertuples(index=False)] if drawn else ""
+    frame["panel"] = (
+        [": ".join(map(worded, row)) for row in frame[drawn].itertuples(index=False)] if drawn else ""
+    )
     panels = list(dict.fromkeys(frame["panel"]))[:MAX_PANELS]
     note = (
         f"Shown are the first {MAX_PANELS} of {len(methods)} methods; the CSV has all."
@@ -55,7 +59,8 @@ def pgr_by_pair(summary: Summary) -> Figure | Omitted:
     order = summary.by_size("weak")[::-1], summary.by_size("strong")
     chart = _chart(frame[frame["panel"].isin(panels)], "supervisor", "student model", order, panels, COLUMN)
     caption = sentences(
-        "PGR of every supervisor (rows) with every strong model (columns), the smallest at the bottom and at the left.",
+        "PGR of every supervisor (rows) with every strong model (columns), the smallest at the bottom and at "
+        "the left.",
         _words(frame, "tasks"),
         note,
         summary.standing,
@@ -65,20 +70,28 @@ def pgr_by_pair(summary: Summary) -> Figure | Omitted:
 
 def pgr_by_task(summary: Summary) -> Figure | Omitted:
     """PGR of every method on every task."""
-    name, title = "pgr_by_task", "PGR by task and method"
-    tasks, methods = summary.names("task"), summary.names("method")
+    name = "pgr_by_task"
+    title = "PGR by task and method"
+    tasks = summary.names("task")
+    methods = summary.names("method")
     if len(tasks) < 2:
         return Omitted(name=name, title=title, reason=f"{_few(tasks, 'task')}: no grid to show")
     frame = summary.pgr_by(["task", "method"]).assign(panel="")
     most = (PAGE - 90) // _LEAST_CELL
     shown = methods[:most]
-    note = f"Shown are the first {most} of {len(methods)} methods; the CSV has all." if len(methods) > most else ""
+    note = (
+        f"Shown are the first {most} of {len(methods)} methods; the CSV has all."
+        if len(methods) > most
+        else ""
+    )
     width = COLUMN if len(shown) <= (COLUMN - 90) // _LEAST_CELL else PAGE
     frame = frame[frame["task"].isin(tasks) & frame["method"].isin(methods)]
     if frame["pgr"].isna().all():
         return Omitted(name=name, title=title, reason=_NOWHERE)
     chart = _chart(frame[frame["method"].isin(shown)], "task", "method", (tasks, shown), [""], width)
-    caption = sentences("PGR of every method (columns) on every task (rows).", _words(frame, "pairs"), note, summary.standing)
+    caption = sentences(
+        "PGR of every method (columns) on every task (rows).", _words(frame, "pairs"), note, summary.standing
+    )
     return _figure(name, title, caption, frame, ["task", "method"], chart)
 
 
@@ -90,11 +103,14 @@ def _words(frame: pd.DataFrame, over: str) -> str:
     several = int(frame["num_groups"].max())
     parts = ["PGR = (student − supervisor) / (ceiling − supervisor) of the mean accuracies over seeds."]
     if several > 1:
-        least, most = int(frame["num_defined"].min()), int(frame["num_defined"].max())
+        least = int(frame["num_defined"].min())
+        most = int(frame["num_defined"].max())
         count = str(most) if least == most else f"{least} to {most}"
         parts = [f"Each number is the median over those {over} whose PGR is defined ({count} of {several})."]
     if (frame["standing"] == UNDEFINED).any():
-        parts.append("A dash on grey: undefined, since the gap between supervisor and ceiling is inside the noise.")
+        parts.append(
+            "A dash on grey: undefined, since the gap between supervisor and ceiling is inside the noise."
+        )
     if (frame["standing"] == MISSING).any():
         parts.append("White: no finished seed.")
     parts.append("Colours end at 0 and 1.")
@@ -102,10 +118,18 @@ def _words(frame: pd.DataFrame, over: str) -> str:
 
 
 def _chart(
-    frame: pd.DataFrame, row: str, column: str, order: tuple[Sequence[str], Sequence[str]], panels: Sequence[str], width: int
+    frame: pd.DataFrame,
+    row: str,
+    column: str,
+    order: tuple[Sequence[str], Sequence[str]],
+    panels: Sequence[str],
+    width: int,
 ) -> Any:
     rows = records(frame)
-    labels = [{**item, "shown": _shown(item), "row": wrapped(item[row]), "column": wrapped(item[column], 26)} for item in rows]
+    labels = [
+        {**item, "shown": _shown(item), "row": wrapped(item[row]), "column": wrapped(item[column], 26)}
+        for item in rows
+    ]
     height = 13.0 * max(len(order[0]), 2)
     ends = [[wrapped(name) for name in order[0]], [wrapped(name, 26) for name in order[1]]]
     is_narrow = len(order[1]) > 4 or (len(order[1]) > 2 and len(panels) % 2 == 1)
@@ -133,7 +157,10 @@ def _layers(rows: Records, row: str, column: str, ends: list[list[str]], is_leve
         base.transform_filter(f"datum.standing === '{UNDEFINED}'").mark_rect(fill=FAINT, stroke="white"),
         base.transform_filter("isValid(datum.pgr)").mark_rect(stroke="white").encode(color=colour),
         base.mark_text().encode(
-            text="shown:N", color=alt.condition("isValid(datum.pgr) && datum.pgr < 0.5", alt.value("white"), alt.value("black"))
+            text="shown:N",
+            color=alt.condition(
+                "isValid(datum.pgr) && datum.pgr < 0.5", alt.value("white"), alt.value("black")
+            ),
         ),
     ]
 
@@ -145,9 +172,20 @@ def _shown(row: dict[str, Any]) -> str:
 
 
 def _figure(name: str, title: str, caption: str, frame: pd.DataFrame, keys: list[str], chart: Any) -> Figure:
-    columns = {"pgr": "PGR", "low": "low", "high": "high", "num_defined": "defined", "num_groups": "of", "standing": "standing"}
+    columns = {
+        "pgr": "PGR",
+        "low": "low",
+        "high": "high",
+        "num_defined": "defined",
+        "num_groups": "of",
+        "standing": "standing",
+    }
     several = frame["num_groups"].max() > 1
-    ends = {"low": "lower quartile", "high": "upper quartile"} if several else {"low": "interval low", "high": "interval high"}
+    ends = (
+        {"low": "lower quartile", "high": "upper quartile"}
+        if several
+        else {"low": "interval low", "high": "interval high"}
+    )
     table = frame[[*keys, *columns]].rename(columns=columns | ends)
     defined = frame.dropna(subset=["pgr"])
     text = "A grid without a defined PGR." if defined.empty else _extremes(defined, keys)

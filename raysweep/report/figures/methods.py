@@ -10,9 +10,20 @@ import pandas as pd
 
 from raysweep.report.figures.base import Figure, Omitted, Records, listed, records, sentences, tidy
 from raysweep.report.figures.summary import Summary, drawn_bars, interval_words, means
-from raysweep.report.figures.theme import BLACK, COLUMN, GREY, SPLIT, series, small_multiples, tooltips, worded, wrapped
+from raysweep.report.figures.theme import (
+    BLACK,
+    COLUMN,
+    GREY,
+    SPLIT,
+    series,
+    small_multiples,
+    tooltips,
+    worded,
+    wrapped,
+)
 
-_MAX_SERIES, _MAX_HEIGHT = 4, 560
+_MAX_SERIES = 4
+_MAX_HEIGHT = 560
 _LABEL = 32
 _TICKS = "test accuracy (ticks: floor grey, ceiling black)"
 _PGR_RANGE = (-1.0, 2.0)
@@ -21,7 +32,8 @@ _PGR_RANGE = (-1.0, 2.0)
 
 def methods_pgr(summary: Summary) -> Figure | Omitted:
     """PGR of every method, the best on top."""
-    name, title = "methods_pgr", "PGR by method"
+    name = "methods_pgr"
+    title = "PGR by method"
     if reason := _one(summary.names("method"), "method"):
         return Omitted(name=name, title=title, reason=reason)
     keys, over = _series(summary, summary.names("method"))
@@ -30,17 +42,25 @@ def methods_pgr(summary: Summary) -> Figure | Omitted:
     if defined.empty:
         reason = "PGR is undefined everywhere: no gap between supervisor and ceiling is told from the noise"
         return Omitted(name=name, title=title, reason=reason)
-    order = [str(method) for method in defined.groupby("method")["pgr"].mean().sort_values(ascending=False).index]
+    order = [
+        str(method) for method in defined.groupby("method")["pgr"].mean().sort_values(ascending=False).index
+    ]
     several = int(frame["num_groups"].max()) > 1
-    noise = "seeds and test examples" if summary.gaps["num_seeds"].max() > 1 else "test examples alone, of one seed"
+    noise = (
+        "seeds and test examples"
+        if summary.gaps["num_seeds"].max() > 1
+        else "test examples alone, of one seed"
+    )
     without = [worded(method) for method in frame.loc[frame["pgr"].isna(), "method"].drop_duplicates()]
     caption = sentences(
         "PGR of every method, the best on top. Dotted: the supervisor's level (0) and the ceiling's (1).",
-        f"Points are medians over {over} whose PGR is defined ({_range(frame['num_defined'])} of {frame['num_groups'].max()}), "
-        "bars their quartiles."
+        f"Points are medians over {over} whose PGR is defined ({_range(frame['num_defined'])} of "
+        f"{frame['num_groups'].max()}), bars their quartiles."
         if several
         else f"Bars: 90 % intervals of the noise of {noise} (Fieller's).",
-        f"Undefined for some or all, since the gap is inside the noise: {listed(without)}." if without else "",
+        f"Undefined for some or all, since the gap is inside the noise: {listed(without)}."
+        if without
+        else "",
         "Arrows: beyond the figure, at the number beside them." if _beyond(defined).any() else "",
         summary.standing,
     )
@@ -55,7 +75,8 @@ def methods_pgr(summary: Summary) -> Figure | Omitted:
 
 def methods_accuracy(summary: Summary) -> Figure | Omitted:
     """Test accuracy of every method's student between its floor and its ceiling."""
-    name, title = "methods_accuracy", "Test accuracy by method"
+    name = "methods_accuracy"
+    title = "Test accuracy by method"
     if reason := _one(summary.names("method"), "method"):
         return Omitted(name=name, title=title, reason=reason)
     return _accuracies(summary, name, title, "method")
@@ -63,8 +84,12 @@ def methods_accuracy(summary: Summary) -> Figure | Omitted:
 
 def agreement_by_method(summary: Summary) -> Figure | Omitted:
     """Agreement of every method's student with its supervisor, where that is right and where it is wrong."""
-    name, title = "agreement_by_method", "Agreement with the supervisor by method, where it is right and where it is wrong"
-    columns = {"where it is right": "agreement_supervisor_right", "where it is wrong": "agreement_supervisor_wrong"}
+    name = "agreement_by_method"
+    title = "Agreement with the supervisor by method, where it is right and where it is wrong"
+    columns = {
+        "where it is right": "agreement_supervisor_right",
+        "where it is wrong": "agreement_supervisor_wrong",
+    }
     if summary.finished.empty or not set(columns.values()) <= set(summary.finished):
         return Omitted(name=name, title=title, reason="no student was compared with its supervisor")
     cells, note = summary.on_complete_tasks(summary.finished, ["weak", "strong", "method"])
@@ -76,8 +101,8 @@ def agreement_by_method(summary: Summary) -> Figure | Omitted:
     rows = _rows(shown, "method", order, "where", list(columns))
     chart = _dots(rows, order, list(columns), "agreement with the supervisor", "where", [], None)
     caption = sentences(
-        "Share of test examples on which student and supervisor agree, among those that the supervisor gets right and those "
-        "that "
+        "Share of test examples on which student and supervisor agree, among those that the supervisor gets "
+        "right and those that "
         "it gets wrong; the method that follows its supervisor's errors least is on top.",
         interval_words(frame),
         cut,
@@ -94,7 +119,8 @@ def agreement_by_method(summary: Summary) -> Figure | Omitted:
 
 def accuracy_by_task(summary: Summary) -> Figure | Omitted:
     """The gap of every task, and where the students are in it."""
-    name, title = "accuracy_by_task", "Floor, students and ceiling by task"
+    name = "accuracy_by_task"
+    title = "Floor, students and ceiling by task"
     if reason := _one(summary.names("task"), "task"):
         return Omitted(name=name, title=title, reason=reason)
     return _accuracies(summary, name, title, "task")
@@ -110,13 +136,15 @@ def _accuracies(summary: Summary, name: str, title: str, row: str) -> Figure:
         keys, _ = _series(summary, summary.names("method"))
         names = summary.names("pair") if keys else []
     else:
-        cells, note = summary.finished, ""
+        cells = summary.finished
+        note = ""
         methods = summary.names("method")
         most = min(_MAX_SERIES, max(_MAX_HEIGHT // (7 * len(summary.names("task"))), 1))
         keys, names = (["method"], methods[:most]) if len(methods) > 1 else ([], [])
         if len(methods) > len(names) > 0:
             note = f"Shown are the first {len(names)} of {len(methods)} methods; the CSV has all."
-    by, unit = [row, *keys], ["task", "weak", "strong"]
+    by = [row, *keys]
+    unit = ["task", "weak", "strong"]
     students = means(cells, "student_accuracy", by, [*unit, "method"] if row == "task" and not keys else unit)
     floors, ceilings = (
         means(cells, f"{end}_accuracy", by, ["task", model], run)
@@ -130,10 +158,14 @@ def _accuracies(summary: Summary, name: str, title: str, row: str) -> Figure:
     shown, cut = drawn_bars(frame if row == "method" or not keys else frame[frame["method"].isin(names)], [])
     rows = _rows(shown, row, order, keys[0] if keys else "", names)
     chart = _dots(rows, order, [worded(item) for item in names], _TICKS, "series", ["floor", "ceiling"], None)
-    what = "Rows are methods, the most accurate on top" if row == "method" else "Rows are tasks, the largest gap on top"
+    what = (
+        "Rows are methods, the most accurate on top"
+        if row == "method"
+        else "Rows are tasks, the largest gap on top"
+    )
     caption = sentences(
-        f"Test accuracy of students. {what}; grey tick: the supervisor (floor), black tick: the strong model on ground truth "
-        "(ceiling).",
+        f"Test accuracy of students. {what}; grey tick: the supervisor (floor), black tick: the strong model "
+        "on ground truth (ceiling).",
         interval_words(students),
         cut,
         note,
@@ -142,14 +174,18 @@ def _accuracies(summary: Summary, name: str, title: str, row: str) -> Figure:
     )
     table = frame[[*by, "mean", "low", "high", "floor", "ceiling", "num_seeds", "num_units"]]
     table = table.rename(
-        columns=_NAMES | {"mean": "student accuracy", "floor": "floor accuracy", "ceiling": "ceiling accuracy"}
+        columns=_NAMES
+        | {"mean": "student accuracy", "floor": "floor accuracy", "ceiling": "ceiling accuracy"}
     )
     text = f"A row a {row}: students' accuracies, {_ends_in_words(frame, row, 'mean')}."
     return Figure(name=name, title=title, caption=caption, data=tidy(table), chart=chart, alt=text)
 
 
-def dots_by_method(frame: pd.DataFrame, methods: Sequence[str], key: str, names: Sequence[str], title: str) -> Any:
-    """A row a method in the plan's order, in it a point with its bar for each value of `key`, and a rule at 0.
+def dots_by_method(
+    frame: pd.DataFrame, methods: Sequence[str], key: str, names: Sequence[str], title: str
+) -> Any:
+    """A row a method in the plan's order, in it a point with its bar for each value of `key`, and a rule at
+    0.
 
     Args:
         frame: method, `key`, mean, bar_low, bar_high.
@@ -210,11 +246,19 @@ def _dots(
     """A row a method or task; in it a point with its bar for each series, one below the other."""
     labels = [wrapped(name, _LABEL) for name in order]
     axis = alt.Axis(
-        labelExpr=SPLIT, grid=True, labelOverlap=False, labelLineHeight=7, tickBand="extent", ticks=False, title=None
+        labelExpr=SPLIT,
+        grid=True,
+        labelOverlap=False,
+        labelLineHeight=7,
+        tickBand="extent",
+        ticks=False,
+        title=None,
     )
     y = alt.Y("row:N", sort=labels, axis=axis, scale=alt.Scale(padding=0.1))
     offset: dict[str, Any] = (
-        {"yOffset": alt.YOffset(f"{field}:N", sort=names, scale=alt.Scale(padding=0.2))} if len(names) > 1 else {}
+        {"yOffset": alt.YOffset(f"{field}:N", sort=names, scale=alt.Scale(padding=0.2))}
+        if len(names) > 1
+        else {}
     )
     beside = max(len(line) for label in labels for line in label.split("\n")) * 3.5
     look = series(field, names, width=int(COLUMN + 14 - beside)) if len(names) > 1 else {}
@@ -222,7 +266,18 @@ def _dots(
     plain: dict[str, Any] = {} if look else {"color": BLACK}
     scale = alt.Scale(zero=False, nice=False, padding=5)
     tips = tooltips(
-        rows, "method", "task", field, "mean", "pgr", "low", "high", *ticks, "standing", "num_defined", "num_groups"
+        rows,
+        "method",
+        "task",
+        field,
+        "mean",
+        "pgr",
+        "low",
+        "high",
+        *ticks,
+        "standing",
+        "num_defined",
+        "num_groups",
     )
     base = alt.Chart().encode(y=y, tooltip=tips, **offset)
     x = alt.X("mean:Q", title=title, scale=scale, axis=alt.Axis(tickCount=5, titleAnchor="end"))
@@ -231,7 +286,11 @@ def _dots(
         for level in levels or ()
     ]
     for end, tint in zip(ticks, (GREY, BLACK), strict=False):
-        marks.append(base.mark_tick(color=tint, size=8, thickness=1.6).encode(x=alt.X(f"{end}:Q", scale=scale, title=title)))
+        marks.append(
+            base.mark_tick(color=tint, size=8, thickness=1.6).encode(
+                x=alt.X(f"{end}:Q", scale=scale, title=title)
+            )
+        )
     bars = base.transform_filter("isValid(datum.bar_low)").mark_rule(strokeWidth=0.7)
     marks.append(bars.encode(x=alt.X("bar_low:Q", scale=scale, title=title), x2="bar_high:Q", **colour))
     inside = base.transform_filter("!isValid(datum.beyond)") if any("beyond" in row for row in rows) else base
@@ -247,22 +306,36 @@ def _arrows(base: Any, x: alt.X, colour: dict[str, Any]) -> list[Any]:
     marks = []
     for side, shape, align in (("<", "triangle-left", "left"), (">", "triangle-right", "right")):
         found = base.transform_filter(f"isValid(datum.beyond) && datum.pgr {side} 0")
-        marks.append(found.mark_point(shape=shape, opacity=1, color=alt.Undefined if colour else BLACK).encode(x=x, **colour))
-        marks.append(found.mark_text(align=align, dx=4 if align == "left" else -4, dy=0.5).encode(x=x, text="beyond:N"))
+        marks.append(
+            found.mark_point(shape=shape, opacity=1, color=alt.Undefined if colour else BLACK).encode(
+                x=x, **colour
+            )
+        )
+        marks.append(
+            found.mark_text(align=align, dx=4 if align == "left" else -4, dy=0.5).encode(x=x, text="beyond:N")
+        )
     return marks
 
 
 def _one(names: list[str], what: str) -> str:
     if len(names) > 1:
         return ""
-    return f"one {what} only ({worded(names[0])}): nothing to put side by side" if names else "nothing is finished"
+    return (
+        f"one {what} only ({worded(names[0])}): nothing to put side by side"
+        if names
+        else "nothing is finished"
+    )
 
 
 def _range(counts: pd.Series) -> str:
-    least, most = int(counts.min()), int(counts.max())
+    least = int(counts.min())
+    most = int(counts.max())
     return str(most) if least == most else f"{least} to {most}"
 
 
 def _ends_in_words(frame: pd.DataFrame, key: str, value: str) -> str:
     mean = frame.groupby(key)[value].mean()
-    return f"from {mean.min():.2f} ({worded(str(mean.idxmin()))}) to {mean.max():.2f} ({worded(str(mean.idxmax()))})"
+    return (
+        f"from {mean.min():.2f} ({worded(str(mean.idxmin()))}) to {mean.max():.2f} "
+        f"({worded(str(mean.idxmax()))})"
+    )

@@ -1,4 +1,5 @@
-"""Misfit with the supervisor against the gain over it (Charikar et al. 2024, figure 2), and the spread of seeds."""
+"""Misfit with the supervisor against the gain over it (Charikar et al. 2024, figure 2), and the spread of
+seeds."""
 
 from __future__ import annotations
 
@@ -28,9 +29,12 @@ _FORMS = {"squared_error": "squared error", "error_rate": "error rate"}
 
 def misfit_against_gain(summary: Summary) -> Figure | Omitted:
     """How far students are from their supervisor, against how much better they are."""
-    name, title = "misfit_gain", "Misfit with the supervisor against the gain over it"
+    name = "misfit_gain"
+    title = "Misfit with the supervisor against the gain over it"
     cells = summary.finished
-    form = next((form for form in _FORMS if f"misfit_{form}" in cells and cells[f"misfit_{form}"].notna().any()), None)
+    form = next(
+        (form for form in _FORMS if f"misfit_{form}" in cells and cells[f"misfit_{form}"].notna().any()), None
+    )
     if form is None:
         reason = "no student was compared with its supervisor" if len(cells) else "nothing is finished"
         return Omitted(name=name, title=title, reason=reason)
@@ -50,10 +54,11 @@ def misfit_against_gain(summary: Summary) -> Figure | Omitted:
     chart = small_multiples(_layers(rows, names, is_numbered, _FORMS[form]), rows, [""], height=150)
     above = int((frame["gain"] >= frame["misfit"]).sum())
     caption = sentences(
-        f"The gain over the supervisor in {_FORMS[form]} against the misfit with it, both on test examples; a mark is the "
-        "mean over "
-        "the seeds of a task, pair and method. On and above the dashed line (y = x) the gain is at least the misfit, as theory "
-        "expects of an ideal student.",
+        f"The gain over the supervisor in {_FORMS[form]} against the misfit with it, both on test "
+        "examples; a "
+        "mark is the mean over "
+        "the seeds of a task, pair and method. On and above the dashed line (y = x) the gain is at least the "
+        "misfit, as theory expects of an ideal student.",
         f"{above} of {len(frame)} are.",
         "Numbers: the mean of a method, by the key." if is_numbered else "",
         summary.standing,
@@ -69,10 +74,14 @@ def misfit_against_gain(summary: Summary) -> Figure | Omitted:
 
 def seeds_spread(summary: Summary) -> Figure | Omitted:
     """How far the runs of one configuration are apart by their seed alone."""
-    name, title = "seeds", "Spread of seeds"
+    name = "seeds"
+    title = "Spread of seeds"
     if summary.finished.empty:
         return Omitted(name=name, title=title, reason="nothing is finished")
-    ends = {"supervisor": ("weak_accuracy", "floor", "weak"), "ceiling": ("ceiling_accuracy", "ceiling", "strong")}
+    ends = {
+        "supervisor": ("weak_accuracy", "floor", "weak"),
+        "ceiling": ("ceiling_accuracy", "ceiling", "strong"),
+    }
     parts = []
     for who, (value, run, model) in ends.items():
         # Some methods have a floor or ceiling of their own: its seeds are told apart by who uses it.
@@ -81,28 +90,42 @@ def seeds_spread(summary: Summary) -> Figure | Omitted:
         parts.append(_deviations(cells, value, run, ["task", model, "users"]).assign(who=who))
     for method in summary.names("method"):
         of_method = summary.finished[summary.finished["method"] == method]
-        parts.append(_deviations(of_method, "student_accuracy", "student", GROUP).assign(who=f"student, {worded(method)}"))
+        parts.append(
+            _deviations(of_method, "student_accuracy", "student", GROUP).assign(
+                who=f"student, {worded(method)}"
+            )
+        )
     frame = pd.concat(parts, ignore_index=True)
     if frame.empty:
         return Omitted(name=name, title=title, reason="one seed only: its noise can't be seen")
     groups = frame.groupby("who", sort=False)
     spread = (groups["square"].sum() / groups["freedom"].sum()) ** 0.5
     frame["deviation"] = frame["who"].map(spread)
-    order = [*[who for who in ends if who in spread], *spread.drop(list(ends), errors="ignore").sort_values().index]
+    order = [
+        *[who for who in ends if who in spread],
+        *spread.drop(list(ends), errors="ignore").sort_values().index,
+    ]
     rows = records(frame[["who", "task", "model", "seed", "accuracy", "difference", "deviation"]])
     for row in rows:
         row["row"] = _label(row["who"])
-        row["low"], row["high"] = -row["deviation"], row["deviation"]
-    chart = small_multiples(_strips(rows, [_label(who) for who in order]), rows, [""], height=11.0 * len(order))
+        row["low"] = -row["deviation"]
+        row["high"] = row["deviation"]
+    chart = small_multiples(
+        _strips(rows, [_label(who) for who in order]), rows, [""], height=11.0 * len(order)
+    )
     caption = sentences(
-        "Test accuracy of single runs, less the mean over the seeds of the same task, models and method, of supervisors, "
-        "ceilings and "
-        "each method's students. A dot is a run; the bar is one standard deviation to either side, pooled over tasks and "
-        "pairs.",
+        "Test accuracy of single runs, less the mean over the seeds of the same task, models and method, of "
+        "supervisors, ceilings and "
+        "each method's students. A dot is a run; the bar is one standard deviation to either side, pooled "
+        "over tasks and pairs.",
         summary.standing,
     )
-    table = frame.rename(columns={"who": "runs", "difference": "difference from the mean", "deviation": "standard deviation"})
-    table = table[["runs", "task", "model", "seed", "accuracy", "difference from the mean", "standard deviation"]]
+    table = frame.rename(
+        columns={"who": "runs", "difference": "difference from the mean", "deviation": "standard deviation"}
+    )
+    table = table[
+        ["runs", "task", "model", "seed", "accuracy", "difference from the mean", "standard deviation"]
+    ]
     text = "Standard deviations over seeds: " + ", ".join(f"{who} {spread[who]:.3f}" for who in order) + "."
     return Figure(name=name, title=title, caption=caption, data=tidy(table), chart=chart, alt=text)
 
@@ -112,17 +135,24 @@ def _label(who: str) -> str:
 
 
 def _deviations(cells: pd.DataFrame, value: str, run: str, keys: list[str]) -> pd.DataFrame:
-    """A row a distinct run of a configuration with two seeds or more: accuracy, and its difference from their mean.
+    """A row a distinct run of a configuration with two seeds or more: accuracy, and its difference from their
+    mean.
 
-    `square` and `freedom` add up to the pooled variance: the squared differences, and (S − 1)/S for each of S seeds.
+    `square` and `freedom` add up to the pooled variance: the squared differences, and (S − 1)/S for each of S
+    seeds.
     """
     found = cells.dropna(subset=[value]).drop_duplicates(subset=[run])
     groups = found.groupby(keys, sort=False)
-    count, centre = groups[value].transform("count"), groups[value].transform("mean")
+    count = groups[value].transform("count")
+    centre = groups[value].transform("mean")
     frame = pd.DataFrame(
         {
             "task": found["task"],
-            "model": found["weak"] if run == "floor" else found["strong"] if run == "ceiling" else found["pair"],
+            "model": found["weak"]
+            if run == "floor"
+            else found["strong"]
+            if run == "ceiling"
+            else found["pair"],
             "seed": found["seed"],
             "accuracy": found[value],
             "difference": found[value] - centre,
@@ -165,9 +195,16 @@ def _strips(rows: Records, order: list[str]) -> list[Any]:
         sort=order,
         title=None,
         scale=alt.Scale(padding=0.1),
-        axis=alt.Axis(labelExpr="split(datum.label, '\\n')", labelOverlap=False, ticks=False, grid=True, tickBand="extent"),
+        axis=alt.Axis(
+            labelExpr="split(datum.label, '\\n')",
+            labelOverlap=False,
+            ticks=False,
+            grid=True,
+            tickBand="extent",
+        ),
     )
-    title, scale = "accuracy less the mean over seeds", alt.Scale(nice=False, padding=5)
+    title = "accuracy less the mean over seeds"
+    scale = alt.Scale(nice=False, padding=5)
     tips = tooltips(rows, "who", "task", "model", "seed", "accuracy", "difference", "deviation")
     base = alt.Chart().encode(y=y, tooltip=tips)
     axis = alt.Axis(tickCount=5, format="+.4~f")

@@ -12,15 +12,21 @@ from raysweep.report.figures.theme import BLUE, FONT_SIZE, GREY, PAGE, ROWS, at_
 
 
 def beside_published(table: pd.DataFrame) -> Figure | Omitted:
-    """A `raysweep.report.published.comparison_table` as a figure: ours as dots with intervals, published ones as diamonds.
+    """A `raysweep.report.published.comparison_table` as a figure: ours as dots with intervals, published ones
+    as diamonds.
 
     PGRs are shown from −1 to 2 at most, with what lies outside at the edge and its value beside it.
     """
-    name, title = "published", "Beside published numbers"
+    name = "published"
+    title = "Beside published numbers"
     if table.empty:
-        reason = "nobody published a number of the same tasks and methods, or all of the sweep's PGRs are undefined"
+        reason = (
+            "nobody published a number of the same tasks and methods, or all of the sweep's PGRs are "
+            "undefined"
+        )
         return Omitted(name=name, title=title, reason=reason)
-    panels, rows = [], []
+    panels = []
+    rows = []
     for place, ((panel, quantity), found) in enumerate(table.groupby(["panel", "quantity"], sort=False)):
         own = [row | {"label": _label(row), "told": _told(row), "place": place} for row in records(found)]
         panels.append(_panel(own, place, worded(str(panel)), str(quantity)))
@@ -28,17 +34,21 @@ def beside_published(table: pd.DataFrame) -> Figure | Omitted:
 
     def build(width: float) -> Any:
         return alt.vconcat(
-            *(panel.properties(width=width, height=alt.Step(15)) for panel in panels), data=alt.NamedData(name=ROWS)
+            *(panel.properties(width=width, height=alt.Step(15)) for panel in panels),
+            data=alt.NamedData(name=ROWS),
         )
 
     caption = sentences(
-        "Dots: this sweep, means over its seeds, with 90 % intervals of PGRs. Hollow diamonds: published numbers, with "
-        "their source; ≥, ≤ and ≈ as it has them, of other models and tasks where the label says so.",
+        "Dots: this sweep, means over its seeds, with 90 % intervals of PGRs. Hollow diamonds: published "
+        "numbers, with their source; ≥, ≤ and ≈ as it has them, of other models and tasks where the label "
+        "says so.",
         "Accuracies are of the same models. PGRs stand beside each other whatever the models are.",
     )
     told = "; ".join(f"{row['label']}: {row['told']}" for row in rows if row["whose"] == "ours")
     chart = at_width(build, rows, width=PAGE)
-    return Figure(name=name, title=title, caption=caption, data=tidy(table), chart=chart, alt=f"This sweep: {told}.")
+    return Figure(
+        name=name, title=title, caption=caption, data=tidy(table), chart=chart, alt=f"This sweep: {told}."
+    )
 
 
 def _panel(rows: Records, place: int, title: Any, quantity: str) -> Any:
@@ -53,7 +63,11 @@ def _panel(rows: Records, place: int, title: Any, quantity: str) -> Any:
         alt.Chart()
         .transform_filter(f"datum.place === {place}")
         .encode(
-            x=alt.X("shown:Q", title="accuracy" if quantity == "accuracy" else "performance gap recovered", scale=scale),
+            x=alt.X(
+                "shown:Q",
+                title="accuracy" if quantity == "accuracy" else "performance gap recovered",
+                scale=scale,
+            ),
             y=alt.Y("label:N", title=None, sort=[row["label"] for row in rows]),
             color=alt.Color("whose:N", legend=None, scale=colour),
             tooltip=tooltips(rows, "label", "told", "beside", "aggregate", "citation", "note"),
@@ -70,7 +84,11 @@ def _panel(rows: Records, place: int, title: Any, quantity: str) -> Any:
 
 
 def _label(row: dict[str, Any]) -> str:
-    pair = f"{row['weak'] or 'any'} → {row['strong'] or 'any'}" if row["weak"] or row["strong"] else row["aggregate"]
+    pair = (
+        f"{row['weak'] or 'any'} → {row['strong'] or 'any'}"
+        if row["weak"] or row["strong"]
+        else row["aggregate"]
+    )
     models = row["strong"] if row["method"] == "ground_truth" else pair
     named = f"{models}, {row['method'].replace('ground_truth', 'ground truth')}"
     if row["whose"] == "ours":
@@ -80,7 +98,11 @@ def _label(row: dict[str, Any]) -> str:
 
 def _told(row: dict[str, Any]) -> str:
     """The value with a sign that says how sure it is: at least, at most, about."""
-    low, value, high = row["low"], row["value"], row["high"]
+    low = row["low"]
+    value = row["value"]
+    high = row["high"]
     bound = row["whose"] == "published" and (low is None) != (high is None)
-    sign = ("≥ " if high is None else "≤ ") if bound else "≈ " if row["note"].startswith("approximate") else ""
+    sign = (
+        ("≥ " if high is None else "≤ ") if bound else "≈ " if row["note"].startswith("approximate") else ""
+    )
     return sign + f"{value:z.2f}".replace("-", "−")

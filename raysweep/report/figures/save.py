@@ -12,7 +12,8 @@ FORMATS = ("svg", "pdf", "png", "csv")
 
 
 def save(figure: Figure, folder: Path) -> list[Path]:
-    """Write NAME.svg, NAME.pdf, NAME.png (300 dots an inch at the figure's own size) and NAME.csv; the files written."""
+    """Write NAME.svg, NAME.pdf, NAME.png (300 dots an inch at the figure's own size) and NAME.csv; the files
+    written."""
     import vl_convert
 
     spec = figure.chart.to_dict()
@@ -34,7 +35,8 @@ def captions(sweep: str, found: Figures) -> str:
     """The captions of a sweep's figures, and why others aren't there, in Markdown."""
     parts = [f"# Figures of {sweep}"]
     parts += [
-        f"## {figure.title}\n\n![{figure.alt}]({figure.name}.svg)\n\n{figure.caption}\n\nNumbers: {figure.name}.csv"
+        f"## {figure.title}\n\n![{figure.alt}]({figure.name}.svg)\n\n{figure.caption}\n\nNumbers: "
+        f"{figure.name}.csv"
         for figure in found.figures
     ]
     if found.omitted:

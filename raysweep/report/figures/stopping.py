@@ -1,4 +1,5 @@
-"""Early stopping: curves against ground truth and weak labels with the three stops, and what each stop is worth."""
+"""Early stopping: curves against ground truth and weak labels with the three stops, and what each stop is
+worth."""
 
 from __future__ import annotations
 
@@ -10,9 +11,23 @@ import pandas as pd
 from raysweep.report.figures.base import Figure, Omitted, Records, records, sentences, tidy
 from raysweep.report.figures.methods import dots_by_method
 from raysweep.report.figures.summary import GROUP, Summary, drawn_bars, interval_words, means
-from raysweep.report.figures.theme import BLACK, BLUE, GREY, MAX_PANELS, ORANGE, legend, small_multiples, tooltips, worded
+from raysweep.report.figures.theme import (
+    BLACK,
+    BLUE,
+    GREY,
+    MAX_PANELS,
+    ORANGE,
+    legend,
+    small_multiples,
+    tooltips,
+    worded,
+)
 
-STOPS = {"last": "last step", "ground_truth_stop": "ground-truth stop (oracle)", "weak_label_stop": "weak-label stop"}
+STOPS = {
+    "last": "last step",
+    "ground_truth_stop": "ground-truth stop (oracle)",
+    "weak_label_stop": "weak-label stop",
+}
 _CURVES = {
     "test_accuracy": "test, against ground truth",
     "validation_accuracy_on_own_labels": "validation, against weak labels",
@@ -22,16 +37,23 @@ _LEVELS = {"weak_accuracy_at_last": "floor", "ceiling_accuracy_at_last": "ceilin
 
 def early_stopping(summary: Summary) -> Figure | Omitted:
     """Accuracy over training against ground truth and against the weak labels, with the three stops."""
-    name, title = "early_stopping", "Accuracy over training, with the three stops"
+    name = "early_stopping"
+    title = "Accuracy over training, with the three stops"
     curves = summary.data.curves
     curves = curves[curves["name"].isin(_CURVES)]
     points = curves[curves["name"] == "test_accuracy"].groupby(GROUP)["step"].nunique()
     if points.empty or points.max() < 2:
         return Omitted(name=name, title=title, reason="no run was evaluated on test examples during training")
     cells = summary.finished
-    chosen, note = _chosen(cells.dropna(subset=[f"step_at_{stop}" for stop in STOPS if f"step_at_{stop}" in cells]))
+    chosen, note = _chosen(
+        cells.dropna(subset=[f"step_at_{stop}" for stop in STOPS if f"step_at_{stop}" in cells])
+    )
     if not chosen:
-        return Omitted(name=name, title=title, reason="no run was evaluated during training, so there is nothing to stop at")
+        return Omitted(
+            name=name,
+            title=title,
+            reason="no run was evaluated during training, so there is nothing to stop at",
+        )
     parts = [
         _mean_curves(curves).assign(what="curve"),
         _marks(cells).assign(what="stop"),
@@ -41,43 +63,63 @@ def early_stopping(summary: Summary) -> Figure | Omitted:
     keys = list(zip(*(frame[column] for column in GROUP), strict=True))
     frame["panel"] = [chosen.get(key) for key in keys]
     rows = records(frame.dropna(subset=["panel"]))
-    chart = small_multiples(_layers(rows), rows, list(chosen.values()), own_scales="xy" if len(chosen) > 1 else "")
+    chart = small_multiples(
+        _layers(rows), rows, list(chosen.values()), own_scales="xy" if len(chosen) > 1 else ""
+    )
     caption = sentences(
-        "Mean accuracy over training: of the student on (some) test examples against ground truth, and on validation "
-        "examples against "
-        "the labels that it was trained on, which isn't a cheat. Marks: where the three stops read the runs (the mean step and "
-        "the mean test accuracy there); the ground-truth stop is an oracle. Grey rule: the supervisor (floor); black: the "
-        "ceiling.",
+        "Mean accuracy over training: of the student on (some) test examples against ground truth, and on "
+        "validation examples against "
+        "the labels that it was trained on, which isn't a cheat. Marks: where the three stops read the runs "
+        "(the mean step and the mean test accuracy there); the ground-truth stop is an oracle. Grey rule: "
+        "the supervisor (floor); black: the ceiling.",
         note,
         summary.standing,
     )
-    table = frame.rename(columns={"weak": "supervisor", "strong": "student model", "mean": "accuracy", "num_seeds": "seeds"})
-    table = table[["task", "supervisor", "student model", "method", "what", "line", "step", "accuracy", "seeds"]]
+    table = frame.rename(
+        columns={"weak": "supervisor", "strong": "student model", "mean": "accuracy", "num_seeds": "seeds"}
+    )
+    table = table[
+        ["task", "supervisor", "student model", "method", "what", "line", "step", "accuracy", "seeds"]
+    ]
     text = f"{len(chosen)} panels of curves over training. {_in_words(cells)}"
     return Figure(name=name, title=title, caption=caption, data=tidy(table), chart=chart, alt=text)
 
 
 def stops(summary: Summary) -> Figure | Omitted:
     """What stopping early is worth, by method."""
-    name, title = "stops", "What stopping early is worth"
-    cells, early = summary.finished, {key: text for key, text in STOPS.items() if key != "last"}
+    name = "stops"
+    title = "What stopping early is worth"
+    cells = summary.finished
+    early = {key: text for key, text in STOPS.items() if key != "last"}
     known = {key: text for key, text in early.items() if f"student_accuracy_at_{key}" in cells}
     if not known or "student_accuracy_at_last" not in cells:
-        return Omitted(name=name, title=title, reason="no run was evaluated during training, so there is nothing to stop at")
+        return Omitted(
+            name=name,
+            title=title,
+            reason="no run was evaluated during training, so there is nothing to stop at",
+        )
     cells, over = summary.on_complete_tasks(cells, ["weak", "strong", "method"])
     parts = []
     for key, text in known.items():
         gained = cells.assign(gained=cells[f"student_accuracy_at_{key}"] - cells["student_accuracy_at_last"])
-        parts.append(means(gained, "gained", ["method"], ["task", "weak", "strong"], is_share=False).assign(stop=text))
+        parts.append(
+            means(gained, "gained", ["method"], ["task", "weak", "strong"], is_share=False).assign(stop=text)
+        )
     frame = pd.concat(parts, ignore_index=True)
     if frame.empty:
-        return Omitted(name=name, title=title, reason="no run was evaluated during training, so there is nothing to stop at")
+        return Omitted(
+            name=name,
+            title=title,
+            reason="no run was evaluated during training, so there is nothing to stop at",
+        )
     shown, cut = drawn_bars(frame, [])
-    chart = dots_by_method(shown, summary.names("method"), "stop", list(known.values()), "accuracy gained over the last step")
+    chart = dots_by_method(
+        shown, summary.names("method"), "stop", list(known.values()), "accuracy gained over the last step"
+    )
     num_pairs = len(summary.names("pair"))
     caption = sentences(
-        "Test accuracy at each stop, less that at the last step. The ground-truth stop looks at true labels: it shows what "
-        "there "
+        "Test accuracy at each stop, less that at the last step. The ground-truth stop looks at true labels: "
+        "it shows what there "
         "is to gain, not what can be had. The weak-label stop can be had.",
         interval_words(frame),
         cut,
@@ -88,7 +130,14 @@ def stops(summary: Summary) -> Figure | Omitted:
     names = {"mean": "accuracy gained", "low": "interval low", "high": "interval high"}
     table = frame.rename(columns=names | {"num_seeds": "seeds", "num_units": "averaged"})
     table = table[["method", "stop", *names.values(), "seeds", "averaged"]]
-    return Figure(name=name, title=title, caption=caption, data=tidy(table), chart=chart, alt=_in_words(summary.finished))
+    return Figure(
+        name=name,
+        title=title,
+        caption=caption,
+        data=tidy(table),
+        chart=chart,
+        alt=_in_words(summary.finished),
+    )
 
 
 def _chosen(cells: pd.DataFrame) -> tuple[dict[tuple[str, ...], str], str]:
@@ -100,15 +149,17 @@ def _chosen(cells: pd.DataFrame) -> tuple[dict[tuple[str, ...], str], str]:
         of_group = cells.assign(lost=lost).groupby(GROUP, sort=False)["lost"].mean()
         first = set(of_group.sort_values(ascending=False, kind="stable").index[:MAX_PANELS])
         note = (
-            f"Shown are those {MAX_PANELS} of {len(keys)} configurations that lose most by training to the end; "
-            "the CSV has all, the figure of the stops their means."
+            f"Shown are those {MAX_PANELS} of {len(keys)} configurations that lose most by training to the "
+            "end; the CSV has all, the figure of the stops their means."
         )
         keys = [key for key in keys if key in first]
     pairs = len({key[1:3] for key in keys}) > 1
     varying = [len({key[0] for key in keys}) > 1, len({key[3] for key in keys}) > 1]
     names = {}
     for key in keys:
-        parts = [worded(key[0])] * varying[0] + [f"{key[1]} → {key[2]}"] * pairs + [worded(key[3])] * varying[1]
+        parts = (
+            [worded(key[0])] * varying[0] + [f"{key[1]} → {key[2]}"] * pairs + [worded(key[3])] * varying[1]
+        )
         names[key] = ": ".join(parts)
     return names, note
 
@@ -127,7 +178,12 @@ def _marks(cells: pd.DataFrame) -> pd.DataFrame:
         columns = {f"step_at_{stop}": "step", f"student_accuracy_at_{stop}": "mean"}
         if set(columns) <= set(cells):
             groups = cells.dropna(subset=list(columns)).groupby(GROUP, sort=False)
-            found = groups[list(columns)].mean().rename(columns=columns).assign(num_seeds=groups.size(), line=text)
+            found = (
+                groups[list(columns)]
+                .mean()
+                .rename(columns=columns)
+                .assign(num_seeds=groups.size(), line=text)
+            )
             parts.append(found.reset_index())
     return pd.concat(parts, ignore_index=True)
 
@@ -135,21 +191,36 @@ def _marks(cells: pd.DataFrame) -> pd.DataFrame:
 def _levels(cells: pd.DataFrame) -> pd.DataFrame:
     groups = cells.groupby(GROUP, sort=False)
     parts = [
-        groups[column].mean().rename("mean").to_frame().assign(line=line, num_seeds=groups.size()).reset_index()
+        groups[column]
+        .mean()
+        .rename("mean")
+        .to_frame()
+        .assign(line=line, num_seeds=groups.size())
+        .reset_index()
         for column, line in _LEVELS.items()
     ]
     return pd.concat(parts, ignore_index=True)
 
 
 def _layers(rows: Records) -> list[Any]:
-    lines, marks = list(_CURVES.values()), list(STOPS.values())
+    lines = list(_CURVES.values())
+    marks = list(STOPS.values())
     key = legend(lines, symbolType="stroke", symbolSize=120)
     look = {
         "color": alt.Color("line:N", scale=alt.Scale(domain=lines, range=[BLUE, ORANGE]), legend=key),
-        "strokeDash": alt.StrokeDash("line:N", scale=alt.Scale(domain=lines, range=[[1, 0], [4, 2]]), legend=key),
+        "strokeDash": alt.StrokeDash(
+            "line:N", scale=alt.Scale(domain=lines, range=[[1, 0], [4, 2]]), legend=key
+        ),
     }
-    x = alt.X("step:Q", title="step", axis=alt.Axis(tickCount=4, grid=False), scale=alt.Scale(nice=False, padding=4))
-    y = alt.Y("mean:Q", title="accuracy", scale=alt.Scale(zero=False, nice=False, padding=4), axis=alt.Axis(tickCount=4))
+    x = alt.X(
+        "step:Q", title="step", axis=alt.Axis(tickCount=4, grid=False), scale=alt.Scale(nice=False, padding=4)
+    )
+    y = alt.Y(
+        "mean:Q",
+        title="accuracy",
+        scale=alt.Scale(zero=False, nice=False, padding=4),
+        axis=alt.Axis(tickCount=4),
+    )
     tips = tooltips(rows, "panel", "line", "step", "mean", "num_seeds")
     base = alt.Chart().encode(y=y, tooltip=tips)
     shape = alt.Shape(

@@ -1,4 +1,5 @@
-"""The numbers that figures share: PGRs with their intervals, means over seeds, tasks and pairs, models by size."""
+"""The numbers that figures share: PGRs with their intervals, means over seeds, tasks and pairs, models by
+size."""
 
 from __future__ import annotations
 
@@ -9,14 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from raysweep.report.data import SweepData
 from raysweep.report.figures.base import listed, sentences
 from raysweep.report.figures.theme import MAX_PANELS, worded
-from raysweep.statistics import CONFIDENCE, Correct, gap_recovered
+from raysweep.results.frames import SweepData
+from raysweep.results.statistics import CONFIDENCE, Correct, gap_recovered
 
 GROUP = ["task", "weak", "strong", "method"]
 PAIR = "pair"
-UNDEFINED, MISSING = "undefined: the gap is inside the noise", "missing: no finished seed"
+UNDEFINED = "undefined: the gap is inside the noise"
+MISSING = "missing: no finished seed"
 
 
 class Summary:
@@ -26,7 +28,9 @@ class Summary:
         self.data = data
         self._known: dict[str, Correct] = {}
         planned = data.cells.copy()
-        planned[PAIR] = [pair_name(weak, strong) for weak, strong in zip(planned["weak"], planned["strong"], strict=True)]
+        planned[PAIR] = [
+            pair_name(weak, strong) for weak, strong in zip(planned["weak"], planned["strong"], strict=True)
+        ]
         self.planned = planned
         self.finished: pd.DataFrame = planned[planned["is_finished"]]
 
@@ -43,8 +47,8 @@ class Summary:
 
     @cached_property
     def gaps(self) -> pd.DataFrame:
-        """A row a planned (task, weak, strong, method): pair; weak_, student_, ceiling_accuracy; pgr, low, high; num_seeds;
-        standing ("" where the PGR is defined)."""
+        """A row a planned (task, weak, strong, method): pair; weak_, student_, ceiling_accuracy; pgr, low,
+        high; num_seeds; standing ("" where the PGR is defined)."""
         rows = []
         for key, cells in self.planned.groupby(GROUP, sort=False):
             row: dict[str, Any] = dict(zip(GROUP, key, strict=True)) | {
@@ -53,25 +57,40 @@ class Summary:
             }
             done = cells[cells["is_finished"]]
             if len(done):
-                ends = (np.stack([self._right(run) for run in done[end]]) for end in ("floor", "student", "ceiling"))
+                ends = (
+                    np.stack([self._right(run) for run in done[end]])
+                    for end in ("floor", "student", "ceiling")
+                )
                 gap = gap_recovered(*ends)
                 low, high = gap.interval or (None, None)
-                row |= {f"{end}_accuracy": getattr(gap, f"{end}_accuracy") for end in ("weak", "student", "ceiling")}
+                row |= {
+                    f"{end}_accuracy": getattr(gap, f"{end}_accuracy")
+                    for end in ("weak", "student", "ceiling")
+                }
                 row |= {"pgr": gap.pgr, "low": low, "high": high, "num_seeds": gap.num_seeds}
             rows.append(row)
         numbers = ("weak_accuracy", "student_accuracy", "ceiling_accuracy", "pgr", "low", "high")
-        frame = pd.DataFrame(rows, columns=[*GROUP, PAIR, "num_seeds", *numbers]).astype(dict.fromkeys(numbers, float))
-        frame["standing"] = np.where(frame["num_seeds"] == 0, MISSING, np.where(frame["pgr"].isna(), UNDEFINED, ""))
+        frame = pd.DataFrame(rows, columns=[*GROUP, PAIR, "num_seeds", *numbers]).astype(
+            dict.fromkeys(numbers, float)
+        )
+        frame["standing"] = np.where(
+            frame["num_seeds"] == 0, MISSING, np.where(frame["pgr"].isna(), UNDEFINED, "")
+        )
         return frame
 
     def pgr_by(self, keys: Sequence[str]) -> pd.DataFrame:
-        """PGRs by some of task, weak, strong, method, pair: of one (task, pair, method) with its 90 % interval; of several, the
-        median of the defined ones with their quartiles as low and high, and `num_groups`, `num_defined`, `num_missing`."""
+        """PGRs by some of task, weak, strong, method, pair: of one (task, pair, method) with its 90 %
+        interval; of several, the median of the defined ones with their quartiles as low and high, and
+        `num_groups`, `num_defined`, `num_missing`."""
         rows = []
         for key, group in self.gaps.groupby(list(keys), sort=False):
             defined = group.dropna(subset=["pgr"])
             row: dict[str, Any] = dict(zip(keys, key, strict=True))
-            row |= {"num_groups": len(group), "num_defined": len(defined), "num_missing": int((group["num_seeds"] == 0).sum())}
+            row |= {
+                "num_groups": len(group),
+                "num_defined": len(defined),
+                "num_missing": int((group["num_seeds"] == 0).sum()),
+            }
             row |= {"pgr": None, "low": None, "high": None, "standing": ""}
             if defined.empty:
                 row["standing"] = MISSING if row["num_missing"] == len(group) else UNDEFINED
@@ -80,7 +99,10 @@ class Summary:
             else:
                 row["pgr"] = float(defined["pgr"].median())
                 if len(defined) > 1:
-                    row |= {"low": float(defined["pgr"].quantile(0.25)), "high": float(defined["pgr"].quantile(0.75))}
+                    row |= {
+                        "low": float(defined["pgr"].quantile(0.25)),
+                        "high": float(defined["pgr"].quantile(0.75)),
+                    }
             rows.append(row)
         columns = [*keys, "num_groups", "num_defined", "num_missing", "pgr", "low", "high", "standing"]
         return pd.DataFrame(rows, columns=columns).astype({"pgr": float, "low": float, "high": float})
@@ -88,12 +110,15 @@ class Summary:
     @cached_property
     def sizes(self) -> dict[str, int]:
         """Parameters by model, of the models whose finished runs tell them."""
-        known = self.data.runs[~self.data.runs["kind"].str.contains("pretrain")].dropna(subset=["num_parameters"])
+        known = self.data.runs[~self.data.runs["kind"].str.contains("pretrain")].dropna(
+            subset=["num_parameters"]
+        )
         counts = known.groupby("model")["num_parameters"].median()
         return {str(model): int(count) for model, count in counts.items()}
 
     def by_size(self, column: str) -> list[str]:
-        """The finished cells' models in a column (weak, strong), the small ones first; in the plan's order if unknown."""
+        """The finished cells' models in a column (weak, strong), the small ones first; in the plan's order if
+        unknown."""
         names = self.names(column)
         return sorted(names, key=lambda name: self.sizes[name]) if set(names) <= set(self.sizes) else names
 
@@ -103,21 +128,31 @@ class Summary:
         seeds = self.finished.groupby(GROUP, sort=False)["seed"].nunique()
         if seeds.empty:
             return "Nothing is finished."
-        least, most = int(seeds.min()), int(seeds.max())
+        least = int(seeds.min())
+        most = int(seeds.max())
         count = f"{most} seed{'s' * (most != 1)}" if least == most else f"{least} to {most} seeds"
         states = self.data.cell_states.value_counts()
-        failed, missing = int(states.get("failed", 0)), int(states.get("missing", 0))
-        lacking = " and ".join([f"{failed} failed"] * (failed > 0) + [f"{missing} not finished yet"] * (missing > 0))
-        return f"{count}." + (f" Of {len(self.planned)} planned cells {lacking}; they aren't in the figure." if lacking else "")
+        failed = int(states.get("failed", 0))
+        missing = int(states.get("missing", 0))
+        lacking = " and ".join(
+            [f"{failed} failed"] * (failed > 0) + [f"{missing} not finished yet"] * (missing > 0)
+        )
+        return f"{count}." + (
+            f" Of {len(self.planned)} planned cells {lacking}; they aren't in the figure." if lacking else ""
+        )
 
     def panels(self) -> tuple[list[str], pd.DataFrame, str]:
-        """How small multiples divide the finished cells: at most six panels, by task and method, or by method over all tasks.
+        """How small multiples divide the finished cells: at most six panels, by task and method, or by method
+        over all tasks.
 
         Returns:
-            The panels' names; the finished cells, each with its `panel`, None where it isn't shown; what to say of it.
+            The panels' names; the finished cells, each with its `panel`, None where it isn't shown; what to
+            say of it.
         """
-        tasks, methods = self.names("task"), self.names("method")
-        cells, note = self.finished, ""
+        tasks = self.names("task")
+        methods = self.names("method")
+        cells = self.finished
+        note = ""
         by_task = len(tasks) * len(methods) <= MAX_PANELS
         shown = methods[:MAX_PANELS]
         if len(shown) < len(methods):
@@ -130,27 +165,40 @@ class Summary:
             ": ".join(map(worded, row)) if row else ""
             for row in cells[parts].drop_duplicates().itertuples(index=False, name=None)
         ]
-        label = [": ".join(map(worded, row)) for row in cells[parts].itertuples(index=False, name=None)] if parts else ""
+        label = (
+            [": ".join(map(worded, row)) for row in cells[parts].itertuples(index=False, name=None)]
+            if parts
+            else ""
+        )
         keep = cells["method"].isin(shown)
         cells = cells.assign(panel=label)
         cells["panel"] = cells["panel"].where(keep, None)
         return [name for name in dict.fromkeys(names) if name in set(cells["panel"])] or [""], cells, note
 
     def on_complete_tasks(self, cells: pd.DataFrame, keys: list[str]) -> tuple[pd.DataFrame, str]:
-        """Cells of those tasks that have a finished seed in every group of `keys` that is compared, so that means over tasks
-        are of the same tasks everywhere; all cells if there is no such task. With them, what to say of it."""
+        """Cells of those tasks that have a finished seed in every group of `keys` that is compared, so that
+        means over tasks are of the same tasks everywhere; all cells if there is no such task. With them, what
+        to say of it."""
         tasks = list(dict.fromkeys(cells["task"]))
         if len(tasks) < 2:
             return cells, ""
         num_groups = len(self.planned[keys].drop_duplicates())
-        complete = [task for task in tasks if len(cells.loc[cells["task"] == task, keys].drop_duplicates()) == num_groups]
+        complete = [
+            task
+            for task in tasks
+            if len(cells.loc[cells["task"] == task, keys].drop_duplicates()) == num_groups
+        ]
         num_planned = self.planned["task"].nunique()
         if not complete:
-            return cells, f"Means over the tasks that are finished, not the same ones everywhere (of {num_planned})."
+            return (
+                cells,
+                f"Means over the tasks that are finished, not the same ones everywhere (of {num_planned}).",
+            )
         if len(complete) == num_planned:
             return cells, f"Means over {num_planned} tasks."
         return cells[cells["task"].isin(complete)], (
-            f"Means over the {len(complete)} of {num_planned} tasks that are finished everywhere ({listed(complete)})."
+            f"Means over the {len(complete)} of {num_planned} tasks that are finished everywhere "
+            f"({listed(complete)})."
         )
 
 
@@ -160,13 +208,20 @@ def pair_name(weak: str, strong: str) -> str:
 
 
 def means(
-    cells: pd.DataFrame, value: str, by: Sequence[str], unit: Sequence[str], run: str = "student", *, is_share: bool = True
+    cells: pd.DataFrame,
+    value: str,
+    by: Sequence[str],
+    unit: Sequence[str],
+    run: str = "student",
+    *,
+    is_share: bool = True,
 ) -> pd.DataFrame:
-    """Means of a number over seeds, then over units (tasks, pairs…), with 90 % intervals of the noise of seeds.
+    """Means of a number over seeds, then over units (tasks, pairs…), with 90 % intervals of the noise of
+    seeds.
 
-    Every run counts once. With S_u seeds of unit u, U units and s² the variance within units, pooled with f = Σ(S_u − 1)
-    degrees of freedom, the mean of the units' means has the half width t_f · s · √(Σ 1/S_u) / U: Student's interval if
-    there is one unit. Units themselves are taken as given.
+    Every run counts once. With S_u seeds of unit u, U units and s² the variance within units, pooled with f =
+    Σ(S_u − 1) degrees of freedom, the mean of the units' means has the half width t_f · s · √(Σ 1/S_u) / U:
+    Student's interval if there is one unit. Units themselves are taken as given.
 
     Args:
         cells: finished cells.
@@ -177,7 +232,8 @@ def means(
         is_share: whether the number is in [0, 1]; intervals end there.
 
     Returns:
-        A row a group: `by`, mean, low and high (NaN if no unit has two seeds), num_seeds (of the unit with most), num_units.
+        A row a group: `by`, mean, low and high (NaN if no unit has two seeds), num_seeds (of the unit with
+        most), num_units.
     """
     from scipy.special import stdtrit
 
@@ -185,8 +241,10 @@ def means(
     rows = []
     for key, group in found.groupby(list(by), sort=False) if by else [((), found)]:
         parts = group.groupby(list(unit), sort=False)[value] if unit else group.groupby(lambda _: 0)[value]
-        counts, centre = parts.count(), float(parts.mean().mean())
-        freedom, half = int((counts - 1).sum()), float("nan")
+        counts = parts.count()
+        centre = float(parts.mean().mean())
+        freedom = int((counts - 1).sum())
+        half = float("nan")
         if freedom:
             variance = float(((group[value] - parts.transform("mean")) ** 2).sum()) / freedom
             quantile = float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
@@ -195,7 +253,9 @@ def means(
         rows.append(row | {"mean": centre, "low": centre - half, "high": centre + half})
         rows[-1] |= {"num_seeds": int(counts.max()), "num_units": len(counts)}
     frame = pd.DataFrame(rows, columns=[*by, "mean", "low", "high", "num_seeds", "num_units"])
-    return frame.assign(low=frame["low"].clip(lower=0), high=frame["high"].clip(upper=1)) if is_share else frame
+    return (
+        frame.assign(low=frame["low"].clip(lower=0), high=frame["high"].clip(upper=1)) if is_share else frame
+    )
 
 
 def interval_words(frame: pd.DataFrame) -> str:
@@ -218,7 +278,9 @@ def drawn_bars(frame: pd.DataFrame, within: Sequence[str]) -> tuple[pd.DataFrame
         The frame, and what the caption has to say.
     """
     frame = frame.reset_index(drop=True)
-    key = frame[list(within)].astype(str).agg("|".join, axis=1) if within else pd.Series("", index=frame.index)
+    key = (
+        frame[list(within)].astype(str).agg("|".join, axis=1) if within else pd.Series("", index=frame.index)
+    )
     least, most = (frame["mean"].groupby(key).transform(what) for what in ("min", "max"))
     margin = np.maximum(0.5 * (most - least), 0.01)
     bars = {

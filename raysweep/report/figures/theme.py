@@ -1,4 +1,5 @@
-"""How figures look: a paper's column wide, in colours that colour-blind readers and grey printers tell apart."""
+"""How figures look: a paper's column wide, in colours that colour-blind readers and grey printers tell
+apart."""
 
 from __future__ import annotations
 
@@ -18,15 +19,23 @@ COLUMN = 234
 """Points: 3.25 inches, a column of ACL, ICML and NeurIPS workshops; a figure is drawn at its final size."""
 PAGE = 486
 """Points: 6.75 inches, both columns."""
-FONT = "Liberation Sans, Arial, Helvetica, sans-serif"  # vl-convert brings the first one; the others have its widths
+# vl-convert brings the first one; the others have its widths.
+FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 FONT_SIZE = 7
 MAX_PANELS = 6
 
-BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
-VERMILLION, SKY = "#D55E00", "#56B4E9"
-BLACK, GREY, FAINT = "#000000", "#767676", "#DDDDDD"
+BLUE = "#0072B2"
+ORANGE = "#E69F00"
+GREEN = "#009E73"
+PURPLE = "#CC79A7"
+VERMILLION = "#D55E00"
+SKY = "#56B4E9"
+BLACK = "#000000"
+GREY = "#767676"
+FAINT = "#DDDDDD"
 COLOURS = (BLUE, ORANGE, GREEN, SKY, VERMILLION, PURPLE)
-"""Okabe and Ito's (2008), in an order whose neighbours differ in lightness; black and grey are for ceiling and floor."""
+"""Okabe and Ito's (2008), in an order whose neighbours differ in lightness; black and grey are for ceiling
+and floor."""
 SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross")
 DASHES = ((1, 0), (4, 2), (1, 1.5), (6, 1.5, 1.5, 1.5), (8, 3), (2.5, 1))
 SEQUENTIAL: Any = "cividis"
@@ -96,8 +105,11 @@ def worded(name: str) -> str:
 
 
 def wrapped(name: str, width: int = 22) -> str:
-    """A name in lines of at most `width` characters where it has a place to break; axes and headers split at the newlines."""
-    return "\n".join(textwrap.wrap(worded(name), width, break_long_words=False, break_on_hyphens=False)) or name
+    """A name in lines of at most `width` characters where it has a place to break; axes and headers split at
+    the newlines."""
+    return (
+        "\n".join(textwrap.wrap(worded(name), width, break_long_words=False, break_on_hyphens=False)) or name
+    )
 
 
 SPLIT = "split(datum.label, '\\n')"
@@ -106,7 +118,11 @@ SPLIT = "split(datum.label, '\\n')"
 def legend(names: Sequence[str], title: str | None = None, width: int = COLUMN, **options: Any) -> alt.Legend:
     """A legend above the chart, or where `orient` says, in as many columns as its names leave room for."""
     widths = [len(name) * _CHARACTER + 20 for name in names]
-    fitting = (n for n in range(len(names), 1, -1) if sum(max(widths[column::n]) for column in range(n)) <= width - 24)
+    fitting = (
+        n
+        for n in range(len(names), 1, -1)
+        if sum(max(widths[column::n]) for column in range(n)) <= width - 24
+    )
     return alt.Legend(title=title, columns=next(fitting, 1), **options)
 
 
@@ -115,8 +131,12 @@ def series(field: str, names: Sequence[str], title: str | None = None, width: in
     key = legend(names, title, width)
     domain = list(names)
     return {
-        "color": alt.Color(f"{field}:N", scale=alt.Scale(domain=domain, range=_cycle(COLOURS, domain)), legend=key),
-        "shape": alt.Shape(f"{field}:N", scale=alt.Scale(domain=domain, range=_cycle(SHAPES, domain)), legend=key),
+        "color": alt.Color(
+            f"{field}:N", scale=alt.Scale(domain=domain, range=_cycle(COLOURS, domain)), legend=key
+        ),
+        "shape": alt.Shape(
+            f"{field}:N", scale=alt.Scale(domain=domain, range=_cycle(SHAPES, domain)), legend=key
+        ),
     }
 
 
@@ -128,7 +148,10 @@ def tooltips(rows: Records, *fields: str) -> list[alt.Tooltip]:
     """What a reader sees of a mark in a browser, of the fields that the rows have."""
     known = [field for field in fields if any(row.get(field) is not None for row in rows)]
     numbers = {field for field in known for row in rows if isinstance(row.get(field), float)}
-    return [alt.Tooltip(f"{field}:Q", format=".3~f") if field in numbers else alt.Tooltip(f"{field}:N") for field in known]
+    return [
+        alt.Tooltip(f"{field}:Q", format=".3~f") if field in numbers else alt.Tooltip(f"{field}:N")
+        for field in known
+    ]
 
 
 def small_multiples(
@@ -170,7 +193,8 @@ def small_multiples(
 
 
 def _header(panels: Sequence[str], characters: int, num_columns: int) -> str:
-    """An expression that breaks the panels' names into lines, in a row of panels all into as many, which aligns them."""
+    """An expression that breaks the panels' names into lines, in a row of panels all into as many, which
+    aligns them."""
     lines = [wrapped(name, characters).split("\n") for name in panels]
     cases = []
     for index, name in enumerate(panels):
@@ -192,7 +216,9 @@ def at_width(build: Callable[[float], Any], rows: Records, num_columns: int = 1,
         width: of the whole, in points.
     """
     panel = math.floor(width / num_columns * 0.7)
-    with debug_mode(False):  # checking a chart against Vega-Lite's schema takes longer than drawing it; `to_dict` does it once
+    with debug_mode(
+        False
+    ):  # checking a chart against Vega-Lite's schema takes longer than drawing it; `to_dict` does it once
         for _ in range(3):
             chart = _finish(build(panel), rows)
             excess = math.ceil((_measured_width(chart) - width) / num_columns)
@@ -212,5 +238,7 @@ def _finish(chart: Any, rows: Records) -> Any:
 def _measured_width(chart: Any) -> float:
     import vl_convert
 
-    found = re.search(r'<svg[^>]* width="([\d.]+)"', vl_convert.vegalite_to_svg(chart.to_dict(validate=False)))
+    found = re.search(
+        r'<svg[^>]* width="([\d.]+)"', vl_convert.vegalite_to_svg(chart.to_dict(validate=False))
+    )
     return float(found.group(1)) if found else math.nan

@@ -1,7 +1,8 @@
 """The page of a sweep: one HTML file that opens from disk, needs no network and takes less than 5 MB.
 
-It is read without scripts too (as where a viewer forbids them): tables and pictures are in the HTML; scripts make the
-pictures charts that tell their numbers under the pointer and show the tasks, methods and seeds that a reader chooses.
+It is read without scripts too (as where a viewer forbids them): tables and pictures are in the HTML; scripts
+make the pictures charts that tell their numbers under the pointer and show the tasks, methods and seeds that
+a reader chooses.
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from raysweep.comparisons import compare_methods, over_tasks
-from raysweep.report.data import SweepData
 from raysweep.report.figures.base import Figures
 from raysweep.report.page import facts, tables
 from raysweep.report.page.answer import answer
 from raysweep.report.page.pictures import pictures
+from raysweep.results.comparisons import compare_methods, over_tasks
+from raysweep.results.frames import SweepData
 
 _FOLDER = Path(__file__).parent
 _MAX_UNDEFINED = 8
@@ -36,7 +37,8 @@ def page(data: SweepData, figures: Figures, *, question: str = "", command: str 
     comparisons = compare_methods(done, lambda run_id: tables.right(data, run_id))
     gaps = {(row.task, row.weak, row.strong, row.method): row.gap for row in rows}
     choices = tables.choices(data)
-    shown, seed_by_seed = pictures(figures.figures, list(choices)), tables.cells_table(data)
+    shown = pictures(figures.figures, list(choices))
+    seed_by_seed = tables.cells_table(data)
     seeds_in = ["the table seed by seed"] * (seed_by_seed is not None) + [
         f"the figure “{picture.figure.title}”" for picture in shown if "seed" in picture.choices
     ]
@@ -50,7 +52,11 @@ def page(data: SweepData, figures: Figures, *, question: str = "", command: str 
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    undefined = [f"{row.task}, {row.weak} → {row.strong}, {row.method}" for row in rows if row.gap and row.gap.pgr is None]
+    undefined = [
+        f"{row.task}, {row.weak} → {row.strong}, {row.method}"
+        for row in rows
+        if row.gap and row.gap.pgr is None
+    ]
     return environment.get_template("page.html.jinja").render(
         name=data.name,
         answer=answer(rows, comparisons),

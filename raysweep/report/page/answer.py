@@ -6,15 +6,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from raysweep.comparisons import Comparison
-from raysweep.results import Row
+from raysweep.results.cells import Row
+from raysweep.results.comparisons import Comparison
 
 _SIGNIFICANCE = 0.05
 _MAX_NAMES = 4
 
 
 def answer(rows: Sequence[Row], comparisons: Sequence[Comparison]) -> list[str]:
-    """What the first method's students recover, how the other methods compare, and what these sentences leave out."""
+    """What the first method's students recover, how the other methods compare, and what these sentences leave
+    out."""
     finished = [row for row in rows if row.gap is not None]
     if not finished:
         return ["Nothing is finished yet, so there is no answer."]
@@ -25,7 +26,9 @@ def answer(rows: Sequence[Row], comparisons: Sequence[Comparison]) -> list[str]:
     if comparisons:
         found.append(_of_methods(comparisons))
     if any(row.gap is not None and not row.gap.covers_seeds for row in finished):
-        found.append("Of one seed, the noise of training is unknown: its intervals are of the test set's noise alone.")
+        found.append(
+            "Of one seed, the noise of training is unknown: its intervals are of the test set's noise alone."
+        )
     if missing := sum(len(row.missing_seeds) for row in rows):
         count = missing + sum(len(row.seeds) for row in rows)
         found.append(f"{missing} of {count} cells aren't finished, and not in these numbers.")
@@ -34,57 +37,84 @@ def answer(rows: Sequence[Row], comparisons: Sequence[Comparison]) -> list[str]:
 
 def _of_one(row: Row) -> str:
     assert row.gap is not None
-    gap, seeds = row.gap, f"{len(row.seeds)} seed{'s' * (len(row.seeds) != 1)}"
+    gap = row.gap
+    seeds = f"{len(row.seeds)} seed{'s' * (len(row.seeds) != 1)}"
     ends = (
-        f"supervisor {gap.weak_accuracy:.3f}, student {gap.student_accuracy:.3f}, ceiling {gap.ceiling_accuracy:.3f}; {seeds}"
+        f"supervisor {gap.weak_accuracy:.3f}, student {gap.student_accuracy:.3f}, ceiling "
+        f"{gap.ceiling_accuracy:.3f}; {seeds}"
     )
     if gap.pgr is None or gap.interval is None:
         return (
-            f"How much {row.method} students of {row.strong} recover on {row.task} can't be said: their supervisor and the "
-            f"ceiling can't be told apart over these seeds and examples (accuracy: {ends})."
+            f"How much {row.method} students of {row.strong} recover on {row.task} can't be said: their "
+            "supervisor and the ceiling can't be told apart over these seeds and examples (accuracy: "
+            f"{ends})."
         )
     low, high = gap.interval
     return (
-        f"On {row.task}, {row.method} students of {row.strong} recover {gap.pgr:.2f} of the gap between {row.weak} and the "
-        f"ceiling (90 % interval {low:.2f} to {high:.2f}; accuracy: {ends})."
+        f"On {row.task}, {row.method} students of {row.strong} recover {gap.pgr:.2f} of the gap between "
+        f"{row.weak} and the ceiling (90 % interval {low:.2f} to {high:.2f}; accuracy: {ends})."
     )
 
 
 def _of_several(rows: Sequence[Row]) -> str:
-    method, count = rows[0].method, len(rows)
-    tasks, pairs = {row.task for row in rows}, {(row.weak, row.strong) for row in rows}
-    kind = "tasks" if len(pairs) == 1 else "pairs of models" if len(tasks) == 1 else "combinations of task and pair"
+    method = rows[0].method
+    count = len(rows)
+    tasks = {row.task for row in rows}
+    pairs = {(row.weak, row.strong) for row in rows}
+    kind = (
+        "tasks"
+        if len(pairs) == 1
+        else "pairs of models"
+        if len(tasks) == 1
+        else "combinations of task and pair"
+    )
     pgrs = [row.gap.pgr for row in rows if row.gap is not None and row.gap.pgr is not None]
     if not pgrs:
         return (
-            f"How much {method} students recover can't be said: on none of {count} {kind} can supervisor and ceiling be "
-            "told apart over these seeds and examples."
+            f"How much {method} students recover can't be said: on none of {count} {kind} can supervisor and "
+            "ceiling be told apart over these seeds and examples."
         )
     rest = count - len(pgrs)
     undefined = (
-        f" On the other {rest if rest > 1 else 'one'}, the gap is inside the noise and PGR is undefined." if rest else ""
+        f" On the other {rest if rest > 1 else 'one'}, the gap is inside the noise and PGR is undefined."
+        if rest
+        else ""
     )
     where = f"{len(pgrs)} of {count} {kind}" if rest else f"{count} {kind}"
     if len(pgrs) == 1:
         return f"{_sentence(method)} students recover {pgrs[0]:.2f} of the gap on {where}.{undefined}"
     spread = f"median over {where}, from {min(pgrs):.2f} to {max(pgrs):.2f}"
-    return f"{_sentence(method)} students recover {float(np.median(pgrs)):.2f} of the gap ({spread}).{undefined}"
+    return (
+        f"{_sentence(method)} students recover {float(np.median(pgrs)):.2f} of the gap ({spread}).{undefined}"
+    )
 
 
 def _of_methods(comparisons: Sequence[Comparison]) -> str:
-    told = [found for found in comparisons if found.p_value_corrected is not None and found.p_value_corrected < _SIGNIFICANCE]
-    better, worse = ([found for found in told if (found.difference > 0) is is_better] for is_better in (True, False))
+    told = [
+        found
+        for found in comparisons
+        if found.p_value_corrected is not None and found.p_value_corrected < _SIGNIFICANCE
+    ]
+    better, worse = (
+        [found for found in told if (found.difference > 0) is is_better] for is_better in (True, False)
+    )
     baselines = _names([found.baseline for found in comparisons])
     if not told and len(comparisons) > 1:
-        return f"None of {len(comparisons)} comparisons with {baselines} tells the two methods apart (p below 0.05, corrected)."
+        return (
+            f"None of {len(comparisons)} comparisons with {baselines} tells the two methods apart (p below "
+            "0.05, corrected)."
+        )
     if len(comparisons) == 1:
         (only,) = comparisons
         verdict = "which is more than noise" if told else "which can't be told from noise"
         p_value = "" if only.p_value is None else f" (p {only.p_value:.2g})"
-        differs = f"{_sentence(only.method)} differs from {only.baseline} by {only.difference:+.3f} in accuracy"
+        differs = (
+            f"{_sentence(only.method)} differs from {only.baseline} by {only.difference:+.3f} in accuracy"
+        )
         return f"{differs}, {verdict}{p_value}."
     parts = [
-        f"{len(found)} find{'s' * (len(found) == 1)} a {word} method ({_names([item.method for item in found])})"
+        f"{len(found)} find{'s' * (len(found) == 1)} a {word} method "
+        f"({_names([item.method for item in found])})"
         for found, word in ((better, "better"), (worse, "worse"))
         if found
     ]
@@ -92,12 +122,19 @@ def _of_methods(comparisons: Sequence[Comparison]) -> str:
     if rest:
         parts.append(f"{rest} can't tell the two apart")
     listed = ", ".join(parts[:-1]) + " and " * (len(parts) > 1) + parts[-1]
-    return f"Of {len(comparisons)} comparisons with {baselines}, {listed} (p below 0.05 after Holm's correction)."
+    return (
+        f"Of {len(comparisons)} comparisons with {baselines}, {listed} (p below 0.05 after Holm's "
+        "correction)."
+    )
 
 
 def _names(names: Sequence[str]) -> str:
     distinct = list(dict.fromkeys(names))
-    shown = distinct if len(distinct) <= _MAX_NAMES else [*distinct[: _MAX_NAMES - 1], f"{len(distinct) - _MAX_NAMES + 1} more"]
+    shown = (
+        distinct
+        if len(distinct) <= _MAX_NAMES
+        else [*distinct[: _MAX_NAMES - 1], f"{len(distinct) - _MAX_NAMES + 1} more"]
+    )
     return ", ".join(shown)
 
 

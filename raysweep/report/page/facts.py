@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from raysweep.report.data import ENDS, SEPARATOR, SweepData
+from raysweep.results.frames import ENDS, SEPARATOR, SweepData
 
 Facts = list[tuple[str, str]]
 """(what, how much), in the order in which they are shown."""
@@ -18,8 +18,14 @@ Facts = list[tuple[str, str]]
 def asked(data: SweepData) -> Facts:
     """The grid."""
     cells = data.cells
-    pairs = list(dict.fromkeys(f"{weak} → {strong}" for weak, strong in zip(cells["weak"], cells["strong"], strict=True)))
-    tasks, methods, seeds = (list(dict.fromkeys(map(str, cells[name]))) for name in ("task", "method", "seed"))
+    pairs = list(
+        dict.fromkeys(
+            f"{weak} → {strong}" for weak, strong in zip(cells["weak"], cells["strong"], strict=True)
+        )
+    )
+    tasks, methods, seeds = (
+        list(dict.fromkeys(map(str, cells[name]))) for name in ("task", "method", "seed")
+    )
     done = int(cells["is_finished"].sum())
     return [
         (_counted(len(tasks), "task"), ", ".join(tasks)),
@@ -32,15 +38,20 @@ def asked(data: SweepData) -> Facts:
 
 def cost(data: SweepData) -> Facts:
     """Time, GPU hours, tokens, and what sharing saved, of the finished runs."""
-    done, told = data.runs[data.runs["state"].isin(["done", "stopped"])], data.provenance  # both cost
+    # both cost
+    done = data.runs[data.runs["state"].isin(["done", "stopped"])]
+    told = data.provenance
     if done.empty:
         return [("So far", "no run is finished")]
     facts: Facts = []
-    begin, end = told.get("started_at"), told.get("finished_at")
+    begin = told.get("started_at")
+    end = told.get("finished_at")
     if begin is not None and end is not None:
         facts.append(("From the first start to the last end", f"{duration(end - begin)}, pauses included"))
     seconds = done["seconds_total"].dropna()
-    facts.append(("Time of the runs, added up", f"{duration(float(seconds.sum()))} in {_counted(len(seconds), 'run')}"))
+    facts.append(
+        ("Time of the runs, added up", f"{duration(float(seconds.sum()))} in {_counted(len(seconds), 'run')}")
+    )
     devices = done["num_devices"].astype("Float64").fillna(0).astype(float)
     gpu_hours = float((devices * done["seconds_total"].fillna(0)).sum()) / 3600
     names = ", ".join(told.get("devices", ()))
@@ -53,7 +64,8 @@ def cost(data: SweepData) -> Facts:
 
 
 def _sharing(data: SweepData, done: pd.DataFrame) -> Facts:
-    trained, alone = data.provenance["num_trainings"], data.provenance["num_trainings_without_sharing"]
+    trained = data.provenance["num_trainings"]
+    alone = data.provenance["num_trainings_without_sharing"]
     pretrained = data.provenance.get("num_pretrainings", 0)
     besides = f" and {_counted(pretrained, 'pretraining')}" if pretrained else ""
     facts = [("Trainings in the plan", f"{trained:,}{besides}")]
@@ -65,7 +77,10 @@ def _sharing(data: SweepData, done: pd.DataFrame) -> Facts:
     needed = [{*ends, *chain} for ends, chain in zip(cells[list(ENDS)].to_numpy(), chains, strict=True)]
     without = sum(seconds.get(run, 0.0) for runs in needed for run in runs)
     saved = without - sum(seconds.get(run, 0.0) for run in set().union(*needed))
-    told = f"{alone - trained:,} of {alone:,} trainings, if every cell trained its own floor, ceiling and student"
+    told = (
+        f"{alone - trained:,} of {alone:,} trainings, if every cell trained its own floor, ceiling and "
+        "student"
+    )
     return [*facts, ("Saved by sharing", f"{told}; about {duration(saved)} of the runs' time so far")]
 
 
@@ -74,7 +89,11 @@ def provenance(data: SweepData, command: str) -> Facts:
     told = data.provenance
     commands = list(dict.fromkeys(filter(None, [command, *told.get("commands", ())])))
     commits = ", ".join(told.get("commits", ())) or "not recorded: not run in a git repository"
-    dirty = " with uncommitted changes (in each run's environment.json)" if told.get("has_uncommitted_changes") else ""
+    dirty = (
+        " with uncommitted changes (in each run's environment.json)"
+        if told.get("has_uncommitted_changes")
+        else ""
+    )
     seeds = ", ".join(map(str, dict.fromkeys(data.cells["seed"])))
     facts = [("Command" if len(commands) < 2 else "Commands", "\n".join(commands))] if commands else []
     facts += [("Commit of the experiment", commits + dirty), ("Seeds", seeds)]
@@ -93,7 +112,8 @@ def versions(data: SweepData) -> Facts:
 
 
 def sources(data: SweepData) -> tuple[list[tuple[str, str, str, str, str]], Facts]:
-    """Tasks (name, content, split seed, examples in each split, parameters), and models with what they start from."""
+    """Tasks (name, content, split seed, examples in each split, parameters), and models with what they start
+    from."""
     tasks: Mapping[str, Any] = data.provenance.get("tasks", {})
     models: Mapping[str, Mapping[str, Any]] = data.provenance.get("models", {})
     rows = [
@@ -109,7 +129,11 @@ def sources(data: SweepData) -> tuple[list[tuple[str, str, str, str, str]], Fact
     bases = []
     for name, model in models.items():
         revision = model.get("commit") or model.get("content")
-        parts = [model.get("base", "unknown"), f"revision {revision}" if revision else "", f"tuning {model.get('tuning')}"]
+        parts = [
+            model.get("base", "unknown"),
+            f"revision {revision}" if revision else "",
+            f"tuning {model.get('tuning')}",
+        ]
         bases.append((name, ", ".join(filter(None, parts))))
     return rows, bases
 

@@ -18,7 +18,9 @@ from raysweep.report.page.tables import Table, numbers_table
 
 _BUDGET = 2_600_000
 """Bytes for all figures; the scripts that draw them take 0.9 MB, and the whole page stays below 5 MB."""
-_MAX_SVG, _MAX_SPEC, _MAX_CSV = 120_000, 500_000, 300_000
+_MAX_SVG = 120_000
+_MAX_SPEC = 500_000
+_MAX_CSV = 300_000
 _MAX_TABLE_ROWS = 120
 _PNG_SCALE = 3
 
@@ -51,7 +53,8 @@ def pictures(figures: Sequence[Figure], choices: Sequence[str]) -> list[Picture]
         figures: in their order; the first ones have precedence where they are too large together.
         choices: those of `raysweep.report.page.tables.CHOICES` that the page offers.
     """
-    left, found = _BUDGET, []
+    left = _BUDGET
+    found = []
     for figure in figures:
         picture = _picture(figure, choices, left)
         left -= len(picture.image) + len(picture.spec) + len(picture.csv)
@@ -64,12 +67,16 @@ def _picture(figure: Figure, choices: Sequence[str], left: int) -> Picture:
 
     spec = figure.chart.to_dict()
     svg = vl_convert.vegalite_to_svg(spec)
-    width, height = (float(size) for size in re.findall(r'<svg[^>]*? width="([\d.]+)" height="([\d.]+)"', svg)[0])
+    width, height = (
+        float(size) for size in re.findall(r'<svg[^>]*? width="([\d.]+)" height="([\d.]+)"', svg)[0]
+    )
     image = _uri("image/svg+xml", svg.encode())
     if len(svg) > _MAX_SVG:
         image = _uri("image/png", vl_convert.vegalite_to_png(spec, scale=_PNG_SCALE))
     left -= len(image)
-    script = json.dumps(spec, separators=(",", ":"), ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
+    script = json.dumps(spec, separators=(",", ":"), ensure_ascii=False, allow_nan=False).replace(
+        "<", "\\u003c"
+    )
     if len(script.encode()) > min(_MAX_SPEC, left):
         script = ""
     left -= len(script)
@@ -86,7 +93,9 @@ def _picture(figure: Figure, choices: Sequence[str], left: int) -> Picture:
         height=height,
         spec=script,
         csv=csv,
-        table=numbers_table(f"Numbers of: {figure.title}", figure.data) if len(figure.data) <= _MAX_TABLE_ROWS else None,
+        table=numbers_table(f"Numbers of: {figure.title}", figure.data)
+        if len(figure.data) <= _MAX_TABLE_ROWS
+        else None,
         choices=applying,
         note=" ".join(_notes(len(figure.data), bool(script), bool(csv), fixed)),
     )
@@ -94,11 +103,20 @@ def _picture(figure: Figure, choices: Sequence[str], left: int) -> Picture:
 
 def _notes(num_rows: int, is_interactive: bool, has_csv: bool, fixed: Sequence[str]) -> Iterator[str]:
     if not is_interactive:
-        yield f"It has too many points for a page to be quick ({num_rows:,} numbers), so this is a picture of it."
+        yield (
+            f"It has too many points for a page to be quick ({num_rows:,} numbers), so this is a picture of "
+            "it."
+        )
     elif fixed:
-        yield f"Choosing {worded([f'{name}s' for name in fixed])} doesn't change it: it isn't divided by {worded(fixed)}."
+        yield (
+            f"Choosing {worded([f'{name}s' for name in fixed])} doesn't change it: it isn't divided by "
+            f"{worded(fixed)}."
+        )
     if not has_csv:
-        yield f"Its {num_rows:,} numbers are too many for this page; raysweep report --figures FOLDER writes them."
+        yield (
+            f"Its {num_rows:,} numbers are too many for this page; raysweep report --figures FOLDER writes "
+            "them."
+        )
 
 
 def _rows(spec: Any) -> Iterator[list[Mapping[str, Any]]]:

@@ -10,18 +10,21 @@ import numpy as np
 import pandas as pd
 import rich.table
 
-from raysweep.comparisons import Comparison, OverTasks
-from raysweep.report.data import CELL, ENDS, SweepData
-from raysweep.results import Row
-from raysweep.search.summary import Choice
-from raysweep.statistics import Correct, gap_recovered
-from raysweep.tables import comparisons_table, over_tasks_table, results_table, search_table
+from raysweep.results.cells import Row
+from raysweep.results.choices import Choice
+from raysweep.results.comparisons import Comparison, OverTasks
+from raysweep.results.frames import CELL, ENDS, SweepData
+from raysweep.results.statistics import Correct, gap_recovered
+from raysweep.results.tables import comparisons_table, over_tasks_table, results_table, search_table
 
 CHOICES = ("task", "method", "seed")
-"""What a reader of the page chooses: a row, or a number of a figure, that is of one of them is shown with it."""
+"""What a reader of the page chooses: a row, or a number of a figure, that is of one of them is shown with
+it."""
 _PAIR = "weak → strong"
 _GROUP = ["task", "weak", "strong", "method"]
-_MAX_COMPARISONS, _MAX_CELLS, _MAX_MISSING = 200, 300, 200
+_MAX_COMPARISONS = 200
+_MAX_CELLS = 300
+_MAX_MISSING = 200
 _AGREEMENTS = ("agreement", "agreement_supervisor_right", "agreement_supervisor_wrong")
 
 
@@ -50,7 +53,11 @@ def rows_of(data: SweepData) -> list[Row]:
     rows = []
     for (task, weak, strong, method), cells in data.cells.groupby(_GROUP, sort=False):
         done = cells[cells["is_finished"]]
-        gap = gap_recovered(*(np.stack([right(data, run) for run in done[end]]) for end in ENDS)) if len(done) else None
+        gap = (
+            gap_recovered(*(np.stack([right(data, run) for run in done[end]]) for end in ENDS))
+            if len(done)
+            else None
+        )
         means = {name: float(done[name].mean()) if name in done else float("nan") for name in _AGREEMENTS}
         rows.append(
             Row(
@@ -74,12 +81,15 @@ def right(data: SweepData, run_id: str) -> Correct:
 
 def answer_table(rows: Sequence[Row]) -> Table:
     """Accuracies beside every PGR, with its interval, seeds and agreement with the supervisor."""
-    caption = "Test accuracy of supervisor, student and ceiling, and the share of the gap that the student recovers"
+    caption = (
+        "Test accuracy of supervisor, student and ceiling, and the share of the gap that the student recovers"
+    )
     return _from_rich(results_table(list(rows)), rows, caption, num_names=3)
 
 
 def methods_table(comparisons: Sequence[Comparison]) -> Table | None:
-    """Methods against their baseline; of very many, those with the smallest p-values. None without a second method."""
+    """Methods against their baseline; of very many, those with the smallest p-values. None without a second
+    method."""
     if not comparisons:
         return None
     caption = "Methods compared with the baseline on the same seeds and test examples"
@@ -88,7 +98,10 @@ def methods_table(comparisons: Sequence[Comparison]) -> Table | None:
         return found
     p_values = [1.0 if item.p_value is None else item.p_value for item in comparisons]
     kept = sorted(np.argsort(p_values, kind="stable")[:_MAX_COMPARISONS])
-    cut = f"These are the {_MAX_COMPARISONS} of {len(comparisons)} with the smallest p-values; raysweep results --json has all."
+    cut = (
+        f"These are the {_MAX_COMPARISONS} of {len(comparisons)} with the smallest p-values; raysweep "
+        "results --json has all."
+    )
     note = " ".join(filter(None, [cut, found.note]))
     return replace(found, rows=tuple(found.rows[index] for index in kept), note=note)
 
@@ -132,7 +145,11 @@ def failed_table(data: SweepData) -> Table | None:
     names = ("kind", "task", "model", "seed", "run_id", "reason")
     rows = [TableRow(cells=tuple(str(run[name]) for name in names)) for run in failed.to_dict("records")]
     columns = ("kind", "task", "model", "seed", "run", "reason")
-    return _cut(Table(caption="Runs that failed", columns=columns, rows=tuple(rows), num_names=5)) if rows else None
+    return (
+        _cut(Table(caption="Runs that failed", columns=columns, rows=tuple(rows), num_names=5))
+        if rows
+        else None
+    )
 
 
 def missing_table(data: SweepData) -> Table | None:
@@ -144,19 +161,29 @@ def missing_table(data: SweepData) -> Table | None:
         lacking = cells[cells["state"] != "finished"]
         if lacking.empty:
             continue
-        why = next((reasons.get(run, "") for run in lacking[list(ENDS)].to_numpy().ravel() if reasons.get(run)), "")
+        why = next(
+            (reasons.get(run, "") for run in lacking[list(ENDS)].to_numpy().ravel() if reasons.get(run)), ""
+        )
         of_state = (lacking.loc[lacking["state"] == state, "seed"] for state in ("failed", "missing"))
         seeds = [", ".join(map(str, found)) or "none" for found in of_state]
         names = (str(task), f"{weak} → {strong}", str(method))
         rows.append(TableRow(cells=(*names, *seeds, str(len(cells) - len(lacking)), why or "not run yet")))
     columns = ("task", _PAIR, "method", "seeds failed", "seeds not run yet", "seeds finished", "why")
-    return _cut(Table(caption="Cells without a result", columns=columns, rows=tuple(rows), num_names=3)) if rows else None
+    return (
+        _cut(Table(caption="Cells without a result", columns=columns, rows=tuple(rows), num_names=3))
+        if rows
+        else None
+    )
 
 
 def search_table_of(data: SweepData) -> Table | None:
     """What the search chose, a row a study and signal; None for a sweep that doesn't search."""
     found = [Choice(**choice) for choice in data.provenance.get("search", ())]
-    return _from_rich(search_table(found), found, "The choice of each study, with its accuracies", 1) if found else None
+    return (
+        _from_rich(search_table(found), found, "The choice of each study, with its accuracies", 1)
+        if found
+        else None
+    )
 
 
 def numbers_table(caption: str, data: pd.DataFrame) -> Table:
@@ -164,11 +191,14 @@ def numbers_table(caption: str, data: pd.DataFrame) -> Table:
     columns = tuple(map(str, data.columns))
     rows = tuple(
         TableRow(
-            cells=tuple(map(_number, row.values())), of={name: str(row[name]) for name in CHOICES if row.get(name) is not None}
+            cells=tuple(map(_number, row.values())),
+            of={name: str(row[name]) for name in CHOICES if row.get(name) is not None},
         )
         for row in data.to_dict("records")
     )
-    is_text = [not all(isinstance(value, int | float) or value is None for value in data[name]) for name in data]
+    is_text = [
+        not all(isinstance(value, int | float) or value is None for value in data[name]) for name in data
+    ]
     num_names = is_text.index(False) if False in is_text else len(is_text)
     return Table(caption=caption, columns=columns, rows=rows, num_names=num_names)
 
@@ -192,14 +222,18 @@ def _from_rich(table: rich.table.Table, items: Sequence[Any], caption: str, num_
     texts = zip(*([str(cell) for cell in column.cells] for column in table.columns), strict=True)
     of = [{name: str(getattr(item, name)) for name in CHOICES if hasattr(item, name)} for item in items]
     rows = tuple(TableRow(cells=cells, of=chosen) for cells, chosen in zip(texts, of, strict=True))
-    found = Table(caption=caption, columns=columns, rows=rows, num_names=num_names, note=str(table.caption or ""))
+    found = Table(
+        caption=caption, columns=columns, rows=rows, num_names=num_names, note=str(table.caption or "")
+    )
     return _without_constants(found)
 
 
 def _without_constants(table: Table) -> Table:
     """What is the same in all rows is told in the caption instead: a telephone has no room for it."""
     same = [
-        index for index in range(table.num_names) if len({row.cells[index] for row in table.rows}) == 1 and len(table.rows) > 1
+        index
+        for index in range(table.num_names)
+        if len({row.cells[index] for row in table.rows}) == 1 and len(table.rows) > 1
     ]
     if not same:
         return table

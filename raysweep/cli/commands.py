@@ -1,0 +1,358 @@
+"""What the commands of the command line do: each gets the parsed options and a console, and returns the exit
+code."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from raysweep.cli.progress import Progress
+from raysweep.estimates.forecast import forecast
+from raysweep.estimates.runtime import estimate_costs, remaining_seconds
+from raysweep.planning.plan import Plan, make_plan
+from raysweep.planning.sweep import load_sweep
+from raysweep.results.cells import Results
+from raysweep.results.choices import choices
+from raysweep.results.comparisons import compare_methods, over_tasks
+from raysweep.results.measure import remeasure
+from raysweep.results.tables import (
+    added_table,
+    comparisons_table,
+    over_tasks_table,
+    plan_summary,
+    plan_table,
+    quality_table,
+    results_table,
+    search_table,
+    stops_table,
+)
+from raysweep.scheduling.queue import CLOSED, QueuedRun, RunQueue, RunStatus
+from raysweep.store import Store
+from raysweep.store.code_state import code_state
+from raysweep.store.run_folder import RunState
+
+if TYPE_CHECKING:
+    from raysweep.tracking import Tracker
+
+SUCCESS = 0
+FAILED = 1
+BAD_INPUT = 2
+UNFINISHED = 3
+INTERNAL_ERROR = 70
+INTERRUPTED = 130
+_TRACKING_PATIENCE_SECONDS = 60
+
+
+def _load(options: argparse.Namespace) -> tuple[Plan, Store]:
+    store = Store(options.store)
+    return make_plan(load_sweep(options.file), store), store
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=1, allow_nan=False))
+
+
+def show_plan(options: argparse.Namespace, console: Console) -> int:
+    """The graph of runs, and with --gpus how long they take."""
+    plan, store = _load(options)
+    predicted = forecast(plan, store, options.gpus) if options.gpus else None
+    if options.json:
+        _print_json(plan.to_json(store) | ({"forecast": predicted.to_json()} if predicted else {}))
+        return SUCCESS
+    console.print(plan_table(plan, store))
+    num_done = sum(plan.state(run, store) is RunState.DONE for run in plan.runs.values())
+    console.print(plan_summary(plan, num_done), markup=False)
+    if predicted:
+        console.print(predicted.lines(), markup=False)
+        if plan.num_open_cells:
+            console.print("The search will add runs: this is of those that are known so far.")
+    return SUCCESS
+
+
+def run_sweep(options: argparse.Namespace, console: Console) -> int:
+    """Train every run that isn't done."""
+    from raysweep.report.write import try_to_publish
+    from raysweep.tracking import Tracker, log_report, shown_uri, ui_command
+
+    store = Store(options.store)
+    when_open = _start_ray if not options.local else lambda: None
+    plan = make_plan(load_sweep(options.file), store, retries=True, when_open=when_open)
+    progress = Progress(console)
+
+    def changed(entry: QueuedRun) -> None:
+        progress.changed(entry)
+        if entry.standing in CLOSED:
+            if _grow(queue, entry, tracker):
+                progress.grown()
+            tracker.run_ended(entry.run.id)
+
+    queue = RunQueue(plan, store, changed)
+    tracker = Tracker(options.tracking_uri, plan, store)
+    console.print(plan_summary(plan, queue.count(RunStatus.CACHED)), markup=False)
+    was_complete = queue.is_complete
+    try:
+        if not was_complete:
+            with progress.show(queue):
+                _execute(queue, options.file, local=options.local)
+        plan = queue.plan
+        results = Results(plan, store)  # shown before MLflow has everything, and before the report is made
+        console.print(results_table(results.rows()))
+        _print_search(plan, results, console)
+    finally:
+        unsaved = tracker.close(_TRACKING_PATIENCE_SECONDS)
+    if not was_complete and not unsaved:
+        unsaved = try_to_publish(
+            plan, store, options.file, partial(log_report, options.tracking_uri, plan, store)
+        )
+    console.print(
+        f"\nMLflow: {shown_uri(options.tracking_uri)}\nOpen its UI: {ui_command(options.tracking_uri)}",
+        markup=False,
+    )
+    if unsaved:
+        print(f"raysweep: {unsaved}", file=sys.stderr)
+    return _tell_failures(queue) or _tell_studies_without_choice(plan)
+
+
+def _start_ray() -> None:
+    from raysweep.scheduling import ray_startup as start
+
+    start.begin()
+
+
+def _print_search(plan: Plan, results: Results, console: Console) -> None:
+    found = choices(plan, results)
+    if found:
+        console.print("", search_table(found))
+
+
+def _grow(queue: RunQueue, ended: QueuedRun, tracker: Tracker) -> bool:
+    """Put what a search does next onto the queue, if the end of a run decides it; whether there was
+    anything."""
+    driver = queue.plan.driver
+    larger = driver.after(ended.run.id, has_failed=ended.standing is RunStatus.FAILED) if driver else None
+    if larger is not None:
+        tracker.grow(larger)
+        queue.extend(larger)
+        queue.order_by(remaining_seconds(larger, estimate_costs(larger, queue.store)))
+    return larger is not None
+
+
+def _execute(queue: RunQueue, experiment: str, *, local: bool) -> None:
+    queue.order_by(remaining_seconds(queue.plan, estimate_costs(queue.plan, queue.store)))
+    code = code_state(Path.cwd()) | {"command": f"raysweep run {experiment}"}
+    if local:
+        from raysweep.scheduling.local import run_locally
+
+        run_locally(queue, code)
+    else:
+        from raysweep.scheduling.tune import run_with_tune
+
+        run_with_tune(queue, code)
+
+
+def _tell_failures(queue: RunQueue) -> int:
+    if not queue.failures:
+        return SUCCESS
+    own = sum(queue.store.run(entry.run.id).error.exists() for entry in queue.failures)
+    besides = (
+        f", and {len(queue.failures) - own} that need them can't be trained"
+        if own < len(queue.failures)
+        else ""
+    )
+    print(f"\nraysweep: {own} of {len(queue.entries)} runs failed{besides}:", file=sys.stderr)
+    for entry in queue.failures:
+        spec = entry.run.spec
+        where = f"{spec.id} ({entry.run.kind}, {spec.model.name} on {spec.task.label}, seed {spec.seed})"
+        print(f"  {where}: {entry.reason}", file=sys.stderr)
+    folder = queue.store.folder / "runs"
+    print(
+        f"Tracebacks are in {folder}/<run>/error.txt; run the same command again to retry them.",
+        file=sys.stderr,
+    )
+    return FAILED
+
+
+def _tell_studies_without_choice(plan: Plan) -> int:
+    studies = plan.driver.studies.without_choice if plan.driver else []
+    for study in studies:
+        print(
+            f"raysweep: nothing can be chosen for {study.place}: none of its {len(study.trials)} trials is "
+            "done; search other values, or more of them (the report says how each ended)",
+            file=sys.stderr,
+        )
+    return FAILED if studies else SUCCESS
+
+
+def show_status(options: argparse.Namespace, console: Console) -> int:
+    """How many runs are done, failed and missing."""
+    plan, store = _load(options)
+    states = {run.id: plan.state(run, store) for run in plan.runs.values()}
+    failures = {
+        run_id: store.run(run_id).failure() for run_id, state in states.items() if state is RunState.FAILED
+    }
+    counts = {str(state): list(states.values()).count(state) for state in RunState}
+    if options.json:
+        _print_json({"sweep": plan.sweep.name, "num_runs": len(states), **counts, "failures": failures})
+    else:
+        listed = ", ".join(
+            f"{count} {state}" for state, count in counts.items() if count or state != RunState.STOPPED
+        )
+        console.print(f"{plan.sweep.name}: {len(states)} runs: {listed}", markup=False)
+        if plan.num_open_cells:
+            console.print(f"  {plan.num_open_cells} cells wait for what the search chooses", markup=False)
+        for run_id, reason in failures.items():
+            console.print(f"  {run_id}: {reason}", markup=False)
+        for run_id, state in states.items():
+            if state is RunState.MISSING and store.run(run_id).is_damaged:
+                console.print(
+                    f"  {run_id}: was done, and its files were damaged since; raysweep run computes it anew"
+                )
+    if failures:
+        return FAILED
+    ended = counts[RunState.DONE] + counts[RunState.STOPPED]
+    return SUCCESS if ended == len(states) and not plan.num_open_cells else UNFINISHED
+
+
+def show_results(options: argparse.Namespace, console: Console) -> int:
+    """The results of the finished cells."""
+    plan, store = _load(options)
+    results = Results(plan, store)
+    rows = results.rows()
+    comparisons = compare_methods(results.finished_cells(), results.right)
+    gaps = {(row.task, row.weak, row.strong, row.method): row.gap for row in rows}
+    summaries = over_tasks(gaps) if len({row.task for row in rows}) > 1 else []
+    if options.json:
+        told = {
+            "sweep": plan.sweep.name,
+            "rows": [row.to_json() for row in rows],
+            "cells": _cells_json(results),
+        }
+        told |= {"comparisons": list(map(asdict, comparisons)), "over_tasks": list(map(asdict, summaries))}
+        _print_json(told | {"search": list(map(asdict, choices(plan, results)))})
+    else:
+        console.print(results_table(rows))
+        if comparisons:
+            console.print("", comparisons_table(comparisons))
+        if summaries:
+            console.print("", over_tasks_table(summaries))
+        _print_search(plan, results, console)
+    if plan.num_open_cells:
+        print(
+            f"raysweep: {plan.num_open_cells} cells wait for what the search chooses; see raysweep status",
+            file=sys.stderr,
+        )
+    missing = sum(len(row.missing_seeds) for row in rows)
+    if missing:
+        print(
+            f"raysweep: {missing} of {len(plan.cells)} cells aren't finished; see raysweep status",
+            file=sys.stderr,
+        )
+    return UNFINISHED if missing or plan.num_open_cells else SUCCESS
+
+
+def _cells_json(results: Results) -> list[dict[str, Any]]:
+    cells = [results.cell(cell) for cell in results.plan.cells if results.is_finished(cell)]
+    names = ("task", "weak", "strong", "method", "seed")
+    return [{name: getattr(found.cell, name) for name in names} | dict(found.metrics) for found in cells]
+
+
+def make_report(options: argparse.Namespace, console: Console) -> int:
+    """The page, its figures, and both in MLflow."""
+    from raysweep.report.write import publish
+    from raysweep.tracking import log_report, shown_uri, sync
+
+    plan, store = _load(options)
+    out = Path(options.out)
+    figures = Path(options.figures) if options.figures else None
+
+    def log(folder: Path) -> None:
+        console.print(f"{out}: the report" + (f"\n{figures}: its figures" if figures else ""), markup=False)
+        sync(
+            options.tracking_uri, plan, store
+        )  # a report on runs that MLflow hasn't would be all that it knows
+        log_report(options.tracking_uri, plan, store, folder)
+
+    publish(plan, store, options.file, log, out, figures)
+    console.print(
+        f"{shown_uri(options.tracking_uri)}: all runs and cells; report and figures on the sweep's own run",
+        markup=False,
+    )
+    missing = len(plan.cells) - len(Results(plan, store).finished_cells())
+    if missing:
+        print(
+            f"raysweep: {missing} of {len(plan.cells)} cells aren't finished; the report says which",
+            file=sys.stderr,
+        )
+    return UNFINISHED if missing else SUCCESS
+
+
+def measure_again(options: argparse.Namespace, console: Console) -> int:
+    """All metrics anew from saved predictions."""
+    plan, store = _load(options)
+    found = remeasure(plan, store, options.metric)
+    results = Results(plan, store)
+    rows = [(row, results.means(row)) for row in results.rows()]
+    if options.json:
+        told = {
+            "sweep": plan.sweep.name,
+            "num_measured": len(found.measured),
+            "num_changed": len(found.changed),
+        }
+        listed = [row.to_json() | {"means": dict(means)} for row, means in rows]
+        _print_json(told | {"rows": listed, "cells": _cells_json(results)})
+    else:
+        tables = [results_table([row for row, _ in rows]), stops_table(rows), quality_table(rows)]
+        for table in [*tables, added_table(rows, found.names)] if found.names else tables:
+            console.print(table, "")
+        console.print(
+            f"{plan.sweep.name}: measured {len(found.measured)} of {len(plan.runs)} runs, "
+            f"{len(found.changed)} of them have other numbers "
+            f"now{'; raysweep sync shows them in MLflow' if found.changed else ''}",
+            markup=False,
+        )
+    for run_id, problem in found.damaged.items():
+        print(f"raysweep: run {run_id} can't be measured: {problem}", file=sys.stderr)
+    unmeasured = len(plan.runs) - len(found.measured)
+    if unmeasured:
+        print(
+            f"raysweep: {unmeasured} of {len(plan.runs)} runs aren't finished; raysweep run computes them",
+            file=sys.stderr,
+        )
+    return UNFINISHED if unmeasured else SUCCESS
+
+
+def sync_tracking(options: argparse.Namespace, console: Console) -> int:
+    """Rebuild MLflow from the store."""
+    from raysweep.tracking import shown_uri, sync, ui_command
+
+    plan, store = _load(options)
+    summary = sync(options.tracking_uri, plan, store)
+    console.print(
+        f"{shown_uri(options.tracking_uri)}: wrote {summary.num_runs} runs and {summary.num_cells} cells; "
+        f"{summary.num_unchanged} were there already\nOpen the UI: {ui_command(options.tracking_uri)}",
+        markup=False,
+    )
+    return SUCCESS
+
+
+def list_registered(options: argparse.Namespace, console: Console) -> int:
+    """Everything that has a name."""
+    from raysweep.cli.listing import catalogue
+
+    entries = catalogue()
+    if options.json:
+        _print_json(entries)
+        return SUCCESS
+    for kind, named in entries.items():
+        width = max(map(len, named))
+        console.print(f"\n{kind}", style="bold")
+        for name, line in named.items():
+            console.print(f"  {name:<{width}}  {line}", markup=False)
+    return SUCCESS

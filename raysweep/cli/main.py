@@ -1,0 +1,158 @@
+"""The command line: raysweep plan | run | status | results | report | measure | sync | list.
+
+It has no science flags: an experiment is a Python file (see experiments/). Exit codes: 0 success; 1 a run
+failed; 2 bad input or usage, nothing was trained; 3 (status, results, report, measure) something isn't
+finished yet; 70 an error of raysweep or the machine, with its traceback; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from raysweep.cli import commands
+from raysweep.cli.commands import BAD_INPUT, INTERNAL_ERROR, INTERRUPTED
+from raysweep.errors import RaysweepError
+from raysweep.gc_control import raise_gc_thresholds
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    raise_gc_thresholds()
+    options = _parser().parse_args(arguments)
+    # Into a file or a pipe, whole tables: a terminal's width cuts numbers there.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 1_000)
+    try:
+        return int(options.command(options, console))
+    except RaysweepError as error:
+        print(f"raysweep: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("raysweep: interrupted; run the same command again to go on", file=sys.stderr)
+        return INTERRUPTED
+    except Exception:  # not left to Python, whose exit code 1 would say that a run failed
+        traceback.print_exc()
+        return INTERNAL_ERROR
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="raysweep",
+        description="Weak-to-strong sweeps on Ray, DeepSpeed and MLflow. FILE is an experiment: a Python file with a function "
+        "sweep() that returns a raysweep.Sweep, or FILE:function.",
+        epilog="Running the same command again is the resume: what is done isn't trained again, what was killed goes on from "
+        "its last checkpoint. Exit codes: 0 success, 1 a run failed, 2 bad input (nothing was trained), 3 "
+        "not finished yet (status, results, report, measure), 70 an internal error, 130 interrupted. "
+        "Example: raysweep run experiments/quickstart.py",
+    )
+    add = partial(_add, parser.add_subparsers(required=True, metavar="COMMAND"))
+    plan = add(
+        "plan",
+        commands.show_plan,
+        "show the graph of runs, what sharing saves and what is done, and train nothing",
+        as_json=True,
+    )
+    plan.add_argument(
+        "--gpus",
+        type=_positive,
+        metavar="N",
+        help="tell also how long the runs that aren't done take on a cluster of N GPUs (N CPU cores, if no run takes a GPU), "
+        "their GPU hours and the share of the time that GPUs stand idle",
+    )
+    run = add(
+        "run", commands.run_sweep, "train every run that isn't done, show progress, and print the results"
+    )
+    run.add_argument(
+        "--local",
+        action="store_true",
+        help="in this process, one run after another, without Ray (for debugging)",
+    )
+    add(
+        "status",
+        commands.show_status,
+        "count the runs that are done, failed and missing, with the causes of failures",
+        as_json=True,
+    )
+    add("results", commands.show_results, "print the results of the cells that are finished", as_json=True)
+    report = add(
+        "report",
+        commands.make_report,
+        "write a page with the answer, figures, what is missing and cost, and log it into MLflow",
+    )
+    report.add_argument(
+        "--out",
+        required=True,
+        metavar="PAGE",
+        help="the HTML file to write; it needs no other and no network",
+    )
+    report.add_argument(
+        "--figures", metavar="FOLDER", help="write every figure there too, as SVG, PDF, PNG and CSV"
+    )
+    measure = add(
+        "measure",
+        commands.measure_again,
+        "compute all metrics anew from saved predictions, and print them",
+        as_json=True,
+    )
+    measure.add_argument(
+        "--metric",
+        action="append",
+        default=[],
+        metavar="NAME|module:object",
+        help="a metric of your own beside those that raysweep list names; may be given again",
+    )
+    add("sync", commands.sync_tracking, "rebuild everything in MLflow from the store")
+    add(
+        "list",
+        commands.list_registered,
+        "list the tasks, models, methods, objectives, transforms and metrics by name",
+        file=False,
+        as_json=True,
+    )
+    return parser
+
+
+def _add(
+    subparsers: Any, name: str, function: Any, help: str, *, file: bool = True, as_json: bool = False
+) -> argparse.ArgumentParser:
+    """A command with the options that most commands have."""
+    command: argparse.ArgumentParser = subparsers.add_parser(
+        name, help=help, description=help[0].upper() + help[1:] + "."
+    )
+    command.set_defaults(command=function)
+    if file:
+        command.add_argument("file", metavar="FILE", help="the experiment: a Python file, or FILE:function")
+        command.add_argument(
+            "--store",
+            default=os.environ.get("RAYSWEEP_STORE", "raysweep-store"),
+            help="folder of all runs, the record (default: $RAYSWEEP_STORE, or ./raysweep-store)",
+        )
+        command.add_argument(
+            "--tracking-uri",
+            default=os.environ.get("MLFLOW_TRACKING_URI", f"sqlite:///{Path('mlflow.db').absolute()}"),
+            help=(
+                "where MLflow keeps its runs (default: $MLFLOW_TRACKING_URI, or sqlite:///…/mlflow.db in "
+                "this folder)"
+            ),
+        )
+    if as_json:
+        command.add_argument("--json", action="store_true", help="print JSON for scripts")
+    return command
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} isn't a whole number of at least 1")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

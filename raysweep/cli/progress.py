@@ -1,0 +1,186 @@
+"""What a person sees while a sweep runs: a live table in a terminal, a line an event elsewhere (a job's
+log)."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter, defaultdict, deque
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from raysweep.scheduling.queue import CLOSED, QueuedRun, RunQueue, RunStatus
+
+_ROWS = 14
+_COLOURS = {
+    RunStatus.RUNNING: "cyan",
+    RunStatus.DONE: "green",
+    RunStatus.FAILED: "red",
+    RunStatus.WAITING: "dim",
+    RunStatus.STOPPED: "yellow",
+}
+
+
+class Progress:
+    """A context in which a queue's changes are shown."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._queue: RunQueue | None = None
+        self._live: Live | None = None
+        self._recent: deque[QueuedRun] = deque(maxlen=_ROWS)
+        self._begun = time.monotonic()
+        # By kind and model, so that what is left needn't be counted anew over all runs at every change.
+        self._open: Counter[tuple[str, str]] = Counter()
+        self._took: defaultdict[tuple[str, str], list[float]] = defaultdict(lambda: [0.0, 0])
+        """Seconds and number of the runs done here."""
+
+    def show(self, queue: RunQueue) -> Progress:
+        """Show this queue from now on."""
+        self._queue = queue
+        self._count_open(queue)
+        return self
+
+    def grown(self) -> None:
+        """The queue has more runs now."""
+        if self._queue is not None:
+            self._count_open(self._queue)
+
+    def _count_open(self, queue: RunQueue) -> None:
+        open_standings = (RunStatus.WAITING, RunStatus.RUNNING)
+        self._open = Counter(
+            _like(entry) for entry in queue.entries.values() if entry.standing in open_standings
+        )
+
+    def __enter__(self) -> Progress:
+        if self._console.is_terminal:
+            self._live = Live(
+                get_renderable=self._render, console=self._console, refresh_per_second=2, transient=True
+            )
+            self._live.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.__exit__(kind, error, trace)
+
+    def changed(self, entry: QueuedRun) -> None:
+        """An entry of the queue has changed."""
+        if entry.standing in CLOSED:
+            self._recent.append(entry)
+            self._open[_like(entry)] -= 1
+            if entry.standing is RunStatus.DONE:
+                took = self._took[_like(entry)]
+                took[0] = took[0] + (entry.seconds or 0.0)
+                took[1] = took[1] + 1
+            if self._live is None:
+                result = entry.reason or _accuracy_text(self._reading(entry))
+                self._console.print(
+                    f"{entry.standing:<7} {_describe(entry)}  {result}  [{self._counts()}]", markup=False
+                )
+
+    def _render(self) -> RenderableType:
+        assert self._queue is not None
+        table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+        for column in ("kind", "model", "pair", "seed", "state", "step", "accuracy"):
+            table.add_column(column, no_wrap=True)
+        running, waiting = (
+            self._queue.first(standing, _ROWS) for standing in (RunStatus.RUNNING, RunStatus.WAITING)
+        )
+        room = max(0, _ROWS - len(running))
+        recent = list(self._recent)[-max(room - 3, 0) :] if room > 3 else []
+        for entry in [*recent, *running, *waiting[: room - len(recent)]]:
+            reading = self._reading(entry)
+            steps = f"{reading['step']}/{reading['num_steps']}" if "step" in reading else ""
+            result = entry.reason[:40] or _accuracy_text(reading)
+            style = _COLOURS.get(entry.standing, "")
+            spec = entry.run.spec
+            cells = (
+                entry.run.kind,
+                spec.model.name,
+                _pair(entry),
+                str(spec.seed),
+                str(entry.standing),
+                steps,
+                result,
+            )
+            table.add_row(*map(Text, cells), style=style)  # not markup: a name may hold brackets
+        return Group(table, Text(self._counts(), style="bold"))
+
+    def _counts(self) -> str:
+        assert self._queue is not None
+        counts = {standing: self._queue.count(standing) for standing in RunStatus}
+        shown = (RunStatus.DONE, RunStatus.CACHED, RunStatus.RUNNING, RunStatus.FAILED, RunStatus.WAITING)
+        parts = [f"{counts[standing]} {standing}" for standing in shown]
+        parts += [f"{counts[RunStatus.STOPPED]} stopped early"] if counts[RunStatus.STOPPED] else []
+        left = self._seconds_left()
+        return ", ".join(parts) + (f"; about {_duration(left)} left" if left is not None else "")
+
+    def _seconds_left(self) -> float | None:
+        """From what finished runs of the same model and kind took, else what any took; None before one has
+        finished."""
+        assert self._queue is not None
+        num_done = sum(number for _, number in self._took.values())
+        if num_done == 0 or self._queue.is_complete:
+            return None
+        overall = sum(seconds for seconds, _ in self._took.values()) / num_done
+        means = {like: seconds / number for like, (seconds, number) in self._took.items()}
+        total = sum(number * means.get(like, overall) for like, number in self._open.items())
+        running = self._queue.first(RunStatus.RUNNING, self._queue.count(RunStatus.RUNNING))
+        for entry in running:
+            total -= min(
+                means.get(_like(entry), overall), time.monotonic() - (entry.started or time.monotonic())
+            )
+        return max(0.0, total) / max(1, len(running))
+
+    def _reading(self, entry: QueuedRun) -> dict[str, Any]:
+        """What the run has told of itself: the last line of its progress, or its result."""
+        assert self._queue is not None
+        paths = self._queue.store.run(entry.run.id)
+        try:
+            if entry.standing is RunStatus.DONE:
+                result = json.loads(paths.result.read_text())
+                steps = result["info"]["num_steps"]
+                return {"step": steps, "num_steps": steps} | result["metrics"]
+            return dict(json.loads(paths.progress.read_text())) if entry.standing is RunStatus.RUNNING else {}
+        except (OSError, ValueError, KeyError):  # being written, or not there yet: shown next time
+            return {}
+
+
+def _like(entry: QueuedRun) -> tuple[str, str]:
+    return entry.run.kind, entry.run.spec.model.name
+
+
+def _accuracy_text(reading: dict[str, Any]) -> str:
+    for name in ("test_accuracy", "validation_accuracy"):
+        if name in reading:
+            return f"{reading[name]:.3f}"
+    if "validation_loss" in reading:
+        return f"loss {reading['validation_loss']:.3f}"
+    return f"loss {reading['loss']:.3f}" if "loss" in reading else ""
+
+
+def _describe(entry: QueuedRun) -> str:
+    spec = entry.run.spec
+    parts = [entry.run.kind, spec.model.name, f"on {spec.task.label}", f"seed {spec.seed}"]
+    if entry.run.kind == "student":
+        parts.append(spec.objective.name)
+    return " ".join(parts + ([f"({_pair(entry)})"] if _pair(entry) else []))
+
+
+def _pair(entry: QueuedRun) -> str:
+    pairs = entry.run.pairs
+    return f"{pairs[0][0]} → {pairs[0][1]}" if entry.run.kind == "student" and len(pairs) == 1 else ""
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else (f"{minutes} min {rest} s" if minutes else f"{rest} s")

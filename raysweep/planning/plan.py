@@ -1,0 +1,251 @@
+"""The plan: a sweep's grid as a graph of distinct runs, each trained once however many cells share it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+from raysweep.data.pinning import Pinner
+from raysweep.errors import InvalidInput, user_code
+from raysweep.gc_control import gc_paused
+from raysweep.models.families import Model
+from raysweep.planning.graph import PlannedCell as PlannedCell
+from raysweep.planning.graph import PlannedRun as PlannedRun
+from raysweep.planning.graph import distinct_runs
+from raysweep.planning.search.space_checks import check_search_space
+from raysweep.planning.search.studies import Studies
+from raysweep.planning.sweep import Method, Sweep
+from raysweep.planning.validate import RunValidator, check_parameters
+from raysweep.recipes import Cell, CellRuns, recipes
+from raysweep.spec import Prompting, TaskSpec
+from raysweep.store import Store
+from raysweep.store.run_folder import RunState
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Distinct runs in an order in which each comes after all that it depends on, and the cells that they
+    answer."""
+
+    sweep: Sweep
+    runs: Mapping[str, PlannedRun]
+    cells: tuple[PlannedCell, ...]
+    driver: SearchDriver | None = None
+    """How the plan goes on when its runs end, if it searches."""
+
+    @property
+    def num_pretrainings(self) -> int:
+        """Runs that make a model rather than answer a cell."""
+        return sum(run.kinds == ("pretrain",) for run in self.runs.values())
+
+    @property
+    def num_trainings(self) -> int:
+        """Distinct finetunings."""
+        return len(self.runs) - self.num_pretrainings
+
+    @property
+    def num_trainings_without_sharing(self) -> int:
+        """Finetunings if every cell trained its own floor, student, ceiling and whatever lies between."""
+        return sum(max(1, run.num_cells) for run in self.runs.values() if run.kinds != ("pretrain",))
+
+    @property
+    def num_open_cells(self) -> int:
+        """Cells that aren't in the plan yet, since a search hasn't chosen what they are made of."""
+        return self.driver.studies.num_open_cells if self.driver else 0
+
+    def state(self, run: PlannedRun, store: Store) -> RunState:
+        """A run's state in the store; one whose weights are needed and weren't kept, or that a search has
+        ended early though a cell of this plan needs it, is missing."""
+        state = store.state(run.spec)
+        if state is RunState.STOPPED and not run.may_be_stopped:
+            return RunState.MISSING
+        if state is RunState.DONE and run.needs_model and not store.run(run.id).has_model:
+            return RunState.MISSING
+        return state
+
+    def to_json(self, store: Store) -> dict[str, Any]:
+        """What `raysweep plan --json` prints."""
+        runs = [
+            {
+                "id": run.id,
+                "kind": run.kind,
+                "task": run.spec.task.label,
+                "model": run.spec.model.name,
+                "seed": run.spec.seed,
+                "depends_on": [dependency.id for dependency in run.spec.dependencies],
+                "state": str(self.state(run, store)),
+            }
+            for run in self.runs.values()
+        ]
+        cells = [
+            {
+                "task": cell.task,
+                "weak": cell.weak,
+                "strong": cell.strong,
+                "method": cell.method,
+                "seed": cell.seed,
+                "floor": cell.runs.floor.id,
+                "student": cell.runs.student.id,
+                "ceiling": cell.runs.ceiling.id,
+            }
+            for cell in self.cells
+        ]
+        return {
+            "sweep": self.sweep.name,
+            "runs": runs,
+            "cells": cells,
+            "num_trainings": self.num_trainings,
+            "num_pretrainings": self.num_pretrainings,
+            "num_trainings_without_sharing": self.num_trainings_without_sharing,
+        }
+
+
+def make_plan(
+    sweep: Sweep, store: Store, *, retries: bool = False, when_open: Callable[[], None] = lambda: None
+) -> Plan:
+    """Check a sweep, pin all that it reads, and lay out its runs. Nothing is trained.
+
+    Args:
+        sweep: what is asked.
+        store: where its data is put, and where a search looks what has been trained.
+        retries: whether runs that failed are about to be tried again, so that a search waits for them.
+        when_open: called as soon as it is known that runs have no result, which is before they are prepared;
+            for a sweep that searches, never.
+
+    Raises:
+        InvalidInput: something in the sweep or its data can't be used; told before anything trains.
+    """
+    pinner = Pinner(store)
+    validator = RunValidator(store)
+    methods = [_checked(method, pinner) for method in sweep.methods]
+    task_specs = [pinner.task(TaskSpec(name=task) if isinstance(task, str) else task) for task in sweep.tasks]
+    pairs = [(_pinned_model(weak, pinner), _pinned_model(strong, pinner)) for weak, strong in sweep.pairs]
+    _require_distinct_names(task_specs, [model for pair in pairs for model in pair])
+    with gc_paused():
+        cells = _cells(sweep, task_specs, pairs, methods)
+        runs = distinct_runs(sweep, cells)
+        for run in runs.values():
+            validator.check(run)
+        if sweep.search is None and any(not store.run(run.id).result.exists() for run in runs.values()):
+            when_open()
+        for run in runs.values():
+            _make_tokens(run, pinner)
+        if sweep.search is None:
+            return Plan(sweep=sweep, runs=runs, cells=tuple(cells))
+        check_search_space(sweep.search, runs.values(), lambda run: _prepare(run, validator, pinner))
+        return SearchDriver(
+            sweep, Studies(sweep.search, cells, store, retries=retries), validator, pinner
+        ).plan()
+
+
+class SearchDriver:
+    """A searched sweep's plan, which grows when its runs end: more trials, then the cells that are made of
+    what was chosen."""
+
+    def __init__(self, sweep: Sweep, studies: Studies, validator: RunValidator, pinner: Pinner) -> None:
+        self.studies = studies
+        self._sweep = sweep
+        self._validator = validator
+        self._pinner = pinner
+        self._prepared: set[str] = set()
+
+    def plan(self) -> Plan:
+        """The plan as it is now.
+
+        Raises:
+            InvalidInput: a suggestion can't be trained.
+        """
+        cells = self.studies.cells
+        runs = distinct_runs(self._sweep, cells, self.studies)
+        for run in runs.values():
+            if run.id not in self._prepared:
+                _prepare(run, self._validator, self._pinner)
+                self._prepared.add(run.id)
+        return Plan(sweep=self._sweep, runs=runs, cells=tuple(cells), driver=self)
+
+    def after(self, run_id: str, *, has_failed: bool) -> Plan | None:
+        """The larger plan once a run has ended; None if it is as large as before. Raises as `plan`."""
+        return self.plan() if self.studies.ended(run_id, has_failed=has_failed) else None
+
+
+def _prepare(run: PlannedRun, validator: RunValidator, pinner: Pinner) -> None:
+    """Refuse what can't be trained, and make what it reads."""
+    validator.check(run)
+    _make_tokens(run, pinner)
+
+
+def _make_tokens(run: PlannedRun, pinner: Pinner) -> None:
+    if not isinstance(run.spec.model.tuning, Prompting):  # which makes its prompts itself
+        pinner.tokens(run.spec.task, run.spec.model)
+
+
+def _cells(
+    sweep: Sweep, task_specs: list[TaskSpec], pairs: list[tuple[Model, Model]], methods: list[Method]
+) -> list[PlannedCell]:
+    cells = []
+    for task in task_specs:
+        for weak, strong in pairs:
+            split = sweep.ceiling_split
+            looks = sweep.evaluation
+            points = [
+                Cell(task=task, weak=weak, strong=strong, seed=seed, ceiling_split=split, evaluation=looks)
+                for seed in sweep.seeds
+            ]
+            for method in methods:
+                names = {"task": task.label, "weak": weak.name, "strong": strong.name, "method": method.name}
+                cells += [
+                    PlannedCell(**names, seed=point.seed, runs=_runs(method, point)) for point in points
+                ]
+    return cells
+
+
+def _checked(method: Method | str, pinner: Pinner) -> Method:
+    """A method whose parameters its recipe takes, with the models among them pinned."""
+    method = Method(name=method, recipe=method) if isinstance(method, str) else method
+    check_parameters(
+        recipes.get(method.recipe),
+        method.params,
+        f"method {method.name!r}: recipe {method.recipe!r}",
+        num_leading=1,
+    )
+    return replace(method, params={name: _pinned(value, pinner) for name, value in method.params.items()})
+
+
+def _pinned_model(model: Model, pinner: Pinner) -> Model:
+    return replace(model, spec=pinner.model(model.spec))
+
+
+def _pinned(value: object, pinner: Pinner) -> object:
+    if isinstance(value, Model):
+        return _pinned_model(value, pinner)
+    if isinstance(value, tuple | list):
+        return [_pinned(item, pinner) for item in value]
+    return value
+
+
+def _runs(method: Method, cell: Cell) -> CellRuns:
+    with user_code(f"recipe {method.recipe!r}") if ":" in method.recipe else nullcontext():
+        runs = recipes.get(method.recipe)(cell, **method.params)
+    if not isinstance(runs, CellRuns):
+        what = type(runs).__name__
+        raise InvalidInput(
+            f"recipe {method.recipe!r} returned a {what}; it must return a raysweep.recipes.CellRuns"
+        )
+    return runs
+
+
+def _require_distinct_names(task_specs: list[TaskSpec], models: list[Model]) -> None:
+    named: dict[str, Model] = {}
+    for model in models:
+        if named.setdefault(model.name, model) != model:
+            raise InvalidInput(
+                f"two different models of the sweep are called {model.name!r}; give each ModelSpec a name of "
+                "its own"
+            )
+    labels = [task.label for task in task_specs]
+    if len(set(labels)) < len(labels):
+        raise InvalidInput(
+            f"the sweep has a task twice: {', '.join(labels)}; give each TaskSpec a label of its own"
+        )

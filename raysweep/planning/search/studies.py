@@ -1,0 +1,260 @@
+"""All studies of a sweep: which trials there are now, and which cells are settled by what was chosen.
+
+It is a function of the sweep and of the store: whoever asks gets the same, a command that reads as well as
+the one that trains, and a search goes on where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from raysweep.files import read_json
+from raysweep.planning.search.config import METRICS, Role, Search, Signal
+from raysweep.planning.search.overrides import with_overrides
+from raysweep.planning.search.stopping import SignalHistory
+from raysweep.planning.search.study import RunOutcome, Study, StudyScope, searched_space
+from raysweep.results.measure import measure_curve
+from raysweep.spec import RunSpec, WeakLabels
+from raysweep.store import Store
+from raysweep.store.run_folder import RunState
+
+if TYPE_CHECKING:
+    from raysweep.planning.plan import PlannedCell
+
+CHOICES: Mapping[Signal, str] = {
+    "weak_validation": "weak_validation",
+    "ground_truth_validation": "ground_truth_validation, an oracle",
+}
+"""What a method is called whose students were chosen by a signal: its name with this in brackets."""
+
+
+@dataclass(frozen=True)
+class TrialRun:
+    """A run of a trial, as the plan wants it."""
+
+    spec: RunSpec
+    study: Study
+
+
+@dataclass(frozen=True)
+class KnownRun:
+    """A run that a cell will need, though it isn't known yet what else."""
+
+    spec: RunSpec
+    role: Role
+    pair: tuple[str, str]
+
+
+class Studies:
+    """The studies of a sweep.
+
+    Args:
+        search: what is searched.
+        cells: the grid before anything was chosen.
+        store: what has been trained.
+        retries: whether a run that failed is about to be tried again, so that its study waits for it.
+    """
+
+    def __init__(
+        self, search: Search, cells: Sequence[PlannedCell], store: Store, *, retries: bool = False
+    ) -> None:
+        self.search = search
+        self.by_key: dict[str, Study] = {}
+        """By key, in the order of the grid."""
+        self.cells: list[PlannedCell] = []
+        """Those that are settled, in the order of the grid; a student that was chosen in two ways has two."""
+        self.num_open_cells = len(cells)
+        """Cells of the grid that wait for what is chosen."""
+        self.store = store
+        self._retries = retries
+        self._outcomes: dict[str, RunOutcome] = {}
+        groups: dict[tuple[str, str, str, str], list[PlannedCell]] = {}
+        for cell in cells:
+            groups.setdefault((cell.task, cell.weak, cell.strong, cell.method), []).append(cell)
+        self._groups = list(groups.values())
+        self._settled: dict[int, list[PlannedCell]] = {}
+        self._known: dict[tuple[str, str], KnownRun] = {}
+        self.advance()
+
+    def advance(self) -> None:
+        """Look at what has ended since, suggest what comes next, and settle what can be."""
+        for number, group in enumerate(self._groups):
+            if number not in self._settled and (cells := self._settle(group)) is not None:
+                self._settled[number] = cells
+        self.cells = [cell for number in sorted(self._settled) for cell in self._settled[number]]
+        self.num_open_cells = sum(
+            len(group) for number, group in enumerate(self._groups) if number not in self._settled
+        )
+
+    def ended(self, run_id: str, *, has_failed: bool) -> bool:
+        """A run has ended, here and now; whether there are more runs or cells since. The study of one that
+        failed goes on without it."""
+        if has_failed:
+            self._outcomes[run_id] = RunOutcome("failed")
+        is_any = False
+        for study in self.by_key.values():
+            if not study.is_complete and run_id in study.run_ids:
+                before = len(study.trials)
+                study.advance(self._outcome)
+                is_any |= study.is_complete or len(study.trials) > before
+        if is_any:
+            self.advance()
+        return is_any
+
+    def known_runs(self) -> Iterator[KnownRun]:
+        """Floors and ceilings of all seeds that are what they will be, though their cells aren't settled."""
+        yield from self._known.values()
+
+    def trial_runs(self) -> Iterator[TrialRun]:
+        """All runs of trials that were suggested."""
+        for study in self.by_key.values():
+            for spec in study.runs():
+                yield TrialRun(spec, study)
+
+    @property
+    def without_choice(self) -> list[Study]:
+        """Studies that are complete, and no trial of which is done."""
+        return [
+            study
+            for study in self.by_key.values()
+            if study.is_complete and study.chosen(self.search.select_by) is None
+        ]
+
+    def _settle(self, group: list[PlannedCell]) -> list[PlannedCell] | None:
+        """The cells of a group of seeds with what was chosen; None while something isn't."""
+        first = group[0]
+        names = {"task": first.task, "weak": first.weak, "strong": first.strong}
+        floors = self._chosen(
+            StudyScope(role="supervisor", model=first.runs.floor.model.name, **names),
+            [cell.runs.floor for cell in group],
+        )
+        own_ceilings = [cell.runs.ceiling for cell in group]
+        if first.runs.ceiling.id == first.runs.floor.id:
+            ceilings = floors
+        else:
+            ceilings = self._chosen(
+                StudyScope(role="ceiling", model=first.runs.ceiling.model.name, **names), own_ceilings
+            )
+        self._know("supervisor", first, floors)
+        self._know("ceiling", first, ceilings)
+        if floors is None:
+            return None
+        students: dict[Signal | Literal[""], list[RunSpec] | None]
+        if first.runs.student.id == first.runs.ceiling.id != first.runs.floor.id:
+            students = {"": ceilings}
+        else:
+            teachers = [{cell.runs.floor.id: floor} for cell, floor in zip(group, floors, strict=True)]
+            taught = [
+                _taught(cell.runs.student, changed) for cell, changed in zip(group, teachers, strict=True)
+            ]
+            place = StudyScope(
+                role="student", model=first.runs.student.model.name, method=first.method, **names
+            )
+            is_floor = first.runs.student.id == first.runs.floor.id
+            students = {"": taught} if is_floor else self._both_choices(place, taught)
+        if ceilings is None or None in students.values():
+            return None
+        return [
+            replace(
+                cell,
+                method=f"{cell.method} ({CHOICES[signal]})" if signal else cell.method,
+                runs=replace(cell.runs, floor=floor, student=student, ceiling=ceiling),
+            )
+            for signal, specs in students.items()
+            for cell, floor, student, ceiling in zip(group, floors, specs or [], ceilings, strict=True)
+        ]
+
+    def _know(self, role: Role, cell: PlannedCell, specs: list[RunSpec] | None) -> None:
+        for spec in specs or []:
+            self._known.setdefault((role, spec.id), KnownRun(spec, role, (cell.weak, cell.strong)))
+
+    def _chosen(self, place: StudyScope, specs: list[RunSpec]) -> list[RunSpec] | None:
+        study = self._study(place, specs)
+        return specs if study is None else _with_choice(study, self.search.select_by, specs)
+
+    def _both_choices(
+        self, place: StudyScope, specs: list[RunSpec]
+    ) -> dict[Signal | Literal[""], list[RunSpec] | None]:
+        study = self._study(place, specs)
+        if study is None:
+            return {"": specs}
+        return {signal: _with_choice(study, signal, specs) for signal in CHOICES}
+
+    def _study(self, place: StudyScope, specs: list[RunSpec]) -> Study | None:
+        """The study of a role, as far as it has come; None where it has nothing to search."""
+        bases = specs[: self.search.num_seeds]
+        if not searched_space(self.search, place.role, bases[0]):
+            return None
+        study = Study(place, bases, self.search)
+        study = self.by_key.setdefault(study.key, study)
+        study.advance(self._outcome)
+        return study
+
+    def _outcome(self, spec: RunSpec) -> RunOutcome | None:
+        if spec.id not in self._outcomes:
+            found = stored_outcome(spec, self.store)
+            if found is None or (self._retries and found.standing == "failed"):
+                return None
+            self._outcomes[spec.id] = found
+        return self._outcomes[spec.id]
+
+
+def signal_histories(studies: Studies) -> dict[str, dict[str, SignalHistory]]:
+    """By study and run id, what the trials that have ended said at the points of their curves, for the
+    stopping rule."""
+    metric = METRICS[studies.search.select_by]
+    store = studies.store
+    told: dict[str, dict[str, SignalHistory]] = {}
+    for trial in studies.trial_runs():
+        spec = trial.spec
+        paths = store.run(trial.spec.id)
+        state = store.state(spec)
+        if state is RunState.STOPPED:
+            history = read_json(paths.stopped)["history"]
+            told.setdefault(trial.study.key, {})[spec.id] = [
+                (percent, signal) for _, percent, signal in history
+            ]
+        elif state is RunState.DONE:
+            curve = measure_curve(spec, store)
+            last = paths.read_result()["info"]["num_steps"]
+            points = zip(curve["step"], curve[metric], strict=True) if metric in curve else ()
+            told.setdefault(trial.study.key, {})[spec.id] = [
+                (100 * step / last, float(signal)) for step, signal in points
+            ]
+    return told
+
+
+def stored_outcome(spec: RunSpec, store: Store) -> RunOutcome | None:
+    """How a run has ended, as its files tell it; None if it hasn't."""
+    state = store.state(spec)
+    paths = store.run(spec.id)
+    if state is RunState.DONE:
+        metrics = paths.read_result()["metrics"]
+        return RunOutcome(
+            "done", {signal: metrics[name] for signal, name in METRICS.items() if name in metrics}
+        )
+    if state is RunState.STOPPED:
+        metrics = read_json(paths.stopped)["metrics"]
+        return RunOutcome(
+            "stopped", {signal: metrics[name] for signal, name in METRICS.items() if name in metrics}
+        )
+    return RunOutcome("failed") if state is RunState.FAILED else None
+
+
+def _with_choice(study: Study, signal: Signal, specs: list[RunSpec]) -> list[RunSpec] | None:
+    chosen = study.chosen(signal) if study.is_complete else None
+    return None if chosen is None else [with_overrides(spec, chosen.trial.values) for spec in specs]
+
+
+def _taught(spec: RunSpec, changed: Mapping[str, RunSpec]) -> RunSpec:
+    """A run whose teachers, and what they start from, are replaced by those in `changed` by id."""
+    if spec.id in changed:
+        return changed[spec.id]
+    base = spec.model.base
+    labels = spec.labels
+    if isinstance(labels, WeakLabels):
+        labels = replace(labels, supervisor=_taught(labels.supervisor, changed))
+    model = replace(spec.model, base=_taught(base, changed)) if isinstance(base, RunSpec) else spec.model
+    return replace(spec, model=model, labels=labels)

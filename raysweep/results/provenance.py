@@ -1,0 +1,108 @@
+"""TODO."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from raysweep.data.examples import split_sizes
+from raysweep.files import read_json
+from raysweep.planning.plan import Plan
+from raysweep.report.page.tables import choices
+from raysweep.results.cells import Results
+from raysweep.spec import Folder, Hub, ModelSpec, Scratch, TaskSpec
+from raysweep.spec.identity import canonical
+from raysweep.store import RunState, Store
+
+_PACKAGES = (
+    "torch",
+    "transformers",
+    "tokenizers",
+    "peft",
+    "deepspeed",
+    "ray",
+    "mlflow",
+    "numpy",
+    "pandas",
+    "scipy",
+)
+"""Packages whose version can change a number or a timing."""
+
+
+def num_devices(resources: Mapping[str, Any]) -> int:
+    """GPUs that a run trains on, a shared one counted as one; 0 on CPU."""
+    return math.ceil(
+        max(int(resources.get("num_workers", 0)), 1) * float(resources.get("gpus_per_worker", 0))
+    )
+
+
+def provenance(plan: Plan, store: Store) -> dict[str, Any]:
+    """How a sweep's numbers came about, as plain values that JSON holds.
+
+    `sweep`; `num_cells`, `num_runs`, `num_finished_runs`, `num_trainings`, `num_pretrainings`,
+    `num_trainings_without_sharing`; `tasks` and `models` by name (content, splits, commits); and of the
+    finished runs `started_at` and `finished_at` (seconds since 1970, None if there is none), `seconds_total`
+    (the sum over runs), `commits`, `commands`, `has_uncommitted_changes`, `devices`, `python` and `packages`,
+    each a list of what was found; `search`, the fields of `raysweep.results.choices.Choice` for each study
+    and signal; `num_open_cells`, which wait for it.
+    """
+    done = [run.spec for run in plan.runs.values() if store.state(run.spec) is RunState.DONE]
+    infos = [store.run(spec.id).read_result()["info"] for spec in done]
+    environments = [read_json(store.run(spec.id).verified(store.run(spec.id).environment)) for spec in done]
+    codes = [environment.get("code", {}) for environment in environments]
+    machines = [environment.get("machine", {}) for environment in environments]
+    packages = [environment.get("packages", {}) for environment in environments]
+    tasks = {run.spec.task.label: run.spec.task for run in plan.runs.values()}
+    models = {run.spec.model.name: run.spec.model for run in plan.runs.values() if run.kinds != ("pretrain",)}
+    return {
+        "sweep": plan.sweep.name,
+        "num_cells": len(plan.cells),
+        "num_runs": len(plan.runs),
+        "num_finished_runs": len(done),
+        "num_trainings": plan.num_trainings,
+        "num_pretrainings": plan.num_pretrainings,
+        "num_trainings_without_sharing": plan.num_trainings_without_sharing,
+        "tasks": {label: _task(task, store) for label, task in tasks.items()},
+        "models": {name: _model(model) for name, model in models.items()},
+        "started_at": min((info["finished_at"] - info["seconds_total"] for info in infos), default=None),
+        "finished_at": max((info["finished_at"] for info in infos), default=None),
+        "seconds_total": float(sum(info["seconds_total"] for info in infos)),
+        "commits": _distinct(code.get("commit") for code in codes),
+        "commands": _distinct(code.get("command") for code in codes),
+        "has_uncommitted_changes": any(bool(code.get("diff")) for code in codes),
+        "devices": _distinct(gpu for machine in machines for gpu in machine.get("gpus") or ["CPU"]),
+        "python": _distinct(machine.get("python") for machine in machines),
+        "packages": {name: _distinct(found.get(name) for found in packages) for name in _PACKAGES},
+        "search": [asdict(choice) for choice in choices(plan, Results(plan, store))] if plan.driver else [],
+        "num_open_cells": plan.num_open_cells,
+    }
+
+
+def _distinct(values: Any) -> list[str]:
+    return sorted({value for value in values if value})
+
+
+def _task(task: TaskSpec, store: Store) -> dict[str, Any]:
+    return {
+        "name": task.name,
+        "content": task.content,
+        "kind": task.kind,
+        "class_names": list(task.class_names),
+        "params": canonical(task.params),
+        "split_seed": task.split_seed,
+        "num_examples": split_sizes(task, store),
+    }
+
+
+def _model(model: ModelSpec) -> dict[str, Any]:
+    base = model.base
+    tuning = type(model.tuning).__name__
+    if isinstance(base, Hub):
+        return {"base": base.id, "commit": base.commit, "tuning": tuning}
+    if isinstance(base, Folder):
+        return {"base": base.path, "content": base.content, "tuning": tuning}
+    if isinstance(base, Scratch):
+        return {"base": f"new {base.architecture}", "tuning": tuning}
+    return {"base": f"run {base.id}", "tuning": tuning}

@@ -1,0 +1,218 @@
+"""How sure a PGR and a difference between two methods are: Fieller's interval over seeds and test examples.
+
+Outcomes are crossed two ways: every seed is tested on the same examples. A mean over both errs because other
+seeds would have been trained (and would have slipped on other examples), and because other examples would
+have been asked. With S seeds and N examples, the mean squares of a two-way analysis of variance (Searle,
+Casella, McCulloch 1992, chapter 4) give the variances of
+these two parts: MS_seeds / (S·N), with S − 1 degrees of freedom, and (MS_examples − MS_rest) / (S·N), with
+about N − 1.
+
+Each part has its own t: half width² = t²(S−1) · seeds' part + t²(N−1) · examples' part (Howe 1974; MOVER of
+Zou and Donner 2008). It covers exactly 90 % if one part is all the noise, and never less between: at a seeds'
+share r of the variance the chance of covering is E[G(t²·r·W + z²·(1−r))], with W the seeds' estimate over its
+truth, and G, the distribution function of χ² with 1 degree of freedom, concave. The price is at most 96 % at
+2 seeds, 93.5 % at 3, 92 % at 5 and 90.5 % at 16. Welch's and Satterthwaite's degrees of freedom fall to 83 %
+at 2 seeds; a bootstrap over seeds to 50 %, as 2 seeds show it half of their variance.
+
+A ratio of two means has Fieller's interval (Fieller 1954): the ratios ρ for which the mean of numerator −
+ρ·denominator isn't told from 0. It is bounded exactly where the denominator itself is told from 0; elsewhere
+a ratio is undefined.
+
+With one seed the noise of training can't be known: an interval is then of these very models, over other test
+examples.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+CONFIDENCE = 0.9
+_LEAST_P = 1e-12
+
+Correct = npt.NDArray[np.bool_]
+Numbers = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GapRecovered:
+    """PGR over the seeds of one (task, weak, strong, method): mean accuracies before the division."""
+
+    weak_accuracy: float
+    student_accuracy: float
+    ceiling_accuracy: float
+    pgr: float | None
+    """None where the gap is inside the noise."""
+    interval: tuple[float, float] | None
+    """90 % interval of the PGR; None with it."""
+    num_seeds: int
+    covers_seeds: bool
+    """Whether the interval holds the noise of training; with one seed it is of the test set's noise alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """A mean paired difference in accuracy over seeds and test examples."""
+
+    value: float
+    interval: tuple[float, float] | None
+    """90 % interval; None if there is one example."""
+    p_value: float | None
+    """Two-sided, of no difference: 1 − the confidence at which the interval would reach 0."""
+    covers_seeds: bool
+    """Whether interval and p-value hold the noise of training; with one seed they are of the test set's noise
+    alone."""
+    seeds_error: float | None
+    """Standard error from seeds, which falls with √seeds; None with one seed."""
+    examples_error: float | None
+    """Standard error from the test examples, which more seeds don't lessen."""
+
+
+def gap_recovered(weak: Correct, student: Correct, ceiling: Correct) -> GapRecovered:
+    """PGR with its 90 % interval from who was right where; the three models of a seed are taken as a pair, as
+    are examples.
+
+    PGR is undefined where the 90 % interval of the gap (ceiling − weak) reaches 0 or lies below it. Nothing
+    is claimed there, and where few gaps can be told from 0, those that are told are the lucky ones. By
+    simulation (tests/test_coverage.py with 6,000 sweeps of 1,000 examples, 0.5 and 1.5 points of seed noise,
+    1 to 16 seeds), defined intervals cover the PGR in 89.6 to 91.7 % for gaps of 5 to 30 points, and in 87 to
+    91.2 % at 2 points, where 1 to 3 seeds leave 60 to 86 % undefined.
+
+    The quantiles are those of normal means: a test set should have hundreds of examples.
+
+    Args:
+        weak, student, ceiling: (seeds, examples), whether each test example was classified right.
+    """
+    found = ratio_of_means(_difference(student, weak), _difference(ceiling, weak))
+    return GapRecovered(
+        weak_accuracy=float(weak.mean()),
+        student_accuracy=float(student.mean()),
+        ceiling_accuracy=float(ceiling.mean()),
+        pgr=found[0] if found else None,
+        interval=found[1] if found else None,
+        num_seeds=len(weak),
+        covers_seeds=len(weak) > 1,
+    )
+
+
+def mean_difference(first: Correct, second: Correct) -> Difference:
+    """Accuracy of `first` − accuracy of `second`, paired by seed and example, with its 90 % interval and
+    p-value.
+
+    Args:
+        first, second: (seeds, examples), whether each test example was classified right.
+    """
+    values = _difference(first, second)
+    num_seeds, num_examples = values.shape
+    value = float(values.mean())
+    if num_examples == 1:
+        return Difference(
+            value=value,
+            interval=None,
+            p_value=None,
+            covers_seeds=False,
+            seeds_error=None,
+            examples_error=None,
+        )
+    seeds, examples = (float(part[0, 0]) for part in _noise(values[None]))
+    half = float(np.sqrt(_squared_width(1 - CONFIDENCE, num_seeds, num_examples, seeds, examples)))
+    return Difference(
+        value=value,
+        interval=(value - half, value + half),
+        p_value=_p_value(value, num_seeds, num_examples, seeds, examples),
+        covers_seeds=num_seeds > 1,
+        seeds_error=float(np.sqrt(seeds)) if num_seeds > 1 else None,
+        examples_error=float(np.sqrt(examples)),
+    )
+
+
+def ratio_of_means(numerator: Numbers, denominator: Numbers) -> tuple[float, tuple[float, float]] | None:
+    """mean(numerator) / mean(denominator) with Fieller's 90 % interval; None unless the denominator is told
+    to be above 0.
+
+    Args:
+        numerator, denominator: (seeds, examples), paired.
+    """
+    num_seeds, num_examples = numerator.shape
+    if num_examples == 1:
+        return None
+    top = float(numerator.mean())
+    bottom = float(denominator.mean())
+    parts = _noise(np.stack([numerator, denominator]))
+    spread = _squared_width(1 - CONFIDENCE, num_seeds, num_examples, *parts)
+    # The ratios with (top − ρ·bottom)² ≤ (1, −ρ) spread (1, −ρ)ᵀ, which is square·ρ² − 2·cross·ρ + rest ≤ 0.
+    square = bottom**2 - spread[1, 1]
+    cross = top * bottom - spread[0, 1]
+    rest = top**2 - spread[0, 0]
+    if bottom <= 0 or square <= 1e-12 * bottom**2:  # a rounding error isn't a gap
+        return None
+    root = float(np.sqrt(max(cross**2 - square * rest, 0.0)))
+    return top / bottom, (float(cross - root) / float(square), float(cross + root) / float(square))
+
+
+def _difference(first: Correct, second: Correct) -> Numbers:
+    return first.astype(np.float64) - second
+
+
+def _noise(values: Numbers) -> tuple[Numbers, Numbers]:
+    """Covariance of the means of (quantities, seeds, examples) values: from seeds (and seed × example), and
+    from examples.
+
+    Both are (quantities, quantities). One seed's is 0: nothing is known of it.
+    """
+    _, num_seeds, num_examples = values.shape
+    values = values - values.mean(axis=(1, 2), keepdims=True)
+    by_seed = values.mean(axis=2)
+    by_example = values.mean(axis=1)
+    example_squares = by_example @ by_example.T
+    examples = example_squares / (num_examples - 1) / num_examples
+    if num_seeds == 1:
+        return np.zeros_like(examples), examples
+    seed_squares = by_seed @ by_seed.T
+    flat = values.reshape(len(values), -1)
+    rest_squares = flat @ flat.T - num_examples * seed_squares - num_seeds * example_squares
+    rest = rest_squares / ((num_seeds - 1) * (num_examples - 1))
+    examples = _possible(examples - rest / (num_seeds * num_examples))
+    return seed_squares / (num_seeds - 1) / num_seeds, examples
+
+
+def _possible(covariance: Numbers) -> Numbers:
+    """A difference of mean squares may be no covariance: its negative variances become 0, its correlations at
+    most 1."""
+    variances = covariance.diagonal().clip(min=0)
+    most = np.sqrt(np.outer(variances, variances))
+    possible = covariance.clip(-most, most)
+    np.fill_diagonal(possible, variances)
+    return possible
+
+
+def _squared_width(significance: float, num_seeds: int, num_examples: int, seeds: Any, examples: Any) -> Any:
+    """Half width² of an interval, of each part with its own t."""
+    of_examples = _quantile(significance, num_examples - 1) ** 2 * examples
+    return (
+        of_examples if num_seeds == 1 else _quantile(significance, num_seeds - 1) ** 2 * seeds + of_examples
+    )
+
+
+def _quantile(significance: float, freedom: int) -> float:
+    """Student's t that is exceeded on both sides together with this probability."""
+    from scipy.special import stdtrit
+
+    return float(-stdtrit(freedom, significance / 2))
+
+
+def _p_value(value: float, num_seeds: int, num_examples: int, seeds: float, examples: float) -> float:
+    """The significance at which the interval around `value` reaches 0; not below 1e-12, of which no
+    approximation tells."""
+    from scipy.optimize import brentq
+
+    def excess(logarithm: float) -> float:
+        return float(_squared_width(np.exp(logarithm), num_seeds, num_examples, seeds, examples)) - value**2
+
+    if value == 0:
+        return 1.0
+    lowest = float(np.log(_LEAST_P))
+    return _LEAST_P if excess(lowest) <= 0 else float(np.exp(brentq(excess, lowest, 0.0)))

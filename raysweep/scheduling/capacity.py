@@ -1,0 +1,109 @@
+"""What of a cluster is taken, and which of the ready runs may be given what is left."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from raysweep.estimates.backfill import _TOLERANCE, blocks_backfill
+from raysweep.planning.plan import PlannedRun
+from raysweep.spec.resources import Resources
+
+
+class ClusterCapacity:
+    """CPUs and GPUs of a cluster, by the slots that were given them.
+
+    Which device a fraction lies on is Ray's choice. So a run in its own process may have to wait although it
+    fits by the sum, and nothing narrower is given until it has started; a worker group, which Ray Train
+    starts out of sight, is given only when enough devices are free wherever the fractions lie.
+    """
+
+    def __init__(self, total: Mapping[str, float]) -> None:
+        self._total = {name: total.get(name, 0.0) for name in ("CPU", "GPU")}
+        self._running: Counter[Resources] = Counter()
+        self._waiting: Counter[Resources] = Counter()
+        """Given, and not yet started."""
+
+    def choose(self, candidates: Sequence[PlannedRun]) -> PlannedRun | None:
+        """The run that may be given its resources next.
+
+        Args:
+            candidates: the first ready run of each kind of resources, the most urgent first.
+        """
+        held: set[str] = set()
+        """Of these, what comes after gets nothing."""
+        for run in candidates:
+            shape = run.resources
+            if self.is_reserved_for_wider(shape) or any(
+                amount > 0 and name in held for name, amount in shape.total().items()
+            ):
+                continue
+            short = self._short_of(shape)
+            if not short:
+                return run
+            if all(self._blocks_backfill(shape, name) for name in short):
+                held |= short
+        return None
+
+    def choose_without(
+        self, slots: Sequence[Resources], candidates: Sequence[PlannedRun]
+    ) -> PlannedRun | None:
+        """The run that would be given its resources next, had these slots, which have started, given theirs
+        back."""
+        self._running.subtract(slots)
+        try:
+            return self.choose(candidates)
+        finally:
+            self._running.update(slots)
+
+    def is_reserved_for_wider(self, shape: Resources) -> bool:
+        """Whether one of other resources, as wide or wider, was given them, can't start, and can't take the
+        place of one like it."""
+        own = shape.total()
+        for other, count in self._waiting.items():
+            scarce = "GPU" if other.num_gpus else "CPU"
+            if other != shape and count > self._running[other] and other.total()[scarce] >= own[scarce] > 0:
+                return True
+        return False
+
+    def reserve(self, shape: Resources) -> None:
+        """A slot gets its resources, and waits until it starts."""
+        self._waiting[shape] += 1
+
+    def start(self, shape: Resources) -> None:
+        """A slot that was given its resources has started."""
+        self._waiting[shape] -= 1
+        self._running[shape] += 1
+
+    def release(self, shape: Resources, *, has_started: bool) -> None:
+        """A slot has ended."""
+        (self._running if has_started else self._waiting)[shape] -= 1
+
+    def _taken(self) -> Counter[Resources]:
+        return self._running + self._waiting
+
+    def _short_of(self, shape: Resources) -> set[str]:
+        """What there isn't enough of."""
+        capacity = self._free()
+        if shape.num_workers and shape.num_gpus >= 1:
+            others = self._taken().items()
+            capacity["GPU"] -= sum(
+                (1 - other.num_gpus) * count for other, count in others if 0 < other.num_gpus < 1
+            )
+        return {name for name, amount in shape.total().items() if amount > capacity[name] + _TOLERANCE}
+
+    def _free(self) -> dict[str, float]:
+        free = dict(self._total)
+        for shape, count in self._taken().items():
+            for name, amount in shape.total().items():
+                free[name] -= amount * count
+        return free
+
+    def _blocks_backfill(self, shape: Resources, name: str) -> bool:
+        others = Counter[float]()
+        for other, count in self._taken().items():
+            if other != shape:
+                others[other.total()[name]] += count
+        return blocks_backfill(
+            shape.total()[name], self._free()[name], others, self._taken()[shape], self._total[name]
+        )

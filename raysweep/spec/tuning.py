@@ -1,0 +1,62 @@
+"""Which part of a model is trained: a part of a `ModelSpec`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from raysweep.spec.validation import require, require_int, require_number, require_type
+
+
+@dataclass(frozen=True, kw_only=True)
+class Full:
+    """All parameters are trained."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lora:
+    """Low-rank adapters (Hu et al. 2021, arXiv 2106.09685) on the linear layers; the head is trained too."""
+
+    rank: int = 8
+    alpha: float = 16.0
+    target_modules: tuple[str, ...] = ()
+    """Names of the adapted modules; empty for peft's default of the architecture."""
+
+    def __post_init__(self) -> None:
+        require_int(self, "rank", 1)
+        require_number(self, "alpha", 0, above=True)
+        is_list = isinstance(self.target_modules, tuple | list)
+        names = all(isinstance(name, str) for name in self.target_modules) if is_list else False
+        require(names, self, "target_modules", "a tuple of module names")
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadOnly:
+    """Only the head is trained, on the frozen model's features (a linear probe)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompting:
+    """Nothing is trained: the pretrained language model is asked, after examples with their labels (zero- and
+    few-shot).
+
+    Its class is the likeliest of the words for the classes, its answer what it writes. Burns et al. 2023,
+    section 5.2.1, compare finetuning with this.
+    """
+
+    num_examples: int = 0
+    """Shots: examples of the training split put before each text, in turn of each class; drawn by the run's
+    seed."""
+    words: tuple[str, ...] = ()
+    """What stands for each class, in the order of the classes; not needed where an answer is written."""
+    question: str = "\nAnswer:"
+    """Between a text and the word or answer."""
+    separator: str = "\n\n"
+    """Between one example and the next."""
+
+    def __post_init__(self) -> None:
+        require_int(self, "num_examples", 0)
+        is_list = isinstance(self.words, tuple | list)
+        names = all(isinstance(word, str) and word for word in self.words) if is_list else False
+        require(names, self, "words", "a tuple of words, one for each class")
+        require_type(self, "question", str, "a string")
+        require_type(self, "separator", str, "a string")

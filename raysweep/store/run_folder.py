@@ -1,0 +1,214 @@
+"""TODO."""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from raysweep.errors import CorruptFile, ForeignFolder, InvalidInput
+from raysweep.files import read_json, write_json
+from raysweep.predictions import Predictions
+from raysweep.spec import RunSpec
+from raysweep.spec.identity import canonical, digest, file_checksum, has_checksum
+
+
+class RunState(enum.StrEnum):
+    """A run's state as its files tell it; "running" is known only to whoever runs it."""
+
+    MISSING = "missing"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    DONE = "done"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Every file name of one run."""
+
+    folder: Path
+
+    @property
+    def spec(self) -> Path:
+        return self.folder / "spec.json"
+
+    @property
+    def environment(self) -> Path:
+        return self.folder / "environment.json"
+
+    @property
+    def progress(self) -> Path:
+        return self.folder / "progress.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    @property
+    def training_curve(self) -> Path:
+        return self.folder / "curves" / "training.parquet"
+
+    def curve_predictions(self, split: str) -> Path:
+        return self.folder / "curves" / f"{split}.parquet"
+
+    def predictions(self, split: str) -> Path:
+        return self.folder / "predictions" / f"{split}.parquet"
+
+    @property
+    def model(self) -> Path:
+        return self.folder / "model"
+
+    @property
+    def error(self) -> Path:
+        return self.folder / "error.txt"
+
+    @property
+    def stopped(self) -> Path:
+        return self.folder / "stopped.json"
+
+    def failure(self) -> str:
+        """The cause of the run's failure, in one line."""
+        return self.error.read_text().strip().partition("\n")[0]
+
+    @property
+    def result(self) -> Path:
+        return self.folder / "result.json"
+
+    @property
+    def _damaged(self) -> Path:
+        return self.result.with_suffix(".damaged")
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether the run was done and its files aren't what was written any more: it is missing until it is
+        computed anew."""
+        return self._damaged.exists()
+
+    def require_own(self, spec: RunSpec) -> None:
+        """Check that the folder isn't another run's; one without a spec is nobody's.
+
+        Raises:
+            ForeignFolder: it holds another spec.
+            CorruptFile: its spec.json is unreadable.
+        """
+        if not self.spec.exists():
+            return
+        record = read_json(self.spec)
+        if not isinstance(record, dict) or record.get("identity") != canonical(spec.content):
+            raise ForeignFolder(
+                f"{self.folder} holds the spec of another run than {spec.id}; it was renamed, edited or "
+                "written by another version of raysweep. Move the folder away and run the same command again"
+            )
+
+    def claim(self, spec: RunSpec) -> None:
+        """Make the folder this run's own, without what an earlier try left beside its checkpoints; raises as
+        `require_own`."""
+        self.require_own(spec)
+        self.result.unlink(missing_ok=True)
+        self.stopped.unlink(missing_ok=True)
+        self._damaged.unlink(missing_ok=True)
+        for folder in (self.folder / "curves", self.folder / "predictions", self.model):
+            shutil.rmtree(folder, ignore_errors=True)
+        if not self.spec.exists():
+            fields = canonical(spec.content, labels=True)
+            write_json(self.spec, {"id": spec.id, "identity": canonical(spec.content), "fields": fields})
+
+    def finish(self, spec: RunSpec, metrics: Mapping[str, float], info: Mapping[str, Any]) -> None:
+        """Write result.json: the run is done. Checkpoints, progress and files that begin with a dot aren't
+        part of it."""
+        parts = [self.spec, self.environment]
+        for folder in (self.folder / "curves", self.folder / "predictions", self.model):
+            parts += sorted(
+                path for path in folder.glob("*") if path.is_file() and not path.name.startswith(".")
+            )
+        checksums = {
+            path.relative_to(self.folder).as_posix(): file_checksum(path) for path in parts if path.exists()
+        }
+        self._write_result({"id": spec.id, "metrics": dict(metrics), "info": dict(info), "files": checksums})
+        self.error.unlink(missing_ok=True)
+
+    def stop(self, spec: RunSpec, reason: str, content: Mapping[str, Any]) -> None:
+        """Write stopped.json: a search ended the run early. It isn't done, and nothing reads it but the
+        search."""
+        write_json(self.stopped, {"id": spec.id, "reason": reason, **content})
+        self.error.unlink(missing_ok=True)
+
+    def replace_metrics(self, metrics: Mapping[str, float]) -> None:
+        """Write a finished run's result.json with other metrics; all else it says stays, and the run is done
+        at every moment.
+
+        Raises:
+            CorruptFile: the run has no intact result.json.
+        """
+        self._write_result(self.read_result() | {"metrics": dict(metrics)})
+
+    def _write_result(self, content: Mapping[str, Any]) -> None:
+        write_json(self.result, {**content, "checksum": digest(content)})
+
+    def read_result(self) -> dict[str, Any]:
+        """The content of result.json: id, metrics, info, files.
+
+        Raises:
+            CorruptFile: it isn't there, or isn't what was written.
+        """
+        result = read_json(self.result)
+        checksum = result.pop("checksum", None) if isinstance(result, dict) else None
+        if checksum is None or checksum != digest(result):
+            raise CorruptFile(
+                f"{self.result} isn't what raysweep wrote (its checksum differs); run the same command again"
+            )
+        return result
+
+    def verified(self, path: Path) -> Path:
+        """`path`, if it is a file of this finished run and holds what was written.
+
+        Raises:
+            CorruptFile: it doesn't. The run then counts as not done, so that the same command computes it
+            again.
+            InvalidInput: the run has no such file.
+        """
+        name = path.relative_to(self.folder).as_posix()
+        files = self.read_result()["files"]
+        if name not in files:
+            raise InvalidInput(f"the finished run in {self.folder} has no {name}; it has {', '.join(files)}")
+        self.check(name, files[name])
+        return path
+
+    def check(self, name: str, checksum: str) -> None:
+        """Check a file of this finished run; raises as `verified`."""
+        if not has_checksum(self.folder / name, checksum):
+            with contextlib.suppress(FileNotFoundError):  # another process has noticed it too
+                os.replace(self.result, self._damaged)
+            raise CorruptFile(
+                f"{self.folder / name} is missing or isn't what raysweep wrote (its checksum differs); it "
+                "isn't used. Run the same command again: the run it belongs to is computed again"
+            )
+
+    @property
+    def has_model(self) -> bool:
+        """Whether the finished run's weights were kept."""
+        return any(name.startswith("model/") for name in self.read_result()["files"])
+
+    def verified_model(self) -> Path:
+        """The folder of the run's saved model, every file of it checked; raises as `verified`."""
+        files = {
+            name: checksum
+            for name, checksum in self.read_result()["files"].items()
+            if name.startswith("model/")
+        }
+        if not files:
+            raise CorruptFile(
+                f"{self.folder} has no saved model; delete the folder and run the same command again"
+            )
+        for name, checksum in files.items():
+            self.check(name, checksum)
+        return self.model
+
+    def read_predictions(self, split: str) -> Predictions:
+        """The run's predictions on a split, checked against their checksum."""
+        return Predictions.read(self.verified(self.predictions(split)))

@@ -1,0 +1,136 @@
+"""The store: a folder that is the only record of what was computed.
+
+One class owns every file name of a run. Files are written under a temporary name and renamed. A run is done
+when its `result.json` exists, which is written last and holds the checksums of all other files; every reader
+checks them.
+
+    STORE/runs/<id>/    spec.json, environment.json, progress.json, checkpoints/, predictions/, curves/, model/,
+                        error.txt (why it failed), stopped.json (ended early, by a search), result.json (done)
+    STORE/tasks/, STORE/tokenizers/, STORE/tokens/    what runs read, each identified by its content
+    STORE/model_sizes/  numbers of parameters, to estimate what runs cost
+    STORE/ray/          scratch space of Ray Tune and Ray Train
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from raysweep.errors import CorruptFile, InvalidInput
+from raysweep.files import read_json, write_json
+from raysweep.spec import RunSpec
+from raysweep.spec.identity import file_checksum, has_checksum
+from raysweep.store import RunFolder, RunState
+
+_CHECKSUMS = "checksums.json"
+
+
+class Store:
+    """A folder of runs and of what they read.
+
+    Raises:
+        InvalidInput: the folder can't be made or written.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder).absolute()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            probe = self.folder / f".probe-{uuid.uuid4().hex[:8]}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise InvalidInput(
+                f"the store {self.folder} can't be written ({error}); name another folder with --store"
+            ) from error
+
+    def run(self, run_id: str) -> RunFolder:
+        """The files of a run."""
+        return RunFolder(self.folder / "runs" / run_id)
+
+    def task(self, content: str) -> Path:
+        """The folder of a task's examples."""
+        return self.folder / "tasks" / content
+
+    def tokenizer(self, content: str) -> Path:
+        """The folder of a tokenizer that was made here."""
+        return self.folder / "tokenizers" / content
+
+    def tokens(self, content: str) -> Path:
+        """The folder of a task's texts as a model's token numbers."""
+        return self.folder / "tokens" / content
+
+    def model_size(self, content: str) -> Path:
+        """The file with a model's number of parameters."""
+        return self.folder / "model_sizes" / f"{content}.json"
+
+    def fill(self, folder: Path, write: Callable[[Path], None]) -> Path:
+        """Make a folder that is named by its content, unless it is there and intact; of two writers at once,
+        one wins."""
+        if self.is_intact(folder):
+            return folder
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
+        try:
+            write(temporary)
+            names = sorted(
+                path.relative_to(temporary).as_posix() for path in temporary.rglob("*") if path.is_file()
+            )
+            write_json(temporary / _CHECKSUMS, {name: file_checksum(temporary / name) for name in names})
+            temporary.chmod(0o755)
+            if folder.exists() and not self.is_intact(folder):
+                os.rename(folder, temporary.with_suffix(".damaged"))
+            os.rename(temporary, folder)
+        except OSError:
+            if not self.is_intact(folder):
+                raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+            shutil.rmtree(temporary.with_suffix(".damaged"), ignore_errors=True)
+        return folder
+
+    def is_intact(self, folder: Path) -> bool:
+        """Whether a folder that `fill` made is there, with every file as it was written."""
+        try:
+            checksums = read_json(folder / _CHECKSUMS)
+        except CorruptFile:
+            return False
+        return isinstance(checksums, dict) and all(
+            has_checksum(folder / name, value) for name, value in checksums.items()
+        )
+
+    @property
+    def ray(self) -> Path:
+        """Scratch space of Ray Tune and Ray Train; nothing in it is read again."""
+        return self.folder / "ray"
+
+    def state(self, spec: RunSpec) -> RunState:
+        """A run's state. A result that is unreadable or incomplete counts as missing, so that the run is
+        computed again.
+
+        Predictions and curves are checked against their checksums, the (large) model for presence; its
+        content is checked when it is loaded.
+
+        Raises:
+            ForeignFolder: the run's folder holds another run's spec.
+            CorruptFile: the folder's spec.json is unreadable.
+        """
+        paths = self.run(spec.id)
+        paths.require_own(spec)
+        if not paths.result.exists():
+            if paths.stopped.exists():
+                return RunState.STOPPED
+            return RunState.FAILED if paths.error.exists() else RunState.MISSING
+        try:
+            for name, checksum in paths.read_result()["files"].items():
+                if not name.startswith("model/"):
+                    paths.check(name, checksum)
+                elif not (paths.folder / name).exists():
+                    raise CorruptFile(f"{paths.folder / name} is missing")
+        except CorruptFile:
+            return RunState.MISSING
+        return RunState.DONE

@@ -1,0 +1,253 @@
+"""Build a run's model: weights, new head, tuning mode, and the checks that its numbers start sane.
+
+With ZeRO-3, transformers builds and loads the model sharded (`HfDeepSpeedConfig` must be alive: see the
+engine), so that no rank holds the whole; everything here then touches one parameter at a time.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from raysweep.errors import InvalidInput
+from raysweep.files import written_atomically
+from raysweep.models.source import load_config, load_tokenizer, weights_source
+from raysweep.spec import Full, HeadOnly, Lora, Prompting, RunSpec, Scratch
+from raysweep.training.engine import Engine
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PretrainedConfig, PreTrainedModel
+
+    from raysweep.store import Store
+    from raysweep.training.sharding import Sharding
+
+
+def build_model(spec: RunSpec, store: Store, sharding: Sharding) -> PreTrainedModel:
+    """The model of a run, in float32, ready for the engine.
+
+    Raises:
+        InvalidInput: weights are missing, of another architecture, or not finite.
+    """
+    import torch
+    from transformers import set_seed
+
+    set_seed(spec.seed)
+    auto, config = _architecture(spec, store)
+    new: list[str]
+    if isinstance(spec.model.base, Scratch):
+        model = auto.from_config(config, dtype=torch.float32)
+        new = []
+        _draw_weights(model, spec.seed, sharding)
+    else:
+        model, new = _from_pretrained(auto, config, spec, store)
+    _initialise(model, new, spec, sharding)
+    set_seed(spec.seed)  # adapters are drawn alike however much transformers drew while it loaded
+    model = _tune(model, spec, new)
+    sharding.divide(model)
+    _require_finite(model, spec.model.name, sharding)
+    return model
+
+
+def _architecture(spec: RunSpec, store: Store) -> tuple[Any, PretrainedConfig]:
+    """The class that makes a run's model, and its configuration."""
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+
+    config = load_config(spec.model, spec.task, store)
+    if not spec.model.dropout:
+        _switch_off_dropout(config)
+    config.pad_token_id = load_tokenizer(spec.model, spec.task, store).pad_token_id
+    if _writes(spec):
+        return AutoModelForCausalLM, config
+    config.num_labels = 1 if spec.task.kind == "preference" else spec.task.num_classes or 0
+    return AutoModelForSequenceClassification, config
+
+
+def meta_model(spec: RunSpec, store: Store) -> PreTrainedModel:
+    """The modules of a run's model without memory, with what is trained of them marked;
+    `raysweep.training.memory` counts them.
+
+    Raises:
+        InvalidInput: the model's configuration can't be loaded, or the tuning doesn't fit it.
+    """
+    import torch
+
+    auto, config = _architecture(spec, store)
+    with torch.device("meta"):
+        model = auto.from_config(config, dtype=torch.float32, trust_remote_code=spec.model.trust_remote_code)
+        is_new = not isinstance(spec.model.base, Scratch) and not _writes(spec)
+        body = f"{model.base_model_prefix}."
+        new = [name for name, _ in model.named_parameters() if is_new and not name.startswith(body)]
+        return _tune(model, spec, new)
+
+
+def _writes(spec: RunSpec) -> bool:
+    """Whether a run's model gives tokens rather than classes or scores."""
+    return spec.kind in ("text", "generative") or isinstance(spec.model.tuning, Prompting)
+
+
+def _from_pretrained(
+    auto: Any, config: PretrainedConfig, spec: RunSpec, store: Store
+) -> tuple[Any, list[str]]:
+    """The model with its pretrained weights, and the names of the parameters that the checkpoint lacks."""
+    import torch
+    from safetensors import SafetensorError
+
+    source = weights_source(spec.model, store)
+    options = {
+        "config": config,
+        "dtype": torch.float32,
+        "output_loading_info": True,
+        "ignore_mismatched_sizes": True,
+    }
+    try:
+        model, report = auto.from_pretrained(source.name, **source.keywords, **options)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise InvalidInput(
+            f"model {spec.model.name!r}: weights can't be loaded from {source.name}: {error}"
+        ) from error
+    lacking = {*report["missing_keys"], *(key[0] for key in report["mismatched_keys"])}
+    return model, [name for name, _ in model.named_parameters() if name in lacking]
+
+
+def _switch_off_dropout(config: PretrainedConfig) -> None:
+    for name, value in list(vars(config).items()):
+        if name in config.sub_configs and value is not None:
+            _switch_off_dropout(value)
+        elif "drop" in name and isinstance(value, float):
+            setattr(config, name, 0.0)
+
+
+def _draw_weights(model: PreTrainedModel, seed: int, sharding: Sharding) -> None:
+    """Draw a new model's weights again, by its architecture's rules but always in one order, in float32 and
+    on the CPU.
+
+    transformers draws them otherwise where it builds the model sharded, and a result mustn't depend on that.
+    """
+    import torch
+    from transformers import PreTrainedModel, set_seed
+
+    def draw(module: torch.nn.Module, owner: PreTrainedModel) -> None:
+        owner = module if isinstance(module, PreTrainedModel) else owner
+        for child in module.children():
+            draw(child, owner)
+        # A module's rule may reach into its children.
+        parameters = {
+            id(item): item for part in (module, *module.children()) for item in part.parameters(recurse=False)
+        }
+        with sharding.whole(*parameters.values()), torch.no_grad():
+            stored = [(parameter, parameter.data) for parameter in parameters.values()]
+            for parameter, values in stored:
+                parameter.data = values.float().cpu()
+            owner._init_weights(module)
+            for parameter, values in stored:
+                parameter.data = values.copy_(parameter.data)
+
+    set_seed(seed)
+    draw(model, model)
+
+
+def _initialise(model: PreTrainedModel, names: list[str], spec: RunSpec, sharding: Sharding) -> None:
+    """Give every parameter that the checkpoint lacks a value of our own: transformers can leave them
+    uninitialised.
+
+    Weights get a normal with standard deviation 0.1/√width, so that a head's first logits are about 0.1;
+    biases 0, scales of norms 1; with head_init="zeros" the last layer is 0, as in openai/weak-to-strong.
+
+    Raises:
+        InvalidInput: the checkpoint lacks parameters below the head: it isn't of this architecture.
+    """
+    import torch
+
+    parameters = dict(model.named_parameters())
+    below_head = [name for name in names if name.startswith(f"{model.base_model_prefix}.")]
+    if below_head and len(below_head) > len([name for name in below_head if "pooler" in name]):
+        raise InvalidInput(
+            f"model {spec.model.name!r}: its weights lack {len(below_head)} parameters of the "
+            f"{model.config.model_type} architecture, such as {below_head[0]}"
+        )
+    generator = torch.Generator().manual_seed(spec.seed)
+    for name in names:  # in the order of the modules: the last one gives the logits
+        parameter = parameters[name]
+        with sharding.whole(parameter):
+            is_last_layer = name.rpartition(".")[0] == names[-1].rpartition(".")[0]
+            if name.endswith("bias") or (spec.model.head_init == "zeros" and is_last_layer):
+                parameter.data.zero_()
+            elif parameter.dim() < 2:
+                parameter.data.fill_(1)
+            else:
+                values = (
+                    torch.randn(parameter.shape, generator=generator) * 0.1 / math.sqrt(parameter.shape[-1])
+                )
+                parameter.data.copy_(values)
+
+
+def _tune(model: PreTrainedModel, spec: RunSpec, new: list[str]) -> PreTrainedModel:
+    tuning = spec.model.tuning
+    if isinstance(tuning, Full):
+        return model
+    if isinstance(tuning, Prompting):
+        for parameter in list(model.parameters())[:-1]:  # DeepSpeed wants one to train; none is
+            parameter.requires_grad_(False)
+        return model
+    if isinstance(tuning, HeadOnly):
+        head = [
+            name for name, _ in model.named_parameters() if not name.startswith(f"{model.base_model_prefix}.")
+        ]
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(name in head or name in new)
+        if not head:
+            raise InvalidInput(
+                f"model {spec.model.name!r}: tuning is HeadOnly(), but its output layer is its "
+                "embedding; use "
+                "Full() or Lora(…)"
+            )
+        return model
+    assert isinstance(tuning, Lora)
+    from peft import LoraConfig, TaskType, get_peft_model
+
+    kind = TaskType.CAUSAL_LM if _writes(spec) else TaskType.SEQ_CLS
+    lora = LoraConfig(
+        task_type=kind,
+        r=tuning.rank,
+        lora_alpha=tuning.alpha,  # type: ignore[arg-type]
+        lora_dropout=0.0,
+        target_modules=list(tuning.target_modules) or None,
+        modules_to_save=_new_modules(model, new) or None,
+    )
+    try:
+        return get_peft_model(model, lora)  # type: ignore[return-value]
+    except ValueError as error:
+        raise InvalidInput(
+            f"model {spec.model.name!r}: {error}; name them in Lora(target_modules=…)"
+        ) from error
+
+
+def _new_modules(model: PreTrainedModel, new: list[str]) -> list[str]:
+    """The modules that the checkpoint lacks: what peft must train and save beside the adapters."""
+    body = f"{model.base_model_prefix}."
+    return sorted(
+        {name.rpartition(".")[0] if name.startswith(body) else name.partition(".")[0] for name in new}
+    )
+
+
+def _require_finite(model: torch.nn.Module, name: str, sharding: Sharding) -> None:
+    for key, parameter in model.named_parameters():
+        if not sharding.local(parameter).isfinite().all():
+            raise InvalidInput(f"model {name!r}: parameter {key} isn't finite after loading")
+
+
+def save_model(engine: Engine, folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Write the model's folder (rank 0); all ranks call it. Under LoRA only the adapters and the head are
+    written."""
+    tensors = engine.state_dict()
+    if engine.rank == 0:
+        with written_atomically(folder) as temporary:
+            temporary.mkdir()
+            engine.module.save_pretrained(temporary, state_dict=dict(tensors), max_shard_size="5GB")
+            tokenizer.save_pretrained(temporary)
+    engine.barrier()

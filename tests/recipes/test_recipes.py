@@ -1,0 +1,211 @@
+"""Recipes: which runs they make of a cell. Nothing is trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from grid_helpers import small_model, small_sweep, small_task
+
+from raysweep import (
+    Call,
+    GroundTruth,
+    HeadOnly,
+    InvalidInput,
+    Method,
+    Model,
+    Prompting,
+    RunSpec,
+    Unlabelled,
+    WeakLabels,
+    grid,
+)
+from raysweep.planning.plan import Plan, make_plan
+from raysweep.planning.sweep import Sweep
+from raysweep.recipes import CellRuns, recipes
+from raysweep.store import Store
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return Store(tmp_path_factory.mktemp("recipes") / "store")
+
+
+WEAK = small_model("weak", 4)
+MIDDLE = small_model("middle", 5)
+STRONG = small_model("strong", 6)
+
+
+def planned(store: Store, recipe: str, params: dict[str, Any] | None = None, **fields: Any) -> Plan:
+    method = Method(name="method", recipe=recipe, params=params or {})
+    return make_plan(small_sweep(pairs=grid([WEAK], [STRONG]), methods=[method], **fields), store)
+
+
+def runs(store: Store, recipe: str, **params: Any) -> CellRuns:
+    (cell,) = planned(store, recipe, params).cells
+    return cell.runs
+
+
+def supervisor(run: RunSpec) -> RunSpec:
+    assert isinstance(run.labels, WeakLabels)
+    return run.labels.supervisor
+
+
+def applied(run: RunSpec) -> list[str]:
+    assert not isinstance(run.labels, Unlabelled)
+    return [str(call) for call in run.labels.transforms]
+
+
+def test_a_chain_of_one_link_is_naive_finetuning_to_the_last_bit(store: Store) -> None:
+    for data in ("same", "fresh"):
+        assert runs(store, "bootstrapping", data=data) == runs(store, "naive")
+        assert runs(store, "bootstrapping", data=data).student.id == runs(store, "naive").student.id
+
+
+def test_each_link_of_a_chain_is_taught_by_the_one_before(store: Store) -> None:
+    plan = planned(store, "bootstrapping", {"middle": [WEAK, MIDDLE]})
+    (cell,) = plan.cells
+    links = [cell.runs.student]
+    while isinstance(links[-1].labels, WeakLabels):
+        links.append(supervisor(links[-1]))
+    assert [run.model.name for run in links] == ["strong", "middle", "weak", "weak"]
+    assert [run.train_split for run in links] == ["transfer"] * 3 + ["supervisor"]
+    assert links[-1] == cell.runs.floor
+    assert all(applied(run) == [] for run in links)
+    kinds = {run.spec.model.name: run.kind for run in plan.runs.values() if run.spec in links[:3]}
+    assert kinds == {"strong": "student", "middle": "middle", "weak": "middle"}
+    assert plan.num_trainings == 5
+
+
+def test_a_chain_with_fresh_data_cuts_half_b_into_parts(store: Store) -> None:
+    student = runs(store, "bootstrapping", middle=[MIDDLE], data="fresh").student
+    assert applied(student) == ["part(number=1, of=2)"]
+    assert applied(supervisor(student)) == ["part(number=0, of=2)"]
+
+
+def test_generative_finetuning_comes_before_student_and_ceiling(store: Store) -> None:
+    plan = planned(store, "generative_finetuning", {"epochs": 2.0, "learning_rate": 3e-4})
+    (cell,) = plan.cells
+    base = cell.runs.student.model.base
+    assert isinstance(base, RunSpec) and base == cell.runs.ceiling.model.base
+    assert (base.labels, base.train_split, base.objective.name) == (
+        Unlabelled(),
+        "transfer",
+        "language_modelling",
+    )
+    assert (base.optimization.epochs, base.optimization.learning_rate) == (2.0, 3e-4)
+    assert base.model.base == cell.runs.floor.model.base or base.model.base.model.name == "strong"  # type: ignore[union-attr]
+    planned_run = plan.runs[base.id]
+    assert planned_run.kind == "pretrain" and planned_run.needs_model
+    plain = runs(store, "generative_finetuning", ceiling_too=False).ceiling
+    assert plain == runs(store, "naive").ceiling
+
+
+def test_baselines(store: Store) -> None:
+    naive = runs(store, "naive")
+    half_a = runs(store, "ground_truth_half_a")
+    assert (half_a.student.train_split, half_a.student.labels) == ("supervisor", GroundTruth())
+    assert (half_a.floor, half_a.ceiling) == (naive.floor, naive.ceiling)
+
+    probe = runs(store, "linear_probe", learning_rate=1e-2)
+    assert probe.student.model.tuning == HeadOnly() and supervisor(probe.student) == naive.floor
+    assert probe.student.optimization.learning_rate == 1e-2
+    assert isinstance(runs(store, "linear_probe", labels="ground_truth").student.labels, GroundTruth)
+
+    zero_shot = runs(store, "prompting")
+    assert zero_shot.student.model.tuning == Prompting(words=("no", "yes"), question="\nAnswer:")
+    weak_shots = runs(store, "prompting", num_examples=4, labels="weak", words=("bad", "good"))
+    assert weak_shots.student.model.tuning == Prompting(
+        num_examples=4, words=("bad", "good"), question="\nAnswer:"
+    )
+    assert supervisor(weak_shots.student) == naive.floor and weak_shots.student.train_split == "transfer"
+
+
+def test_controls(store: Store) -> None:
+    naive = runs(store, "naive")
+    for recipe, transforms in {
+        "shuffled_labels": ["shuffle"],
+        "random_labels": ["random_labels"],
+        "constant_labels": ["constant(class_index=0)"],
+        "simulated_supervisor": ["simulated_supervisor(where=uniform)"],
+    }.items():
+        found = runs(store, recipe)
+        assert applied(found.student) == transforms
+        assert supervisor(found.student) == found.floor == naive.floor
+    found = runs(store, "ceiling_labels")
+    assert supervisor(found.student) == found.ceiling == naive.ceiling
+
+
+def test_easy_to_hard_supervises_from_the_easy_part(store: Store) -> None:
+    found = runs(store, "easy_to_hard", share=0.25)
+    assert applied(found.floor) == applied(found.student) == ["easiest(share=0.25)"]
+    assert applied(found.ceiling) == [] and isinstance(found.student.labels, GroundTruth)
+    weak = runs(store, "easy_to_hard", labels="weak").student
+    assert applied(supervisor(weak)) == applied(weak) == ["easiest(share=0.5)"]
+
+
+def test_the_presets_of_the_confidence_loss_have_the_defaults_of_their_sources(store: Store) -> None:
+    presets = {
+        name: runs(store, name).student.objective
+        for name in ("confidence", "confidence_openai", "confidence_eleuther")
+    }
+    assert {name: call.name for name, call in presets.items()} == {name: name for name in presets}
+    assert presets["confidence"].params == {"alpha_max": 0.5, "warmup_fraction": 0.2, "threshold": "prior"}
+    assert presets["confidence_openai"].params == {"alpha_max": 0.5, "warmup_fraction": 0.1}
+    published = {"alpha_max": 0.5, "warmup_steps": 100, "prior": "half", "balance_batch": False}
+    assert presets["confidence_eleuther"].params == published
+
+
+def test_transfer_takes_any_objective_and_transforms(store: Store) -> None:
+    params = {"objective": Call("confidence", {"alpha_max": 0.1}), "transforms": [Call("harden")]}
+    student = runs(store, "transfer", **params).student
+    assert str(student.objective) == "confidence(alpha_max=0.1)" and applied(student) == ["harden"]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "params", "told"),
+    [
+        ("bootstrapping", {"middle": ["gpt2"]}, "middle holds 'gpt2'; it must be a list of Model objects"),
+        ("bootstrapping", {"data": "new"}, "data is 'new'; it must be 'same' or 'fresh'"),
+        ("easy_to_hard", {"labels": "none"}, "labels is 'none'; it must be 'ground_truth' or 'weak'"),
+        (
+            "prompting",
+            {"words": ("no", "maybe", "yes")},
+            "the words 'no', 'maybe', 'yes' for the 2 classes of the task",
+        ),
+        ("transfer", {"transforms": [Call("shufle")]}, "unknown transform 'shufle'"),
+        ("transfer", {"transforms": [Call("harden", {"at": 1})]}, "its parameters: none"),
+        ("easy_to_hard", {"share": 2.0}, "share is 2.0"),
+    ],
+)
+def test_what_a_recipe_can_t_take_is_refused(
+    store: Store, recipe: str, params: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        planned(store, recipe, params)
+    assert told in str(refused.value)
+
+
+def test_a_middle_model_that_isn_t_there_is_refused_when_planning(store: Store) -> None:
+    from raysweep import Folder, ModelSpec, Optimization
+
+    absent = Model(
+        spec=ModelSpec(name="absent", base=Folder(path="nowhere")),
+        optimization=Optimization(learning_rate=1e-3),
+    )
+    with pytest.raises(InvalidInput, match="nowhere can't be used: there is no such folder"):
+        planned(store, "bootstrapping", {"middle": [absent]})
+
+
+def test_every_recipe_says_what_it_is_and_where_it_comes_from() -> None:
+    for name, recipe in recipes:
+        line = (recipe.__doc__ or "").partition("\n")[0]
+        assert len(line) > 30 and line[-1] in ".;)", name
+
+
+def test_methods_of_one_sweep_share_their_ends(store: Store) -> None:
+    sweep: Sweep = small_sweep(
+        tasks=[small_task()], methods=["naive", "shuffled_labels", "ceiling_labels", "ground_truth_half_a"]
+    )
+    plan = make_plan(sweep, store)
+    assert plan.num_trainings == 2 + 4

@@ -1,0 +1,269 @@
+"""Methods against each other, over tasks, and the seeds it would take: numbers by hand, by scipy, and by
+simulation."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from raysweep.results.comparisons import Comparison, compare_methods, over_tasks, seeds_needed
+from raysweep.results.statistics import Correct, Difference, GapRecovered, mean_difference, ratio_of_means
+
+COLUMNS = ["task", "weak", "strong", "method", "seed", "floor", "student", "ceiling"]
+
+
+class Sweep:
+    """Finished cells whose runs are right where they are told to be; a task each pair of names."""
+
+    def __init__(self) -> None:
+        self.cells: list[tuple[Any, ...]] = []
+        self.rights: dict[str, Correct] = {}
+
+    def add(
+        self, method: str, seed: int, accuracy: float, task: str = "t", floor: str = "", **where: int
+    ) -> None:
+        """A cell; the student is right on the first share of the examples, but for `wrong` ones, moved by
+        `shift`."""
+        student = f"{task} {method} {seed}"
+        ends = (f"{task} floor{floor} {seed}", f"{task} ceiling {seed}")
+        self.cells.append((task, "w", "s", method, seed, ends[0], student, ends[1]))
+        for run, share in zip((ends[0], student, ends[1]), (0.6, accuracy, 0.9), strict=True):
+            jitter = where.get("jitter", 0) * seed if run == student else 0
+            self.rights[run] = np.roll(np.arange(400) < 400 * share, jitter)
+
+    def compared(self) -> list[Comparison]:
+        return compare_methods(pd.DataFrame(self.cells, columns=COLUMNS), self.rights.__getitem__)
+
+
+def test_methods_are_compared_with_naive_on_common_seeds() -> None:
+    sweep = Sweep()
+    for seed in (0, 1, 2):
+        sweep.add("first", seed, 0.7 + seed / 100)
+    for seed in (1, 2, 3):
+        sweep.add("naive", seed, 0.7, jitter=1)
+    sweep.add("elsewhere", 7, 0.8)
+    (found,) = sweep.compared()
+    assert (found.task, found.weak, found.strong, found.method, found.baseline) == (
+        "t",
+        "w",
+        "s",
+        "first",
+        "naive",
+    )
+    assert found.seeds == (1, 2) and found.covers_seeds
+    assert (found.method_accuracy, found.baseline_accuracy) == pytest.approx((0.715, 0.7))
+    assert found.difference == pytest.approx(0.015)
+
+    def stacked(name: str) -> Correct:
+        return np.stack([sweep.rights[f"t {name} {seed}"] for seed in (1, 2)])
+
+    expected = mean_difference(stacked("first"), stacked("naive"))
+    assert (found.interval, found.p_value) == (expected.interval, expected.p_value)
+    numerator = stacked("first").astype(float) - stacked("naive")
+    pgr = ratio_of_means(numerator, stacked("ceiling").astype(float) - stacked("floor"))
+    assert pgr is not None and found.same_gap
+    assert found.pgr_difference == pytest.approx(0.05) and found.pgr_interval == pgr[1]
+
+
+def test_without_naive_the_first_method_is_the_baseline_of_each_task() -> None:
+    sweep = Sweep()
+    for task, methods in (("one", ("a", "b", "c")), ("two", ("c", "a"))):
+        for method in methods:
+            for seed in (0, 1):
+                sweep.add(method, seed, 0.7, task=task)
+    assert [(found.task, found.method, found.baseline) for found in sweep.compared()] == [
+        ("one", "b", "a"),
+        ("one", "c", "a"),
+        ("two", "a", "c"),
+    ]
+    assert Sweep().compared() == []
+
+
+def test_no_pgr_difference_where_the_ends_of_the_gap_differ_or_there_is_no_gap() -> None:
+    sweep = Sweep()
+    for seed in (0, 1, 2):
+        sweep.add("naive", seed, 0.7)
+        sweep.add("other floor", seed, 0.8, floor=" of its own")
+        sweep.add("same", seed, 0.8)
+    other, same = sweep.compared()
+    assert not other.same_gap and other.pgr_difference is None and other.pgr_interval is None
+    assert other.difference == pytest.approx(0.1)
+    assert same.same_gap and same.pgr_difference == pytest.approx(1 / 3)
+    for run in sweep.rights:
+        if "ceiling" in run:
+            sweep.rights[run] = sweep.rights[run.replace("ceiling", "floor")]
+    _, same = sweep.compared()
+    assert same.same_gap and same.pgr_difference is None and same.pgr_interval is None
+
+
+def test_one_seed_knows_the_test_sets_noise_alone() -> None:
+    sweep = Sweep()
+    sweep.add("naive", 0, 0.7)
+    sweep.add("better", 0, 0.75)
+    (found,) = sweep.compared()
+    values = np.repeat([1.0, 0.0], [20, 380])
+    interval = stats.ttest_1samp(values, 0).confidence_interval(0.9)
+    assert not found.covers_seeds and found.interval == pytest.approx((interval.low, interval.high))
+    assert found.power.num_seeds is None and found.power.seeds_deviation is None
+    assert found.power.resolvable == pytest.approx((1.959964 + 0.841621) * stats.sem(values))
+
+
+def test_p_values_are_corrected_by_holm_over_the_whole_sweep() -> None:
+    sweep = Sweep()
+    for task in ("one", "two"):
+        sweep.add("naive", 0, 0.7, task=task)
+    for task, method, accuracy in (
+        ("one", "a", 0.703),
+        ("one", "b", 0.72),
+        ("two", "a", 0.71),
+        ("two", "b", 0.7),
+    ):
+        sweep.add(method, 0, accuracy, task=task)
+    found = sweep.compared()
+    raw = [comparison.p_value for comparison in found]
+    ordered: list[float] = sorted(value for value in raw if value is not None)
+    stepped = [
+        min(1.0, p * (4 - place)) for place, p in enumerate(ordered)
+    ]  # Holm 1979: times 4, 3, 2, 1, and never falling
+    stepped = list(np.maximum.accumulate(stepped))
+    assert len(set(ordered)) == 4 and ordered[0] < 0.01
+    expected = [stepped[ordered.index(value)] for value in raw if value is not None]
+    assert [comparison.p_value_corrected for comparison in found] == pytest.approx(expected)
+
+
+# Seeds needed
+# ------------------------------------------------------------------------------------------------------------
+
+
+def difference(value: float, seeds_error: float | None, examples_error: float | None) -> Difference:
+    covers = seeds_error is not None
+    return Difference(
+        value=value,
+        interval=None,
+        p_value=None,
+        covers_seeds=covers,
+        seeds_error=seeds_error,
+        examples_error=examples_error,
+    )
+
+
+@pytest.mark.parametrize(
+    ("effect", "num_seeds"), [(0.2, 199), (0.5, 34), (0.8, 15), (1.0, 10), (3.0, 4), (9.0, 3)]
+)
+def test_the_seeds_of_a_paired_t_test(effect: float, num_seeds: int) -> None:
+    """199, 34 and 15 pairs are Cohen's for small, medium and large effects (G*Power's manual has them
+    too)."""
+    found = seeds_needed(difference(-0.01 * effect, 0.01 / 2, 0), num_seeds=4)
+    assert (found.num_seeds, found.resolvable) == (num_seeds, 0) and found.seeds_deviation == pytest.approx(
+        0.01
+    )
+
+
+def test_more_seeds_do_not_help_where_the_examples_are_too_few() -> None:
+    shared = 0.01 / (1.959964 + 0.841621)
+    assert seeds_needed(difference(0.0099, 0.001, shared), 4).num_seeds is None
+    assert seeds_needed(difference(0.0099, 0.001, shared), 4).resolvable == pytest.approx(0.01)
+    just_above = seeds_needed(difference(0.0101, 0.001, shared), 4).num_seeds
+    far_above = seeds_needed(difference(0.02, 0.001, shared), 4).num_seeds
+    assert just_above is not None and far_above is not None and just_above > far_above >= 3
+    assert seeds_needed(difference(0, 0, 0), 3).num_seeds is None
+    assert seeds_needed(difference(0.1, 0, 0), 3).num_seeds == 3
+    assert dataclasses.astuple(seeds_needed(difference(0.1, None, None), 1)) == (None, None, None)
+
+
+def test_the_seeds_that_are_said_to_be_needed_find_the_difference_four_times_in_five() -> None:
+    """Sweeps with that many seeds, whose true difference and noise are known, tested at 5 % with both
+    errors."""
+    true = 0.02
+    deviation = 0.012
+    shared = 0.005
+    needed = seeds_needed(difference(true, deviation / 2, shared), num_seeds=4).num_seeds
+    assert needed is not None and needed > 3
+    rng = np.random.default_rng(0)
+    found: dict[int, float] = {}
+    for num_seeds in (needed // 2, needed):
+        seeds = rng.normal(0, deviation, (20_000, num_seeds))
+        means = true + seeds.mean(axis=1) + rng.normal(0, shared, 20_000)
+        errors = seeds.std(axis=1, ddof=1) / np.sqrt(num_seeds)
+        critical = np.hypot(stats.t.isf(0.025, num_seeds - 1) * errors, stats.norm.isf(0.025) * shared)
+        found[num_seeds] = float(np.mean(abs(means) > critical))
+    assert 0.75 <= found[needed] <= 0.9 and found[needed // 2] < 0.65
+
+
+# Over tasks
+# ------------------------------------------------------------------------------------------------------------
+
+
+def gap(pgr: float | None, student: float = 0.7) -> GapRecovered:
+    return GapRecovered(
+        weak_accuracy=0.6,
+        student_accuracy=student,
+        ceiling_accuracy=0.8,
+        pgr=pgr,
+        interval=None if pgr is None else (pgr - 0.1, pgr + 0.1),
+        num_seeds=3,
+        covers_seeds=True,
+    )
+
+
+def tasks(
+    pgrs: Sequence[GapRecovered | None], method: str = "naive"
+) -> dict[tuple[str, str, str, str], GapRecovered | None]:
+    return {(f"task {number}", "w", "s", method): found for number, found in enumerate(pgrs)}
+
+
+def test_mean_and_median_are_of_defined_tasks_and_the_others_are_named() -> None:
+    (found,) = over_tasks(tasks([gap(0.1), gap(None, student=0.8), gap(0.2), None, gap(0.9)]))
+    assert (found.weak, found.strong, found.method) == ("w", "s", "naive")
+    assert (found.defined, found.undefined, found.missing) == (
+        ("task 0", "task 2", "task 4"),
+        ("task 1",),
+        ("task 3",),
+    )
+    assert (found.median_pgr, found.mean_pgr) == pytest.approx((0.2, 0.4))
+    interval = stats.ttest_1samp([0.1, 0.2, 0.9], 0).confidence_interval(0.9)
+    assert found.interval == pytest.approx((interval.low, interval.high))
+    accuracies = (found.weak_accuracy, found.student_accuracy, found.ceiling_accuracy)
+    assert accuracies == pytest.approx((0.6, 0.725, 0.8))  # of the undefined one too
+
+
+def test_few_tasks_claim_little() -> None:
+    nothing, undefined, one = over_tasks(
+        tasks([None, None], "a") | tasks([gap(None), gap(None)], "b") | tasks([gap(0.5), gap(None)], "c")
+    )
+    assert (nothing.median_pgr, nothing.mean_pgr, nothing.interval, nothing.weak_accuracy) == (
+        None,
+        None,
+        None,
+        None,
+    )
+    assert (undefined.mean_pgr, undefined.interval, undefined.weak_accuracy) == (None, None, 0.6)
+    assert (one.median_pgr, one.mean_pgr, one.interval) == (0.5, 0.5, None)
+    for found in (nothing, undefined, one):
+        json.dumps(dataclasses.asdict(found), allow_nan=False)
+
+
+def test_the_noise_of_seeds_alone_makes_a_method_no_better() -> None:
+    """Of methods that differ by nothing but luck, hardly any is told from the baseline after correction."""
+    rng = np.random.default_rng(3)
+    told = 0
+    for _ in range(30):
+        hardness = rng.random(300)
+        rights = {}
+        cells = []
+        for method in ["naive", *map(str, range(6))]:
+            for seed in range(3):
+                run = f"{method} {seed}"
+                rights[run] = hardness + rng.normal(0, 0.2, 300) + rng.normal(0, 0.02) < 0.7
+                cells.append(("t", "w", "s", method, seed, "naive 0", run, "naive 1"))
+        found = compare_methods(pd.DataFrame(cells, columns=COLUMNS), rights.__getitem__)
+        told += any(
+            comparison.p_value_corrected is not None and comparison.p_value_corrected < 0.1
+            for comparison in found
+        )
+    assert told / 30 <= 0.1 + 3 * np.sqrt(0.1 * 0.9 / 30)

@@ -1,0 +1,145 @@
+"""What slots are told to do, step by step, without Ray."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from grid_helpers import finish, small_sweep
+from ray import cloudpickle
+from ray.tune.search import Searcher
+
+from raysweep.errors import InvalidInput
+from raysweep.planning.plan import PlannedRun, make_plan
+from raysweep.scheduling import searcher as slots
+from raysweep.scheduling.capacity import ClusterCapacity
+from raysweep.scheduling.jobs import JobFiles
+from raysweep.scheduling.queue import RunQueue, RunStatus
+from raysweep.scheduling.searcher import QueueSearcher
+from raysweep.spec import RunSpec
+from raysweep.spec.resources import Resources
+from raysweep.store import Store
+from raysweep.training.run import Job
+
+WIDE = Resources(cpus_per_worker=2)
+
+
+class Stage:
+    """The searcher on a queue of two pretrainings, a floor, a ceiling and a student, and what its slots
+    do."""
+
+    def __init__(self, store: Store, tmp_path: Path, cpus: float, **sweep: Any) -> None:
+        self.store = store
+        self.queue = RunQueue(make_plan(small_sweep(**sweep), store), store)
+        self.searcher = QueueSearcher(
+            self.queue, ClusterCapacity({"CPU": cpus}), JobFiles(self.queue, {}, None, tmp_path / "jobs")
+        )
+        self.steps: dict[str, int] = {}
+
+    def open(self, slot: str) -> str:
+        """What a new slot is to do; it has started."""
+        config = self.searcher.suggest(slot)
+        assert isinstance(config, dict)
+        self.config = config
+        self.steps[slot] = 0
+        self.searcher.on_start(slot)
+        return self.told(slot)
+
+    def told(self, slot: str) -> str:
+        """What a slot does in the step that it is to take: the kind of a run, "wait", or "end"."""
+        path = Path(f"{self.searcher._jobs.path(slot)}-{self.steps[slot]}")
+        what = cloudpickle.loads(path.read_bytes())
+        if not isinstance(what, Job):
+            return "end" if what is None else "wait"
+        assert self.queue.entries[what.spec.id].standing is RunStatus.RUNNING
+        return self.queue.entries[what.spec.id].run.kind
+
+    def running(self, slot: str) -> PlannedRun:
+        return self.searcher._runs[slot]
+
+    def step(self, slot: str) -> str:
+        """A slot does what it was told to, and is told what to do next."""
+        if slot in self.searcher._runs:
+            finish(self.running(slot).spec, self.store)
+        self.steps[slot] += 1
+        self.searcher.on_trial_result(slot, {"training_iteration": self.steps[slot]})
+        return self.told(slot)
+
+
+def test_a_lane_goes_from_run_to_run_and_waits_until_one_is_ready(store: Store, tmp_path: Path) -> None:
+    stage = Stage(store, tmp_path, cpus=2)
+    assert (stage.open("a"), stage.open("b")) == ("pretrain", "pretrain")
+    assert stage.config["num_workers"] == 0 and (stage.config["cpus"], stage.config["gpus"]) == (1, 0)
+    assert stage.searcher.suggest("c") is None  # two CPUs are taken
+    assert stage.step("a") in ("weak", "ceiling")
+    assert stage.step("b") in ("weak", "ceiling")
+    floor, other = ("a", "b") if stage.running("a").kind == "weak" else ("b", "a")
+    assert stage.step(other) == stage.step(other) == "wait"  # only the floor runs, and the student needs it
+    assert stage.searcher.suggest("c") is None
+    assert stage.step(floor) == "student"
+    assert stage.step(other) == "wait"
+    assert stage.step(floor) == stage.step(other) == "end"
+    assert stage.queue.count(RunStatus.DONE) == 5 and stage.searcher.suggest("c") == Searcher.FINISHED
+    assert len([*(tmp_path / "jobs").iterdir()]) == 2  # of each slot only what it is to do now
+
+
+def test_a_lane_that_waits_ends_after_a_while_and_gives_its_room_back(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = Stage(store, tmp_path, cpus=2, seeds=[0])
+    for slot in "ab":
+        stage.open(slot)
+        stage.step(slot)
+    ceiling = "a" if stage.running("a").kind == "ceiling" else "b"
+    assert stage.step(ceiling) == "wait"
+    monkeypatch.setattr(slots, "_PATIENCE_SECONDS", 0.0)
+    assert stage.step(ceiling) == "end"
+    stage.searcher.on_trial_complete(ceiling, {})
+    floor = "b" if ceiling == "a" else "a"
+    assert stage.step(floor) == "student"
+    assert stage.searcher._capacity.choose([stage.running(floor)]) is not None  # the other CPU is free
+
+
+def test_a_lane_ends_for_a_run_that_needs_other_resources(store: Store, tmp_path: Path) -> None:
+    def resources(spec: RunSpec) -> Resources:
+        return WIDE if spec.train_split == "supervisor" else Resources()
+
+    stage = Stage(store, tmp_path, cpus=2, resources=resources)
+    longest = {run.id: float(run.kind in ("pretrain", "weak")) for run in stage.queue.plan.runs.values()}
+    stage.queue.order_by(longest)
+    for slot in "ab":
+        stage.open(slot)
+    first, second = sorted("ab", key=lambda slot: stage.running(slot).spec.model.name != "weak")
+    # The floor, which is due, needs both CPUs; what is narrower may not go on in its way.
+    assert stage.step(first) == "wait"
+    for slot in (second, first):
+        assert stage.step(slot) == "end"
+        assert stage.searcher.suggest("c") is None
+        stage.searcher.on_trial_complete(slot, {})
+    assert stage.open("c") == "weak" and stage.config["cpus"] == 2
+    assert stage.step("c") == "end"  # what is left is narrower
+
+
+def test_a_run_that_fails_ends_its_lane_and_another_goes_on(store: Store, tmp_path: Path) -> None:
+    stage = Stage(store, tmp_path, cpus=1, seeds=[0, 1])
+    stage.open("a")
+    stage.step("a")
+    while stage.running("a").kind != "weak":
+        stage.step("a")
+    lost = stage.running("a")
+    stage.searcher.on_trial_complete("a", error=True)
+    assert "may have run out of memory" in stage.queue.entries[lost.id].reason
+    stage.open("b")
+    while stage.step("b") != "end":
+        pass
+    counts = stage.queue.count(RunStatus.DONE), stage.queue.count(RunStatus.FAILED)
+    assert counts == (len(stage.queue.entries) - 2, 2)  # the floor, and its student
+
+
+def test_after_a_problem_lanes_end(store: Store, tmp_path: Path) -> None:
+    stage = Stage(store, tmp_path, cpus=1)
+    stage.open("a")
+    stage.searcher.problem = InvalidInput("a suggestion can't be trained")
+    assert stage.step("a") == "end"
+    assert stage.searcher.suggest("b") == Searcher.FINISHED

@@ -1,0 +1,376 @@
+"""Files appear whole or not at all, and what was damaged, edited or isn't ours is noticed and never used."""
+
+import json
+import shutil
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from grid_helpers import finish, pinned_run, small_sweep, small_task
+
+from raysweep.data.examples import read_split, split_names, split_sizes
+from raysweep.data.pinning import Pinner
+from raysweep.data.tokens import prepare_tokens
+from raysweep.errors import CorruptFile, ForeignFolder, InvalidInput
+from raysweep.files import read_json, write_json, written_atomically
+from raysweep.planning.plan import Plan, make_plan
+from raysweep.predictions import Predictions
+from raysweep.spec import RunSpec
+from raysweep.store import Store
+from raysweep.store.run_folder import RunFolder, RunState
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def plan(store: Store) -> Plan:
+    return make_plan(small_sweep(), store)
+
+
+def floor_of(plan: Plan) -> RunSpec:
+    return plan.cells[0].runs.floor
+
+
+def names_below(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+def flip_a_byte(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+# Files
+# ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "a.txt"
+    with written_atomically(path) as temporary:
+        temporary.write_text("whole")
+        assert not path.exists() and temporary.parent == path.parent
+    assert path.read_text() == "whole" and names_below(tmp_path) == ["new", "new/a.txt"]
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(ZeroDivisionError), written_atomically(path) as temporary:
+        temporary.write_text("half")
+        raise ZeroDivisionError
+    assert path.read_text() == "old" and names_below(tmp_path) == ["a.txt"]
+    folder = tmp_path / "folder"
+    for content in ("one", "two"):
+        with written_atomically(folder) as temporary:
+            temporary.mkdir()
+            (temporary / content).touch()
+    assert names_below(folder) == ["two"]
+    with pytest.raises(ZeroDivisionError), written_atomically(folder) as temporary:
+        temporary.mkdir()
+        raise ZeroDivisionError
+    assert names_below(tmp_path) == ["a.txt", "folder", "folder/two"]
+
+
+def test_readers_of_a_file_that_is_written_again_and_again_never_see_half(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, [0] * 1000)
+    seen = set()
+    stop = threading.Event()
+
+    def read() -> None:
+        while not stop.is_set():
+            seen.add(tuple(set(read_json(path))))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(200):
+        write_json(path, [number] * 1000)
+    stop.set()
+    reader.join()
+    assert seen and all(len(values) == 1 for values in seen)
+
+
+def test_json_holds_numbers_only(tmp_path: Path) -> None:
+    for value in (float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="Out of range float"):
+            write_json(tmp_path / "a.json", {"accuracy": value})
+    assert names_below(tmp_path) == []
+    (tmp_path / "bad.json").write_text('{"a": 1')
+    with pytest.raises(
+        CorruptFile, match=r"bad\.json isn't valid JSON .*; delete it and run the same command again"
+    ):
+        read_json(tmp_path / "bad.json")
+    (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(CorruptFile, match="isn't valid JSON"):
+        read_json(tmp_path / "binary.json")
+    with pytest.raises(CorruptFile, match="is missing"):
+        read_json(tmp_path / "absent.json")
+
+
+# Runs
+# ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_states_of_a_run(plan: Plan, store: Store) -> None:
+    spec = floor_of(plan)
+    paths = store.run(spec.id)
+    assert store.state(spec) is RunState.MISSING and not paths.folder.exists()
+    paths.claim(spec)
+    assert store.state(spec) is RunState.MISSING
+    paths.error.write_text("ValueError: why it failed\n\nTraceback…")
+    assert store.state(spec) is RunState.FAILED and paths.failure() == "ValueError: why it failed"
+    finish(spec, store)
+    assert store.state(spec) is RunState.DONE and not paths.error.exists()
+
+
+def test_a_finished_run_records_everything_with_checksums(plan: Plan, store: Store) -> None:
+    spec = floor_of(plan)
+    paths = finish(spec, store, share_right=0.75)
+    record = json.loads(paths.spec.read_text())
+    assert record["id"] == spec.id and record["fields"]["task"]["params"]["attribute"] == 0
+    result = paths.read_result()
+    assert result["id"] == spec.id and result["metrics"]["test_accuracy"] == 0.75
+    expected = {"spec.json", "environment.json", "curves/training.parquet", "model/weights"}
+    expected |= {f"predictions/{split}.parquet" for split in ("transfer", "validation", "test")}
+    assert set(result["files"]) == expected
+    assert paths.has_model and paths.verified_model() == paths.model
+    assert len(paths.read_predictions("transfer")) == 32
+    paths.claim(spec)
+
+
+def test_a_result_is_refused_a_number_that_is_none(plan: Plan, store: Store) -> None:
+    spec = floor_of(plan)
+    paths = store.run(spec.id)
+    paths.claim(spec)
+    with pytest.raises((ValueError, TypeError)):
+        paths.finish(spec, {"test_accuracy": float("nan")}, {})
+    assert store.state(spec) is RunState.MISSING
+
+
+def damage_result(paths: RunFolder, edit: Any) -> None:
+    result = json.loads(paths.result.read_text())
+    edit(result)
+    paths.result.write_text(json.dumps(result))
+
+
+DAMAGES: dict[str, Any] = {
+    "truncated predictions": lambda paths: paths.predictions("transfer").write_bytes(
+        paths.predictions("transfer").read_bytes()[:-20]
+    ),
+    "one byte of predictions": lambda paths: flip_a_byte(paths.predictions("test")),
+    "missing predictions": lambda paths: paths.predictions("test").unlink(),
+    "truncated result": lambda paths: paths.result.write_text(paths.result.read_text()[:-30]),
+    "empty result": lambda paths: paths.result.write_text(""),
+    "result that is a list": lambda paths: paths.result.write_text("[1, 2]"),
+    "binary result": lambda paths: paths.result.write_bytes(b"\x80\x81"),
+    "edited metric": lambda paths: damage_result(
+        paths, lambda result: result["metrics"].update(test_accuracy=0.99)
+    ),
+    "edited file list": lambda paths: damage_result(paths, lambda result: result["files"].clear()),
+    "no checksum": lambda paths: damage_result(paths, lambda result: result.pop("checksum")),
+    "missing environment": lambda paths: paths.environment.unlink(),
+    "missing model file": lambda paths: (paths.model / "weights").unlink(),
+    "missing model folder": lambda paths: shutil.rmtree(paths.model),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
+def test_a_damaged_run_is_missing_and_can_be_computed_again(plan: Plan, store: Store, damage: Any) -> None:
+    spec = floor_of(plan)
+    paths = finish(spec, store)
+    assert store.state(spec) is RunState.DONE
+    damage(paths)
+    assert store.state(spec) is RunState.MISSING
+    assert store.state(spec) is RunState.MISSING
+    shutil.rmtree(paths.model, ignore_errors=True)
+    finish(spec, store)
+    assert store.state(spec) is RunState.DONE
+
+
+def test_damaged_predictions_are_never_returned(plan: Plan, store: Store) -> None:
+    spec = floor_of(plan)
+    paths = finish(spec, store)
+    honest = paths.read_predictions("test")
+    forged = Predictions.of(honest.ids, honest.probabilities[:, ::-1], honest.source)
+    forged.write(paths.predictions("test"))
+    with pytest.raises(
+        CorruptFile,
+        match=r"test\.parquet is missing or isn't what raysweep wrote .* Run the same command again",
+    ):
+        paths.read_predictions("test")
+    assert store.state(spec) is RunState.MISSING
+    with pytest.raises(CorruptFile, match=r"result\.json is missing"):
+        paths.read_predictions("test")
+
+
+def test_asking_for_what_a_run_never_had_does_no_harm(plan: Plan, store: Store) -> None:
+    spec = floor_of(plan)
+    paths = finish(spec, store)
+    with pytest.raises(InvalidInput, match=r"has no predictions/supervisor\.parquet; it has spec\.json"):
+        paths.read_predictions("supervisor")
+    assert store.state(spec) is RunState.DONE
+
+
+def test_a_damaged_model_is_noticed_when_it_is_loaded(plan: Plan, store: Store) -> None:
+    spec = floor_of(plan)
+    paths = finish(spec, store)
+    (paths.model / "weights").write_text("Weights")
+    with pytest.raises(CorruptFile, match="model/weights is missing or isn't what raysweep wrote"):
+        paths.verified_model()
+    assert store.state(spec) is RunState.MISSING
+
+
+def test_a_run_whose_weights_are_needed_but_were_not_kept_is_missing(plan: Plan, store: Store) -> None:
+    run = next(run for run in plan.runs.values() if run.kinds == ("pretrain",))
+    paths = finish(run.spec, store)
+    assert plan.state(run, store) is RunState.DONE
+    shutil.rmtree(paths.model)
+    paths.finish(run.spec, {"validation_loss": 2.5}, {})
+    assert store.state(run.spec) is RunState.DONE and plan.state(run, store) is RunState.MISSING
+    with pytest.raises(CorruptFile, match="has no saved model"):
+        paths.verified_model()
+
+
+def test_a_folder_of_another_run_is_refused(plan: Plan, store: Store) -> None:
+    floor = plan.cells[0].runs.floor
+    ceiling = plan.cells[0].runs.ceiling
+    paths = finish(floor, store)
+    shutil.copytree(paths.folder, store.run(ceiling.id).folder)
+    for refused in (lambda: store.state(ceiling), lambda: store.run(ceiling.id).claim(ceiling)):
+        with pytest.raises(
+            ForeignFolder, match=f"{ceiling.id} holds the spec of another run .* Move the folder away"
+        ):
+            refused()
+    record = json.loads(paths.spec.read_text())
+    record["identity"]["seed"] = 5
+    paths.spec.write_text(json.dumps(record))
+    with pytest.raises(ForeignFolder):
+        store.state(floor)
+    paths.spec.write_text("{")
+    with pytest.raises(CorruptFile, match=r"spec\.json isn't valid JSON"):
+        store.state(floor)
+
+
+def test_labels_in_a_spec_do_not_make_a_folder_foreign(store: Store) -> None:
+    plan = make_plan(small_sweep(tasks=[small_task(label="one")]), store)
+    other = make_plan(small_sweep(tasks=[small_task(label="two")]), store)
+    finish(floor_of(plan), store)
+    assert floor_of(plan).task.label != floor_of(other).task.label
+    assert store.state(floor_of(other)) is RunState.DONE
+
+
+@pytest.mark.parametrize("place", ["file", "below a file"])
+def test_a_store_that_cannot_be_written_is_refused(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(
+        InvalidInput, match=r"the store .*file.* can't be written \(.*\); name another folder with --store"
+    ):
+        Store(tmp_path / "file" if place == "file" else tmp_path / "file" / "store")
+
+
+# What runs read
+# -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_is_filled_once_and_whole(store: Store) -> None:
+    target = store.task("abc")
+    with pytest.raises(ZeroDivisionError):
+        store.fill(target, lambda folder: (folder / "x").write_text(str(1 / 0)) and None)
+    assert names_below(store.folder / "tasks") == []
+    calls = []
+
+    def write(folder: Path) -> None:
+        calls.append(folder)
+        (folder / "x").write_text("content")
+
+    for _ in range(2):
+        assert store.fill(target, write) == target
+    assert len(calls) == 1 and (target / "x").read_text() == "content" and store.is_intact(target)
+    assert [path.name for path in target.parent.iterdir()] == ["abc"]
+
+
+def test_of_two_who_fill_a_folder_one_wins(store: Store) -> None:
+    target = store.task("abc")
+    barrier = threading.Barrier(2)
+
+    def write(folder: Path) -> None:
+        (folder / "x").write_text("content")
+        barrier.wait(10)
+
+    threads = [threading.Thread(target=store.fill, args=(target, write)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert store.is_intact(target) and [path.name for path in target.parent.iterdir()] == ["abc"]
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "remove", "checksums"])
+@pytest.mark.parametrize("what", ["tasks", "tokens", "tokenizers"])
+def test_damage_to_what_runs_read_is_made_good(plan: Plan, store: Store, what: str, damage: str) -> None:
+    spec = floor_of(plan)
+    folders = {path: names_below(path) for path in (store.folder / what).iterdir()}
+    folder = next(iter(folders))
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    victim = next(
+        path
+        for path in sorted(before)
+        if path.suffix in (".parquet", ".npy") or path.name == "tokenizer.json"
+    )
+    time.sleep(0.02)  # a file system's clock may tick every 10 ms
+    if damage == "flip":
+        flip_a_byte(victim)
+    elif damage == "truncate":
+        victim.write_bytes(victim.read_bytes()[:-7])
+    elif damage == "remove":
+        victim.unlink()
+    else:
+        (folder / "checksums.json").write_text("{")
+    assert not store.is_intact(folder)
+    if what == "tasks" and folder == store.task(spec.task.content or ""):
+        with pytest.raises(
+            CorruptFile, match="isn't what raysweep wrote; run the same command again, which makes it anew"
+        ):
+            read_split(spec.task, "test", store)
+    assert make_plan(small_sweep(), store).runs.keys() == plan.runs.keys()
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    assert {path: names_below(path) for path in (store.folder / what).iterdir()} == folders
+
+
+def test_the_splits_of_a_task_are_kept_as_they_were_divided(store: Store) -> None:
+    task = Pinner(store).task(small_task())
+    assert split_names(task, store) == ["supervisor", "transfer", "validation", "test"]
+    assert split_sizes(task, store) == {"supervisor": 32, "transfer": 32, "validation": 20, "test": 40}
+    frame = read_split(task, "test", store)
+    assert list(frame.columns) == ["id", "group", "texts", "label", "difficulty", "target", "allowed"]
+    assert sorted(frame["label"].unique()) == [0, 1] and frame["id"].is_unique
+    with pytest.raises(
+        InvalidInput, match="unknown split 'train' of task 'sandbox'; it has supervisor, transfer, validation"
+    ):
+        read_split(task, "train", store)
+
+
+def test_tokens_are_those_of_the_models_tokenizer(plan: Plan, store: Store) -> None:
+    spec = floor_of(plan)
+    folder = prepare_tokens(spec.task, spec.model, store)
+    tokens = np.load(folder / "test.tokens.npy")
+    offsets = np.load(folder / "test.offsets.npy")
+    texts = [text for row in read_split(spec.task, "test", store)["texts"] for text in row]
+    assert len(offsets) == len(texts) + 1 and offsets[-1] == len(tokens)
+    assert np.diff(offsets).tolist() == [len(text.split()) for text in texts]
+    assert folder == prepare_tokens(spec.task, spec.model, store)
+
+
+def test_a_spec_that_is_claimed_is_written_once(store: Store) -> None:
+    spec = pinned_run()
+    store.run(spec.id).claim(spec)
+    written = store.run(spec.id).spec.stat().st_mtime_ns
+    store.run(spec.id).claim(spec)
+    assert store.run(spec.id).spec.stat().st_mtime_ns == written

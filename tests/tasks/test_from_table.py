@@ -1,0 +1,393 @@
+"""Tasks from a user's own tables: what rows become, in every format, and what is refused."""
+
+import gzip
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from datasets import Dataset, disable_progress_bars
+
+from raysweep.errors import InvalidInput
+from raysweep.spec import TaskSpec
+from raysweep.tasks import classification_task, generative_task, load_task, preference_task
+from raysweep.tasks.base import Example, Task
+from raysweep.tasks.examples import Row
+from raysweep.tasks.hub import HubData
+from raysweep.tasks.splits import divide
+
+SHARED = Path(__file__).parents[3] / "shared/data"
+REVIEWS = [
+    {"title": "Good", "body": 'a "fine"\nbook', "stars": "5", "author": "x", "length": "3"},
+    {"title": "Bad", "body": "boring", "stars": "1", "author": "y", "length": ""},
+    {"title": "So so", "body": "fine, at times", "stars": "3", "author": "x", "length": "2.5"},
+]
+CSV = (
+    "title,body,stars,author,length\n"
+    'Good,"a ""fine""\nbook",5,x,3\n'
+    "Bad,boring,1,y,\n"
+    'So so,"fine, at times",3,x,2.5\n'
+)  # fmt: skip
+
+
+def examples_of(task: Task, pool: str = "train") -> list[Example]:
+    return list(task.load()[pool])
+
+
+def reviews(source: Any, **facts: Any) -> Task:
+    known: dict[str, Any] = {"text": "{title}: {body}", "label": "stars", "classes": [1, 3, 5]}
+    return classification_task(source, **(known | facts))
+
+
+def written(path: Path) -> Path:
+    """The reviews in the format that the file's name says; others in .tsv, which has no line breaks in a
+    value."""
+    text = {
+        ".csv": CSV,
+        ".tsv": "title\tbody\tstars\nBad, really\tboring\t1\nGood\tfine\t5\n",
+        ".jsonl": "\n".join(map(json.dumps, REVIEWS)) + "\n\n",
+        ".json": json.dumps(REVIEWS),
+    }.get(path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix)
+    if text is None:
+        disable_progress_bars()
+        Dataset.from_list(REVIEWS).to_parquet(path)
+    elif path.suffix == ".gz":
+        path.write_bytes(gzip.compress(text.encode()))
+    else:
+        path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("name", ["r.csv", "r.jsonl", "r.json", "r.parquet", "r.csv.gz", "r.jsonl.gz"])
+def test_every_format_gives_the_same_examples(tmp_path: Path, name: str) -> None:
+    task = reviews(written(tmp_path / name), group="author", difficulty="length")
+    assert (task.name, task.num_classes, task.class_names) == ("r", 3, ("1", "3", "5"))
+    good, bad, so_so = examples_of(task)
+    assert (good.texts, good.label, good.difficulty) == (('Good: a "fine"\nbook',), 2, 3.0)
+    assert (bad.texts, bad.label, bad.difficulty) == (("Bad: boring",), 0, None)
+    assert (so_so.texts, so_so.label, so_so.difficulty) == (("So so: fine, at times",), 1, 2.5)
+    assert good.group == so_so.group != bad.group
+
+
+def test_columns_between_tabs(tmp_path: Path) -> None:
+    examples = examples_of(reviews(written(tmp_path / "r.tsv")))
+    assert [(item.texts[0], item.label) for item in examples] == [
+        ("Bad, really: boring", 0),
+        ("Good: fine", 2),
+    ]
+
+
+def test_functions_in_place_of_columns(tmp_path: Path) -> None:
+    def positive(row: Row) -> str:
+        return "yes" if int(row["stars"]) > 2 else "no"
+
+    task = reviews(
+        written(tmp_path / "r.csv"),
+        text=lambda row: row["body"].upper(),
+        label=positive,
+        classes=["no", "yes"],
+    )
+    assert [(item.texts[0], item.label) for item in examples_of(task)] == [
+        ('A "FINE"\nBOOK', 1), ("BORING", 0), ("FINE, AT TIMES", 1),
+    ]  # fmt: skip
+
+
+def test_without_a_group_equal_texts_are_one(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("t,l,g\nOne,0,A\none,0,a\ntwo,1,\nthree,1,\n")
+    one, same, two, three = examples_of(
+        classification_task(tmp_path / "t.csv", text="{t}", label="l", classes=[0, 1])
+    )
+    assert one.group == same.group and len({one.group, two.group, three.group}) == 3
+    grouped = classification_task(tmp_path / "t.csv", text="{t}", label="l", classes=[0, 1], group="g")
+    assert len({item.group for item in examples_of(grouped)}) == 4, (
+        "values that differ in case differ; blanks are no group"
+    )
+
+
+def test_files_of_several_pools_share_groups(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("t,l,g\none,0,p\ntwo,1,q\n")
+    (tmp_path / "b.csv").write_text("t,l,g\nthree,1,p\n")
+    source: dict[str, str | Path] = {"train": tmp_path / "a.csv", "test": str(tmp_path / "b.csv")}
+    pools = classification_task(source, text="{t}", label="l", classes=[0, 1], group="g").load()
+    (three,) = pools["test"]
+    assert [item.group == three.group for item in pools["train"]] == [True, False]
+
+
+def test_rows_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAYSWEEP_DATASETS", str(tmp_path))
+    (tmp_path / "org/reviews/default").mkdir(parents=True)
+    written(tmp_path / "org/reviews/default/all.parquet")
+    task = reviews(HubData(id="org/reviews", revision="0123abc", splits={"train": "all"}))
+    assert task.name == "org/reviews" and [item.label for item in examples_of(task)] == [2, 0, 1]
+
+
+def test_ten_lines_of_a_users_own_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_own_task.py").write_text(
+        "from raysweep.tasks import classification_task\n"
+        "parity = classification_task('numbers.csv', text='{number}', label='odd', classes=[0, 1], "
+        "num_test=10)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    spec = TaskSpec(name="my_own_task:parity", num_train=20)
+    with pytest.raises(
+        InvalidInput, match=r"task 'numbers': there is no file 'numbers\.csv'; a relative path is relative to"
+    ):
+        load_task(spec)  # imported, though the file isn't there
+    (tmp_path / "numbers.csv").write_text(
+        "number,odd\n" + "".join(f"{number},{number % 2}\n" for number in range(100))
+    )
+    data = load_task(spec)
+    assert {name: len(examples) for name, examples in data.splits.items()} == {
+        "supervisor": 20, "transfer": 20, "validation": 10, "test": 10,
+    }  # fmt: skip
+    assert all(int(item.texts[0]) % 2 == item.label for item in data.split("transfer"))
+
+
+# Preferences
+
+
+def test_chosen_and_rejected_texts(tmp_path: Path) -> None:
+    rows = [
+        {"q": f"Q{number}", "chosen": f"good {number}", "rejected": f"bad {number}"} for number in range(200)
+    ]
+    (tmp_path / "p.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    task = preference_task(tmp_path / "p.jsonl", first="{q}\n{chosen}", second="{q}\n{rejected}")
+    examples = examples_of(task)
+    assert (task.kind, task.num_classes) == ("preference", 2)
+    for number, item in enumerate(examples):
+        assert item.label is not None
+        assert (item.texts[item.label], item.texts[1 - item.label]) == (
+            f"Q{number}\ngood {number}",
+            f"Q{number}\nbad {number}",
+        )
+    assert 70 < sum(item.label or 0 for item in examples) < 130, "the better one is on either side"
+
+
+def test_a_label_that_says_which_is_better(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"a": "one", "b": "two", "won": "A", "p": 1},
+        {"a": "three", "b": "four", "won": "B", "p": 1},
+        {"a": "five", "b": "six", "won": None, "p": 2},
+        {"a": "seven", "b": "eight", "won": "both", "p": 2},
+        {"a": "same", "b": "Same", "won": "A", "p": 3},
+    ]
+    (tmp_path / "p.json").write_text(json.dumps(rows))
+    known: dict[str, Any] = {
+        "first": "{a}",
+        "second": "{b}",
+        "label": "won",
+        "classes": ["A", "B"],
+        "group": "p",
+    }
+    examples = examples_of(preference_task(tmp_path / "p.json", ties=(None, "both"), **known))
+    assert [item.texts[item.label or 0] for item in examples] == ["one", "four"]
+    assert examples[0].group == examples[1].group
+    with pytest.raises(
+        InvalidInput, match=r"p\.json, row 3 .*: the label is 'both'; classes has 'A', 'B', ties None"
+    ):
+        examples_of(preference_task(tmp_path / "p.json", **known))
+
+
+def majority(row: Row) -> int:
+    """The answer that two of three annotators of PandaLM prefer: 1, 2, or 0 for a tie."""
+    value, votes = Counter(row[f"annotator{number}"] for number in (1, 2, 3)).most_common(1)[0]
+    return int(value) if votes > 1 else 0
+
+
+@pytest.mark.parametrize(
+    ("file", "prompt", "responses", "label", "classes", "ties", "num_pairs"),
+    [
+        ("preference_pandalm/testset-v1.json", "instruction", "response{}", majority, (1, 2), (0,), 523),
+        ("preference_autoj/testdata_pairwise.jsonl.gz", "prompt", "response {}", "label", (0, 1), (2,), 671),
+    ],
+)
+def test_real_preferences(
+    file: str,
+    prompt: str,
+    responses: str,
+    label: Any,
+    classes: tuple[int, int],
+    ties: tuple[int],
+    num_pairs: int,
+) -> None:
+    path = SHARED / file
+    if not path.is_file():
+        pytest.skip(f"there is no {path}")
+    opener = gzip.open if path.suffix == ".gz" else open
+    text = opener(path, "rt").read()
+    rows = json.loads(text) if path.suffix == ".json" else list(map(json.loads, text.splitlines()))
+    values = [label(row) if callable(label) else row[label] for row in rows]
+    first, second = (f"{{{prompt}}}\n{{{responses.format(number)}}}" for number in (1, 2))
+    task = preference_task(
+        path, first=first, second=second, label=label, classes=classes, ties=ties, group=prompt
+    )
+    examples = examples_of(task)
+    better = {
+        f"{row[prompt]}\n{row[responses.format(1 + classes.index(value))]}"
+        for row, value in zip(rows, values, strict=True)
+        if value not in ties
+    }
+    assert {item.texts[item.label or 0] for item in examples} <= better
+    assert len(examples) == num_pairs, (
+        "AutoJ: all 900 but 229 ties; PandaLM: 593 of 659 are no ties, 70 of them repeated"
+    )
+    splits = divide(task, {"train": examples}, TaskSpec(name=task.name))
+    prompts = [{item.texts[0].partition("\n")[0] for item in split} for split in splits.values()]
+    assert len(splits["supervisor"]) == len(splits["transfer"]) > 150 and all(prompts)
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"classes": [1]}, r"task 'r': classes is \[1\]; it must list the values of the label, two or more"),
+        ({"classes": [1, "1"]}, r"classes is \[1, '1'\]; it must list"),
+        ({"classes": "15"}, r"classes is '15'; it must list"),
+        ({"text": "title"}, r"text is 'title'; it must name columns, as in '\{title\}: \{body\}'"),
+        ({"text": "{}"}, r"text is '\{\}'; it must name columns"),
+        (
+            {"text": "{title"},
+            r"text is '\{title': expected '\}' before end of string; write a brace itself as \{\{ or \}\}",
+        ),
+    ],
+)
+def test_what_is_wrong_before_a_file_is_read(facts: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        reviews("r.csv", **facts)
+
+
+@pytest.mark.parametrize(
+    ("classes", "ties"),
+    [((0,), ()), ((0, 1, 2), ()), ((0, 0), ()), ((0, 1), (1,))],
+    ids=["one", "three", "equal", "tie"],
+)
+def test_outcomes_of_a_comparison_that_are_wrong(classes: Any, ties: Any) -> None:
+    with pytest.raises(
+        InvalidInput, match=r"classes must be the two values of the label .* no value may be a tie too"
+    ):
+        preference_task("p.csv", first="{a}", second="{b}", label="l", classes=classes, ties=ties)
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        (
+            {"label": "rating"},
+            r"task 'r': .*r\.csv has no column 'rating'; it has 'title', 'body', 'stars', 'author'",
+        ),
+        ({"text": "{head} {title}", "group": "writer"}, "has no column 'head', 'writer'; it has"),
+        ({"classes": [1, 5]}, r"r\.csv, row 2 can't be used: the label is '3'; classes has 1, 5"),
+        ({"text": "{length}"}, "row 1 can't be used: text is ''; it must be a text that isn't blank"),
+        ({"text": lambda row: row["nobody"]}, r"row 0 can't be used: KeyError\('nobody'\)"),
+        ({"difficulty": "author"}, r"row 0 can't be used: ValueError\(.*float: 'x'"),
+    ],
+)
+def test_what_is_wrong_in_a_file(tmp_path: Path, facts: dict[str, Any], message: str) -> None:
+    task = reviews(written(tmp_path / "r.csv"), **facts)
+    with pytest.raises(InvalidInput, match=message):
+        task.load()
+
+
+def test_a_missing_value_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "r.jsonl").write_text(json.dumps(REVIEWS[0]) + "\n" + json.dumps(REVIEWS[1] | {"body": None}))
+    with pytest.raises(
+        InvalidInput, match=r"r\.jsonl, row 1 can't be used: column 'body' has no value, which text needs"
+    ):
+        reviews(tmp_path / "r.jsonl").load()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("r.csv", b"", r"r\.csv has no rows"),
+        ("r.csv", b"title,body,stars\n", r"r\.csv has no rows"),
+        (
+            "r.csv",
+            b"title,body,stars\na,b\n",
+            r"can't be read as csv: the row that ends in line 2 has not as many values",
+        ),
+        ("r.csv", b'title,body,stars\na,"b,1\n', r"can't be read as csv: unexpected end of data"),
+        ("r.csv", b"title,body,stars\n\xff,b,1\n", r"can't be read as csv: .*utf-8"),
+        ("r.jsonl", b'{"title": "a"}\n{"title"\n', r"can't be read as jsonl: line 2: Expecting"),
+        ("r.jsonl", b"[1]\n", r"can't be read as jsonl: line 1 is \[1\]; it must be an object"),
+        ("r.json", b'{"rows": []}', r"can't be read as json: it must hold a list of objects"),
+        ("r.csv.gz", b"title,body\n", r"can't be read as csv: Not a gzipped file"),
+        ("r.parquet", b"PAR1", r"r\.parquet can't be read as Parquet"),
+        (
+            "r.xlsx",
+            b"",
+            r"r\.xlsx' is no table that can be read; .* called \*\.csv, .*HubData\(id=\.\.\., rev",
+        ),
+    ],
+)
+def test_files_that_cannot_be_read(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InvalidInput, match=message):
+        reviews(tmp_path / name).load()
+
+
+def test_a_byte_order_mark_is_no_part_of_a_column(tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text(CSV, encoding="utf-8-sig")
+    assert len(examples_of(reviews(tmp_path / "r.csv"))) == 3
+
+
+def test_pools_that_do_not_exist(tmp_path: Path) -> None:
+    for source in ({"test": "a.csv"}, {"train": "a.csv", "dev": "b.csv"}):
+        with pytest.raises(
+            InvalidInput, match=r"there are files for '.*'; there must be one for 'train' and may be for"
+        ):
+            reviews(source).load()
+
+
+def test_a_class_without_rows_is_refused_when_the_task_is_divided(tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text("t,l\n" + "".join(f"{number},0\n" for number in range(20)))
+    task = classification_task(tmp_path / "r.csv", text="{t}", label="l", classes=[0, 1])
+    with pytest.raises(
+        InvalidInput, match=r"task 'r': the pool 'train' has 20 examples \(20 of class 0, 0 of class 1\)"
+    ):
+        divide(task, task.load(), TaskSpec(name="r"))
+
+
+def test_prompts_with_answers(tmp_path: Path) -> None:
+    rows = [
+        {"country": "Peru", "capital": " Lima ", "size": 1},
+        {"country": "Mali", "capital": "Bamako", "size": 2.5},
+        {"country": "Nowhere", "capital": "A"},
+        {"country": "Nowhere", "capital": "B"},
+    ]
+    (tmp_path / "capitals.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    task = generative_task(
+        tmp_path / "capitals.jsonl",
+        prompt="The capital of {country} is",
+        target="{capital}",
+        difficulty="size",
+    )
+    assert (task.kind, task.num_classes) == ("generative", 0)
+    peru, mali = examples_of(task)  # two answers to one prompt are no ground truth
+    assert (peru.texts, peru.target, peru.label, peru.difficulty) == (
+        ("The capital of Peru is",),
+        "Lima",
+        None,
+        1,
+    )
+    assert (mali.target, mali.allowed) == ("Bamako", ())
+
+
+@pytest.mark.skipif(not (SHARED / "gsm8k").is_dir(), reason=f"no real rows in {SHARED / 'gsm8k'}")
+def test_real_prompts_with_answers() -> None:
+    source = {"train": SHARED / "gsm8k/train.jsonl.gz", "test": SHARED / "gsm8k/test.jsonl"}
+    task = generative_task(
+        source, prompt="{question}", target=lambda row: row["answer"].rpartition("#### ")[2]
+    )
+    data = divide(task, task.load(), TaskSpec(name="gsm8k", num_train=500, num_validation=50, num_test=100))
+    assert {name: len(examples) for name, examples in data.items()} == {
+        "supervisor": 500, "transfer": 500, "validation": 50, "test": 100,
+    }  # fmt: skip
+    assert all(
+        example.target and example.target.replace(",", "").lstrip("-")[0].isdigit()
+        for example in data["test"]
+    )
