@@ -39,12 +39,12 @@ def main() -> int:
         return 2
     for path in write_tables(data, options.out):
         print(path)
-    states = data.cell_states.value_counts()
-    counts = ", ".join(f"{states.get(state, 0)} {state}" for state in ("finished", "missing", "failed"))
+    statuses = data.cell_statuses.value_counts()
+    counts = ", ".join(f"{statuses.get(status, 0)} {status}" for status in ("done", "missing", "failed"))
     print(f"{data.name}: {len(data.cells)} cells: {counts}")
-    for run in data.runs[data.runs["state"] == "failed"].to_dict("records"):
+    for run in data.runs[data.runs["status"] == "failed"].to_dict("records"):
         print(
-            f"  {run['run_id']} ({run['kind']}, {run['model']} on {run['task']}, seed {run['seed']}): "
+            f"  {run['run_id']} ({run['role']}, {run['model']} on {run['task']}, seed {run['seed']}): "
             f"{run['reason']}"
         )
     return 0

@@ -34,6 +34,8 @@ import numpy as np
 import pandas as pd
 from common import Row, dialogues, machine, record, write_gpt2, write_task
 
+from raysweep.store import RunStatus
+
 if TYPE_CHECKING:
     from raysweep import RunSpec, TaskSpec
     from raysweep.store import Store
@@ -191,7 +193,7 @@ def counted_sweep(folder: Path, task: TaskSpec) -> None:
     from raysweep.models.families import Model
     from raysweep.planning.plan import make_plan
     from raysweep.scheduling.local import run_locally
-    from raysweep.scheduling.queue import RunQueue, RunStatus
+    from raysweep.scheduling.queue import RunQueue
     from raysweep.store import Store
 
     small = dataclasses.replace(task, num_train=200, num_validation=50, num_test=50)

@@ -31,8 +31,8 @@ from raysweep.files import write_json
 from raysweep.planning.plan import make_plan
 from raysweep.scheduling import local, tune
 from raysweep.scheduling import ray_startup as start
-from raysweep.scheduling.queue import RunQueue, RunStatus
-from raysweep.store import Store
+from raysweep.scheduling.queue import RunQueue
+from raysweep.store import RunStatus, Store
 from raysweep.training import process
 from raysweep.training.run import Job
 

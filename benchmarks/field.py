@@ -195,7 +195,7 @@ def run_raysweep(folder: Path) -> tuple[float, dict[str, float], str]:
     infos = []
     starts = []
     for cell in plan.cells:
-        ends = ((None, cell.weak, cell.runs.floor), (None, cell.strong, cell.runs.ceiling))
+        ends = ((None, cell.weak, cell.runs.supervisor), (None, cell.strong, cell.runs.ceiling))
         for weak, name, spec in (*ends, (cell.weak, cell.strong, cell.runs.student)):
             paths = Store(store).run(spec.id)
             accuracies[_key(weak, name, cell.seed)] = paths.read_result()["metrics"]["test_accuracy"]

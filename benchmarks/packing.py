@@ -39,8 +39,8 @@ from raysweep.estimates.simulation import simulate
 from raysweep.planning.plan import PlannedRun, make_plan
 from raysweep.scheduling import tune
 from raysweep.scheduling.capacity import ClusterCapacity
-from raysweep.scheduling.queue import QueuedRun, RunQueue, RunStatus
-from raysweep.store import Store
+from raysweep.scheduling.queue import QueuedRun, RunQueue
+from raysweep.store import RunStatus, Store
 from raysweep.training.memory import Footprint
 from raysweep.training.run import Job
 
@@ -169,9 +169,9 @@ def run(swept: Sweep) -> list[tuple[int, float]]:
 
     def changed(entry: QueuedRun) -> None:
         now = time.monotonic()
-        if entry.standing is RunStatus.RUNNING:
+        if entry.status is RunStatus.RUNNING:
             started[entry.run.id] = now
-        if entry.standing is RunStatus.DONE:
+        if entry.status is RunStatus.DONE:
             ready.update({item.id: now for item in queue.ready() if item.id not in ready})
 
     with tempfile.TemporaryDirectory() as folder:

@@ -188,7 +188,7 @@ def profile(folder: Path) -> None:
     plan = make_plan(kept(), store)
     profiler = cProfile.Profile()
     times = []
-    floors = [planned for planned in plan.runs.values() if planned.kinds == ("weak",)]
+    floors = [planned for planned in plan.runs.values() if planned.roles == ("supervisor",)]
     for number, planned in enumerate(floors):
         is_profiled = number == len(floors) - 1
         if is_profiled:

@@ -109,4 +109,4 @@ def finish(spec: RunSpec, store: Store, share_right: float = 0.8, draw: int = 0)
 def finish_all(plan: Plan, store: Store, **share_right: float) -> None:
     """Finish every run of a plan; by kind, the share of its predictions that are right."""
     for run in plan.runs.values():
-        finish(run.spec, store, share_right.get(run.kind, 0.8))
+        finish(run.spec, store, share_right.get(run.role, 0.8))

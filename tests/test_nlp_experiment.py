@@ -87,11 +87,11 @@ def test_the_nlp_sweep_has_the_papers_22_tasks_and_shares_floors_and_ceilings(st
     plan = planned_with_small_parts(sweep, small_task(), store)
     assert 22 * len(plan.cells) == 3_168
     assert 22 * plan.num_trainings == 3_696
-    kinds = Counter(run.kind for run in plan.runs.values())
+    kinds = Counter(run.role for run in plan.runs.values())
     assert (kinds["weak"], kinds["ceiling"], kinds["student"]) == (4 * 3, 4 * 3, 16 * 3 * 3)
     for run in plan.runs.values():
         if run.spec.model.name.startswith("qwen"):
-            assert run.spec.optimization.precision == "bfloat16" or run.kind == "pretrain"
+            assert run.spec.optimization.precision == "bfloat16" or run.role == "pretrain"
 
 
 def test_the_baselines_use_the_floors_and_ceilings_of_the_sweep(store: Store) -> None:
@@ -99,7 +99,7 @@ def test_the_baselines_use_the_floors_and_ceilings_of_the_sweep(store: Store) ->
     plans = [planned_with_small_parts(made, small_task(), store) for made in (nlp.sweep(), nlp.baselines())]
     assert 22 * len(plans[1].cells) == 1_584
     new = [run for run in plans[1].runs.values() if run.id not in plans[0].runs]
-    assert not [run for run in new if run.kind in ("weak", "ceiling", "pretrain")]
+    assert not [run for run in new if run.role in ("weak", "ceiling", "pretrain")]
     assert {run.spec.model.name.partition("-")[0] for run in new} == {"qwen2.5"}
 
 

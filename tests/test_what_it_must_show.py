@@ -171,7 +171,7 @@ def test_accuracy_follows_from_agreement_on_every_student(finished: Finished) ->
     for cell in finished.plan.cells:
         values = _checked(results.cell(cell))
         student = finished.right(cell.runs.student)
-        weak = finished.right(cell.runs.floor)
+        weak = finished.right(cell.runs.supervisor)
         of_right = values["agreement_supervisor_right"]
         of_wrong = values["agreement_supervisor_wrong"]
         assert weak.mean() * of_right + (1 - weak.mean()) * (1 - of_wrong) == pytest.approx(

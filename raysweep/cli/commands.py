@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,6 @@ from rich.console import Console
 
 from raysweep.cli.progress import Progress
 from raysweep.estimates.forecast import forecast
-from raysweep.estimates.runtime import estimate_costs, remaining_seconds
 from raysweep.planning.plan import Plan, make_plan
 from raysweep.planning.sweep import load_sweep
 from raysweep.results.cells import Results
@@ -33,13 +33,13 @@ from raysweep.results.tables import (
     search_table,
     stops_table,
 )
-from raysweep.scheduling.queue import CLOSED, QueuedRun, RunQueue, RunStatus
+from raysweep.scheduling.queue import ENDED, QueuedRun, RunQueue
+from raysweep.scheduling.run import make_runner, run_plan
 from raysweep.store import Store
-from raysweep.store.code_state import code_state
-from raysweep.store.run_folder import RunState
+from raysweep.store.run_folder import RunStatus
 
 if TYPE_CHECKING:
-    from raysweep.tracking import Tracker
+    pass
 
 SUCCESS = 0
 FAILED = 1
@@ -67,7 +67,7 @@ def show_plan(options: argparse.Namespace, console: Console) -> int:
         _print_json(plan.to_json(store) | ({"forecast": predicted.to_json()} if predicted else {}))
         return SUCCESS
     console.print(plan_table(plan, store))
-    num_done = sum(plan.state(run, store) is RunState.DONE for run in plan.runs.values())
+    num_done = sum(run.status(store) is RunStatus.DONE for run in plan.runs.values())
     console.print(plan_summary(plan, num_done), markup=False)
     if predicted:
         console.print(predicted.lines(), markup=False)
@@ -82,35 +82,35 @@ def run_sweep(options: argparse.Namespace, console: Console) -> int:
     from raysweep.tracking import Tracker, log_report, shown_uri, ui_command
 
     store = Store(options.store)
-    when_open = _start_ray if not options.local else lambda: None
-    plan = make_plan(load_sweep(options.file), store, retries=True, when_open=when_open)
+    sweep = load_sweep(options.file)
+    runner = make_runner(options.runner)
+    plan = make_plan(sweep, store, retries=True, when_open=runner.prepare)
     progress = Progress(console)
-
-    def changed(entry: QueuedRun) -> None:
-        progress.changed(entry)
-        if entry.standing in CLOSED:
-            if _grow(queue, entry, tracker):
-                progress.grown()
-            tracker.run_ended(entry.run.id)
-
-    queue = RunQueue(plan, store, changed)
     tracker = Tracker(options.tracking_uri, plan, store)
-    console.print(plan_summary(plan, queue.count(RunStatus.CACHED)), markup=False)
-    was_complete = queue.is_complete
+
+    def changed(queue: RunQueue, queued: QueuedRun) -> None:
+        progress.changed(queue, queued)
+        if queued.status in ENDED:
+            tracker.extend(queue.plan)
+            tracker.run_ended(queued.run.id)
+
+    statuses = [run.status(store) for run in plan.runs.values()]
+    num_cached = statuses.count(RunStatus.DONE)
+    console.print(plan_summary(plan, num_cached), markup=False)
+    was_complete = all(status in (RunStatus.DONE, RunStatus.STOPPED) for status in statuses)
     try:
-        if not was_complete:
-            with progress.show(queue):
-                _execute(queue, options.file, local=options.local)
+        with nullcontext() if was_complete else progress:
+            queue = run_plan(plan, store, runner, changed, command=f"raysweep run {options.file}")
         plan = queue.plan
-        results = Results(plan, store)  # shown before MLflow has everything, and before the report is made
+        # Shown before MLflow has everything, and before the report is made.
+        results = Results(plan, store)
         console.print(results_table(results.rows()))
         _print_search(plan, results, console)
     finally:
         unsaved = tracker.close(_TRACKING_PATIENCE_SECONDS)
     if not was_complete and not unsaved:
-        unsaved = try_to_publish(
-            plan, store, options.file, partial(log_report, options.tracking_uri, plan, store)
-        )
+        log = partial(log_report, options.tracking_uri, plan, store)
+        unsaved = try_to_publish(plan, store, options.file, log)
     console.print(
         f"\nMLflow: {shown_uri(options.tracking_uri)}\nOpen its UI: {ui_command(options.tracking_uri)}",
         markup=False,
@@ -120,57 +120,26 @@ def run_sweep(options: argparse.Namespace, console: Console) -> int:
     return _tell_failures(queue) or _tell_studies_without_choice(plan)
 
 
-def _start_ray() -> None:
-    from raysweep.scheduling import ray_startup as start
-
-    start.begin()
-
-
 def _print_search(plan: Plan, results: Results, console: Console) -> None:
     found = choices(plan, results)
     if found:
         console.print("", search_table(found))
 
 
-def _grow(queue: RunQueue, ended: QueuedRun, tracker: Tracker) -> bool:
-    """Put what a search does next onto the queue, if the end of a run decides it; whether there was
-    anything."""
-    driver = queue.plan.driver
-    larger = driver.after(ended.run.id, has_failed=ended.standing is RunStatus.FAILED) if driver else None
-    if larger is not None:
-        tracker.grow(larger)
-        queue.extend(larger)
-        queue.order_by(remaining_seconds(larger, estimate_costs(larger, queue.store)))
-    return larger is not None
-
-
-def _execute(queue: RunQueue, experiment: str, *, local: bool) -> None:
-    queue.order_by(remaining_seconds(queue.plan, estimate_costs(queue.plan, queue.store)))
-    code = code_state(Path.cwd()) | {"command": f"raysweep run {experiment}"}
-    if local:
-        from raysweep.scheduling.local import run_locally
-
-        run_locally(queue, code)
-    else:
-        from raysweep.scheduling.tune import run_with_tune
-
-        run_with_tune(queue, code)
-
-
 def _tell_failures(queue: RunQueue) -> int:
     if not queue.failures:
         return SUCCESS
-    own = sum(queue.store.run(entry.run.id).error.exists() for entry in queue.failures)
+    own = sum(queue.store.run(queued.run.id).error.exists() for queued in queue.failures)
     besides = (
         f", and {len(queue.failures) - own} that need them can't be trained"
         if own < len(queue.failures)
         else ""
     )
-    print(f"\nraysweep: {own} of {len(queue.entries)} runs failed{besides}:", file=sys.stderr)
-    for entry in queue.failures:
-        spec = entry.run.spec
-        where = f"{spec.id} ({entry.run.kind}, {spec.model.name} on {spec.task.label}, seed {spec.seed})"
-        print(f"  {where}: {entry.reason}", file=sys.stderr)
+    print(f"\nraysweep: {own} of {len(queue.runs)} runs failed{besides}:", file=sys.stderr)
+    for queued in queue.failures:
+        spec = queued.run.spec
+        where = f"{spec.id} ({queued.run.role}, {spec.model.name} on {spec.task.label}, seed {spec.seed})"
+        print(f"  {where}: {queued.reason}", file=sys.stderr)
     folder = queue.store.folder / "runs"
     print(
         f"Tracebacks are in {folder}/<run>/error.txt; run the same command again to retry them.",
@@ -183,7 +152,7 @@ def _tell_studies_without_choice(plan: Plan) -> int:
     studies = plan.driver.studies.without_choice if plan.driver else []
     for study in studies:
         print(
-            f"raysweep: nothing can be chosen for {study.place}: none of its {len(study.trials)} trials is "
+            f"raysweep: nothing can be chosen for {study.scope}: none of its {len(study.trials)} trials is "
             "done; search other values, or more of them (the report says how each ended)",
             file=sys.stderr,
         )
@@ -193,31 +162,33 @@ def _tell_studies_without_choice(plan: Plan) -> int:
 def show_status(options: argparse.Namespace, console: Console) -> int:
     """How many runs are done, failed and missing."""
     plan, store = _load(options)
-    states = {run.id: plan.state(run, store) for run in plan.runs.values()}
+    statuses = {run.id: run.status(store) for run in plan.runs.values()}
     failures = {
-        run_id: store.run(run_id).failure() for run_id, state in states.items() if state is RunState.FAILED
+        run_id: store.run(run_id).failure()
+        for run_id, status in statuses.items()
+        if status is RunStatus.FAILED
     }
-    counts = {str(state): list(states.values()).count(state) for state in RunState}
+    counts = {str(status): list(statuses.values()).count(status) for status in RunStatus}
     if options.json:
-        _print_json({"sweep": plan.sweep.name, "num_runs": len(states), **counts, "failures": failures})
+        _print_json({"sweep": plan.sweep.name, "num_runs": len(statuses), **counts, "failures": failures})
     else:
         listed = ", ".join(
-            f"{count} {state}" for state, count in counts.items() if count or state != RunState.STOPPED
+            f"{count} {status}" for status, count in counts.items() if count or status != RunStatus.STOPPED
         )
-        console.print(f"{plan.sweep.name}: {len(states)} runs: {listed}", markup=False)
+        console.print(f"{plan.sweep.name}: {len(statuses)} runs: {listed}", markup=False)
         if plan.num_open_cells:
             console.print(f"  {plan.num_open_cells} cells wait for what the search chooses", markup=False)
         for run_id, reason in failures.items():
             console.print(f"  {run_id}: {reason}", markup=False)
-        for run_id, state in states.items():
-            if state is RunState.MISSING and store.run(run_id).is_damaged:
+        for run_id, status in statuses.items():
+            if status is RunStatus.MISSING and store.run(run_id).is_damaged:
                 console.print(
                     f"  {run_id}: was done, and its files were damaged since; raysweep run computes it anew"
                 )
     if failures:
         return FAILED
-    ended = counts[RunState.DONE] + counts[RunState.STOPPED]
-    return SUCCESS if ended == len(states) and not plan.num_open_cells else UNFINISHED
+    ended = counts[RunStatus.DONE] + counts[RunStatus.STOPPED]
+    return SUCCESS if ended == len(statuses) and not plan.num_open_cells else UNFINISHED
 
 
 def show_results(options: argparse.Namespace, console: Console) -> int:

@@ -71,9 +71,18 @@ def _parser() -> argparse.ArgumentParser:
         "run", commands.run_sweep, "train every run that isn't done, show progress, and print the results"
     )
     run.add_argument(
+        "--runner",
+        default="ray",
+        metavar="NAME|module:object",
+        help="what executes the runs: ray (the cluster of $RAY_ADDRESS, or this machine), local, or a runner of your own "
+        "(default: ray)",
+    )
+    run.add_argument(
         "--local",
-        action="store_true",
-        help="in this process, one run after another, without Ray (for debugging)",
+        action="store_const",
+        dest="runner",
+        const="local",
+        help="--runner local: in this process, one run after another, without Ray (for debugging)",
     )
     add(
         "status",

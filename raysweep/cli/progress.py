@@ -14,9 +14,12 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from raysweep.scheduling.queue import CLOSED, QueuedRun, RunQueue, RunStatus
+from raysweep.planning.plan import Plan
+from raysweep.scheduling.queue import ENDED, QueuedRun, RunQueue
+from raysweep.store import RunStatus
 
 _ROWS = 14
+_OPEN = (RunStatus.WAITING, RunStatus.RUNNING)
 _COLOURS = {
     RunStatus.RUNNING: "cyan",
     RunStatus.DONE: "green",
@@ -32,30 +35,13 @@ class Progress:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._queue: RunQueue | None = None
+        self._plan: Plan | None = None
         self._live: Live | None = None
         self._recent: deque[QueuedRun] = deque(maxlen=_ROWS)
-        self._begun = time.monotonic()
-        # By kind and model, so that what is left needn't be counted anew over all runs at every change.
+        # By role and model, so that what is left needn't be counted anew over all runs at every change.
         self._open: Counter[tuple[str, str]] = Counter()
         self._took: defaultdict[tuple[str, str], list[float]] = defaultdict(lambda: [0.0, 0])
-        """Seconds and number of the runs done here."""
-
-    def show(self, queue: RunQueue) -> Progress:
-        """Show this queue from now on."""
-        self._queue = queue
-        self._count_open(queue)
-        return self
-
-    def grown(self) -> None:
-        """The queue has more runs now."""
-        if self._queue is not None:
-            self._count_open(self._queue)
-
-    def _count_open(self, queue: RunQueue) -> None:
-        open_standings = (RunStatus.WAITING, RunStatus.RUNNING)
-        self._open = Counter(
-            _like(entry) for entry in queue.entries.values() if entry.standing in open_standings
-        )
+        """Seconds and number of the runs that were done here."""
 
     def __enter__(self) -> Progress:
         if self._console.is_terminal:
@@ -71,43 +57,49 @@ class Progress:
         if self._live is not None:
             self._live.__exit__(kind, error, trace)
 
-    def changed(self, entry: QueuedRun) -> None:
-        """An entry of the queue has changed."""
-        if entry.standing in CLOSED:
-            self._recent.append(entry)
-            self._open[_like(entry)] -= 1
-            if entry.standing is RunStatus.DONE:
-                took = self._took[_like(entry)]
-                took[0] = took[0] + (entry.seconds or 0.0)
-                took[1] = took[1] + 1
+    def changed(self, queue: RunQueue, queued: QueuedRun) -> None:
+        """A run's status has changed."""
+        if queue.plan is not self._plan:
+            self._plan = queue.plan
+            self._open = Counter(_like(item) for item in queue.runs.values() if item.status in _OPEN)
+        elif queued.status in ENDED:
+            self._open[_like(queued)] -= 1
+        self._queue = queue
+        if queued.status in ENDED:
+            self._recent.append(queued)
+            if queued.status is RunStatus.DONE:
+                took = self._took[_like(queued)]
+                took[0] += queued.seconds or 0.0
+                took[1] += 1
             if self._live is None:
-                result = entry.reason or _accuracy_text(self._reading(entry))
+                result = queued.reason or _accuracy_text(self._reading(queued))
                 self._console.print(
-                    f"{entry.standing:<7} {_describe(entry)}  {result}  [{self._counts()}]", markup=False
+                    f"{queued.status:<7} {_describe(queued)}  {result}  [{self._counts()}]", markup=False
                 )
 
     def _render(self) -> RenderableType:
-        assert self._queue is not None
+        if self._queue is None:
+            return Text("starting", style="dim")
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-        for column in ("kind", "model", "pair", "seed", "state", "step", "accuracy"):
+        for column in ("role", "model", "pair", "seed", "status", "step", "accuracy"):
             table.add_column(column, no_wrap=True)
         running, waiting = (
-            self._queue.first(standing, _ROWS) for standing in (RunStatus.RUNNING, RunStatus.WAITING)
+            self._queue.first(status, _ROWS) for status in (RunStatus.RUNNING, RunStatus.WAITING)
         )
         room = max(0, _ROWS - len(running))
         recent = list(self._recent)[-max(room - 3, 0) :] if room > 3 else []
-        for entry in [*recent, *running, *waiting[: room - len(recent)]]:
-            reading = self._reading(entry)
+        for queued in [*recent, *running, *waiting[: room - len(recent)]]:
+            reading = self._reading(queued)
             steps = f"{reading['step']}/{reading['num_steps']}" if "step" in reading else ""
-            result = entry.reason[:40] or _accuracy_text(reading)
-            style = _COLOURS.get(entry.standing, "")
-            spec = entry.run.spec
+            result = queued.reason[:40] or _accuracy_text(reading)
+            style = _COLOURS.get(queued.status, "")
+            spec = queued.run.spec
             cells = (
-                entry.run.kind,
+                queued.run.role,
                 spec.model.name,
-                _pair(entry),
+                _pair(queued),
                 str(spec.seed),
-                str(entry.standing),
+                str(queued.status),
                 steps,
                 result,
             )
@@ -116,9 +108,9 @@ class Progress:
 
     def _counts(self) -> str:
         assert self._queue is not None
-        counts = {standing: self._queue.count(standing) for standing in RunStatus}
+        counts = {status: self._queue.count(status) for status in RunStatus}
         shown = (RunStatus.DONE, RunStatus.CACHED, RunStatus.RUNNING, RunStatus.FAILED, RunStatus.WAITING)
-        parts = [f"{counts[standing]} {standing}" for standing in shown]
+        parts = [f"{counts[status]} {status}" for status in shown]
         parts += [f"{counts[RunStatus.STOPPED]} stopped early"] if counts[RunStatus.STOPPED] else []
         left = self._seconds_left()
         return ", ".join(parts) + (f"; about {_duration(left)} left" if left is not None else "")
@@ -134,28 +126,28 @@ class Progress:
         means = {like: seconds / number for like, (seconds, number) in self._took.items()}
         total = sum(number * means.get(like, overall) for like, number in self._open.items())
         running = self._queue.first(RunStatus.RUNNING, self._queue.count(RunStatus.RUNNING))
-        for entry in running:
+        for queued in running:
             total -= min(
-                means.get(_like(entry), overall), time.monotonic() - (entry.started or time.monotonic())
+                means.get(_like(queued), overall), time.monotonic() - (queued.started or time.monotonic())
             )
         return max(0.0, total) / max(1, len(running))
 
-    def _reading(self, entry: QueuedRun) -> dict[str, Any]:
+    def _reading(self, queued: QueuedRun) -> dict[str, Any]:
         """What the run has told of itself: the last line of its progress, or its result."""
         assert self._queue is not None
-        paths = self._queue.store.run(entry.run.id)
+        paths = self._queue.store.run(queued.run.id)
         try:
-            if entry.standing is RunStatus.DONE:
+            if queued.status is RunStatus.DONE:
                 result = json.loads(paths.result.read_text())
                 steps = result["info"]["num_steps"]
                 return {"step": steps, "num_steps": steps} | result["metrics"]
-            return dict(json.loads(paths.progress.read_text())) if entry.standing is RunStatus.RUNNING else {}
+            return dict(json.loads(paths.progress.read_text())) if queued.status is RunStatus.RUNNING else {}
         except (OSError, ValueError, KeyError):  # being written, or not there yet: shown next time
             return {}
 
 
-def _like(entry: QueuedRun) -> tuple[str, str]:
-    return entry.run.kind, entry.run.spec.model.name
+def _like(queued: QueuedRun) -> tuple[str, str]:
+    return queued.run.role, queued.run.spec.model.name
 
 
 def _accuracy_text(reading: dict[str, Any]) -> str:
@@ -167,17 +159,17 @@ def _accuracy_text(reading: dict[str, Any]) -> str:
     return f"loss {reading['loss']:.3f}" if "loss" in reading else ""
 
 
-def _describe(entry: QueuedRun) -> str:
-    spec = entry.run.spec
-    parts = [entry.run.kind, spec.model.name, f"on {spec.task.label}", f"seed {spec.seed}"]
-    if entry.run.kind == "student":
+def _describe(queued: QueuedRun) -> str:
+    spec = queued.run.spec
+    parts = [queued.run.role, spec.model.name, f"on {spec.task.label}", f"seed {spec.seed}"]
+    if queued.run.role == "student":
         parts.append(spec.objective.name)
-    return " ".join(parts + ([f"({_pair(entry)})"] if _pair(entry) else []))
+    return " ".join(parts + ([f"({_pair(queued)})"] if _pair(queued) else []))
 
 
-def _pair(entry: QueuedRun) -> str:
-    pairs = entry.run.pairs
-    return f"{pairs[0][0]} → {pairs[0][1]}" if entry.run.kind == "student" and len(pairs) == 1 else ""
+def _pair(queued: QueuedRun) -> str:
+    pairs = queued.run.pairs
+    return f"{pairs[0][0]} → {pairs[0][1]}" if queued.run.role == "student" and len(pairs) == 1 else ""
 
 
 def _duration(seconds: float) -> str:

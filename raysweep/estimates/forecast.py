@@ -14,7 +14,7 @@ from raysweep.estimates.simulation import SimulatedRun, Simulation, simulate
 from raysweep.estimates.throughput import Device, num_devices
 from raysweep.planning.plan import Plan
 from raysweep.store import Store
-from raysweep.store.run_folder import RunState
+from raysweep.store.run_folder import RunStatus
 
 _ASSUMPTIONS: Mapping[Device, str] = {
     "GPU": "40 % of the 989 TFLOP/s of an H100",
@@ -86,7 +86,7 @@ def forecast(plan: Plan, store: Store, count: float) -> Forecast:
     packer = GpuShares(store) if is_open(plan.runs.values()) else None
     plan = pack(plan, packer) if packer else plan
     costs = estimate_costs(plan, store)
-    left = [run for run in plan.runs.values() if plan.state(run, store) is not RunState.DONE]
+    left = [run for run in plan.runs.values() if run.status(store) is not RunStatus.DONE]
     device: Device = "GPU" if any(run.resources.num_gpus for run in plan.runs.values()) else "CPU"
     runs = {
         run.id: SimulatedRun(

@@ -101,7 +101,7 @@ class GpuShares:
         parts = math.ceil(SHARES_PER_GPU * needed / self.device_bytes)
         if parts > SHARES_PER_GPU:
             raise InvalidInput(
-                f"the {run.kind} run of {run.spec.model.name!r} on task {run.spec.task.label!r} needs about "
+                f"the {run.role} run of {run.spec.model.name!r} on task {run.spec.task.label!r} needs about "
                 f"{_gigabytes(needed)} of memory ({basis}), and a GPU has {_gigabytes(self.device_bytes)}. "
                 "Change its Resources: a smaller micro_batch_size or evaluation_batch_size, "
                 "activation_checkpointing, zero_stage=1 with offload_optimizer, or several workers "

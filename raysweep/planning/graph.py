@@ -1,26 +1,32 @@
-"""What a plan holds: distinct runs, each trained once however many cells share it, and the cells that they
+"""The graph of a plan: distinct runs, each trained once however many cells share it, and the cells they
 answer."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Literal, NamedTuple, get_args
 
-from raysweep.planning.search.config import Role
+from raysweep.planning.search.study import Study
+from raysweep.planning.sweep import Sweep
 from raysweep.recipes import CellRuns
-from raysweep.spec import RunSpec
+from raysweep.spec import RunSpec, Scratch, Unlabelled
 from raysweep.spec.resources import Resources
+from raysweep.store import RunStatus, Store
 
-if TYPE_CHECKING:
-    from raysweep.planning.search.studies import Studies
-    from raysweep.planning.search.study import Study
-    from raysweep.planning.sweep import Sweep
+Role = Literal["pretrain", "supervisor", "intermediate", "student", "ceiling"]
+"""What a run is for. Supervisor, student and ceiling are the three runs of a cell. Of the runs that these
+depend on, a new model's first training and training on texts alone are pretrainings; all others are
+intermediate."""
 
-_KINDS = ("pretrain", "weak", "middle", "student", "ceiling")
-"""What a run is in the grid; one that serves two ends of it has both kinds, joined by "+"."""
 
-_KIND_OF_ROLE: Mapping[Role, str] = {"supervisor": "weak", "ceiling": "ceiling", "student": "student"}
+class CellGroup(NamedTuple):
+    """A cell without its seed: what a row of a results table is about."""
+
+    task: str
+    weak: str
+    strong: str
+    method: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,17 +34,18 @@ class PlannedRun:
     """A run of the plan."""
 
     spec: RunSpec
-    kinds: tuple[str, ...]
+    roles: tuple[Role, ...]
+    """Usually one; a run that two cells use differently has several, in the order of `Role`."""
     pairs: tuple[tuple[str, str], ...]
-    """(weak, strong) names of the cells that it serves."""
+    """(weak, strong) names of the cells that use it."""
     num_cells: int
-    """How many these are; 0 of a search's trial that no cell needs, at least 1 of what cells will need that
-    aren't settled."""
+    """How many cells use it: 0 for a trial of a search that no cell needs; at least 1 for a run that cells
+    will need whatever the search chooses."""
     resources: Resources
     needs_model: bool
     """Whether another run of the plan starts from its weights."""
     study: Study | None = None
-    """The study whose trial it is, if it is one."""
+    """The study that it is a trial of, if any."""
 
     @property
     def id(self) -> str:
@@ -46,9 +53,9 @@ class PlannedRun:
         return self.spec.id
 
     @property
-    def kind(self) -> str:
-        """Its kinds in one word: "weak", "weak+ceiling"."""
-        return "+".join(self.kinds)
+    def role(self) -> str:
+        """Its roles as one word: "supervisor", "supervisor+ceiling"."""
+        return "+".join(self.roles)
 
     @property
     def may_be_stopped(self) -> bool:
@@ -57,9 +64,22 @@ class PlannedRun:
 
     @property
     def save_weights(self) -> bool:
-        """Whether its model is kept. Of a search's trials only those that another run starts from are."""
-        is_kept = self.kinds != ("student",) and self.study is None
+        """Whether its weights are kept. Trials of a search keep them only if another run starts from them."""
+        is_kept = self.roles != ("student",) and self.study is None
         return self.needs_model or is_kept or self.resources.save_student_models
+
+    def status(self, store: Store) -> RunStatus:
+        """The run's status in a store, as far as this plan is concerned: MISSING, DONE, STOPPED or FAILED.
+
+        A run counts as missing if its weights are needed but weren't kept, or if a search stopped it early
+        and a cell needs it now. Raises as `Store.status`.
+        """
+        status = store.status(self.spec)
+        if status is RunStatus.STOPPED and not self.may_be_stopped:
+            return RunStatus.MISSING
+        if status is RunStatus.DONE and self.needs_model and not store.run(self.id).has_model:
+            return RunStatus.MISSING
+        return status
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,68 +93,95 @@ class PlannedCell:
     seed: int
     runs: CellRuns
 
+    @property
+    def group(self) -> CellGroup:
+        """The cell without its seed."""
+        return CellGroup(self.task, self.weak, self.strong, self.method)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchedRun:
+    """A run that a search adds to the plan: a trial, or a run that cells will need whatever the search
+    chooses."""
+
+    spec: RunSpec
+    role: Role
+    pair: tuple[str, str]
+    study: Study | None
+    """The study that it is a trial of; None for a run that cells will need."""
+
 
 def distinct_runs(
-    sweep: Sweep, cells: Iterable[PlannedCell], searches: Studies | None = None
+    sweep: Sweep, cells: Iterable[PlannedCell], searched: Iterable[SearchedRun] = ()
 ) -> dict[str, PlannedRun]:
-    """The runs that cells, and the trials of searches, are made of: each once, by id, after all that it
-    depends on."""
-    found = _Found()
+    """The runs of cells and of a search, each once, by id, in an order in which dependencies come first."""
+    graph = _Graph()
     for cell in cells:
-        ends = {"weak": cell.runs.floor, "ceiling": cell.runs.ceiling, "student": cell.runs.student}
-        for run_id in found.add(ends.values(), (cell.weak, cell.strong)):
-            found.num_cells[run_id] = found.num_cells.get(run_id, 0) + 1
-        for role, end in ends.items():
-            found.kinds[end.id].add(role)
-    for known in searches.known_runs() if searches else ():
-        for run_id in found.add([known.spec], known.pair):
-            found.num_cells.setdefault(run_id, 1)
-        found.kinds[known.spec.id].add(_KIND_OF_ROLE[known.role])
-    for trial in searches.trial_runs() if searches else ():
-        place = trial.study.place
-        found.add([trial.spec], (place.weak, place.strong))
-        found.kinds[trial.spec.id].add(_KIND_OF_ROLE[place.role])
-        found.studies.setdefault(trial.spec.id, trial.study)
+        runs: dict[Role, RunSpec] = {
+            "supervisor": cell.runs.supervisor,
+            "ceiling": cell.runs.ceiling,
+            "student": cell.runs.student,
+        }
+        for run_id in graph.add(runs.values(), (cell.weak, cell.strong)):
+            graph.num_cells[run_id] = graph.num_cells.get(run_id, 0) + 1
+        for role, run in runs.items():
+            graph.roles[run.id].add(role)
+    for item in searched:
+        for run_id in graph.add([item.spec], item.pair):
+            if item.study is None:
+                graph.num_cells.setdefault(run_id, 1)
+        graph.roles[item.spec.id].add(item.role)
+        if item.study is not None:
+            graph.studies.setdefault(item.spec.id, item.study)
     return {
         run_id: PlannedRun(
             spec=spec,
-            kinds=tuple(kind for kind in _KINDS if kind in found.kinds[run_id])
-            or ("pretrain" if run_id in found.bases else "middle",),
-            pairs=tuple(found.pairs[run_id]),
-            num_cells=found.num_cells.get(run_id, 0),
+            roles=graph.roles_of(run_id),
+            pairs=tuple(graph.pairs[run_id]),
+            num_cells=graph.num_cells.get(run_id, 0),
             resources=sweep.resources_of(spec),
-            needs_model=run_id in found.bases,
-            study=found.studies.get(run_id),
+            needs_model=run_id in graph.bases,
+            study=graph.studies.get(run_id),
         )
-        for run_id, spec in found.specs.items()
+        for run_id, spec in graph.specs.items()
     }
 
 
-class _Found:
-    """Runs by id, in the order in which they were found, and what is known of each."""
+class _Graph:
+    """Runs by id, in the order in which they were added, and what is known of each."""
 
     def __init__(self) -> None:
         self.specs: dict[str, RunSpec] = {}
-        self.kinds: dict[str, set[str]] = {}
+        self.roles: dict[str, set[Role]] = {}
+        """Those that cells and searches name; the others follow from the spec."""
         self.pairs: dict[str, dict[tuple[str, str], None]] = {}
         self.num_cells: dict[str, int] = {}
         self.studies: dict[str, Study] = {}
         self.bases: set[str] = set()
+        """Runs whose weights another run starts from."""
 
-    def add(self, ends: Iterable[RunSpec], pair: tuple[str, str]) -> list[str]:
+    def add(self, runs: Iterable[RunSpec], pair: tuple[str, str]) -> list[str]:
         """Add runs and all they depend on, dependencies first; returns their ids."""
         closure: dict[str, RunSpec] = {}
-        for end in ends:
-            _add_closure(end, closure)
+        for run in runs:
+            _add_closure(run, closure)
         for run_id, spec in closure.items():
             if run_id not in self.specs:
                 self.specs[run_id] = spec
-                self.kinds[run_id] = set()
+                self.roles[run_id] = set()
                 self.pairs[run_id] = {}
                 if isinstance(spec.model.base, RunSpec):
                     self.bases.add(spec.model.base.id)
             self.pairs[run_id][pair] = None
         return list(closure)
+
+    def roles_of(self, run_id: str) -> tuple[Role, ...]:
+        """The roles of a run that was added, in the order of `Role`."""
+        if self.roles[run_id]:
+            return tuple(role for role in get_args(Role) if role in self.roles[run_id])
+        spec = self.specs[run_id]
+        is_pretraining = isinstance(spec.model.base, Scratch) or isinstance(spec.labels, Unlabelled)
+        return ("pretrain",) if is_pretraining else ("intermediate",)
 
 
 def _add_closure(run: RunSpec, found: dict[str, RunSpec]) -> None:

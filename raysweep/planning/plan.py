@@ -21,7 +21,6 @@ from raysweep.planning.validate import RunValidator, check_parameters
 from raysweep.recipes import Cell, CellRuns, recipes
 from raysweep.spec import Prompting, TaskSpec
 from raysweep.store import Store
-from raysweep.store.run_folder import RunState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +37,7 @@ class Plan:
     @property
     def num_pretrainings(self) -> int:
         """Runs that make a model rather than answer a cell."""
-        return sum(run.kinds == ("pretrain",) for run in self.runs.values())
+        return sum(run.roles == ("pretrain",) for run in self.runs.values())
 
     @property
     def num_trainings(self) -> int:
@@ -47,35 +46,26 @@ class Plan:
 
     @property
     def num_trainings_without_sharing(self) -> int:
-        """Finetunings if every cell trained its own floor, student, ceiling and whatever lies between."""
-        return sum(max(1, run.num_cells) for run in self.runs.values() if run.kinds != ("pretrain",))
+        """Finetunings if every cell trained its own supervisor, student, ceiling and whatever lies
+        between."""
+        return sum(max(1, run.num_cells) for run in self.runs.values() if run.roles != ("pretrain",))
 
     @property
     def num_open_cells(self) -> int:
         """Cells that aren't in the plan yet, since a search hasn't chosen what they are made of."""
         return self.driver.studies.num_open_cells if self.driver else 0
 
-    def state(self, run: PlannedRun, store: Store) -> RunState:
-        """A run's state in the store; one whose weights are needed and weren't kept, or that a search has
-        ended early though a cell of this plan needs it, is missing."""
-        state = store.state(run.spec)
-        if state is RunState.STOPPED and not run.may_be_stopped:
-            return RunState.MISSING
-        if state is RunState.DONE and run.needs_model and not store.run(run.id).has_model:
-            return RunState.MISSING
-        return state
-
     def to_json(self, store: Store) -> dict[str, Any]:
         """What `raysweep plan --json` prints."""
         runs = [
             {
                 "id": run.id,
-                "kind": run.kind,
+                "role": run.role,
                 "task": run.spec.task.label,
                 "model": run.spec.model.name,
                 "seed": run.spec.seed,
                 "depends_on": [dependency.id for dependency in run.spec.dependencies],
-                "state": str(self.state(run, store)),
+                "status": str(run.status(store)),
             }
             for run in self.runs.values()
         ]
@@ -86,7 +76,7 @@ class Plan:
                 "strong": cell.strong,
                 "method": cell.method,
                 "seed": cell.seed,
-                "floor": cell.runs.floor.id,
+                "supervisor": cell.runs.supervisor.id,
                 "student": cell.runs.student.id,
                 "ceiling": cell.runs.ceiling.id,
             }
@@ -158,7 +148,7 @@ class SearchDriver:
             InvalidInput: a suggestion can't be trained.
         """
         cells = self.studies.cells
-        runs = distinct_runs(self._sweep, cells, self.studies)
+        runs = distinct_runs(self._sweep, cells, self.studies.searched_runs())
         for run in runs.values():
             if run.id not in self._prepared:
                 _prepare(run, self._validator, self._pinner)

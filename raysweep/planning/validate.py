@@ -15,7 +15,7 @@ from raysweep.store import Store
 from raysweep.transforms import transforms
 
 if TYPE_CHECKING:
-    from raysweep.planning.plan import PlannedRun
+    from raysweep.planning.graph import PlannedRun
 
 
 class RunValidator:
@@ -33,7 +33,7 @@ class RunValidator:
             InvalidInput: says which run, what is wrong, and what is allowed.
         """
         spec = run.spec
-        where = f"{run.kind} run of {spec.model.name!r} on task {spec.task.label!r}"
+        where = f"{run.role} run of {spec.model.name!r} on task {spec.task.label!r}"
         self._check_size(spec, where)
         self._check_objective(spec, where)
         if isinstance(spec.labels, WeakLabels) and spec.train_split == "supervisor":

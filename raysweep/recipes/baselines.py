@@ -1,4 +1,4 @@
-"""Baselines: what the strong model can do by other means, between the usual floor and ceiling."""
+"""Baselines: what the strong model can do by other means, between the usual supervisor and ceiling."""
 
 from __future__ import annotations
 
@@ -43,10 +43,12 @@ def prompting(
     # Nothing is trained: one optimization for all, so that runs which differ in it alone are one run.
     untrained = Optimization(learning_rate=1.0, steps=1, precision=cell.strong.optimization.precision)
     strong = replace(cell.strong, spec=replace(cell.strong.spec, tuning=tuning), optimization=untrained)
-    floor = cell.floor()
+    supervisor = cell.supervisor()
     return cell.runs(
-        cell.student(floor, model=strong) if labels == "weak" else cell.on_ground_truth(strong, "supervisor"),
-        floor,
+        cell.student(supervisor, model=strong)
+        if labels == "weak"
+        else cell.on_ground_truth(strong, "supervisor"),
+        supervisor,
     )
 
 
@@ -66,8 +68,10 @@ def linear_probe(
         )
     optimization = replace(cell.strong.optimization, learning_rate=learning_rate, epochs=epochs, steps=None)
     probe = replace(cell.strong, spec=replace(cell.strong.spec, tuning=HeadOnly()), optimization=optimization)
-    floor = cell.floor()
+    supervisor = cell.supervisor()
     return cell.runs(
-        cell.student(floor, model=probe) if labels == "weak" else cell.on_ground_truth(probe, "transfer"),
-        floor,
+        cell.student(supervisor, model=probe)
+        if labels == "weak"
+        else cell.on_ground_truth(probe, "transfer"),
+        supervisor,
     )

@@ -15,7 +15,7 @@ from raysweep.spec import Call, Evaluation, GroundTruth, RunSpec, TaskSpec, Unla
 class CellRuns:
     """The three runs whose accuracies make a PGR."""
 
-    floor: RunSpec
+    supervisor: RunSpec
     student: RunSpec
     ceiling: RunSpec
 
@@ -35,9 +35,9 @@ class Cell:
         """A model finetuned on the true labels of a half, after transforms of them."""
         return self._run(model, split, GroundTruth(transforms=tuple(transforms)), Call("cross_entropy"))
 
-    def floor(self) -> RunSpec:
-        """The supervisor: the weak model on ground truth of half A."""
-        return self._floor
+    def supervisor(self) -> RunSpec:
+        """The supervisor: the weak model on ground truth of half A. Its accuracy is the floor."""
+        return self._supervisor
 
     def ceiling(self) -> RunSpec:
         """The strong model on ground truth."""
@@ -45,7 +45,7 @@ class Cell:
 
     # Every method asks a cell for the same two.
     @cached_property
-    def _floor(self) -> RunSpec:
+    def _supervisor(self) -> RunSpec:
         return self.on_ground_truth(self.weak, "supervisor")
 
     @cached_property
@@ -76,10 +76,12 @@ class Cell:
         return self._run(adapted, split, Unlabelled(), Call("language_modelling"))
 
     def runs(
-        self, student: RunSpec, floor: RunSpec | None = None, ceiling: RunSpec | None = None
+        self, student: RunSpec, supervisor: RunSpec | None = None, ceiling: RunSpec | None = None
     ) -> CellRuns:
-        """A student with the ends of its gap: the usual floor and ceiling, unless others are given."""
-        return CellRuns(floor=floor or self.floor(), student=student, ceiling=ceiling or self.ceiling())
+        """A student with the ends of its gap: the usual supervisor and ceiling, unless others are given."""
+        return CellRuns(
+            supervisor=supervisor or self.supervisor(), student=student, ceiling=ceiling or self.ceiling()
+        )
 
     def _run(
         self, model: Model, split: str, labels: GroundTruth | WeakLabels | Unlabelled, objective: Call

@@ -11,19 +11,21 @@ from raysweep.spec import Call
 def shuffled_labels(cell: Cell) -> CellRuns:
     """Control: the supervisor's labels dealt out at random; students that beat the floor show a broken
     pipeline."""
-    return cell.runs(cell.student(cell.floor(), transforms=[Call("shuffle")]))
+    return cell.runs(cell.student(cell.supervisor(), transforms=[Call("shuffle")]))
 
 
 @recipes.register("random_labels")
 def random_labels(cell: Cell) -> CellRuns:
     """Control: labels drawn at random, each class alike; over a few seeds, students must be at chance."""
-    return cell.runs(cell.student(cell.floor(), transforms=[Call("random_labels")]))
+    return cell.runs(cell.student(cell.supervisor(), transforms=[Call("random_labels")]))
 
 
 @recipes.register("constant_labels")
 def constant_labels(cell: Cell, class_index: int = 0) -> CellRuns:
     """Control: one class for every example; the student's accuracy is that class's share."""
-    return cell.runs(cell.student(cell.floor(), transforms=[Call("constant", {"class_index": class_index})]))
+    return cell.runs(
+        cell.student(cell.supervisor(), transforms=[Call("constant", {"class_index": class_index})])
+    )
 
 
 @recipes.register("ceiling_labels")
@@ -41,7 +43,9 @@ def simulated_supervisor(cell: Cell, where: str = "uniform") -> CellRuns:
     where="uniform": anywhere; "hard": on the hardest examples first. Reads ground truth of half B, as it
     must.
     """
-    return cell.runs(cell.student(cell.floor(), transforms=[Call("simulated_supervisor", {"where": where})]))
+    return cell.runs(
+        cell.student(cell.supervisor(), transforms=[Call("simulated_supervisor", {"where": where})])
+    )
 
 
 @recipes.register("easy_to_hard")
@@ -49,19 +53,19 @@ def easy_to_hard(cell: Cell, share: float = 0.5, labels: str = "ground_truth") -
     """Easy-to-hard: supervision from the easiest share only, by the task's difficulty (Burns et al. 2023,
     appendix C).
 
-    The floor is the weak model on the easy part of half A. The student learns from the easy part of half B,
-    labelled by ground truth (labels="ground_truth") or by that floor (labels="weak"). The ceiling learns from
-    all of half B. Accuracy by quarter of difficulty is among the metrics of every run.
+    The supervisor is the weak model on the easy part of half A. The student learns from the easy part of half
+    B, labelled by ground truth (labels="ground_truth") or by that supervisor (labels="weak"). The ceiling
+    learns from all of half B. Accuracy by quarter of difficulty is among the metrics of every run.
     """
     if labels not in ("ground_truth", "weak"):
         raise InvalidInput(
             f"recipe 'easy_to_hard': labels is {labels!r}; it must be 'ground_truth' or 'weak'"
         )
     easy = [Call("easiest", {"share": share})]
-    floor = cell.on_ground_truth(cell.weak, "supervisor", easy)
+    supervisor = cell.on_ground_truth(cell.weak, "supervisor", easy)
     student = (
-        cell.student(floor, transforms=easy)
+        cell.student(supervisor, transforms=easy)
         if labels == "weak"
         else cell.on_ground_truth(cell.strong, "transfer", easy)
     )
-    return cell.runs(student, floor)
+    return cell.runs(student, supervisor)

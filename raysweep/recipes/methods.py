@@ -14,14 +14,14 @@ from raysweep.spec import Call
 @recipes.register("naive")
 def naive(cell: Cell) -> CellRuns:
     """Naive finetuning on the supervisor's soft labels (Burns et al. 2023, section 4.2)."""
-    return cell.runs(cell.student(cell.floor()))
+    return cell.runs(cell.student(cell.supervisor()))
 
 
 @recipes.register("transfer")
 def transfer(cell: Cell, objective: Call | None = None, transforms: Sequence[Call] = ()) -> CellRuns:
     """Finetuning on the supervisor's labels with any objective and any transforms of the labels, as the
     parameters say."""
-    return cell.runs(cell.student(cell.floor(), objective, transforms))
+    return cell.runs(cell.student(cell.supervisor(), objective, transforms))
 
 
 @recipes.register("confidence")
@@ -31,14 +31,14 @@ def confidence(
     """Auxiliary confidence loss (Burns et al. 2023, appendix A.4); α_max 0.75 for the largest students, 0.5
     else."""
     params = {"alpha_max": alpha_max, "warmup_fraction": warmup_fraction, "threshold": threshold}
-    return cell.runs(cell.student(cell.floor(), Call("confidence", params)))
+    return cell.runs(cell.student(cell.supervisor(), Call("confidence", params)))
 
 
 @recipes.register("confidence_openai")
 def confidence_openai(cell: Cell, alpha_max: float = 0.5, warmup_fraction: float = 0.1) -> CellRuns:
     """Confidence loss as openai/weak-to-strong's code publishes it, with its warm-up (their issue 33)."""
     params = {"alpha_max": alpha_max, "warmup_fraction": warmup_fraction}
-    return cell.runs(cell.student(cell.floor(), Call("confidence_openai", params)))
+    return cell.runs(cell.student(cell.supervisor(), Call("confidence_openai", params)))
 
 
 @recipes.register("confidence_eleuther")
@@ -57,7 +57,7 @@ def confidence_eleuther(
         "prior": prior,
         "balance_batch": balance_batch,
     }
-    return cell.runs(cell.student(cell.floor(), Call("confidence_eleuther", params)))
+    return cell.runs(cell.student(cell.supervisor(), Call("confidence_eleuther", params)))
 
 
 @recipes.register("bootstrapping")
@@ -79,7 +79,7 @@ def bootstrapping(
             raise InvalidInput(
                 f"recipe 'bootstrapping': middle holds {model!r:.80}; it must be a list of Model objects"
             )
-    teacher = cell.floor()
+    teacher = cell.supervisor()
     steps = [*middle, cell.strong]
     for number, model in enumerate(steps):
         part = (
@@ -108,4 +108,4 @@ def generative_finetuning(
     adapted = cell.language_modelling(cell.strong, "transfer", epochs, learning_rate)
     strong = replace(cell.strong, spec=replace(cell.strong.spec, base=adapted))
     ceiling = cell.on_ground_truth(strong, cell.ceiling_split) if ceiling_too else None
-    return cell.runs(cell.student(cell.floor(), objective, model=strong), ceiling=ceiling)
+    return cell.runs(cell.student(cell.supervisor(), objective, model=strong), ceiling=ceiling)

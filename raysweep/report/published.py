@@ -298,7 +298,7 @@ def _ours(data: SweepData, families: set[str]) -> list[dict[str, Any]]:
 
 
 def _ground_truth(finished: pd.DataFrame) -> list[dict[str, Any]]:
-    """Accuracies of floors and ceilings, each model's of the first method that has it."""
+    """Accuracies of supervisors and ceilings, each model's of the first method that has it."""
     if finished.empty:
         return []
     ends = [("weak", "weak_accuracy"), ("strong", "ceiling_accuracy")]

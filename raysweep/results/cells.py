@@ -19,7 +19,7 @@ from raysweep.results.measure import curve_points, measure_curve
 from raysweep.results.statistics import Correct, GapRecovered, gap_recovered
 from raysweep.spec import RunSpec
 from raysweep.store import Store
-from raysweep.store.run_folder import RunState
+from raysweep.store.run_folder import RunStatus
 
 _COMPARISONS = frozenset(
     {"agreement", "agreement_supervisor_right", "agreement_supervisor_wrong"}
@@ -29,7 +29,7 @@ _COMPARISONS = frozenset(
         for form in ("squared_error", "error_rate", "cross_entropy")
     }
 )
-"""Numbers that compare with a supervisor: a run has them of its own one, a cell of its floor."""
+"""Numbers that compare with a supervisor: a run has them of its own one, a cell of its supervisor."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +39,9 @@ class CellResult:
     cell: PlannedCell
     metrics: Mapping[str, float]
     """`weak_`, `student_` and `ceiling_` with each number of the run's own on test: accuracy,
-    expected_calibration_error, auroc…; pgr; agreement, misfit and gain of the student with the floor as its
-    supervisor; ceiling_agreement… of the ceiling with the floor; and the three readings of the student, see
-    `raysweep.metrics.gap.stop_readings`."""
+    expected_calibration_error, auroc…; pgr; agreement, misfit and gain of the student with the supervisor as
+    its supervisor; ceiling_agreement… of the ceiling with the supervisor; and the three readings of the
+    student, see `raysweep.metrics.gap.stop_readings`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,7 @@ class Results:
     def __init__(self, plan: Plan, store: Store) -> None:
         self.plan = plan
         self._store = store
-        self._done = {run.id for run in plan.runs.values() if store.state(run.spec) is RunState.DONE}
+        self._done = {run.id for run in plan.runs.values() if run.status(store) is RunStatus.DONE}
         self._groups: dict[tuple[str, str, str, str], list[PlannedCell]] = {}
         for cell in plan.cells:
             self._groups.setdefault((cell.task, cell.weak, cell.strong, cell.method), []).append(cell)
@@ -86,13 +86,13 @@ class Results:
         self._curves: dict[tuple[str, str], pd.DataFrame] = {}
 
     def is_finished(self, cell: PlannedCell) -> bool:
-        """Whether floor, student and ceiling are done."""
-        return {cell.runs.floor.id, cell.runs.student.id, cell.runs.ceiling.id} <= self._done
+        """Whether supervisor, student and ceiling are done."""
+        return {cell.runs.supervisor.id, cell.runs.student.id, cell.runs.ceiling.id} <= self._done
 
     def cell(self, cell: PlannedCell) -> CellResult:
         """The numbers of a finished cell."""
         runs = cell.runs
-        ends = {"weak": runs.floor, "student": runs.student, "ceiling": runs.ceiling}
+        ends = {"weak": runs.supervisor, "student": runs.student, "ceiling": runs.ceiling}
         accuracies = {f"{end}_accuracy": float(self._right_of(run).mean()) for end, run in ends.items()}
         values = {
             f"{end}_{name}": value
@@ -102,17 +102,17 @@ class Results:
         values |= accuracies
         pgr = performance_gap_recovered(*accuracies.values())
         values |= {} if pgr is None else {"pgr": pgr}
-        values |= self._compared(runs.student, runs.floor, "agreement", "misfit")
-        ceiling = self._compared(runs.ceiling, runs.floor, "agreement")
+        values |= self._compared(runs.student, runs.supervisor, "agreement", "misfit")
+        ceiling = self._compared(runs.ceiling, runs.supervisor, "agreement")
         values |= {f"ceiling_{name}": value for name, value in ceiling.items()}
         return CellResult(cell=cell, metrics=values | self._stops(cell))
 
     def student_curve(self, cell: PlannedCell) -> pd.DataFrame:
-        """The student's curve, with the floor as its supervisor: see
+        """The student's curve, with the supervisor as its supervisor: see
         `raysweep.results.measure.measure_curve`."""
-        key = (cell.runs.student.id, cell.runs.floor.id)
+        key = (cell.runs.student.id, cell.runs.supervisor.id)
         if key not in self._curves:
-            self._curves[key] = measure_curve(cell.runs.student, self._store, supervisor=cell.runs.floor)
+            self._curves[key] = measure_curve(cell.runs.student, self._store, supervisor=cell.runs.supervisor)
         return self._curves[key]
 
     def means(self, row: Row) -> dict[str, float]:
@@ -144,9 +144,9 @@ class Results:
 
     def finished_cells(self) -> pd.DataFrame:
         """A row a finished cell, as `raysweep.results.comparisons.compare_methods` takes them."""
-        columns = ["task", "weak", "strong", "method", "seed", "floor", "student", "ceiling"]
+        columns = ["task", "weak", "strong", "method", "seed", "supervisor", "student", "ceiling"]
         finished = [cell for cell in self.plan.cells if self.is_finished(cell)]
-        ends = [(cell.runs.floor.id, cell.runs.student.id, cell.runs.ceiling.id) for cell in finished]
+        ends = [(cell.runs.supervisor.id, cell.runs.student.id, cell.runs.ceiling.id) for cell in finished]
         named = [(cell.task, cell.weak, cell.strong, cell.method, cell.seed) for cell in finished]
         return pd.DataFrame(
             [(*names, *runs) for names, runs in zip(named, ends, strict=True)], columns=columns
@@ -161,12 +161,12 @@ class Results:
         gap = None
         agreements = dict[str, float | None]()
         if finished:
-            ends = [(cell.runs.floor, cell.runs.student, cell.runs.ceiling) for cell in finished]
+            ends = [(cell.runs.supervisor, cell.runs.student, cell.runs.ceiling) for cell in finished]
             gap = gap_recovered(
                 *(np.stack([self._right_of(run) for run in role]) for role in zip(*ends, strict=True))
             )
             found = pd.DataFrame(
-                [self._compared(cell.runs.student, cell.runs.floor, "agreement") for cell in finished]
+                [self._compared(cell.runs.student, cell.runs.supervisor, "agreement") for cell in finished]
             )
             agreements = {str(name): float(found[name].mean()) for name in found}
         return Row(
@@ -191,17 +191,17 @@ class Results:
         }
         return {name: value for name, value in named.items() if name not in _COMPARISONS}
 
-    def _compared(self, run: RunSpec, floor: RunSpec, *metrics: str) -> dict[str, float]:
+    def _compared(self, run: RunSpec, supervisor: RunSpec, *metrics: str) -> dict[str, float]:
         measurement = Measurement(
             predicted=self._predictions_of(run),
             truth=self._truth_of(run),
-            supervisor=self._predictions_of(floor),
+            supervisor=self._predictions_of(supervisor),
         )
         return measured(measurement, metrics)
 
     def _stops(self, cell: PlannedCell) -> dict[str, float]:
-        """The readings of the student, beside floor and ceiling on the examples of its curve; without one, on
-        all."""
+        """The readings of the student, beside supervisor and ceiling on the examples of its curve; without
+        one, on all."""
         student = cell.runs.student
         curve = self.student_curve(cell)
         points = curve_points(student, "test", self._store)
@@ -212,7 +212,7 @@ class Results:
         truth = self._truth_of(student).align(ids)
         weak, ceiling = (
             float(correct(self._predictions_of(run).align(ids), truth).mean())
-            for run in (cell.runs.floor, cell.runs.ceiling)
+            for run in (cell.runs.supervisor, cell.runs.ceiling)
         )
         return stop_readings(curve, weak, ceiling)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from raysweep.planning.search.config import Signal
 from raysweep.planning.search.studies import CHOICES
 from raysweep.planning.search.study import Study
+from raysweep.store import RunStatus
 
 if TYPE_CHECKING:
     from raysweep.planning.plan import Plan
@@ -49,7 +50,7 @@ def choices(plan: Plan, results: Results) -> list[Choice]:
     select_by = plan.driver.studies.search.select_by
     found: list[Choice] = []
     for study in plan.driver.studies.by_key.values():
-        if study.place.role != "student":
+        if study.scope.role != "student":
             found.append(_choice(study, select_by, None, None))
             continue
         accuracies = _accuracies(study, plan, results)
@@ -67,15 +68,15 @@ def choices(plan: Plan, results: Results) -> list[Choice]:
 
 def _choice(study: Study, signal: Signal, accuracy: float | None, gain: float | None) -> Choice:
     chosen = study.chosen(signal) if study.is_complete else None
-    standings = [judged.standing for judged in study.ended]
+    statuses = [judged.status for judged in study.ended]
     return Choice(
-        study=str(study.place),
-        role=study.place.role,
+        study=str(study.scope),
+        role=study.scope.role,
         chosen_by=signal,
         num_trials=len(study.trials),
-        num_done=standings.count("done"),
-        num_stopped=standings.count("stopped"),
-        num_failed=standings.count("failed"),
+        num_done=statuses.count(RunStatus.DONE),
+        num_stopped=statuses.count(RunStatus.STOPPED),
+        num_failed=statuses.count(RunStatus.FAILED),
         is_complete=study.is_complete,
         values=chosen.trial.values if chosen else None,
         signals=chosen.signals if chosen else {},
@@ -86,10 +87,10 @@ def _choice(study: Study, signal: Signal, accuracy: float | None, gain: float | 
 
 def _accuracies(study: Study, plan: Plan, results: Results) -> dict[Signal, float]:
     """Mean test accuracies of the students of both choices, over the seeds for which both are finished."""
-    place = study.place
+    scope = study.scope
     cells: dict[Signal, dict[int, float]] = {}
     for signal, label in CHOICES.items():
-        names = (place.task, place.weak, place.strong, f"{place.method} ({label})")
+        names = (scope.task, scope.weak, scope.strong, f"{scope.method} ({label})")
         cells[signal] = {
             cell.seed: float(results.right(cell.runs.student.id).mean())
             for cell in plan.cells

@@ -26,7 +26,7 @@ _BASELINE = "naive"
 _NAMES = ("task", "weak", "strong", "method")
 
 _Runs = dict[int, tuple[str, str, str]]
-"""Seed → the ids of floor, student and ceiling."""
+"""Seed → the ids of supervisor, student and ceiling."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ class Comparison:
     p_value_corrected: float | None
     """By Holm, over all comparisons of the sweep."""
     same_gap: bool
-    """Whether the two methods have the same floors and ceilings."""
+    """Whether the two methods have the same supervisors and ceilings."""
     pgr_difference: float | None
     """Difference / gap; None where the gap isn't the same, or inside the noise."""
     pgr_interval: tuple[float, float] | None
@@ -118,13 +118,13 @@ def compare_methods(cells: pd.DataFrame, right: Callable[[str], Correct]) -> lis
 
     Args:
         cells: a row a finished cell, in the plan's order: task, weak, strong, method, seed, and the run ids
-            floor, student, ceiling.
+            supervisor, student, ceiling.
         right: run id → (examples,) whether each test example was right, in the same order for all runs of a
         task.
     """
     groups: dict[tuple[str, str, str], dict[str, _Runs]] = {}
     for task, weak, strong, method, seed, *ends in cells[
-        [*_NAMES, "seed", "floor", "student", "ceiling"]
+        [*_NAMES, "seed", "supervisor", "student", "ceiling"]
     ].itertuples(index=False):
         groups.setdefault((task, weak, strong), {}).setdefault(method, {})[int(seed)] = (
             ends[0],
@@ -146,17 +146,17 @@ def _compare(
     """A method and its baseline over their common seeds; names are of task, weak, strong, method,
     baseline."""
     seeds = [seed for seed in baseline if seed in method]
-    floors, students_of_baseline, ceilings = zip(*(baseline[seed] for seed in seeds), strict=True)
+    supervisors, students_of_baseline, ceilings = zip(*(baseline[seed] for seed in seeds), strict=True)
 
     def of(runs: Sequence[str]) -> Correct:
         return np.stack([right(run) for run in runs])
 
     students = of([method[seed][1] for seed in seeds]), of(students_of_baseline)
     difference = mean_difference(*students)
-    same_gap = [method[seed][::2] for seed in seeds] == list(zip(floors, ceilings, strict=True))
+    same_gap = [method[seed][::2] for seed in seeds] == list(zip(supervisors, ceilings, strict=True))
     pgr = None
     if same_gap:
-        gap = of(ceilings).astype(float) - of(floors)
+        gap = of(ceilings).astype(float) - of(supervisors)
         pgr = ratio_of_means(students[0].astype(float) - students[1], gap)
     return Comparison(
         task=names[0],

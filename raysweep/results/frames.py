@@ -16,10 +16,11 @@ import pandas as pd
 
 from raysweep.errors import InvalidInput
 from raysweep.files import written_atomically
+from raysweep.store import RunStatus
 
 CELL = ("task", "weak", "strong", "method", "seed")
 """What tells a cell from the others of its sweep."""
-ENDS = ("floor", "student", "ceiling")
+ENDS = ("supervisor", "student", "ceiling")
 SEPARATOR = " > "
 """Between the run ids of a chain."""
 EXAMPLE_COLUMNS = ("id", "is_right", "confidence", "difficulty")
@@ -29,15 +30,15 @@ them)."""
 SECONDS = ("seconds_total", "seconds_training", "seconds_evaluation")
 
 _NAMES = ("task", "weak", "strong", "method")
-_RUN_TEXTS = ("run_id", "kind", "task", "model", "state", "reason", "commit")
+_RUN_TEXTS = ("run_id", "role", "task", "model", "status", "reason", "commit")
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunStanding:
+class RunFacts:
     """What is known of one run."""
 
-    state: str
-    """"done", "stopped" (early, by a search), "failed" or "missing"."""
+    status: RunStatus
+    """DONE, STOPPED, FAILED or MISSING."""
     reason: str = ""
     """Why it failed or was stopped, in one line."""
     numbers: Mapping[str, float] = field(default_factory=dict)
@@ -52,17 +53,18 @@ class SweepData:
 
     name: str
     cells: pd.DataFrame
-    """A row a planned cell, in the plan's order: task, weak, strong, method, seed; floor, student, ceiling
-    (run ids); chain (the ids from the first teacher to the student, " > " between them); is_finished; then,
-    by name, every number of `raysweep.results.CellResult.metrics`, NaN where it is undefined or missing."""
+    """A row a planned cell, in the plan's order: task, weak, strong, method, seed; supervisor, student,
+    ceiling (run ids); chain (the ids from the first teacher to the student, " > " between them); is_finished;
+    then, by name, every number of `raysweep.results.CellResult.metrics`, NaN where it is undefined or
+    missing."""
     runs: pd.DataFrame
-    """A row a planned run, dependencies first: run_id, kind, task, model, seed, state ("done", "stopped",
+    """A row a planned run, dependencies first: run_id, role, task, model, seed, status ("done", "stopped",
     "failed", "missing"), reason ("" if there is none), num_parameters, num_trainable_parameters, num_tokens,
     num_devices (GPUs; 0 on CPU) as Int64, seconds_total, seconds_training, seconds_evaluation, commit."""
     curves: pd.DataFrame
     """A row a point of a finished cell: task, weak, strong, method, seed, name, step, value. Names are the
     columns of `raysweep.results.measure.measure_curve` of the student, and `ceiling_test_agreement…` of the
-    ceiling with the floor."""
+    ceiling with the supervisor."""
     provenance: Mapping[str, Any]
     """How the numbers came about, see `raysweep.results.from_store.provenance`."""
     read_examples: Callable[[str], pd.DataFrame] = field(repr=False)
@@ -80,37 +82,36 @@ class SweepData:
             pretrainings).
         """
         if run_id not in self._examples:
-            if run_id not in self._standings:
+            if run_id not in self._statuses:
                 raise InvalidInput(f"sweep {self.name!r} has no run {run_id!r}")
-            state, reason = self._standings[run_id]
-            if state != "done":
-                what = f"it is {state} ({reason or 'never tried'})"
+            status, reason = self._statuses[run_id]
+            if status != RunStatus.DONE:
+                what = f"it is {status} ({reason or 'never tried'})"
                 raise InvalidInput(f"run {run_id} of sweep {self.name!r} has no examples: {what}")
             self._examples[run_id] = self.read_examples(run_id)
         return self._examples[run_id]
 
     @cached_property
-    def _standings(self) -> dict[str, tuple[str, str]]:
+    def _statuses(self) -> dict[str, tuple[str, str]]:
         """State and reason of every run, by id."""
         return {
-            run_id: (state, reason)
-            for run_id, state, reason in self.runs[["run_id", "state", "reason"]].to_numpy()
+            run_id: (status, reason)
+            for run_id, status, reason in self.runs[["run_id", "status", "reason"]].to_numpy()
         }
 
     @property
-    def cell_states(self) -> pd.Series:
-        """(number of cells,) "finished", "failed" (a run that it needs failed) or "missing", in the order of
+    def cell_statuses(self) -> pd.Series:
+        """(number of cells,) "done", "failed" (a run that it needs failed) or "missing", in the order of
         `cells`."""
         failed = set(self.runs.loc[self.runs["reason"] != "", "run_id"])
-        states = [
-            "finished"
-            if cell["is_finished"]
-            else "failed"
-            if failed & {cell[end] for end in ENDS}
-            else "missing"
-            for cell in self.cells.to_dict("records")
-        ]
-        return pd.Series(states, index=self.cells.index, dtype="str", name="state")
+
+        def status(cell: Mapping[Any, Any]) -> str:
+            if cell["is_finished"]:
+                return RunStatus.DONE
+            return RunStatus.FAILED if failed & {cell[end] for end in ENDS} else RunStatus.MISSING
+
+        statuses = [str(status(cell)) for cell in self.cells.to_dict("records")]
+        return pd.Series(statuses, index=self.cells.index, dtype="str", name="status")
 
 
 def cells_frame(
@@ -127,28 +128,30 @@ def cells_frame(
     return pd.concat([names, is_finished, pd.DataFrame(values, index=names.index, dtype="float64")], axis=1)
 
 
-def runs_frame(planned: Sequence[Mapping[str, Any]], standings: Mapping[str, RunStanding]) -> pd.DataFrame:
-    """`SweepData.runs` from planned runs (run_id, kind, task, model, seed, depends_on), dependencies first.
+def runs_frame(planned: Sequence[Mapping[str, Any]], facts_by_run: Mapping[str, RunFacts]) -> pd.DataFrame:
+    """`SweepData.runs` from planned runs (run_id, role, task, model, seed, depends_on), dependencies first.
 
     A missing run that waits for one that failed says so as its reason.
     """
     rows: dict[str, dict[str, Any]] = {}
     for run in planned:
-        standing = standings[run["run_id"]]
+        facts = facts_by_run[run["run_id"]]
         culprit = next((item for item in run["depends_on"] if item in rows and rows[item]["reason"]), None)
-        reason = standing.reason
-        if standing.state == "missing" and culprit:
+        reason = facts.reason
+        if facts.status is RunStatus.MISSING and culprit:
             failed = rows[culprit]["failed"]
-            reason = f"needs run {failed}, which failed: {standings[failed].reason}"
+            reason = f"needs run {failed}, which failed: {facts_by_run[failed].reason}"
         rows[run["run_id"]] = {
-            **{name: run[name] for name in ("run_id", "kind", "task", "model", "seed")},
-            "state": standing.state,
+            **{name: run[name] for name in ("run_id", "role", "task", "model", "seed")},
+            "status": str(facts.status),
             "reason": reason,
-            **{name: standing.numbers.get(name) for name in (*COUNTS, *SECONDS)},
-            "commit": standing.commit,
-            "failed": rows[culprit]["failed"] if culprit and standing.state == "missing" else run["run_id"],
+            **{name: facts.numbers.get(name) for name in (*COUNTS, *SECONDS)},
+            "commit": facts.commit,
+            "failed": rows[culprit]["failed"]
+            if culprit and facts.status is RunStatus.MISSING
+            else run["run_id"],
         }
-    columns = ("run_id", "kind", "task", "model", "seed", "state", "reason", *COUNTS, *SECONDS, "commit")
+    columns = ("run_id", "role", "task", "model", "seed", "status", "reason", *COUNTS, *SECONDS, "commit")
     types = (
         dict.fromkeys(_RUN_TEXTS, "str") | dict.fromkeys(COUNTS, "Int64") | dict.fromkeys(SECONDS, "float64")
     )
@@ -171,14 +174,14 @@ def curves_frame(
 
 
 def write_tables(data: SweepData, folder: Path) -> list[Path]:
-    """Write cells.csv (with the state of each cell), runs.csv and curves.csv into a folder; returns their
+    """Write cells.csv (with the status of each cell), runs.csv and curves.csv into a folder; returns their
     paths.
 
     One row an observation, as in the frames; what is unknown is an empty field, numbers have all their
     digits.
     """
-    names = [*CELL, *ENDS, "state"]
-    cells = data.cells.assign(state=data.cell_states)
+    names = [*CELL, *ENDS, "status"]
+    cells = data.cells.assign(status=data.cell_statuses)
     tables = {
         "cells": cells[[*names, *cells.columns.difference(names, sort=False)]],
         "runs": data.runs,

@@ -8,26 +8,25 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from raysweep.estimates.throughput import num_devices
 from raysweep.files import read_json
 from raysweep.planning.plan import Plan, PlannedCell, PlannedRun
-from raysweep.report.page.facts import provenance
 from raysweep.results.cells import Results
 from raysweep.results.frames import (
     CELL,
     COUNTS,
     SECONDS,
     SEPARATOR,
-    RunStanding,
+    RunFacts,
     SweepData,
     cells_frame,
     curves_frame,
     runs_frame,
 )
 from raysweep.results.measure import example_table, measure_curve
+from raysweep.results.provenance import num_devices, provenance
 from raysweep.spec import RunSpec, WeakLabels
 from raysweep.store import Store
-from raysweep.store.run_folder import RunState
+from raysweep.store.run_folder import RunStatus
 
 
 def read_store(plan: Plan, store: Store) -> SweepData:
@@ -46,7 +45,7 @@ def read_store(plan: Plan, store: Store) -> SweepData:
         cells=cells_frame(
             names["cells"], [results.cell(cell).metrics if is_done else None for cell, _, is_done in pairs]
         ),
-        runs=runs_frame(names["runs"], {run_id: _standing(run, store) for run_id, run in plan.runs.items()}),
+        runs=runs_frame(names["runs"], {run_id: _facts(run, store) for run_id, run in plan.runs.items()}),
         curves=curves_frame([(name, curves.of(cell)) for cell, name, is_done in pairs if is_done]),
         provenance=provenance(plan, store),
         read_examples=lambda run_id: example_table(plan.runs[run_id].spec, store),
@@ -58,7 +57,7 @@ def layout(plan: Plan) -> dict[str, list[dict[str, Any]]]:
     runs = [
         {
             "run_id": run.id,
-            "kind": run.kind,
+            "role": run.role,
             "task": run.spec.task.label,
             "model": run.spec.model.name,
             "seed": run.spec.seed,
@@ -68,7 +67,11 @@ def layout(plan: Plan) -> dict[str, list[dict[str, Any]]]:
     ]
     cells = [
         {name: getattr(cell, name) for name in CELL}
-        | {"floor": cell.runs.floor.id, "student": cell.runs.student.id, "ceiling": cell.runs.ceiling.id}
+        | {
+            "supervisor": cell.runs.supervisor.id,
+            "student": cell.runs.student.id,
+            "ceiling": cell.runs.ceiling.id,
+        }
         | {"chain": SEPARATOR.join(_chain(cell.runs.student))}
         for cell in plan.cells
     ]
@@ -82,8 +85,8 @@ def _chain(run: RunSpec) -> list[str]:
 
 
 class CellCurves:
-    """The curves of a plan's finished cells; each ceiling is measured once for each floor, however many cells
-    share them."""
+    """The curves of a plan's finished cells; each ceiling is measured once for each supervisor, however many
+    cells share them."""
 
     def __init__(self, results: Results, store: Store) -> None:
         self._results = results
@@ -108,25 +111,27 @@ class CellCurves:
         }
 
     def _of_ceiling(self, cell: PlannedCell) -> pd.DataFrame:
-        key = (cell.runs.ceiling.id, cell.runs.floor.id)
+        key = (cell.runs.ceiling.id, cell.runs.supervisor.id)
         if key not in self._of_ceilings:
-            self._of_ceilings[key] = measure_curve(cell.runs.ceiling, self._store, supervisor=cell.runs.floor)
+            self._of_ceilings[key] = measure_curve(
+                cell.runs.ceiling, self._store, supervisor=cell.runs.supervisor
+            )
         return self._of_ceilings[key]
 
 
-def _standing(run: PlannedRun, store: Store) -> RunStanding:
-    state = store.state(run.spec)
+def _facts(run: PlannedRun, store: Store) -> RunFacts:
+    status = run.status(store)
     paths = store.run(run.id)
-    if state is RunState.FAILED:
-        return RunStanding(state="failed", reason=paths.failure())
-    if state is RunState.MISSING or (state is RunState.STOPPED and not run.may_be_stopped):
-        return RunStanding(state="missing")
-    if state is RunState.STOPPED:
+    if status is RunStatus.FAILED:
+        return RunFacts(status=status, reason=paths.failure())
+    if status is RunStatus.MISSING:
+        return RunFacts(status=status)
+    if status is RunStatus.STOPPED:
         stopped = read_json(paths.stopped)
-        return RunStanding(state="stopped", reason=stopped["reason"], numbers=_numbers(stopped["info"]))
+        return RunFacts(status=status, reason=stopped["reason"], numbers=_numbers(stopped["info"]))
     info = paths.read_result()["info"]
     commit = read_json(paths.verified(paths.environment)).get("code", {}).get("commit")
-    return RunStanding(state="done", numbers=_numbers(info), commit=commit or "")
+    return RunFacts(status=status, numbers=_numbers(info), commit=commit or "")
 
 
 def _numbers(info: Mapping[str, Any]) -> dict[str, float]:

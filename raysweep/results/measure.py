@@ -61,8 +61,8 @@ def measure_curve(spec: RunSpec, store: Store, supervisor: RunSpec | None = None
     Args:
         spec: a finished run.
         store: where its predictions are.
-        supervisor: the finished run that it is compared with on test (for a ceiling, the cell's floor); None
-            for the run's own supervisor, if it has one.
+        supervisor: the finished run that it is compared with on test (for a ceiling, the cell's supervisor);
+            None for the run's own supervisor, if it has one.
     """
     rows: dict[int, dict[str, float]] = {}
     for split in ("validation", "test"):

@@ -10,11 +10,11 @@ from typing import Any
 from raysweep.data.examples import split_sizes
 from raysweep.files import read_json
 from raysweep.planning.plan import Plan
-from raysweep.report.page.tables import choices
 from raysweep.results.cells import Results
+from raysweep.results.choices import choices
 from raysweep.spec import Folder, Hub, ModelSpec, Scratch, TaskSpec
 from raysweep.spec.identity import canonical
-from raysweep.store import RunState, Store
+from raysweep.store import RunStatus, Store
 
 _PACKAGES = (
     "torch",
@@ -48,14 +48,14 @@ def provenance(plan: Plan, store: Store) -> dict[str, Any]:
     each a list of what was found; `search`, the fields of `raysweep.results.choices.Choice` for each study
     and signal; `num_open_cells`, which wait for it.
     """
-    done = [run.spec for run in plan.runs.values() if store.state(run.spec) is RunState.DONE]
+    done = [run.spec for run in plan.runs.values() if run.status(store) is RunStatus.DONE]
     infos = [store.run(spec.id).read_result()["info"] for spec in done]
     environments = [read_json(store.run(spec.id).verified(store.run(spec.id).environment)) for spec in done]
     codes = [environment.get("code", {}) for environment in environments]
     machines = [environment.get("machine", {}) for environment in environments]
     packages = [environment.get("packages", {}) for environment in environments]
     tasks = {run.spec.task.label: run.spec.task for run in plan.runs.values()}
-    models = {run.spec.model.name: run.spec.model for run in plan.runs.values() if run.kinds != ("pretrain",)}
+    models = {run.spec.model.name: run.spec.model for run in plan.runs.values() if run.roles != ("pretrain",)}
     return {
         "sweep": plan.sweep.name,
         "num_cells": len(plan.cells),

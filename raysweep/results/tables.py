@@ -17,20 +17,20 @@ from raysweep.store import Store
 
 def plan_table(plan: Plan, store: Store) -> Table:
     """The graph of a plan: a row a run, in an order in which dependencies come first."""
-    table = _table("run", "kind", "task", "model", "seed", "objective", "depends on", "state")
+    table = _table("run", "role", "task", "model", "seed", "objective", "depends on", "status")
     for run in plan.runs.values():
         spec = run.spec
         depends = " ".join(dependency.id[:8] for dependency in spec.dependencies)
-        state = str(plan.state(run, store))
+        status = str(run.status(store))
         cells = (
             run.id[:8],
-            run.kind,
+            run.role,
             spec.task.label,
             spec.model.name,
             str(spec.seed),
             _objective(run),
             depends,
-            state,
+            status,
         )
         table.add_row(*map(Text, cells))  # not markup: a name may hold brackets
     return table
@@ -124,7 +124,7 @@ def comparisons_table(comparisons: Sequence[Comparison]) -> Table:
                 found.pgr_difference,
                 found.pgr_interval,
                 "+z.2f",
-                "undefined" if found.same_gap else "another floor or ceiling",
+                "undefined" if found.same_gap else "another supervisor or ceiling",
             ),
         )
         p_values = (_p_value(found.p_value), _p_value(found.p_value_corrected))
@@ -184,8 +184,8 @@ def stops_table(rows: Sequence[MeanRow]) -> Table:
 
 
 def quality_table(rows: Sequence[MeanRow]) -> Table:
-    """A row a (task, pair, method): agreement with the floor's errors, calibration, AUROC, misfit and gain,
-    on test."""
+    """A row a (task, pair, method): agreement with the supervisor's errors, calibration, AUROC, misfit and
+    gain, on test."""
     columns = [
         ("with errors: student", "agreement_supervisor_wrong"),
         ("ceiling", "ceiling_agreement_supervisor_wrong"),

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from raysweep.estimates.backfill import _TOLERANCE, blocks_backfill
-from raysweep.planning.plan import PlannedRun
+from raysweep.planning.graph import PlannedRun
 from raysweep.spec.resources import Resources
 
 

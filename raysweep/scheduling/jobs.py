@@ -1,45 +1,37 @@
-"""TODO."""
+"""From a planned run to the job that the processes which train it are given."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ray import cloudpickle
-
 from raysweep.planning.graph import PlannedRun
-from raysweep.scheduling.queue import RunQueue
-from raysweep.training.early_stopping import Stopper
+from raysweep.store import Store
+from raysweep.training.early_stopping import Stopper, TrialContext
 from raysweep.training.run import Job
 
 
-class JobFiles:
-    """Files that say what a slot does in each of its steps, written before Ray Tune has it take the step.
+@dataclass(frozen=True)
+class Jobs:
+    """Makes the job of a planned run."""
 
-    A step has a file of its own: one that was written anew could be read as it was before, on a network's
-    file system.
-    """
+    store: Store
+    code: Mapping[str, Any]
+    """The state of the user's code: commit, uncommitted changes, command."""
 
-    def __init__(
-        self, queue: RunQueue, code: Mapping[str, Any], stopper: Stopper | None, folder: Path
-    ) -> None:
-        self._queue = queue
-        self._code = code
-        self._stopper = stopper
-        self._folder = folder
-        folder.mkdir(parents=True)
+    def make(self, run: PlannedRun, stopper: Stopper | None = None, *, num_workers: int | None = None) -> Job:
+        """The job of a run.
 
-    def path(self, slot: str) -> str:
-        """Where a slot's files are, less the number of the step."""
-        return str(self._folder / slot)
-
-    def write(self, slot: str, step: int, what: PlannedRun | float | None) -> None:
-        """What a slot does in a step: a run, or wait for so many seconds; None is its end."""
-        job = (
-            Job.of(what, self._queue.store, self._code, self._stopper)
-            if isinstance(what, PlannedRun)
-            else what
-        )
-        Path(f"{self.path(slot)}-{step - 1}").unlink(missing_ok=True)
-        Path(f"{self.path(slot)}-{step}").write_bytes(cloudpickle.dumps(job))
+        Args:
+            run: the run.
+            stopper: decides whether a trial of a search is ended early; None to end none.
+            num_workers: in place of that of its resources: 0 for a runner that trains in one process.
+        """
+        if num_workers is None:
+            num_workers = run.resources.num_workers
+        resources = replace(run.resources, num_workers=num_workers, gpus_per_worker=run.resources.num_gpus)
+        trial = None
+        if run.study is not None and run.may_be_stopped:
+            trial = TrialContext.make(run.study.key, run.study.search, stopper)
+        return Job(run.spec, resources, str(self.store.folder), run.save_weights, self.code, trial)

@@ -1,38 +1,35 @@
-"""The local runner: a plan in this process, one run after another, without Ray. For debugging and for most
-tests."""
+"""The local runner: one run after another in this process, without Ray. For debugging and for most tests."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from raysweep.planning.search.stopping import EarlyStopper
-from raysweep.planning.search.studies import signal_histories
+from raysweep.scheduling.jobs import Jobs
 from raysweep.scheduling.queue import RunQueue
+from raysweep.scheduling.runner import Runner
+from raysweep.scheduling.stopper import make_stopper
 from raysweep.training.process import ProcessNotClean, clean_process
-from raysweep.training.run import Job, execute
+from raysweep.training.run import execute
 
 
-def run_locally(queue: RunQueue, code: Mapping[str, Any]) -> None:
-    """Execute every run of the queue that isn't done, in the queue's order.
+class LocalRunner(Runner):
+    """Executes runs in the queue's order. Whatever `Resources.num_workers` says, one process trains; results
+    don't depend on it."""
 
-    Whatever `Resources.num_workers` says, one process trains: by the design a result doesn't depend on it.
-    """
-    stopper = None
-    if queue.plan.driver is not None and queue.plan.driver.studies.search.stopping_call is not None:
-        studies = queue.plan.driver.studies
-        stopper = EarlyStopper(studies.search, signal_histories(studies))
-    while heads := queue.candidates():
-        run = heads[0]
-        queue.start(run)
-        job = Job.of(run, queue.store, code, stopper, in_process=True)
-        try:
-            with clean_process():
-                execute(job)
-        except ProcessNotClean:
-            queue.end(run)
-            raise
-        except Exception as error:  # the trial's boundary: the run's error.txt holds the traceback
-            queue.end(run, f"{type(error).__name__}: {error}")
-        else:
-            queue.end(run)
+    def nodes(self) -> None:
+        """There is no limit: one run after another has all of the machine."""
+
+    def run(self, queue: RunQueue, jobs: Jobs) -> None:
+        """See `Runner.run`."""
+        stopper = make_stopper(queue.plan)
+        while candidates := queue.candidates():
+            run = candidates[0]
+            queue.start(run)
+            try:
+                with clean_process():
+                    execute(jobs.make(run, stopper, num_workers=0))
+            except ProcessNotClean:
+                queue.end(run)
+                raise
+            except Exception as error:  # the run's boundary: its error.txt holds the traceback
+                queue.end(run, f"{type(error).__name__}: {error}")
+            else:
+                queue.end(run)

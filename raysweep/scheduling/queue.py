@@ -1,4 +1,5 @@
-"""The queue: which runs of a plan wait, are ready, run, are done, or have failed. Both runners play on it."""
+"""The queue: the status of every run of a plan, and which of them may start. A state machine that every
+runner uses."""
 
 from __future__ import annotations
 
@@ -9,61 +10,60 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 
+from raysweep.errors import RaysweepError
+from raysweep.estimates.gpu_sharing import with_more_memory
 from raysweep.files import read_json
-from raysweep.planning.plan import Plan, PlannedRun
+from raysweep.planning.graph import PlannedRun
+from raysweep.planning.plan import Plan
 from raysweep.spec.resources import Resources
-from raysweep.store import Store
-from raysweep.store.run_folder import RunState
-
-
-class RunStatus(StrEnum):
-    """Where a run stands in this sweep."""
-
-    WAITING = "waiting"
-    RUNNING = "running"
-    CACHED = "cached"
-    DONE = "done"
-    STOPPED = "stopped"
-    FAILED = "failed"
+from raysweep.store import RunStatus, Store
 
 
 @dataclass
 class QueuedRun:
-    """A run on the queue."""
+    """A run in the queue."""
 
     run: PlannedRun
-    standing: RunStatus
+    status: RunStatus
+    """WAITING, RUNNING, CACHED, DONE, STOPPED or FAILED."""
     reason: str = ""
-    """Why it failed, or was stopped."""
+    """Why it failed or was stopped."""
     started: float | None = None
+    """By the monotonic clock."""
     seconds: float | None = None
     """How long it took here."""
     waits_for: set[str] = field(default_factory=set)
+    """Ids of the runs it depends on that aren't finished."""
 
 
-Observer = Callable[[QueuedRun], None]
-
-CLOSED = (RunStatus.DONE, RunStatus.STOPPED, RunStatus.FAILED)
-"""Where a run stands that has ended here."""
+ENDED = (RunStatus.DONE, RunStatus.STOPPED, RunStatus.FAILED)
+"""Statuses of a run that has ended in this process."""
 
 
 class RunQueue:
-    """The runs of a plan; safe to read from a second thread. What is asked for after each run doesn't take
-    longer in a larger plan.
+    """The runs of a plan. Safe to read from a second thread. Finding the next run takes no longer in a larger
+    plan.
 
-    `on_change` is called after each change with the entry that changed.
+    Args:
+        plan: the runs; `extend` adds those of a larger plan.
+        store: where their files are.
+        on_change: called after each change with the run that changed. A `RaysweepError` that it raises closes
+        the queue.
     """
 
-    def __init__(self, plan: Plan, store: Store, on_change: Observer = lambda entry: None) -> None:
+    def __init__(
+        self, plan: Plan, store: Store, on_change: Callable[[QueuedRun], None] = lambda queued: None
+    ) -> None:
         self.plan = plan
         self.store = store
+        self.problem: RaysweepError | None = None
+        """Why the queue hands out no more runs, if it was closed."""
         self._on_change = on_change
         self._lock = threading.RLock()
-        self._entries: dict[str, QueuedRun] = {}
-        self._standing: dict[RunStatus, OrderedDict[str, QueuedRun]] = {
-            standing: OrderedDict() for standing in RunStatus
+        self._queued: dict[str, QueuedRun] = {}
+        self._by_status: dict[RunStatus, OrderedDict[str, QueuedRun]] = {
+            status: OrderedDict() for status in RunStatus
         }
         self._dependents: dict[str, list[str]] = {}
         self._place: dict[str, int] = {}
@@ -71,67 +71,70 @@ class RunQueue:
         self._reserved: set[str] = set()
         self._ready: dict[Resources, list[tuple[float, int, str]]] = {}
         self._choose: Callable[[PlannedRun], Resources] = lambda run: run.resources
+        self._enlarged: set[str] = set()
+        """Runs that were given more of a GPU after they ran out of its memory."""
         self.extend(plan)
 
     def extend(self, plan: Plan) -> None:
-        """Put the runs of a larger plan beside those that are here."""
+        """Add the runs of a larger plan that aren't in the queue yet."""
         with self._lock:
             self.plan = plan
-            added = [self._add(run) for run in plan.runs.values() if run.id not in self._entries]
-            for entry in list(self._standing[RunStatus.STOPPED].values()):
-                if not plan.runs[entry.run.id].may_be_stopped:  # a cell needs it now
-                    entry.run = replace(plan.runs[entry.run.id], resources=entry.run.resources)
-                    entry.reason = ""
-                    self._reserved.discard(entry.run.id)
-                    self._move(entry, RunStatus.WAITING)
+            added = [self._add(run) for run in plan.runs.values() if run.id not in self._queued]
+            for queued in list(self._by_status[RunStatus.STOPPED].values()):
+                run = plan.runs[queued.run.id]
+                if not run.may_be_stopped:  # a cell needs it now
+                    queued.run = replace(run, resources=queued.run.resources)
+                    queued.reason = ""
+                    self._reserved.discard(run.id)
+                    self._move(queued, RunStatus.WAITING)
             self.order_by(self._remaining)
-        for entry in added:
-            lost = [item for item in entry.waits_for if self._entries[item].standing is RunStatus.FAILED]
-            if lost and entry.standing is RunStatus.WAITING:
-                self._fail(
-                    entry, f"run {lost[0]}, which it depends on, failed: {self._entries[lost[0]].reason}"
-                )
-                self._fail_dependents(entry, entry.reason)
+        for queued in added:
+            lost = [item for item in queued.waits_for if self._queued[item].status is RunStatus.FAILED]
+            if lost and queued.status is RunStatus.WAITING:
+                cause = self._queued[lost[0]].reason
+                self._fail(queued, f"run {lost[0]}, which it depends on, failed: {cause}")
+                self._fail_dependents(queued, queued.reason)
 
     def _add(self, run: PlannedRun) -> QueuedRun:
-        state = self.plan.state(run, self.store)
-        entry = QueuedRun(run, RunStatus.CACHED if state is RunState.DONE else RunStatus.WAITING)
-        if state is RunState.STOPPED:
-            entry.standing = RunStatus.STOPPED
-        if entry.standing is RunStatus.WAITING:
-            entry.run = replace(run, resources=self._choose(run))
-            gone = (RunStatus.CACHED, RunStatus.DONE)
-            needed = {item.id for item in run.spec.dependencies}
-            entry.waits_for = {item for item in needed if self._entries[item].standing not in gone}
-        for dependency in entry.waits_for:
+        status = run.status(self.store)
+        if status is RunStatus.DONE:
+            status = RunStatus.CACHED
+        elif status is not RunStatus.STOPPED:
+            status = RunStatus.WAITING
+        queued = QueuedRun(run, status)
+        if status is RunStatus.WAITING:
+            queued.run = replace(run, resources=self._choose(run))
+            dependencies = {item.id for item in run.spec.dependencies}
+            queued.waits_for = {item for item in dependencies if not self._queued[item].status.is_finished}
+        for dependency in queued.waits_for:
             self._dependents.setdefault(dependency, []).append(run.id)
-        self._entries[run.id] = entry
-        self._standing[entry.standing][run.id] = entry
+        self._queued[run.id] = queued
+        self._by_status[status][run.id] = queued
         self._place[run.id] = len(self._place)
-        return entry
+        return queued
 
     @property
-    def entries(self) -> Mapping[str, QueuedRun]:
+    def runs(self) -> Mapping[str, QueuedRun]:
         """All runs by id."""
-        return self._entries
+        return self._queued
 
     def order_by(self, remaining: Mapping[str, float]) -> None:
-        """From now on, ready runs come in the order of the longest remaining path, in seconds by id; equal
-        ones, and those that aren't named, in the plan's order. `raysweep.estimates.runtime.remaining_seconds`
+        """Hand out ready runs in the order of the longest remaining path, in seconds by run id. Equal ones,
+        and those that aren't named, come in the plan's order. `raysweep.estimates.runtime.remaining_seconds`
         estimates it."""
         with self._lock:
             self._remaining = remaining
             self._ready = {}
-            for run_id, entry in self._standing[RunStatus.WAITING].items():
-                if not entry.waits_for and run_id not in self._reserved:
-                    self._add_ready(entry.run)
+            for run_id, queued in self._by_status[RunStatus.WAITING].items():
+                if not queued.waits_for and run_id not in self._reserved:
+                    self._add_ready(queued.run)
 
     def choose_resources(self, choose: Callable[[PlannedRun], Resources]) -> None:
-        """Have the resources of every run that waits, and of all that are added, chosen anew."""
+        """Replace the resources of every waiting run, and of every run that is added later."""
         with self._lock:
             self._choose = choose
-            for entry in self._standing[RunStatus.WAITING].values():
-                entry.run = replace(entry.run, resources=choose(entry.run))
+            for queued in self._by_status[RunStatus.WAITING].values():
+                queued.run = replace(queued.run, resources=choose(queued.run))
             self.order_by(self._remaining)
 
     def _add_ready(self, run: PlannedRun) -> None:
@@ -139,126 +142,151 @@ class RunQueue:
         heapq.heappush(heap, (-self._remaining.get(run.id, 0.0), self._place[run.id], run.id))
 
     def ready(self) -> list[PlannedRun]:
-        """The runs that could start now, those with the longest remaining path first."""
+        """The runs that could start now, the longest remaining path first."""
         with self._lock:
+            if self.problem:
+                return []
             found = sorted(
                 item for heap in self._ready.values() for item in heap if item[2] not in self._reserved
             )
-            return [self._entries[run_id].run for *_, run_id in found]
+            return [self._queued[run_id].run for *_, run_id in found]
 
     def candidates(self) -> list[PlannedRun]:
-        """Of the runs that could start now, the first of each kind of resources, in the order of `ready`."""
+        """Of the runs that could start now, the first of each distinct `Resources`, in the order of
+        `ready`."""
         with self._lock:
+            if self.problem:
+                return []
             for heap in self._ready.values():
                 while heap and heap[0][2] in self._reserved:
                     heapq.heappop(heap)
             found = sorted(heap[0] for heap in self._ready.values() if heap)
-            return [self._entries[run_id].run for *_, run_id in found]
+            return [self._queued[run_id].run for *_, run_id in found]
 
     def reserve(self, run: PlannedRun) -> None:
-        """Give a ready run to somebody who will start it: it isn't ready any more."""
+        """Take a ready run out of the candidates before it is started."""
         with self._lock:
             self._reserved.add(run.id)
+
+    def close(self, problem: RaysweepError) -> None:
+        """Hand out no more runs: the plan can't go on. Of several problems the first one is kept."""
+        with self._lock:
+            self.problem = self.problem or problem
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing waits or runs any more."""
-        return not self._standing[RunStatus.WAITING] and not self._standing[RunStatus.RUNNING]
-
-    def count(self, standing: RunStatus) -> int:
-        """How many runs stand there."""
-        return len(self._standing[standing])
-
-    def first(self, standing: RunStatus, count: int) -> list[QueuedRun]:
-        """At most that many of the runs that stand there, those that came there first."""
+        """Whether nothing runs, and nothing waits that will be handed out."""
         with self._lock:
-            return list(itertools.islice(self._standing[standing].values(), count))
+            return not self._by_status[RunStatus.RUNNING] and (
+                self.problem is not None or not self._by_status[RunStatus.WAITING]
+            )
+
+    def count(self, status: RunStatus) -> int:
+        """The number of runs with a status."""
+        return len(self._by_status[status])
+
+    def first(self, status: RunStatus, count: int) -> list[QueuedRun]:
+        """At most `count` of the runs with a status, those that got it first."""
+        with self._lock:
+            return list(itertools.islice(self._by_status[status].values(), count))
 
     @property
     def failures(self) -> list[QueuedRun]:
-        """The runs that failed, those that failed with what they depend on included, in the plan's order."""
+        """The runs that failed, and those that can't run since they depend on one, in the plan's order."""
         with self._lock:
-            failed = list(self._standing[RunStatus.FAILED].values())
-        return sorted(failed, key=lambda entry: self._place[entry.run.id])
+            failed = list(self._by_status[RunStatus.FAILED].values())
+        return sorted(failed, key=lambda queued: self._place[queued.run.id])
 
-    def _move(self, entry: QueuedRun, standing: RunStatus) -> None:
-        del self._standing[entry.standing][entry.run.id]
-        entry.standing = standing
-        self._standing[standing][entry.run.id] = entry
+    def _move(self, queued: QueuedRun, status: RunStatus) -> None:
+        del self._by_status[queued.status][queued.run.id]
+        queued.status = status
+        self._by_status[status][queued.run.id] = queued
 
     def start(self, run: PlannedRun) -> None:
-        """A run begins; what an earlier try left as its error is removed."""
+        """A run starts. The error of an earlier try is removed."""
         with self._lock:
-            entry = self._entries[run.id]
+            queued = self._queued[run.id]
             self._reserved.add(run.id)
-            self._move(entry, RunStatus.RUNNING)
-            entry.started = time.monotonic()
+            self._move(queued, RunStatus.RUNNING)
+            queued.started = time.monotonic()
         self.store.run(run.id).error.unlink(missing_ok=True)
         self.store.run(run.id).progress.unlink(missing_ok=True)
-        self._on_change(entry)
+        self._tell(queued)
 
     def end(self, run: PlannedRun, reason: str = "") -> None:
-        """A run has ended; whether it is done is what its files say. If it isn't, its dependents fail with
-        it.
+        """A run has ended. Its files tell whether it is done; if it isn't, the runs that depend on it fail
+        too.
+
+        A run that ran out of memory while it shared a GPU is tried once more with a larger share.
 
         Args:
             run: the run.
-            reason: what is known of a failure beyond the run's own error.txt.
+            reason: what is known of a failure, for a run that left no error.txt.
         """
-        entry = self._entries[run.id]
-        entry.seconds = time.monotonic() - (entry.started or time.monotonic())
-        state = self.plan.state(run, self.store)
-        if state is RunState.STOPPED:
+        queued = self._queued[run.id]
+        queued.seconds = time.monotonic() - (queued.started or time.monotonic())
+        folder = self.store.run(run.id)
+        larger = with_more_memory(run.resources, folder) if run.id not in self._enlarged else None
+        if larger is not None:
+            self._enlarged.add(run.id)
+            self._try_again(queued, larger)
+            return
+        status = run.status(self.store)
+        if status is RunStatus.STOPPED:
             with self._lock:
                 self._reserved.add(run.id)
-                self._move(entry, RunStatus.STOPPED)
-                entry.reason = str(read_json(self.store.run(run.id).stopped)["reason"])
-            self._on_change(entry)
-            return
-        if state is RunState.DONE:
-            with self._lock:
-                self._reserved.add(run.id)
-                self._move(entry, RunStatus.DONE)
-                for dependent in self._dependents.get(run.id, []):
-                    waiting = self._entries[dependent]
-                    waiting.waits_for.discard(run.id)
-                    if not waiting.waits_for and waiting.standing is RunStatus.WAITING:
-                        self._add_ready(waiting.run)
-            self._on_change(entry)
-            return
-        paths = self.store.run(run.id)
-        if not paths.error.exists():
-            paths.folder.mkdir(parents=True, exist_ok=True)
-            paths.error.write_text(
-                (reason or "the process that trained it died; it may have run out of memory") + "\n"
-            )
-        cause = paths.failure()
-        self._fail(entry, cause)
-        self._fail_dependents(
-            entry, f"run {run.id} ({run.kind}, {run.spec.model.name}), which it depends on, failed: {cause}"
-        )
+                self._move(queued, status)
+                queued.reason = str(read_json(folder.stopped)["reason"])
+            self._tell(queued)
+        elif status is RunStatus.DONE:
+            self._finish(queued)
+        else:
+            if not folder.error.exists():
+                folder.folder.mkdir(parents=True, exist_ok=True)
+                folder.error.write_text(
+                    (reason or "the process that trained it died; it may have run out of memory") + "\n"
+                )
+            cause = folder.failure()
+            self._fail(queued, cause)
+            what = f"run {run.id} ({run.role}, {run.spec.model.name}), which it depends on, failed: {cause}"
+            self._fail_dependents(queued, what)
 
-    def try_again(self, run: PlannedRun, resources: Resources) -> None:
-        """A run has ended without a result, and is to be tried again with other resources."""
+    def _finish(self, queued: QueuedRun) -> None:
         with self._lock:
-            entry = self._entries[run.id]
-            entry.run = replace(entry.run, resources=resources)
-            self._reserved.discard(run.id)
-            self._move(entry, RunStatus.WAITING)
+            self._reserved.add(queued.run.id)
+            self._move(queued, RunStatus.DONE)
+            for dependent in self._dependents.get(queued.run.id, []):
+                waiting = self._queued[dependent]
+                waiting.waits_for.discard(queued.run.id)
+                if not waiting.waits_for and waiting.status is RunStatus.WAITING:
+                    self._add_ready(waiting.run)
+        self._tell(queued)
+
+    def _try_again(self, queued: QueuedRun, resources: Resources) -> None:
+        with self._lock:
+            queued.run = replace(queued.run, resources=resources)
+            self._reserved.discard(queued.run.id)
+            self._move(queued, RunStatus.WAITING)
             self.order_by(self._remaining)
-        self._on_change(entry)
+        self._tell(queued)
 
-    def _fail(self, entry: QueuedRun, reason: str) -> None:
+    def _fail(self, queued: QueuedRun, reason: str) -> None:
         with self._lock:
-            self._reserved.add(entry.run.id)
-            self._move(entry, RunStatus.FAILED)
-            entry.reason = reason
-        self._on_change(entry)
+            self._reserved.add(queued.run.id)
+            self._move(queued, RunStatus.FAILED)
+            queued.reason = reason
+        self._tell(queued)
 
-    def _fail_dependents(self, entry: QueuedRun, reason: str) -> None:
-        """Fail all that waits for a failed run, directly or not, with the cause at the root."""
-        for dependent in self._dependents.get(entry.run.id, []):
-            waiting = self._entries[dependent]
-            if waiting.standing is RunStatus.WAITING:
+    def _fail_dependents(self, queued: QueuedRun, reason: str) -> None:
+        """Fail all runs that wait for a failed one, directly or not, with the first cause as their reason."""
+        for dependent in self._dependents.get(queued.run.id, []):
+            waiting = self._queued[dependent]
+            if waiting.status is RunStatus.WAITING:
                 self._fail(waiting, reason)
                 self._fail_dependents(waiting, reason)
+
+    def _tell(self, queued: QueuedRun) -> None:
+        try:
+            self._on_change(queued)
+        except RaysweepError as error:  # what runs is finished first, whichever runner runs it
+            self.close(error)

@@ -1,4 +1,4 @@
-"""Lanes, which are the trials of Ray Tune: a process, or a worker group, that executes one ready run after
+"""Slots, which are the trials of Ray Tune: a process, or a worker group, that executes one ready run after
 another of the same resources. A `Searcher` opens one for a ready run that fits, hears from Tune when a run
 has ended, and says what is next.
 """
@@ -10,18 +10,16 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from raysweep.errors import RaysweepError
-from raysweep.estimates.gpu_sharing import with_more_memory
-from raysweep.planning.plan import PlannedRun
+from raysweep.planning.graph import PlannedRun
 from raysweep.scheduling.capacity import ClusterCapacity
-from raysweep.scheduling.jobs import JobFiles
 from raysweep.scheduling.queue import RunQueue
+from raysweep.scheduling.slot import JobFiles
 from raysweep.spec.resources import Resources
 
 _PATIENCE_SECONDS = 30.0
 """How long a slot waits for a run."""
 _PAUSE_SECONDS = 0.2
-_PAUSE_SECONDS_PER_LANE = 0.02
+_PAUSE_SECONDS_PER_SLOT = 0.02
 """Between two times that a waiting slot asks: longer the more of them there are, since each time takes the
 driver a moment."""
 
@@ -32,8 +30,7 @@ class QueueSearcher(Searcher):
 
     A slot whose run has ended gets the run that is due, if that needs what the slot has. If none is due it
     waits a while, since a new one would first have to import everything; if one that needs other resources is
-    due or was given them and can't start, it ends. A run that ran out of memory while it shared a device is
-    tried once more, with more of one.
+    due or was given them and can't start, it ends.
     """
 
     def __init__(self, queue: RunQueue, capacity: ClusterCapacity, jobs: JobFiles) -> None:
@@ -46,16 +43,11 @@ class QueueSearcher(Searcher):
         self._runs: dict[str, PlannedRun] = {}
         """What slots are executing."""
         self._started: set[str] = set()
-        """Lanes."""
+        """Slots."""
         self._idle_since: dict[str, float] = {}
-        self._enlarged: set[str] = set()
-        """Runs that got more of a device."""
-        self.problem: RaysweepError | None = None
-        """Why nothing more is suggested, if it isn't that all is done. Raised in here, Ray Tune would bury
-        it."""
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
-        if self._queue.is_complete or self.problem:
+        if self._queue.is_complete or self._queue.problem:
             return Searcher.FINISHED
         run = self._capacity.choose(
             self._queue.candidates()
@@ -77,30 +69,32 @@ class QueueSearcher(Searcher):
     def on_trial_result(self, trial_id: str, result: dict) -> None:
         """A slot has taken a step."""
         if trial_id in self._runs:
-            self._end(self._runs.pop(trial_id))
+            self._queue.end(self._runs.pop(trial_id))
         since = self._idle_since.setdefault(trial_id, time.monotonic())
         step = result["training_iteration"]
         shape = self._shapes[trial_id]
         idle = self._idle()
-        run = None if self.problem else self._capacity.choose_without(idle, self._queue.candidates())
+        run = self._capacity.choose_without(idle, self._queue.candidates())
         if run is not None and run.resources == shape:
             del self._idle_since[trial_id]
             self._hand(trial_id, step, run)
             self._queue.start(run)
             return
-        is_over = self._queue.is_complete or self.problem or time.monotonic() - since > _PATIENCE_SECONDS
+        is_over = (
+            self._queue.is_complete or self._queue.problem or time.monotonic() - since > _PATIENCE_SECONDS
+        )
         if is_over or run is not None or self._capacity.is_reserved_for_wider(shape):
             del self._idle_since[trial_id]
             self._jobs.write(trial_id, step, None)
         else:
-            self._jobs.write(trial_id, step, max(_PAUSE_SECONDS, _PAUSE_SECONDS_PER_LANE * len(idle)))
+            self._jobs.write(trial_id, step, max(_PAUSE_SECONDS, _PAUSE_SECONDS_PER_SLOT * len(idle)))
 
     def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
         self._capacity.release(self._shapes.pop(trial_id), has_started=trial_id in self._started)
         self._started.discard(trial_id)
         self._idle_since.pop(trial_id, None)
         if trial_id in self._runs:  # it failed, and its process with it
-            self._end(self._runs.pop(trial_id))
+            self._queue.end(self._runs.pop(trial_id))
 
     def _hand(self, trial_id: str, step: int, run: PlannedRun) -> None:
         self._queue.reserve(run)
@@ -110,21 +104,6 @@ class QueueSearcher(Searcher):
     def _idle(self) -> list[Resources]:
         """The shapes of the slots that wait."""
         return [self._shapes[slot] for slot in self._idle_since]
-
-    def _end(self, run: PlannedRun) -> None:
-        more = (
-            with_more_memory(run.resources, self._queue.store.run(run.id))
-            if run.id not in self._enlarged
-            else None
-        )
-        try:
-            if more is None:
-                self._queue.end(run)
-            else:
-                self._enlarged.add(run.id)
-                self._queue.try_again(run, more)
-        except RaysweepError as error:
-            self.problem = self.problem or error
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to save: the store is the record."""

@@ -1,5 +1,5 @@
-"""One trial: one run after another through Ray Train, in this process or in a worker group that is kept
-between runs."""
+"""Slots, which are the trials of Ray Tune: a process, or a worker group, that executes one run after another
+through Ray Train, and the files that tell it what to do."""
 
 from __future__ import annotations
 
@@ -10,11 +10,38 @@ from typing import Any
 
 from ray import cloudpickle, tune
 
+from raysweep.planning.graph import PlannedRun
+from raysweep.scheduling.jobs import Jobs
 from raysweep.scheduling.worker_group import WorkerGroup, import_from
 from raysweep.store import Store
-from raysweep.store.run_folder import RunState
+from raysweep.store.run_folder import RunStatus
+from raysweep.training.early_stopping import Stopper
 from raysweep.training.process import clean_process
 from raysweep.training.run import Job, execute
+
+
+class JobFiles:
+    """Files that tell a slot what to do in each of its steps, written before Ray Tune has it take the step.
+
+    Each step has a file of its own: on a network file system, a file that was overwritten may still be read
+    as it was.
+    """
+
+    def __init__(self, jobs: Jobs, stopper: Stopper | None, folder: Path) -> None:
+        self._jobs = jobs
+        self._stopper = stopper
+        self._folder = folder
+        folder.mkdir(parents=True)
+
+    def path(self, slot: str) -> str:
+        """The path of a slot's files, without the number of the step."""
+        return str(self._folder / slot)
+
+    def write(self, slot: str, step: int, task: PlannedRun | float | None) -> None:
+        """Tell a slot what to do in a step: execute a run, wait for so many seconds, or end (None)."""
+        job = self._jobs.make(task, self._stopper) if isinstance(task, PlannedRun) else task
+        Path(f"{self.path(slot)}-{step - 1}").unlink(missing_ok=True)
+        Path(f"{self.path(slot)}-{step}").write_bytes(cloudpickle.dumps(job))
 
 
 class Slot:
@@ -37,7 +64,7 @@ class Slot:
         """Execute a run; return at once if it is done."""
         import_from(self._import_path)
         store = Store(job.store_folder)
-        is_done = store.state(job.spec) is RunState.DONE
+        is_done = store.status(job.spec) is RunStatus.DONE
         if is_done and (store.run(job.spec.id).has_model or not job.save_weights):
             return
         folder = Path(store.ray) / "train"
@@ -49,7 +76,7 @@ class Slot:
         self._group.run(job)
 
     def close(self) -> None:
-        """Give back what the slot holds."""
+        """End the worker group, if there is one."""
         if self._group is not None:
             self._group.close()
 
@@ -75,7 +102,7 @@ def _execute(config: dict[str, Any]) -> None:
 
 
 class SlotTrial(tune.Trainable):
-    """A slot: each step is a run, or a pause."""
+    """A slot as a trial: each step executes a run, or waits."""
 
     def setup(self, config: dict[str, Any], import_path: Sequence[str]) -> None:  # type: ignore[override]
         self._slot = Slot(import_path)

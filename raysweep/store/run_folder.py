@@ -18,13 +18,25 @@ from raysweep.spec import RunSpec
 from raysweep.spec.identity import canonical, digest, file_checksum, has_checksum
 
 
-class RunState(enum.StrEnum):
-    """A run's state as its files tell it; "running" is known only to whoever runs it."""
+class RunStatus(enum.StrEnum):
+    """The status of a run. Its files tell missing, failed, stopped and done; the other three are known only
+    to the process that executes a plan."""
 
     MISSING = "missing"
-    FAILED = "failed"
-    STOPPED = "stopped"
+    WAITING = "waiting"
+    """To be executed by this process."""
+    RUNNING = "running"
+    CACHED = "cached"
+    """Done before this process began."""
     DONE = "done"
+    STOPPED = "stopped"
+    """Ended early by a search."""
+    FAILED = "failed"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run has a result."""
+        return self in (RunStatus.DONE, RunStatus.CACHED)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from raysweep.errors import CorruptFile, InvalidInput
 from raysweep.files import read_json, write_json
 from raysweep.spec import RunSpec
 from raysweep.spec.identity import file_checksum, has_checksum
-from raysweep.store import RunFolder, RunState
+from raysweep.store.run_folder import RunFolder, RunStatus
 
 _CHECKSUMS = "checksums.json"
 
@@ -108,9 +108,9 @@ class Store:
         """Scratch space of Ray Tune and Ray Train; nothing in it is read again."""
         return self.folder / "ray"
 
-    def state(self, spec: RunSpec) -> RunState:
-        """A run's state. A result that is unreadable or incomplete counts as missing, so that the run is
-        computed again.
+    def status(self, spec: RunSpec) -> RunStatus:
+        """A run's status: MISSING, DONE, STOPPED or FAILED. A result that is unreadable or incomplete counts
+        as missing, so that the run is computed again.
 
         Predictions and curves are checked against their checksums, the (large) model for presence; its
         content is checked when it is loaded.
@@ -123,8 +123,8 @@ class Store:
         paths.require_own(spec)
         if not paths.result.exists():
             if paths.stopped.exists():
-                return RunState.STOPPED
-            return RunState.FAILED if paths.error.exists() else RunState.MISSING
+                return RunStatus.STOPPED
+            return RunStatus.FAILED if paths.error.exists() else RunStatus.MISSING
         try:
             for name, checksum in paths.read_result()["files"].items():
                 if not name.startswith("model/"):
@@ -132,5 +132,5 @@ class Store:
                 elif not (paths.folder / name).exists():
                     raise CorruptFile(f"{paths.folder / name} is missing")
         except CorruptFile:
-            return RunState.MISSING
-        return RunState.DONE
+            return RunStatus.MISSING
+        return RunStatus.DONE

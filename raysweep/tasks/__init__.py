@@ -17,7 +17,7 @@ from raysweep.tasks import nlp_choice as nlp_choice
 from raysweep.tasks import sandbox as sandbox
 from raysweep.tasks import text_folder as text_folder
 from raysweep.tasks.base import Example, Task, TaskData, tasks
-from raysweep.tasks.chess import puzzles as chess_puzzles
+from raysweep.tasks.chess import puzzles as puzzles
 from raysweep.tasks.from_table import classification_task as classification_task
 from raysweep.tasks.from_table import generative_task as generative_task
 from raysweep.tasks.from_table import preference_task as preference_task

@@ -17,7 +17,7 @@ from collections import OrderedDict
 
 from raysweep.planning.plan import Plan
 from raysweep.store import Store
-from raysweep.store.run_folder import RunState
+from raysweep.store.run_folder import RunStatus
 from raysweep.tracking.build import cell_name
 from raysweep.tracking.mlflow.client import brief, configure_mlflow
 from raysweep.tracking.mlflow.location import Location
@@ -59,8 +59,10 @@ class Tracker:
             self._waiting |= dict.fromkeys([Item("run", run_id), *self._cells.get(run_id, [])], "")
             self._changed.notify()
 
-    def grow(self, plan: Plan) -> None:
-        """The plan has more runs or cells now. Returns at once."""
+    def extend(self, plan: Plan) -> None:
+        """The plan may have more runs or cells now. Returns at once."""
+        if plan is self._plan:
+            return
         with self._changed:
             known = set(items_of(self._plan))
             added = [item for item in items_of(plan) if item not in known]
@@ -105,9 +107,9 @@ class Tracker:
             if item.kind == "cell"
             else [item.key]
         )
-        states = {self._store.state(self._plan.runs[run_id].spec) for run_id in runs}
-        return states == {RunState.DONE} or (
-            item.kind == "run" and states <= {RunState.FAILED, RunState.STOPPED}
+        statuses = {self._plan.runs[run_id].status(self._store) for run_id in runs}
+        return statuses == {RunStatus.DONE} or (
+            item.kind == "run" and statuses <= {RunStatus.FAILED, RunStatus.STOPPED}
         )
 
     def _work(self) -> None:
@@ -154,6 +156,6 @@ def _cells_by_run(plan: Plan) -> dict[str, list[Item]]:
     """The cells that each run completes, by its id."""
     cells: dict[str, list[Item]] = {}
     for cell in plan.cells:
-        for run in (cell.runs.floor, cell.runs.student, cell.runs.ceiling):
+        for run in (cell.runs.supervisor, cell.runs.student, cell.runs.ceiling):
             cells.setdefault(run.id, []).append(Item("cell", cell_name(cell)))
     return cells

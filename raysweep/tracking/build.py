@@ -27,7 +27,7 @@ from raysweep.results.provenance import provenance
 from raysweep.spec import RunSpec, TaskSpec, WeakLabels
 from raysweep.spec.identity import digest
 from raysweep.store import Store
-from raysweep.store.run_folder import RunFolder, RunState
+from raysweep.store.run_folder import RunFolder, RunStatus
 from raysweep.tracking.curves import Point, kept, run_points, stopped_points
 from raysweep.tracking.entry import (
     CELL_TAG,
@@ -107,12 +107,12 @@ def run_record(run: PlannedRun, methods: str, store: Store, parent: str) -> Entr
         store: where its files are.
         parent: the MLflow id of the sweep's record.
     """
-    state = store.state(run.spec)
+    status = run.status(store)
     spec = run.spec
-    if state is RunState.MISSING or (state is RunState.STOPPED and not run.may_be_stopped):
+    if status is RunStatus.MISSING:
         return None
     tags = {
-        "kind": run.kind,
+        "kind": run.role,
         "task": spec.task.label,
         "model": spec.model.name,
         "seed": str(spec.seed),
@@ -121,7 +121,7 @@ def run_record(run: PlannedRun, methods: str, store: Store, parent: str) -> Entr
         "method": methods,
     }
     if run.study is not None:
-        tags |= {"study": str(run.study.place), "judged_by": run.study.search.select_by}
+        tags |= {"study": str(run.study.scope), "judged_by": run.study.search.select_by}
     ended = Entry(
         tag=RUN_TAG,
         identity=run.id,
@@ -129,13 +129,13 @@ def run_record(run: PlannedRun, methods: str, store: Store, parent: str) -> Entr
         status="FINISHED",
         start=0.0,
         end=0.0,
-        params={"kind": run.kind, **spec_params(spec)},
+        params={"kind": run.role, **spec_params(spec)},
         tags=tags,
         dataset=_dataset(spec.task, spec.train_split, store),
     )
-    if state is RunState.FAILED:
+    if status is RunStatus.FAILED:
         return _failed(ended, store.run(run.id))
-    if state is RunState.STOPPED and run.study is not None:
+    if status is RunStatus.STOPPED and run.study is not None:
         return _stopped(ended, store.run(run.id), METRICS[run.study.search.select_by])
     return _finished(ended, run, store)
 
@@ -217,7 +217,7 @@ def cell_record(
         links: by run id, addresses of the MLflow runs of those of `linked_runs` that are done.
     """
     names = {name: str(getattr(cell, name)) for name in CELL}
-    ends = {"floor": cell.runs.floor, "student": cell.runs.student, "ceiling": cell.runs.ceiling}
+    ends = {"supervisor": cell.runs.supervisor, "student": cell.runs.student, "ceiling": cell.runs.ceiling}
     paths = [store.run(run.id) for run in ends.values()]
     linked = [(what, run) for what, run in linked_runs(cell).items() if run.id in links]
     note = "\n".join(f"- {what}: [{run.model.name}, run {run.id}]({links[run.id]})" for what, run in linked)
@@ -254,7 +254,7 @@ def cell_record(
 def linked_runs(cell: PlannedCell) -> dict[str, RunSpec]:
     """The runs that a cell's description links to, by what they are: its ends, and the supervisors that the
     student had."""
-    runs = {"floor": cell.runs.floor, "student": cell.runs.student, "ceiling": cell.runs.ceiling}
+    runs = {"supervisor": cell.runs.supervisor, "student": cell.runs.student, "ceiling": cell.runs.ceiling}
     labels = cell.runs.student.labels
     whose = "the student's"
     while isinstance(labels, WeakLabels):
@@ -275,7 +275,7 @@ def _run_name(run: PlannedRun, methods: str) -> str:
     spec = run.spec
     supervisor = f" of {spec.labels.supervisor.model.name}" if isinstance(spec.labels, WeakLabels) else ""
     method = f", {methods}" if methods else ""
-    return f"{run.kind} {spec.model.name}{supervisor} on {spec.task.label}{method}, seed {spec.seed}"
+    return f"{run.role} {spec.model.name}{supervisor} on {spec.task.label}{method}, seed {spec.seed}"
 
 
 def _resource_params(info: Mapping[str, Any]) -> dict[str, str]:
@@ -286,8 +286,8 @@ def _saved_model(run: PlannedRun, params: Mapping[str, str], paths: RunFolder) -
     spec = run.spec
     named = {name: params[name] for name in ("kind", "task", "model", "seed", "model_base") if name in params}
     # MLflow allows none of these in a model's name.
-    name = re.sub(r"[/:.%\"']", "-", f"{run.kind} {spec.model.name} on {spec.task.label} seed {spec.seed}")
-    return SavedModel(name=name, kind=run.kind, params={**named, "folder": str(paths.model), "run": run.id})
+    name = re.sub(r"[/:.%\"']", "-", f"{run.role} {spec.model.name} on {spec.task.label} seed {spec.seed}")
+    return SavedModel(name=name, kind=run.role, params={**named, "folder": str(paths.model), "run": run.id})
 
 
 def _clipped(texts: Mapping[str, str]) -> dict[str, str]:

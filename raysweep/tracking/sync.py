@@ -14,7 +14,7 @@ from raysweep.planning.plan import Plan, PlannedCell
 from raysweep.results.cells import Results
 from raysweep.results.from_store import CellCurves
 from raysweep.store import Store
-from raysweep.store.run_folder import RunState
+from raysweep.store.run_folder import RunStatus
 from raysweep.tracking.build import (
     cell_name,
     cell_record,
@@ -117,7 +117,7 @@ class Recorder:
             )
 
     def write(self, item: Item) -> bool | None:
-        """Write a run that is done or failed, or a cell whose floor, student and ceiling are done."""
+        """Write a run that is done or failed, or a cell whose supervisor, student and ceiling are done."""
         return self._write_run(item.key) if item.kind == "run" else self._write_cell(self._cells[item.key])
 
     def _write_run(self, run_id: str) -> bool | None:
@@ -132,7 +132,7 @@ class Recorder:
         return is_written
 
     def _write_cell(self, cell: PlannedCell) -> bool | None:
-        ends = (cell.runs.floor, cell.runs.student, cell.runs.ceiling)
+        ends = (cell.runs.supervisor, cell.runs.student, cell.runs.ceiling)
         if not all(self._is_done(run.id) for run in ends):
             return None
         linked = [run.id for run in linked_runs(cell).values()]
@@ -152,14 +152,14 @@ class Recorder:
         if len(done) == len(self._plan.runs):
             standing = "FINISHED"
         elif not is_active and any(
-            self._store.state(run.spec) is RunState.FAILED for run in self._plan.runs.values()
+            run.status(self._store) is RunStatus.FAILED for run in self._plan.runs.values()
         ):
             standing = "FAILED"
         note = links_to_views(self._plan, self._writer.experiment)
         return sweep_record(self._plan, self._store, standing, *span(done), note)
 
     def _is_done(self, run_id: str) -> bool:
-        if run_id not in self._done and self._store.state(self._plan.runs[run_id].spec) is RunState.DONE:
+        if run_id not in self._done and self._plan.runs[run_id].status(self._store) is RunStatus.DONE:
             self._done.add(run_id)
         return run_id in self._done
 

@@ -28,7 +28,7 @@ class TrialMonitor:
         """Numbers at the last point."""
         self.records: History | None = None
 
-    def __call__(self, step: int, num_steps: int, records: History) -> bool:
+    def should_stop(self, step: int, num_steps: int, records: History) -> bool:
         """Whether the run must end."""
         self.records = records
         if self._trial.stopper is None or "validation" not in records.points:

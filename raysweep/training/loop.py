@@ -32,7 +32,7 @@ from raysweep.training.step import TrainingSet, training_step
 from raysweep.training.tokenized import TokenizedSplit
 
 Report = Callable[[Mapping[str, Any]], None]
-TrialMonitor = Callable[[int, int, "History"], bool]
+ShouldStop = Callable[[int, int, "History"], bool]
 """(steps done, all steps, what is known of them) → whether the run must end, asked at every point of its
 curves."""
 
@@ -47,14 +47,14 @@ def train(
     store: Store,
     save_weights: bool,
     report: Report,
-    monitor: TrialMonitor | None = None,
+    should_stop: ShouldStop | None = None,
 ) -> History:
     """Train a run as one of its workers; rank 0 saves predictions, curves and model. Returns the records.
 
     Raises:
         TrainingDiverged: a loss, a gradient or a prediction became NaN or infinite; names the step and the
             last good checkpoint.
-        StoppedEarly: the monitor said so; the curves so far are saved.
+        StoppedEarly: `should_stop` said so; the curves so far are saved.
     """
     import torch
 
@@ -72,7 +72,7 @@ def train(
         records = History()
         if not is_prompted:
             data = TrainingSet.load(spec, splits[spec.train_split], store, head)
-            records = _train(spec, resources, head, data, splits, paths, report, monitor)
+            records = _train(spec, resources, head, data, splits, paths, report, should_stop)
         records.num_parameters = engine.num_parameters()
         records.num_trainable_parameters = 0 if is_prompted else engine.num_parameters(trained=True)
         _predict(spec, resources, head, splits, paths, records)
@@ -91,7 +91,7 @@ def _train(
     splits: Mapping[str, TokenizedSplit],
     paths: RunFolder,
     report: Report,
-    monitor: TrialMonitor | None,
+    should_stop: ShouldStop | None,
 ) -> History:
     """The loop: step, log, evaluate, save."""
     import torch
@@ -137,7 +137,7 @@ def _train(
                     )
                     checkpoints.require_finite(readings, f"a prediction on {name}", done)
                     records.add_point(name, done, splits[name].ids, readings, head)
-            if monitor is not None and engine.any(monitor(done, num_steps, records)):
+            if should_stop is not None and engine.any(should_stop(done, num_steps, records)):
                 if engine.rank == 0:
                     records.save(paths)
                 raise StoppedEarly(

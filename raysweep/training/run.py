@@ -9,7 +9,7 @@ import platform
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from raysweep.errors import ForeignFolder, RaysweepError, StoppedEarly, TrainingDiverged
@@ -19,13 +19,12 @@ from raysweep.spec import RunSpec
 from raysweep.spec.resources import Resources
 from raysweep.store import Store
 from raysweep.training.checkpoint import Checkpoints
-from raysweep.training.early_stopping import Stopper, TrialContext, TrialMonitor
+from raysweep.training.early_stopping import TrialContext, TrialMonitor
 from raysweep.training.engine import process_group
-from raysweep.training.loop import Report, train
+from raysweep.training.loop import Report, ShouldStop, train
 from raysweep.training.memory import forget_peak, memory_info
 
 if TYPE_CHECKING:
-    from raysweep.planning.plan import PlannedRun
     from raysweep.training.history import History
 
 _PROGRESS_SECONDS = 0.5
@@ -43,26 +42,6 @@ class Job:
     """The state of the user's code when the sweep was started: commit, uncommitted changes."""
     trial: TrialContext | None = None
     """Its part in a search, if it is a trial of one: it may be ended early."""
-
-    @classmethod
-    def of(
-        cls,
-        run: PlannedRun,
-        store: Store,
-        code: Mapping[str, Any],
-        stopper: Stopper | None = None,
-        *,
-        in_process: bool = False,
-    ) -> Job:
-        """The job of a planned run; `in_process` trains it in one process whatever its resources say."""
-        num_workers = 0 if in_process else run.resources.num_workers
-        resources = replace(run.resources, num_workers=num_workers, gpus_per_worker=run.resources.num_gpus)
-        trial = (
-            TrialContext.make(run.study.key, run.study.search, stopper)
-            if run.study and run.may_be_stopped
-            else None
-        )
-        return cls(run.spec, resources, str(store.folder), run.save_weights, code, trial)
 
 
 def execute(job: Job) -> None:
@@ -96,9 +75,11 @@ def _execute(job: Job) -> None:
         forget_peak()
         report = _progress_writer(job) if rank == 0 else lambda progress: None
         monitor = TrialMonitor(job.spec, store, job.trial) if job.trial and rank == 0 else None
-        never = (lambda step, num_steps, records: False) if job.trial else None
+        should_stop: ShouldStop | None = None
+        if job.trial:  # only rank 0 decides, but all ranks must ask
+            should_stop = monitor.should_stop if monitor else lambda step, num_steps, records: False
         try:
-            records = train(job.spec, job.resources, store, job.save_weights, report, monitor or never)
+            records = train(job.spec, job.resources, store, job.save_weights, report, should_stop)
         except (StoppedEarly, TrainingDiverged) as error:
             if job.trial is None:
                 raise

@@ -197,7 +197,7 @@ def test_status_and_results_follow_the_store(raysweep: Command) -> None:
     plan = make_plan(small_sweep(methods=["naive", "confidence"]), store)
     half = [run for run in plan.runs.values() if run.spec.objective.name != "confidence"]
     for run in half:
-        finish(run.spec, store, 0.9 if run.kind == "ceiling" else 0.6)
+        finish(run.spec, store, 0.9 if run.role == "ceiling" else 0.6)
     (last,) = [run for run in plan.runs.values() if run not in half]
     store.run(last.id).claim(last.spec)
     store.run(last.id).error.write_text("ValueError: [it] broke\n\nTraceback")
@@ -360,7 +360,7 @@ def test_status_tells_what_is_damaged(raysweep: Command) -> None:
     store = Store("raysweep-store")
     plan = make_plan(small_sweep(), store)
     finish_all(plan, store)
-    student = next(run for run in plan.runs.values() if run.kind == "student")
+    student = next(run for run in plan.runs.values() if run.role == "student")
     store.run(student.id).predictions("test").write_bytes(b"rubbish")
     code, out, _ = raysweep("status", file)
     assert code == UNFINISHED and "1 missing, 0 failed, 4 done" in out
@@ -728,9 +728,9 @@ def test_an_interrupted_sweep_goes_on_where_it_was(
         "    return (logits ** 2).sum(dim=-1)\n"
         "OBJECTIVE = Objective(loss, lambda: None)\n"
         "def recipe(cell):\n"
-        "    floor = cell.floor()\n"
+        "    floor = cell.supervisor()\n"
         "    student = cell.student(floor, Call('mine:OBJECTIVE'))\n"
-        "    return CellRuns(floor=floor, student=student, ceiling=cell.ceiling())\n"
+        "    return CellRuns(supervisor=supervisor, student=student, ceiling=cell.ceiling())\n"
     )
     sys.modules.pop("mine", None)
     monkeypatch.setenv("INTERRUPT", "1")

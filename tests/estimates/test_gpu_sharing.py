@@ -34,7 +34,7 @@ def plan(store: Store) -> Plan:
 
 
 def find(plan: Plan, kind: str, seed: int = 0) -> PlannedRun:
-    return next(run for run in plan.runs.values() if run.kind == kind and run.spec.seed == seed)
+    return next(run for run in plan.runs.values() if run.role == kind and run.spec.seed == seed)
 
 
 def finish(run: PlannedRun, store: Store, peak: int, total: int = 80 * 10**9, **shape: Any) -> None:

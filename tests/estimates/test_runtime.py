@@ -33,7 +33,7 @@ def plan(store: Store) -> Plan:
 
 
 def find(plan: Plan, kind: str, seed: int = 0, model: str = "") -> PlannedRun:
-    found = (run for run in plan.runs.values() if run.kind == kind and run.spec.seed == seed)
+    found = (run for run in plan.runs.values() if run.role == kind and run.spec.seed == seed)
     return next(run for run in found if model in run.spec.model.name)
 
 
@@ -75,7 +75,9 @@ def test_parameters_of_a_folder_are_read_from_its_files(plan: Plan, store: Store
     model.save_pretrained(tmp_path)
     spec = replace(find(plan, "weak").spec.model, base=Folder(path=str(tmp_path), content="0"))
     layer = 12 * 4**2 + 13 * 4  # as above; the head's 2·4 numbers aren't counted
-    assert count_parameters(spec, plan.cells[0].runs.floor.task, store) == 2 * layer + 2 * 4 + (11 + 8) * 4
+    assert (
+        count_parameters(spec, plan.cells[0].runs.supervisor.task, store) == 2 * layer + 2 * 4 + (11 + 8) * 4
+    )
 
 
 def test_tokens_are_those_of_the_steps_the_curves_and_the_splits(plan: Plan, store: Store) -> None:
@@ -160,13 +162,13 @@ def test_the_remaining_path_is_the_longest_of_those_that_wait(store: Store) -> N
         "flops": 1.0,
         "basis": "assumed",
     }
-    costs = {run.id: RunCost(seconds=seconds[run.kind], **empty) for run in plan.runs.values()}  # type: ignore[arg-type]
+    costs = {run.id: RunCost(seconds=seconds[run.role], **empty) for run in plan.runs.values()}  # type: ignore[arg-type]
     costs[find(plan, "student").id] = RunCost(seconds=9.0, **empty)  # type: ignore[arg-type]
     remaining = remaining_seconds(plan, costs)
     assert remaining[find(plan, "pretrain", model="weak").id] == 10 + 5 + 9
     assert remaining[find(plan, "pretrain", model="strong").id] == 10 + 20
     assert remaining[find(plan, "weak").id] == 5 + 9
-    assert [remaining[run.id] for run in plan.runs.values() if run.kind == "student"] == [9, 7]
+    assert [remaining[run.id] for run in plan.runs.values() if run.role == "student"] == [9, 7]
 
 
 def test_a_forecast_is_of_what_is_left(plan: Plan, store: Store) -> None:

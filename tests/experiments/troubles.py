@@ -48,9 +48,9 @@ def too_wide() -> Sweep:
 
 def leaky(cell: Cell) -> CellRuns:
     """Naive finetuning whose labels go through a transform that starts a thread."""
-    floor = cell.floor()
-    student = cell.student(floor, transforms=(Call("troubles:leave_a_thread"),))
-    return CellRuns(floor=floor, student=student, ceiling=cell.ceiling())
+    supervisor = cell.supervisor()
+    student = cell.student(supervisor, transforms=(Call("troubles:leave_a_thread"),))
+    return CellRuns(supervisor=supervisor, student=student, ceiling=cell.ceiling())
 
 
 def _start_a_thread(labels: Predictions, context: TransformContext) -> Predictions:

@@ -13,12 +13,12 @@ import tiny
 
 chess = pytest.importorskip("chess", reason="chess models need python-chess: pip install 'raysweep[chess]'")
 
-from raysweep import InvalidInput, RunSpec, Sweep, TaskSpec
-from raysweep.data.pinning import Pinner
-from raysweep.models.chess import chess_family
-from raysweep.planning.plan import make_plan
-from raysweep.planning.sweep import load_sweep
-from raysweep.store import Store
+from raysweep import InvalidInput, RunSpec, Sweep, TaskSpec  # noqa: E402
+from raysweep.data.pinning import Pinner  # noqa: E402
+from raysweep.models.chess import chess_family  # noqa: E402
+from raysweep.planning.plan import make_plan  # noqa: E402
+from raysweep.planning.sweep import load_sweep  # noqa: E402
+from raysweep.store import Store  # noqa: E402
 
 EXPERIMENT = str(Path(__file__).parents[2] / "experiments" / "chess_bootstrap.py")
 NUM_GAMES = 40

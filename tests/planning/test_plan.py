@@ -72,29 +72,31 @@ def test_a_grid_needs_floors_ceilings_and_students_once(
     num_cells = num_tasks * num_weak * num_strong * num_methods * num_seeds
     assert len(plan.cells) == num_cells
     assert plan.num_trainings_without_sharing == 3 * num_cells
-    kinds = Counter(run.kind for run in plan.runs.values())
+    kinds = Counter(run.role for run in plan.runs.values())
     assert kinds == {
         "pretrain": num_weak + num_strong,
         "weak": num_tasks * num_weak * num_seeds,
         "ceiling": num_tasks * num_strong * num_seeds,
         "student": num_cells,
     }
-    assert sum(run.num_cells for run in plan.runs.values() if run.kind != "pretrain") == 3 * num_cells
-    floor = next(run for run in plan.runs.values() if run.kind == "weak")
+    assert sum(run.num_cells for run in plan.runs.values() if run.role != "pretrain") == 3 * num_cells
+    floor = next(run for run in plan.runs.values() if run.role == "weak")
     assert floor.num_cells == num_strong * num_methods and all(run.num_cells for run in plan.runs.values())
 
 
 def test_a_model_that_is_floor_and_ceiling_of_one_half_counts_once(store: Store) -> None:
     small, middle, large = (
-        small_model(name, width) for name, width in (("small", 2), ("middle", 4), ("large", 8))
+        small_model(name, width) for name, width in (("small", 2), ("intermediate", 4), ("large", 8))
     )
     pairs = [(small, middle), (small, large), (middle, large)]
     other = make_plan(small_sweep(pairs=pairs, seeds=[0, 1]), store)
     assert other.num_trainings == 2 * (2 + 2 + 3)
     same = make_plan(small_sweep(pairs=pairs, seeds=[0, 1], ceiling_split="supervisor"), store)
     assert same.num_trainings == 2 * (3 + 3)
-    shared = [run for run in same.runs.values() if run.kind == "weak+ceiling"]
-    assert [(run.spec.model.name, run.spec.train_split) for run in shared] == [("middle", "supervisor")] * 2
+    shared = [run for run in same.runs.values() if run.role == "weak+ceiling"]
+    assert [(run.spec.model.name, run.spec.train_split) for run in shared] == [
+        ("intermediate", "supervisor")
+    ] * 2
     assert all(run.save_weights for run in shared)
 
 
@@ -104,7 +106,7 @@ def test_a_model_that_supervises_itself(store: Store) -> None:
     assert (plan.num_trainings, plan.num_pretrainings) == (3, 1)
     plan = make_plan(small_sweep(pairs=[(model, model)], ceiling_split="supervisor"), store)
     assert (plan.num_trainings, plan.num_trainings_without_sharing) == (2, 2)
-    assert sorted(run.kind for run in plan.runs.values()) == ["pretrain", "student", "weak+ceiling"]
+    assert sorted(run.role for run in plan.runs.values()) == ["pretrain", "student", "weak+ceiling"]
 
 
 def test_equal_specs_are_one_run_whatever_they_are_called(store: Store) -> None:
@@ -119,7 +121,7 @@ def test_equal_specs_are_one_run_whatever_they_are_called(store: Store) -> None:
     other = small_model("other", 4)
     plan = make_plan(small_sweep(pairs=grid([one, other], [small_model("strong", 6)])), store)
     assert plan.num_trainings == 3
-    assert {pair for run in plan.runs.values() if run.kind == "student" for pair in run.pairs} == {
+    assert {pair for run in plan.runs.values() if run.role == "student" for pair in run.pairs} == {
         ("one", "strong"),
         ("other", "strong"),
     }
@@ -133,12 +135,12 @@ def test_runs_come_after_all_that_they_depend_on(store: Store) -> None:
     for run in plan.runs.values():
         assert {dependency.id for dependency in run.spec.dependencies} <= seen
         seen.add(run.id)
-        assert run.needs_model == (run.kind == "pretrain")
-        assert run.save_weights == (run.kind != "student")
+        assert run.needs_model == (run.role == "pretrain")
+        assert run.save_weights == (run.role != "student")
     cell = plan.cells[0]
     student = cell.runs.student
-    assert isinstance(student.labels, WeakLabels) and student.labels.supervisor.id == cell.runs.floor.id
-    assert (cell.runs.floor.train_split, student.train_split, cell.runs.ceiling.train_split) == (
+    assert isinstance(student.labels, WeakLabels) and student.labels.supervisor.id == cell.runs.supervisor.id
+    assert (cell.runs.supervisor.train_split, student.train_split, cell.runs.ceiling.train_split) == (
         "supervisor",
         "transfer",
         "transfer",
@@ -185,7 +187,7 @@ def test_the_json_of_a_plan(store: Store, tmp_path: Path) -> None:
     own = Store(tmp_path / "own")
     sweep = small_sweep(tasks=[small_task(label="attribute [0]")], seeds=[3])
     plan = make_plan(sweep, own)
-    floor = plan.cells[0].runs.floor
+    floor = plan.cells[0].runs.supervisor
     finish(floor, own)
     content = json.loads(json.dumps(plan.to_json(own), allow_nan=False))
     assert set(content) == {
@@ -237,24 +239,24 @@ def test_a_recipe_of_ones_own(store: Store, tmp_path: Path, monkeypatch: pytest.
         "from raysweep import Call\n"
         "from raysweep.recipes import CellRuns\n"
         "def bootstrap(cell, steps=1):\n"
-        "    label = floor = cell.floor()\n"
+        "    label = floor = cell.supervisor()\n"
         "    for _ in range(steps):\n"
         "        label = cell.student(label)\n"
         "    student = cell.student(label, Call('confidence'), (Call('harden'),))\n"
-        "    return CellRuns(floor=floor, student=student, ceiling=cell.ceiling())\n"
+        "    return CellRuns(supervisor=supervisor, student=student, ceiling=cell.ceiling())\n"
         "def nothing(cell):\n    return None\n"
         "def broken(cell):\n    return cell.nonsense\n"
         "def on_half_a(cell):\n"
         "    import dataclasses\n"
-        "    runs = CellRuns(floor=cell.floor(), student=cell.student(cell.floor()), "
+        "    runs = CellRuns(supervisor=cell.supervisor(), student=cell.student(cell.supervisor()), "
         "ceiling=cell.ceiling())\n    return dataclasses.replace(runs, "
         "student=dataclasses.replace(runs.student, train_split='supervisor'))\ndef unknown_transform(cell):\n"
-        "    floor = cell.floor()\n"
-        "    return CellRuns(floor=floor, student=cell.student(floor, None, (Call('soften'),)), "
+        "    floor = cell.supervisor()\n"
+        "    return CellRuns(supervisor=supervisor, student=cell.student(floor, None, (Call('soften'),)), "
         "ceiling=cell.ceiling())\ndef wrong_transform(cell):\n"
-        "    floor = cell.floor()\n"
+        "    floor = cell.supervisor()\n"
         "    call = Call('harden', {'share': 0.5})\n"
-        "    return CellRuns(floor=floor, student=cell.student(floor, None, (call,)), "
+        "    return CellRuns(supervisor=supervisor, student=cell.student(floor, None, (call,)), "
         "ceiling=cell.ceiling())\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
@@ -264,8 +266,8 @@ def test_a_recipe_of_ones_own(store: Store, tmp_path: Path, monkeypatch: pytest.
             small_sweep(methods=[Method(name="mine", recipe=f"plan_recipes:{name}", params=params)]), store
         )
 
-    assert Counter(run.kind for run in planned("bootstrap", steps=2).runs.values()) == {
-        "pretrain": 2, "weak": 1, "middle": 2, "student": 1, "ceiling": 1,
+    assert Counter(run.role for run in planned("bootstrap", steps=2).runs.values()) == {
+        "pretrain": 2, "weak": 1, "intermediate": 2, "student": 1, "ceiling": 1,
     }  # fmt: skip
     for name, params, told in [
         (
@@ -498,7 +500,7 @@ def test_a_cells_evaluation_and_seed_reach_all_its_runs(store: Store) -> None:
     plan = make_plan(small_sweep(evaluation=looks, seeds=[5]), store)
     ends = plan.cells[0].runs
     assert all(run.evaluation == looks and run.seed == 5 for run in (ends.floor, ends.student, ends.ceiling))
-    assert all(run.spec.seed == 0 for run in plan.runs.values() if run.kind == "pretrain")
+    assert all(run.spec.seed == 0 for run in plan.runs.values() if run.role == "pretrain")
     assert {name for name, _ in recipes} >= {"naive", "confidence", "confidence_openai"}
     assert all(isinstance(name, str) for name, _ in objectives)
     assert CellRuns.__dataclass_fields__.keys() == {"floor", "student", "ceiling"} and Cell.__doc__

@@ -19,8 +19,8 @@ from grid_helpers import small_sweep
 from raysweep import Resources
 from raysweep.errors import InvalidInput
 from raysweep.planning.plan import make_plan
-from raysweep.scheduling.queue import RunQueue, RunStatus
-from raysweep.store import Store
+from raysweep.scheduling.queue import RunQueue
+from raysweep.store import RunStatus, Store
 from raysweep.training.memory import footprint
 from raysweep.training.run import Job
 
@@ -96,9 +96,9 @@ def test_runs_share_a_device_and_the_one_that_overran_is_tried_again(
     tune.run_with_tune(queue, {})
     assert queue.count(RunStatus.DONE) == len(plan.runs) == 8, [entry.reason for entry in queue.failures]
     infos = {run.id: store.run(run.id).read_result()["info"] for run in plan.runs.values()}
-    assert {infos[run.id]["gpus"] for run in plan.runs.values() if run.kind != "weak"} == {0.25}
-    assert {infos[run.id]["gpus"] for run in plan.runs.values() if run.kind == "weak"} == {0.5}
-    assert {queue.entries[run.id].run.resources.gpus_per_worker for run in plan.runs.values()} == {0.25, 0.5}
+    assert {infos[run.id]["gpus"] for run in plan.runs.values() if run.role != "weak"} == {0.25}
+    assert {infos[run.id]["gpus"] for run in plan.runs.values() if run.role == "weak"} == {0.5}
+    assert {queue.runs[run.id].run.resources.gpus_per_worker for run in plan.runs.values()} == {0.25, 0.5}
     moments = [info["begun"] for info in infos.values()]
     at_once = [
         [info for info in infos.values() if info["begun"] <= moment < info["ended"]] for moment in moments

@@ -32,7 +32,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 WEAK = small_model("weak", 4)
-MIDDLE = small_model("middle", 5)
+MIDDLE = small_model("intermediate", 5)
 STRONG = small_model("strong", 6)
 
 
@@ -63,17 +63,17 @@ def test_a_chain_of_one_link_is_naive_finetuning_to_the_last_bit(store: Store) -
 
 
 def test_each_link_of_a_chain_is_taught_by_the_one_before(store: Store) -> None:
-    plan = planned(store, "bootstrapping", {"middle": [WEAK, MIDDLE]})
+    plan = planned(store, "bootstrapping", {"intermediate": [WEAK, MIDDLE]})
     (cell,) = plan.cells
     links = [cell.runs.student]
     while isinstance(links[-1].labels, WeakLabels):
         links.append(supervisor(links[-1]))
-    assert [run.model.name for run in links] == ["strong", "middle", "weak", "weak"]
+    assert [run.model.name for run in links] == ["strong", "intermediate", "weak", "weak"]
     assert [run.train_split for run in links] == ["transfer"] * 3 + ["supervisor"]
-    assert links[-1] == cell.runs.floor
+    assert links[-1] == cell.runs.supervisor
     assert all(applied(run) == [] for run in links)
-    kinds = {run.spec.model.name: run.kind for run in plan.runs.values() if run.spec in links[:3]}
-    assert kinds == {"strong": "student", "middle": "middle", "weak": "middle"}
+    kinds = {run.spec.model.name: run.role for run in plan.runs.values() if run.spec in links[:3]}
+    assert kinds == {"strong": "student", "intermediate": "intermediate", "weak": "intermediate"}
     assert plan.num_trainings == 5
 
 
@@ -94,7 +94,7 @@ def test_generative_finetuning_comes_before_student_and_ceiling(store: Store) ->
         "language_modelling",
     )
     assert (base.optimization.epochs, base.optimization.learning_rate) == (2.0, 3e-4)
-    assert base.model.base == cell.runs.floor.model.base or base.model.base.model.name == "strong"  # type: ignore[union-attr]
+    assert base.model.base == cell.runs.supervisor.model.base or base.model.base.model.name == "strong"  # type: ignore[union-attr]
     planned_run = plan.runs[base.id]
     assert planned_run.kind == "pretrain" and planned_run.needs_model
     plain = runs(store, "generative_finetuning", ceiling_too=False).ceiling
@@ -165,7 +165,11 @@ def test_transfer_takes_any_objective_and_transforms(store: Store) -> None:
 @pytest.mark.parametrize(
     ("recipe", "params", "told"),
     [
-        ("bootstrapping", {"middle": ["gpt2"]}, "middle holds 'gpt2'; it must be a list of Model objects"),
+        (
+            "bootstrapping",
+            {"intermediate": ["gpt2"]},
+            "middle holds 'gpt2'; it must be a list of Model objects",
+        ),
         ("bootstrapping", {"data": "new"}, "data is 'new'; it must be 'same' or 'fresh'"),
         ("easy_to_hard", {"labels": "none"}, "labels is 'none'; it must be 'ground_truth' or 'weak'"),
         (
@@ -194,7 +198,7 @@ def test_a_middle_model_that_isn_t_there_is_refused_when_planning(store: Store) 
         optimization=Optimization(learning_rate=1e-3),
     )
     with pytest.raises(InvalidInput, match="nowhere can't be used: there is no such folder"):
-        planned(store, "bootstrapping", {"middle": [absent]})
+        planned(store, "bootstrapping", {"intermediate": [absent]})
 
 
 def test_every_recipe_says_what_it_is_and_where_it_comes_from() -> None:

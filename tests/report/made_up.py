@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from raysweep.results.frames import CELL, RunStanding, SweepData, cells_frame, curves_frame, runs_frame
+from raysweep.results.frames import CELL, RunFacts, SweepData, cells_frame, curves_frame, runs_frame
 
 Accuracy = Callable[[str, dict[str, Any]], float]
 """(floor | student | ceiling, cell) → its share of right answers."""
@@ -46,9 +46,9 @@ def made_up_sweep(
         numbers = {"num_tokens": 1_000, "num_devices": 0, "seconds_total": 1.0} | (
             {"num_parameters": size} if size else {}
         )
-        done = RunStanding(state="done", numbers=numbers)
+        done = RunFacts(state="done", numbers=numbers)
         state = (
-            RunStanding(state="failed", reason="loss is not finite")
+            RunFacts(state="failed", reason="loss is not finite")
             if kind == "student" and failed(cell)
             else done
         )

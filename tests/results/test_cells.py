@@ -22,7 +22,7 @@ from raysweep.results.tables import comparisons_table, over_tasks_table, plan_ta
 from raysweep.scheduling.queue import RunQueue
 from raysweep.store import Store
 from raysweep.store.code_state import code_state
-from raysweep.store.run_folder import RunState
+from raysweep.store.run_folder import RunStatus
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def printed(table: Table) -> str:
 
 
 def by_kind(plan: Plan, kind: str) -> list[PlannedRun]:
-    return [run for run in plan.runs.values() if run.kind == kind]
+    return [run for run in plan.runs.values() if run.role == kind]
 
 
 def test_the_numbers_of_a_cell_and_of_a_row(store: Store) -> None:
@@ -140,7 +140,7 @@ def test_methods_are_compared_and_summed_up_over_tasks_from_finished_cells(store
             finish(
                 run.spec,
                 store,
-                {"weak": 0.5, "student": 0.9 if good else 0.7, "ceiling": 0.95}.get(run.kind, 0.8),
+                {"weak": 0.5, "student": 0.9 if good else 0.7, "ceiling": 0.95}.get(run.role, 0.8),
             )
     results = Results(plan, store)
     cells = results.finished_cells()
@@ -194,7 +194,7 @@ def test_the_table_of_a_plan_names_dependencies_states_and_brackets(store: Store
         ),
         store,
     )
-    floor = plan.cells[0].runs.floor
+    floor = plan.cells[0].runs.supervisor
     finish(floor, store)
     lines = printed(plan_table(plan, store)).splitlines()
     assert len(lines) == 1 + len(plan.runs)
@@ -213,7 +213,7 @@ def play(plan: Plan, store: Store, console: Console) -> None:
         while ready := queue.ready():
             run = ready[0]
             queue.start(run)
-            if run.kind == "student" and run.spec.objective.name == "confidence":
+            if run.role == "student" and run.spec.objective.name == "confidence":
                 queue.end(run, "the loss became [nan]")
             else:
                 store.run(run.id).progress.parent.mkdir(parents=True, exist_ok=True)
@@ -309,7 +309,5 @@ def test_states_are_read_back_by_a_new_store(store: Store) -> None:
     plan = make_plan(small_sweep(), store)
     finish_all(plan, store)
     again = Store(store.folder)
-    assert all(
-        plan.state(run, again) is RunState.DONE for run in make_plan(small_sweep(), again).runs.values()
-    )
-    assert isinstance(again.run(plan.cells[0].runs.floor.id).read_predictions("test"), Predictions)
+    assert all(run.status(again) is RunStatus.DONE for run in make_plan(small_sweep(), again).runs.values())
+    assert isinstance(again.run(plan.cells[0].runs.supervisor.id).read_predictions("test"), Predictions)

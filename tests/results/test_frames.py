@@ -13,7 +13,7 @@ from grid_helpers import finish, finish_all, small_sweep
 from raysweep.data.examples import read_split
 from raysweep.errors import InvalidInput
 from raysweep.planning.plan import Plan, make_plan
-from raysweep.results.frames import RunStanding, curves_frame, runs_frame, write_tables
+from raysweep.results.frames import RunFacts, curves_frame, runs_frame, write_tables
 from raysweep.results.from_store import read_store
 from raysweep.results.provenance import num_devices
 from raysweep.store import Store
@@ -40,13 +40,13 @@ def test_a_cell_is_a_row_with_its_runs_and_numbers(plan: Plan, store: Store) -> 
     ]
     runs = plan.cells[0].runs
     assert first[["floor", "student", "ceiling"]].to_list() == [
-        runs.floor.id,
+        runs.supervisor.id,
         runs.student.id,
         runs.ceiling.id,
     ]
     assert first["is_finished"] and (first["weak_accuracy"], first["ceiling_accuracy"]) == (0.6, 0.9)
     assert first["pgr"] == pytest.approx(0.5)
-    assert data.cell_states.to_list() == ["finished", "finished"]
+    assert data.cell_statuses.to_list() == ["finished", "finished"]
 
 
 def test_a_runs_examples_are_its_predictions_beside_the_truth(plan: Plan, store: Store) -> None:
@@ -75,7 +75,7 @@ def test_a_run_that_failed_and_one_that_is_missing_are_rows(plan: Plan, store: S
     assert runs.loc[failed.id, ["state", "reason"]].to_list() == ["failed", "no memory left"]
     assert runs.loc[missing.id, ["state", "reason"]].to_list() == ["missing", ""]
     assert (runs["state"] == "done").sum() == len(plan.runs) - 2
-    assert data.cell_states.to_list() == ["failed", "missing"]
+    assert data.cell_statuses.to_list() == ["failed", "missing"]
     assert data.cells["is_finished"].to_list() == [False, False]
     assert data.curves.empty and data.curves["step"].dtype == np.int64
     assert data.provenance["num_finished_runs"] == len(plan.runs) - 2
@@ -107,7 +107,7 @@ def test_numbers_of_a_run_and_what_isnt_known(plan: Plan, store: Store) -> None:
         "seconds_total",
     ]
     assert runs.loc[run.id, names].to_list() == [1234, 34, 99, 8, 1.5, 1.0]
-    other = runs.loc[plan.cells[0].runs.floor.id]
+    other = runs.loc[plan.cells[0].runs.supervisor.id]
     assert (
         other["num_devices"] == 0 and pd.isna(other["num_parameters"]) and pd.isna(other["seconds_training"])
     )
@@ -128,8 +128,8 @@ def test_what_waits_for_a_failed_run_names_it_however_far_away() -> None:
         {"run_id": "c", "depends_on": ["b"], **names},
         {"run_id": "d", "depends_on": [], **names},
     ]
-    lost = RunStanding(state="missing")
-    standings = {"a": RunStanding(state="failed", reason="boom"), "b": lost, "c": lost, "d": lost}
+    lost = RunFacts(state="missing")
+    standings = {"a": RunFacts(state="failed", reason="boom"), "b": lost, "c": lost, "d": lost}
     frame = runs_frame(planned, standings)
     told = "needs run a, which failed: boom"
     assert frame["reason"].to_list() == ["boom", told, told, ""]
@@ -161,9 +161,9 @@ def test_tables_are_files_with_a_row_for_what_is_missing(plan: Plan, store: Stor
 
 
 def test_the_task_and_the_models_are_in_the_provenance(plan: Plan, store: Store) -> None:
-    finish(plan.cells[0].runs.floor, store, 0.6)
+    finish(plan.cells[0].runs.supervisor, store, 0.6)
     told = read_store(plan, store).provenance
-    assert told["tasks"]["sandbox"]["content"] == plan.cells[0].runs.floor.task.content
+    assert told["tasks"]["sandbox"]["content"] == plan.cells[0].runs.supervisor.task.content
     assert told["tasks"]["sandbox"]["num_examples"]["test"] == 40
     assert told["models"].keys() == {"weak", "strong"}
     assert (told["num_cells"], told["num_trainings"], told["num_pretrainings"]) == (2, 6, 2)

@@ -27,7 +27,7 @@ from raysweep.results.cells import Results
 from raysweep.results.measure import curve_points, measure_curve, measure_run, remeasure
 from raysweep.spec import RunSpec
 from raysweep.store import Store
-from raysweep.store.run_folder import RunState
+from raysweep.store.run_folder import RunStatus
 from raysweep.tasks.base import Example, Task
 
 Right = Mapping[int, int]
@@ -96,7 +96,7 @@ def test_metrics_are_those_of_the_saved_predictions(plan: Plan, store: Store) ->
     easiest = difficulty <= np.quantile(difficulty, 0.25)
     expected = accuracy_score(truth.classes[easiest], predicted.classes[easiest])
     assert floor["test_accuracy_in_difficulty_quarter_1"] == pytest.approx(expected)
-    pretraining = next(run.spec for run in plan.runs.values() if run.kind == "pretrain")
+    pretraining = next(run.spec for run in plan.runs.values() if run.role == "pretrain")
     assert measure_run(pretraining, store) == {"validation_loss": 2.5}
     assert measure_run(ends.floor, store, ["auroc"]) == {
         name: floor[name] for name in floor if name.endswith("_auroc")
@@ -115,9 +115,9 @@ def test_what_a_transform_dropped_is_not_measured(
         "    return dataclasses.replace(labels, covered=numpy.arange(len(labels)) < count)\n"
         "FIRST = Transform(first, lambda count: None)\n"
         "def recipe(cell):\n"
-        "    floor = cell.floor()\n"
+        "    floor = cell.supervisor()\n"
         "    few = (Call('measure_transforms:FIRST', {'count': 4}),)\n"
-        "    return CellRuns(floor=floor, student=cell.student(floor, transforms=few), "
+        "    return CellRuns(supervisor=supervisor, student=cell.student(floor, transforms=few), "
         "ceiling=cell.ceiling())\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
@@ -187,9 +187,9 @@ def test_the_agreement_of_a_cell_is_with_its_floor(plan: Plan, store: Store) -> 
     metrics = Results(plan, store).cell(cell).metrics
     weak, student, ceiling = (
         store.run(run.id).read_predictions("test").classes
-        for run in (cell.runs.floor, cell.runs.student, cell.runs.ceiling)
+        for run in (cell.runs.supervisor, cell.runs.student, cell.runs.ceiling)
     )
-    truth = ground_truth(cell.runs.floor, "test", store).classes
+    truth = ground_truth(cell.runs.supervisor, "test", store).classes
     assert metrics["ceiling_agreement"] == pytest.approx((ceiling == weak).mean())
     assert metrics["ceiling_agreement_supervisor_right"] == pytest.approx(
         (ceiling == weak)[weak == truth].mean()
@@ -217,8 +217,8 @@ def test_the_three_readings_of_a_cell(plan: Plan, store: Store) -> None:
     cell = plan.cells[0]
     draw_curve(cell.runs.student, store, validation={2: 8, 4: 9, 6: 9, 8: 5}, test={2: 6, 4: 8, 6: 9, 8: 7})
     metrics = Results(plan, store).cell(cell).metrics
-    truth = ground_truth(cell.runs.floor, "test", store)
-    weak = store.run(cell.runs.floor.id).read_predictions("test")
+    truth = ground_truth(cell.runs.supervisor, "test", store)
+    weak = store.run(cell.runs.supervisor.id).read_predictions("test")
     floor = float((weak.classes == truth.classes)[:10].mean())  # on the examples of the curve, not on all 40
     assert metrics["weak_accuracy"] == 0.6 and metrics["weak_accuracy_at_last"] == floor
     assert metrics["ceiling_accuracy_at_last"] == 1
@@ -250,11 +250,11 @@ def test_the_means_over_seeds(store: Store) -> None:
     plan = make_plan(small_sweep(seeds=[0, 1, 2]), store)
     for cell in plan.cells:
         if cell.seed < 2:
-            for run in (cell.runs.floor, cell.runs.ceiling):
+            for run in (cell.runs.supervisor, cell.runs.ceiling):
                 if not store.run(run.id).result.exists():
-                    finish(run, store, 0.6 + cell.seed / 10 if run == cell.runs.floor else 1.0)
+                    finish(run, store, 0.6 + cell.seed / 10 if run == cell.runs.supervisor else 1.0)
             finish(cell.runs.student, store, 0.7 + cell.seed / 10)
-            for end, count in ((cell.runs.student, 7), (cell.runs.floor, 5)):
+            for end, count in ((cell.runs.student, 7), (cell.runs.supervisor, 5)):
                 draw_curve(end, store, validation={2: 10, 4: count}, test={2: 9 + cell.seed, 4: count})
     results = Results(plan, store)
     (row,) = results.rows()
@@ -308,7 +308,7 @@ def test_a_metric_that_a_result_lacks_comes_back(plan: Plan, store: Store) -> No
         and found.damaged == {}
     )
     assert student.read_result() == before
-    assert all(store.state(run.spec) is RunState.DONE for run in plan.runs.values())
+    assert all(store.status(run.spec) is RunStatus.DONE for run in plan.runs.values())
     written = {path: path.stat().st_mtime_ns for path in store.folder.rglob("*")}
     assert remeasure(plan, store).changed == frozenset()
     assert {path: path.stat().st_mtime_ns for path in store.folder.rglob("*")} == written
@@ -326,7 +326,7 @@ def test_a_metric_of_ones_own_is_added_and_stays(
     finish_all(plan, store)
     student = plan.cells[0].runs.student
     found = remeasure(plan, store, ["measure_metrics:confidence", "auroc"])
-    labelled = {run.id for run in plan.runs.values() if run.kind != "pretrain"}
+    labelled = {run.id for run in plan.runs.values() if run.role != "pretrain"}
     assert found.changed == labelled and found.names == ("confidence",)
     expected = store.run(student.id).read_predictions("test").probabilities.max(axis=1).mean()
     assert store.run(student.id).read_result()["metrics"]["test_confidence"] == pytest.approx(expected)
@@ -363,7 +363,7 @@ def test_a_damaged_file_is_one_error_and_holds_up_no_other_run(plan: Plan, store
     )
     # The student is compared with the floor, so it can't be measured now; nothing is wrong with it.
     assert found.measured == set(plan.runs) - {ends.floor.id, ends.student.id}
-    assert store.state(ends.floor) is RunState.MISSING and store.state(ends.student) is RunState.DONE
+    assert store.status(ends.floor) is RunStatus.MISSING and store.status(ends.student) is RunStatus.DONE
 
 
 def test_killed_at_any_moment_a_run_has_its_old_numbers_or_its_new_ones(plan: Plan, store: Store) -> None:
@@ -384,7 +384,9 @@ def test_killed_at_any_moment_a_run_has_its_old_numbers_or_its_new_ones(plan: Pl
         time.sleep(wait)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-        assert paths.read_result()["metrics"]["test_accuracy"] >= 1 and store.state(student) is RunState.DONE
+        assert (
+            paths.read_result()["metrics"]["test_accuracy"] >= 1 and store.status(student) is RunStatus.DONE
+        )
     assert remeasure(plan, store).changed == {student.id}
     assert paths.read_result()["metrics"]["test_accuracy"] == 0.8
 

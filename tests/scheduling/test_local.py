@@ -11,9 +11,9 @@ from raysweep.planning.plan import Plan, make_plan
 from raysweep.planning.sweep import Sweep
 from raysweep.results.cells import Results
 from raysweep.scheduling.local import run_locally
-from raysweep.scheduling.queue import RunQueue, RunStatus
+from raysweep.scheduling.queue import RunQueue
 from raysweep.store import Store
-from raysweep.store.run_folder import RunState
+from raysweep.store.run_folder import RunStatus
 
 
 @pytest.fixture
@@ -35,8 +35,8 @@ def test_a_sweep_is_trained_once_and_what_is_damaged_again_to_the_same_bits(stor
     for planned in plan.runs.values():
         paths = store.run(planned.id)
         info = paths.read_result()["info"]
-        assert info["num_steps"] == (3 if planned.kind == "pretrain" else 4) and info["num_tokens"] > 0
-        assert paths.has_model == (planned.kind != "student") and not paths.error.exists()
+        assert info["num_steps"] == (3 if planned.role == "pretrain" else 4) and info["num_tokens"] > 0
+        assert paths.has_model == (planned.role != "student") and not paths.error.exists()
     (naive, *_) = Results(plan, store).rows()
     assert naive.gap is not None and 0 < naive.gap.student_accuracy < 1
 
@@ -45,7 +45,7 @@ def test_a_sweep_is_trained_once_and_what_is_damaged_again_to_the_same_bits(stor
     assert again.count(RunStatus.CACHED) == 7
     assert {key: store.run(key).result.stat().st_mtime_ns for key in plan.runs} == results
 
-    floor = plan.cells[0].runs.floor
+    floor = plan.cells[0].runs.supervisor
     path = store.run(floor.id).predictions("transfer")
     honest = store.run(floor.id).read_predictions("transfer")
     path.write_bytes(path.read_bytes()[:-30])
@@ -60,7 +60,7 @@ def test_a_run_that_fails_stops_only_what_depends_on_it(store: Store) -> None:
     weak = [small_model("fine", 4), small_model("diverging", 4, learning_rate=1e38)]
     sweep = small_sweep(pairs=grid(weak, [small_model("strong", 6)]))
     plan, queue = run(sweep, store)
-    failed = {f"{entry.run.kind} {entry.run.spec.model.name}": entry for entry in queue.failures}
+    failed = {f"{entry.run.role} {entry.run.spec.model.name}": entry for entry in queue.failures}
     assert set(failed) == {"weak diverging", "student strong"}
     cause = failed["weak diverging"].reason
     assert "the loss became nan at step" in cause and "last good checkpoint: none was written before" in cause
@@ -70,7 +70,7 @@ def test_a_run_that_fails_stops_only_what_depends_on_it(store: Store) -> None:
     assert error.startswith(cause) and "Traceback" in error
     fine, diverged = Results(plan, store).rows()
     assert fine.gap is not None and diverged.gap is None
-    assert store.state(failed["student strong"].run.spec) is RunState.MISSING
+    assert store.status(failed["student strong"].run.spec) is RunStatus.MISSING
 
 
 def test_an_error_in_the_users_objective_fails_its_runs_with_its_traceback(
@@ -83,9 +83,9 @@ def test_an_error_in_the_users_objective_fails_its_runs_with_its_traceback(
         "def loss(logits, labels, context):\n    raise KeyError('not yet written')\n"
         "OBJECTIVE = Objective(loss, lambda: None)\n"
         "def recipe(cell):\n"
-        "    floor = cell.floor()\n"
+        "    floor = cell.supervisor()\n"
         "    student = cell.student(floor, Call('local_mine:OBJECTIVE'))\n"
-        "    return CellRuns(floor=floor, student=student, ceiling=cell.ceiling())\n"
+        "    return CellRuns(supervisor=supervisor, student=student, ceiling=cell.ceiling())\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     plan = make_plan(small_sweep(methods=["naive", Method(name="mine", recipe="local_mine:recipe")]), store)
@@ -97,15 +97,15 @@ def test_an_error_in_the_users_objective_fails_its_runs_with_its_traceback(
 
 def test_a_run_whose_supervisor_is_forged_never_starts_from_it(store: Store) -> None:
     plan = make_plan(small_sweep(), store)
-    floor = plan.cells[0].runs.floor
+    floor = plan.cells[0].runs.supervisor
     for dependency in floor.dependencies:
         finish(dependency, store)
     paths = finish(floor, store)
     honest = paths.read_predictions("transfer")
     paths.predictions("transfer").write_bytes(paths.predictions("validation").read_bytes())
     (paths.model / "weights").unlink()
-    assert store.state(floor) is RunState.MISSING
+    assert store.status(floor) is RunStatus.MISSING
     # The model that the floor starts from isn't a model either: it is told, not used.
     queue = RunQueue(plan, store)
     run_locally(queue, {})
-    assert queue.entries[floor.id].standing is RunStatus.FAILED and len(honest) == 32
+    assert queue.runs[floor.id].status is RunStatus.FAILED and len(honest) == 32

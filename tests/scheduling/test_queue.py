@@ -10,8 +10,8 @@ from grid_helpers import finish, finish_all, small_model, small_sweep
 from raysweep import Method, Resources, RunSpec, grid
 from raysweep.errors import ForeignFolder
 from raysweep.planning.plan import Plan, PlannedRun, make_plan
-from raysweep.scheduling.queue import QueuedRun, RunQueue, RunStatus
-from raysweep.store import Store
+from raysweep.scheduling.queue import QueuedRun, RunQueue
+from raysweep.store import RunStatus, Store
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def plan(store: Store) -> Plan:
 
 
 def kinds(runs: list[PlannedRun]) -> list[str]:
-    return sorted(f"{run.kind} {run.spec.model.name}" for run in runs)
+    return sorted(f"{run.role} {run.spec.model.name}" for run in runs)
 
 
 def complete(queue: RunQueue, run: PlannedRun) -> None:
@@ -39,7 +39,7 @@ def complete(queue: RunQueue, run: PlannedRun) -> None:
 
 
 def find(plan: Plan, kind: str, model: str) -> PlannedRun:
-    return next(run for run in plan.runs.values() if run.kind == kind and run.spec.model.name == model)
+    return next(run for run in plan.runs.values() if run.role == kind and run.spec.model.name == model)
 
 
 def test_runs_become_ready_without_barriers(plan: Plan, store: Store) -> None:
@@ -71,7 +71,7 @@ def test_every_order_of_ready_runs_comes_to_an_end(plan: Plan, store: Store) -> 
 
 def test_what_is_done_already_is_cached_and_lets_others_start(plan: Plan, store: Store) -> None:
     for run in plan.runs.values():
-        if run.kind in ("pretrain", "weak"):
+        if run.role in ("pretrain", "weak"):
             finish(run.spec, store)
     queue = RunQueue(plan, store)
     assert queue.count(RunStatus.CACHED) == 5
@@ -89,13 +89,13 @@ def test_what_is_done_already_is_cached_and_lets_others_start(plan: Plan, store:
 
 def test_a_failure_fails_what_depends_on_it_with_the_cause_and_nothing_else(plan: Plan, store: Store) -> None:
     changes: list[tuple[str, RunStatus]] = []
-    queue = RunQueue(plan, store, lambda entry: changes.append((entry.run.id, entry.standing)))
+    queue = RunQueue(plan, store, lambda entry: changes.append((entry.run.id, entry.status)))
     run = find(plan, "pretrain", "weak-2")
     queue.start(run)
     store.run(run.id).error.parent.mkdir(parents=True, exist_ok=True)
     store.run(run.id).error.write_text("the loss became nan at step 3\n\nTraceback…")
     queue.end(run, "a worker died")
-    failed = {f"{entry.run.kind} {entry.run.spec.model.name}": entry.reason for entry in queue.failures}
+    failed = {f"{entry.run.role} {entry.run.spec.model.name}": entry.reason for entry in queue.failures}
     because = f"run {run.id} (pretrain, weak-2), which it depends on, failed: the loss became nan at step 3"
     assert failed == {
         "pretrain weak-2": "the loss became nan at step 3",
@@ -124,8 +124,8 @@ def test_a_run_that_ends_without_result_or_error_has_failed(
     run = queue.ready()[0]
     queue.start(run)
     queue.end(run, reason)
-    assert queue.entries[run.id].standing is RunStatus.FAILED
-    assert queue.entries[run.id].reason.startswith(told) and store.run(run.id).failure().startswith(told)
+    assert queue.runs[run.id].status is RunStatus.FAILED
+    assert queue.runs[run.id].reason.startswith(told) and store.run(run.id).failure().startswith(told)
 
 
 def test_a_run_whose_files_are_damaged_at_its_end_has_failed(plan: Plan, store: Store) -> None:
@@ -135,7 +135,7 @@ def test_a_run_whose_files_are_damaged_at_its_end_has_failed(plan: Plan, store: 
     finish(run.spec, store)
     (store.run(run.id).model / "weights").unlink()
     queue.end(run)
-    assert queue.entries[run.id].standing is RunStatus.FAILED
+    assert queue.runs[run.id].status is RunStatus.FAILED
 
 
 def test_a_run_that_failed_after_its_sibling_does_not_undo_it(store: Store) -> None:
@@ -196,9 +196,7 @@ def test_a_run_is_given_away_once(plan: Plan, store: Store) -> None:
     assert [run.id for run in queue.ready()] == [third.id, second.id]
     assert queue.count(RunStatus.WAITING) == len(plan.runs)  # given away isn't started
     queue.start(first)
-    assert (
-        queue.first(RunStatus.RUNNING, 5) == [queue.entries[first.id]] and queue.count(RunStatus.RUNNING) == 1
-    )
+    assert queue.first(RunStatus.RUNNING, 5) == [queue.runs[first.id]] and queue.count(RunStatus.RUNNING) == 1
     assert [entry.run.id for entry in queue.first(RunStatus.WAITING, 2)] == [
         run_id for run_id in plan.runs if run_id != first.id
     ][:2]
@@ -232,7 +230,7 @@ def test_resources_are_chosen_for_all_that_wait_and_for_all_that_are_added(plan:
     queue = RunQueue(plan, store)
     queue.choose_resources(lambda run: Resources(cpus_per_worker=run.spec.seed + 2))
     assert {run.resources.cpus_per_worker for run in queue.ready()} == {2}
-    assert queue.entries[first.id].run.resources == Resources()  # done with what it had
+    assert queue.runs[first.id].run.resources == Resources()  # done with what it had
     queue.extend(make_plan(small_sweep(pairs=plan.sweep.pairs, seeds=[0, 3]), store))
     assert {run.resources.cpus_per_worker for run in queue.ready()} == {2, 5}
     assert len(queue.candidates()) == 2
@@ -245,7 +243,7 @@ def test_a_run_that_is_tried_again_has_not_failed_and_its_dependents_wait(plan: 
     queue.reserve(run)
     queue.start(run)
     queue.try_again(run, larger)
-    assert queue.entries[run.id].standing is RunStatus.WAITING and queue.failures == []
+    assert queue.runs[run.id].status is RunStatus.WAITING and queue.failures == []
     again = next(item for item in queue.ready() if item.id == run.id)
     assert again.resources == larger and [item.id for item in queue.ready()].count(run.id) == 1
     assert len(queue.candidates()) == 2  # it has resources of its own now

@@ -15,11 +15,11 @@ from raysweep.planning.plan import PlannedRun, make_plan
 from raysweep.scheduling import searcher as slots
 from raysweep.scheduling.capacity import ClusterCapacity
 from raysweep.scheduling.jobs import JobFiles
-from raysweep.scheduling.queue import RunQueue, RunStatus
+from raysweep.scheduling.queue import RunQueue
 from raysweep.scheduling.searcher import QueueSearcher
 from raysweep.spec import RunSpec
 from raysweep.spec.resources import Resources
-from raysweep.store import Store
+from raysweep.store import RunStatus, Store
 from raysweep.training.run import Job
 
 WIDE = Resources(cpus_per_worker=2)
@@ -52,8 +52,8 @@ class Stage:
         what = cloudpickle.loads(path.read_bytes())
         if not isinstance(what, Job):
             return "end" if what is None else "wait"
-        assert self.queue.entries[what.spec.id].standing is RunStatus.RUNNING
-        return self.queue.entries[what.spec.id].run.kind
+        assert self.queue.runs[what.spec.id].status is RunStatus.RUNNING
+        return self.queue.runs[what.spec.id].run.role
 
     def running(self, slot: str) -> PlannedRun:
         return self.searcher._runs[slot]
@@ -106,7 +106,7 @@ def test_a_lane_ends_for_a_run_that_needs_other_resources(store: Store, tmp_path
         return WIDE if spec.train_split == "supervisor" else Resources()
 
     stage = Stage(store, tmp_path, cpus=2, resources=resources)
-    longest = {run.id: float(run.kind in ("pretrain", "weak")) for run in stage.queue.plan.runs.values()}
+    longest = {run.id: float(run.role in ("pretrain", "weak")) for run in stage.queue.plan.runs.values()}
     stage.queue.order_by(longest)
     for slot in "ab":
         stage.open(slot)
@@ -129,12 +129,12 @@ def test_a_run_that_fails_ends_its_lane_and_another_goes_on(store: Store, tmp_pa
         stage.step("a")
     lost = stage.running("a")
     stage.searcher.on_trial_complete("a", error=True)
-    assert "may have run out of memory" in stage.queue.entries[lost.id].reason
+    assert "may have run out of memory" in stage.queue.runs[lost.id].reason
     stage.open("b")
     while stage.step("b") != "end":
         pass
     counts = stage.queue.count(RunStatus.DONE), stage.queue.count(RunStatus.FAILED)
-    assert counts == (len(stage.queue.entries) - 2, 2)  # the floor, and its student
+    assert counts == (len(stage.queue.runs) - 2, 2)  # the floor, and its student
 
 
 def test_after_a_problem_lanes_end(store: Store, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from raysweep.planning.plan import Plan, make_plan
 from raysweep.predictions import Predictions
 from raysweep.spec import RunSpec
 from raysweep.store import Store
-from raysweep.store.run_folder import RunFolder, RunState
+from raysweep.store.run_folder import RunFolder, RunStatus
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def plan(store: Store) -> Plan:
 
 
 def floor_of(plan: Plan) -> RunSpec:
-    return plan.cells[0].runs.floor
+    return plan.cells[0].runs.supervisor
 
 
 def names_below(folder: Path) -> list[str]:
@@ -121,13 +121,13 @@ def test_json_holds_numbers_only(tmp_path: Path) -> None:
 def test_the_states_of_a_run(plan: Plan, store: Store) -> None:
     spec = floor_of(plan)
     paths = store.run(spec.id)
-    assert store.state(spec) is RunState.MISSING and not paths.folder.exists()
+    assert store.status(spec) is RunStatus.MISSING and not paths.folder.exists()
     paths.claim(spec)
-    assert store.state(spec) is RunState.MISSING
+    assert store.status(spec) is RunStatus.MISSING
     paths.error.write_text("ValueError: why it failed\n\nTraceback…")
-    assert store.state(spec) is RunState.FAILED and paths.failure() == "ValueError: why it failed"
+    assert store.status(spec) is RunStatus.FAILED and paths.failure() == "ValueError: why it failed"
     finish(spec, store)
-    assert store.state(spec) is RunState.DONE and not paths.error.exists()
+    assert store.status(spec) is RunStatus.DONE and not paths.error.exists()
 
 
 def test_a_finished_run_records_everything_with_checksums(plan: Plan, store: Store) -> None:
@@ -151,7 +151,7 @@ def test_a_result_is_refused_a_number_that_is_none(plan: Plan, store: Store) -> 
     paths.claim(spec)
     with pytest.raises((ValueError, TypeError)):
         paths.finish(spec, {"test_accuracy": float("nan")}, {})
-    assert store.state(spec) is RunState.MISSING
+    assert store.status(spec) is RunStatus.MISSING
 
 
 def damage_result(paths: RunFolder, edit: Any) -> None:
@@ -185,13 +185,13 @@ DAMAGES: dict[str, Any] = {
 def test_a_damaged_run_is_missing_and_can_be_computed_again(plan: Plan, store: Store, damage: Any) -> None:
     spec = floor_of(plan)
     paths = finish(spec, store)
-    assert store.state(spec) is RunState.DONE
+    assert store.status(spec) is RunStatus.DONE
     damage(paths)
-    assert store.state(spec) is RunState.MISSING
-    assert store.state(spec) is RunState.MISSING
+    assert store.status(spec) is RunStatus.MISSING
+    assert store.status(spec) is RunStatus.MISSING
     shutil.rmtree(paths.model, ignore_errors=True)
     finish(spec, store)
-    assert store.state(spec) is RunState.DONE
+    assert store.status(spec) is RunStatus.DONE
 
 
 def test_damaged_predictions_are_never_returned(plan: Plan, store: Store) -> None:
@@ -205,7 +205,7 @@ def test_damaged_predictions_are_never_returned(plan: Plan, store: Store) -> Non
         match=r"test\.parquet is missing or isn't what raysweep wrote .* Run the same command again",
     ):
         paths.read_predictions("test")
-    assert store.state(spec) is RunState.MISSING
+    assert store.status(spec) is RunStatus.MISSING
     with pytest.raises(CorruptFile, match=r"result\.json is missing"):
         paths.read_predictions("test")
 
@@ -215,7 +215,7 @@ def test_asking_for_what_a_run_never_had_does_no_harm(plan: Plan, store: Store) 
     paths = finish(spec, store)
     with pytest.raises(InvalidInput, match=r"has no predictions/supervisor\.parquet; it has spec\.json"):
         paths.read_predictions("supervisor")
-    assert store.state(spec) is RunState.DONE
+    assert store.status(spec) is RunStatus.DONE
 
 
 def test_a_damaged_model_is_noticed_when_it_is_loaded(plan: Plan, store: Store) -> None:
@@ -224,26 +224,26 @@ def test_a_damaged_model_is_noticed_when_it_is_loaded(plan: Plan, store: Store) 
     (paths.model / "weights").write_text("Weights")
     with pytest.raises(CorruptFile, match="model/weights is missing or isn't what raysweep wrote"):
         paths.verified_model()
-    assert store.state(spec) is RunState.MISSING
+    assert store.status(spec) is RunStatus.MISSING
 
 
 def test_a_run_whose_weights_are_needed_but_were_not_kept_is_missing(plan: Plan, store: Store) -> None:
-    run = next(run for run in plan.runs.values() if run.kinds == ("pretrain",))
+    run = next(run for run in plan.runs.values() if run.roles == ("pretrain",))
     paths = finish(run.spec, store)
-    assert plan.state(run, store) is RunState.DONE
+    assert run.status(store) is RunStatus.DONE
     shutil.rmtree(paths.model)
     paths.finish(run.spec, {"validation_loss": 2.5}, {})
-    assert store.state(run.spec) is RunState.DONE and plan.state(run, store) is RunState.MISSING
+    assert store.status(run.spec) is RunStatus.DONE and run.status(store) is RunStatus.MISSING
     with pytest.raises(CorruptFile, match="has no saved model"):
         paths.verified_model()
 
 
 def test_a_folder_of_another_run_is_refused(plan: Plan, store: Store) -> None:
-    floor = plan.cells[0].runs.floor
+    floor = plan.cells[0].runs.supervisor
     ceiling = plan.cells[0].runs.ceiling
     paths = finish(floor, store)
     shutil.copytree(paths.folder, store.run(ceiling.id).folder)
-    for refused in (lambda: store.state(ceiling), lambda: store.run(ceiling.id).claim(ceiling)):
+    for refused in (lambda: store.status(ceiling), lambda: store.run(ceiling.id).claim(ceiling)):
         with pytest.raises(
             ForeignFolder, match=f"{ceiling.id} holds the spec of another run .* Move the folder away"
         ):
@@ -252,10 +252,10 @@ def test_a_folder_of_another_run_is_refused(plan: Plan, store: Store) -> None:
     record["identity"]["seed"] = 5
     paths.spec.write_text(json.dumps(record))
     with pytest.raises(ForeignFolder):
-        store.state(floor)
+        store.status(floor)
     paths.spec.write_text("{")
     with pytest.raises(CorruptFile, match=r"spec\.json isn't valid JSON"):
-        store.state(floor)
+        store.status(floor)
 
 
 def test_labels_in_a_spec_do_not_make_a_folder_foreign(store: Store) -> None:
@@ -263,7 +263,7 @@ def test_labels_in_a_spec_do_not_make_a_folder_foreign(store: Store) -> None:
     other = make_plan(small_sweep(tasks=[small_task(label="two")]), store)
     finish(floor_of(plan), store)
     assert floor_of(plan).task.label != floor_of(other).task.label
-    assert store.state(floor_of(other)) is RunState.DONE
+    assert store.status(floor_of(other)) is RunStatus.DONE
 
 
 @pytest.mark.parametrize("place", ["file", "below a file"])

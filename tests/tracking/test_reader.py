@@ -41,9 +41,9 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Store]:
     assert [cell.method for cell in plan.cells] == ["naive", "naive", "confidence", "confidence"]
     shutil.rmtree(store.run(confidence.student.id).folder)
     for cell in (plan.cells[1], plan.cells[3]):
-        for run in (cell.runs.floor, cell.runs.student):
+        for run in (cell.runs.supervisor, cell.runs.student):
             shutil.rmtree(store.run(run.id).folder, ignore_errors=True)
-    error = store.run(plan.cells[1].runs.floor.id).error
+    error = store.run(plan.cells[1].runs.supervisor.id).error
     error.parent.mkdir()
     error.write_text("the loss became nan at step 2\n\nTraceback …")
     assert naive.floor.id == confidence.floor.id
@@ -111,11 +111,11 @@ def is_synced(address: str, plan: Plan, store: Store) -> bool:
 def test_what_is_missing_is_told_with_the_reason(swept: tuple[Plan, Store], uri: str) -> None:
     plan, _ = swept
     data = read_mlflow(uri, "small")
-    assert data.cell_states.to_list() == ["finished", "failed", "missing", "failed"]
+    assert data.cell_statuses.to_list() == ["finished", "failed", "missing", "failed"]
     assert data.cells["is_finished"].to_list() == [True, False, False, False]
     runs = data.runs.set_index("run_id")
     assert len(runs) == len(plan.runs)
-    floor = plan.cells[1].runs.floor.id
+    floor = plan.cells[1].runs.supervisor.id
     student = plan.cells[1].runs.student.id
     lost = plan.cells[2].runs.student.id
     assert (runs.loc[floor, "state"], runs.loc[floor, "reason"]) == (
@@ -138,7 +138,7 @@ def test_what_is_missing_is_told_with_the_reason(swept: tuple[Plan, Store], uri:
 def test_of_two_records_of_a_run_the_one_with_the_smaller_id_counts_and_deleted_ones_never(
     swept: tuple[Plan, Store], uri: str
 ) -> None:
-    run_id = swept[0].cells[0].runs.floor.id
+    run_id = swept[0].cells[0].runs.supervisor.id
     client = MlflowClient(uri)
     first = record(uri, "raysweep.run_id", run_id)
     second = client.create_run(first.info.experiment_id, tags={"raysweep.run_id": run_id})
@@ -165,7 +165,7 @@ def test_a_cell_of_runs_that_are_no_longer_planned_is_missing(swept: tuple[Plan,
     cell = record(uri, "raysweep.student", swept[0].cells[0].runs.student.id)
     MlflowClient(uri).set_tag(cell.info.run_id, "raysweep.student", "0123456789abcdef")
     data = read_mlflow(uri, "small")
-    assert data.cell_states.to_list() == ["missing", "failed", "missing", "failed"]
+    assert data.cell_statuses.to_list() == ["missing", "failed", "missing", "failed"]
     assert (data.runs["state"] == "done").sum() == len(swept[0].runs) - 4
 
 

@@ -73,7 +73,7 @@ def finish(run: PlannedRun, store: Store, attempt: int = 0) -> None:
         if is_text:
             outputs = rng.random((len(ids), 1))
         else:
-            right = rng.random(len(ids)) < {"weak": 0.6, "student": 0.75, "ceiling": 0.95}[run.kind]
+            right = rng.random(len(ids)) < {"weak": 0.6, "student": 0.75, "ceiling": 0.95}[run.role]
             certain = np.eye(2)[np.where(right, frame["label"], 1 - frame["label"]).astype(int)]
             outputs = 0.1 + 0.8 * certain
             Predictions.of(ids, outputs, run.id).write(paths.predictions(split))
@@ -197,7 +197,7 @@ def test_one_mlflow_run_for_each_run_and_each_cell_with_the_values_of_results(
         curve = measure_curve(cell.runs.student, store)
         points = list(zip(curve["step"], curve["test_accuracy"], strict=True))
         assert history(client, run)["curve/test_accuracy"] == points
-        ceiling = measure_curve(cell.runs.ceiling, store, supervisor=cell.runs.floor)
+        ceiling = measure_curve(cell.runs.ceiling, store, supervisor=cell.runs.supervisor)
         with_errors = list(zip(ceiling["step"], ceiling["test_agreement_supervisor_wrong"], strict=True))
         assert history(client, run)["curve/ceiling_test_agreement_supervisor_wrong"] == with_errors
         assert run.data.params["method"] == cell.method
@@ -206,7 +206,7 @@ def test_one_mlflow_run_for_each_run_and_each_cell_with_the_values_of_results(
         )
         assert run.data.tags["raysweep.student"] == cell.runs.student.id
         linked = client.search_runs(
-            [run.info.experiment_id], f"tags.`raysweep.run_id` = '{cell.runs.floor.id}'"
+            [run.info.experiment_id], f"tags.`raysweep.run_id` = '{cell.runs.supervisor.id}'"
         )
         assert linked[0].info.run_id in run.data.tags["mlflow.note.content"]
         (dataset,) = run.inputs.dataset_inputs
@@ -222,7 +222,7 @@ def test_a_run_shows_params_metrics_curves_dataset_and_files(
     runs = shown(uri)
     client = MlflowClient(uri)
     student = next(
-        run for run in plan.runs.values() if run.kind == "student" and run.spec.objective.name == "confidence"
+        run for run in plan.runs.values() if run.role == "student" and run.spec.objective.name == "confidence"
     )
     run = runs[f"student w8 of w4 on sandbox, confidence, seed {student.spec.seed}"]
     result = store.run(student.id).read_result()
@@ -275,7 +275,7 @@ def experiment_of(uri: str) -> Experiment:
 
 def test_kept_weights_are_a_logged_model_of_their_run_once(copied: tuple[Plan, Store], uri: str) -> None:
     plan, store = copied
-    ceiling = next(run for run in plan.runs.values() if run.kind == "ceiling")
+    ceiling = next(run for run in plan.runs.values() if run.role == "ceiling")
     paths = store.run(ceiling.id)
     paths.model.mkdir()
     (paths.model / "weights").write_text("weights")
@@ -436,7 +436,7 @@ def test_a_run_that_was_computed_again_replaces_what_mlflow_shows(
 ) -> None:
     plan, store = copied
     sync(uri, plan, store)
-    ceiling = next(run for run in plan.runs.values() if run.kind == "ceiling")
+    ceiling = next(run for run in plan.runs.values() if run.role == "ceiling")
     forget(ceiling, store)
     finish(ceiling, store, attempt=1)
     summary = sync(uri, plan, store)
@@ -469,7 +469,7 @@ def test_the_tracker_writes_runs_as_they_end_and_cells_as_they_are_complete(
     copied: tuple[Plan, Store], uri: str
 ) -> None:
     plan, store = copied
-    last = [run for run in plan.runs.values() if run.kind == "ceiling"]
+    last = [run for run in plan.runs.values() if run.role == "ceiling"]
     for run in last:
         forget(run, store)
     tracker = Tracker(uri, plan, store)
@@ -485,7 +485,7 @@ def test_the_tracker_writes_runs_as_they_end_and_cells_as_they_are_complete(
 
 def test_one_record_that_cant_be_written_holds_up_no_other(copied: tuple[Plan, Store], uri: str) -> None:
     plan, store = copied
-    student = next(run for run in plan.runs.values() if run.kind == "student")
+    student = next(run for run in plan.runs.values() if run.role == "student")
     paths = store.run(student.id)
     write_json(paths.environment, {"no code": "here"})
     paths.finish(student.spec, paths.read_result()["metrics"], paths.read_result()["info"])

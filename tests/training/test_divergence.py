@@ -13,7 +13,7 @@ from raysweep.errors import InvalidInput, TrainingDiverged
 from raysweep.objectives import BatchContext, Objective, cross_entropy
 from raysweep.spec import Call, Optimization
 from raysweep.store import Store
-from raysweep.store.run_folder import RunState
+from raysweep.store.run_folder import RunStatus
 
 
 def _nan_loss(logits: Tensor, labels: Tensor, context: BatchContext, *, step: int) -> Tensor:
@@ -46,7 +46,7 @@ def test_an_absurd_learning_rate_fails_with_the_step(
     assert cause == str(caught.value)
     assert "Traceback" in rest and "require_finite" in rest
     assert "learning_rate" in cause  # what to do about it
-    assert not paths.result.exists() and tiny_store.state(spec) is RunState.FAILED
+    assert not paths.result.exists() and tiny_store.status(spec) is RunStatus.FAILED
 
 
 @pytest.mark.parametrize(
@@ -95,12 +95,12 @@ def test_a_run_that_succeeds_the_second_time_is_done(
     hidden = labels.rename(labels.with_suffix(".away"))
     with pytest.raises(Exception, match="isn't what raysweep wrote"):
         trained(spec, tiny_store)
-    assert tiny_store.state(spec) is RunState.FAILED
+    assert tiny_store.status(spec) is RunStatus.FAILED
     hidden.rename(labels)
     damaged = supervisor.result.with_suffix(".damaged")
     damaged.rename(supervisor.result)
     trained(spec, tiny_store)
-    assert tiny_store.state(spec) is RunState.DONE and not tiny_store.run(spec.id).error.exists()
+    assert tiny_store.status(spec) is RunStatus.DONE and not tiny_store.run(spec.id).error.exists()
 
 
 def test_too_few_examples_for_a_batch_are_refused(

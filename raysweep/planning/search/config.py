@@ -16,8 +16,8 @@ Signal = Literal["weak_validation", "ground_truth_validation"]
 whoever taught it, or on ground truth. Where a student is to be judged, nobody has ground truth in the setting
 under study: it is an oracle's."""
 
-Role = Literal["supervisor", "ceiling", "student"]
-ROLES: tuple[Role, ...] = ("supervisor", "ceiling", "student")
+SearchedRole = Literal["supervisor", "ceiling", "student"]
+ROLES: tuple[SearchedRole, ...] = ("supervisor", "ceiling", "student")
 
 METRICS: Mapping[Signal, str] = {
     "weak_validation": "validation_accuracy_on_own_labels",
@@ -104,7 +104,7 @@ class Search:
                 f"tune.grid_search goes with searcher 'random', not with {searcher!r}; use tune.choice"
             )
 
-    def space(self, role: Role) -> Mapping[str, Any]:
+    def space(self, role: SearchedRole) -> Mapping[str, Any]:
         """What is searched of a role, by path."""
         return dict(getattr(self, role))
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from raysweep.errors import InvalidInput
-from raysweep.planning.search.config import ROLES, Role, Search
+from raysweep.planning.search.config import ROLES, Search, SearchedRole
 from raysweep.planning.search.overrides import suggested, with_overrides
 from raysweep.planning.search.sampling import make_sampler
 from raysweep.planning.search.stopping import make_stopping_rule
@@ -30,7 +30,7 @@ def check_search_space(
     """
     if search.stopping_call:
         make_stopping_rule(search)
-    found: dict[Role, set[str]] = {role: set() for role in ROLES}
+    found: dict[SearchedRole, set[str]] = {role: set() for role in ROLES}
     seen: set[tuple[str, ...]] = set()
     for run in runs:
         for role in _roles(run):
@@ -50,14 +50,14 @@ def check_search_space(
             )
 
 
-def _roles(run: PlannedRun) -> list[Role]:
-    if "weak" in run.kinds:
+def _roles(run: PlannedRun) -> list[SearchedRole]:
+    if "supervisor" in run.roles:
         return ["supervisor"]
-    return ["ceiling"] if "ceiling" in run.kinds else (["student"] if "student" in run.kinds else [])
+    return ["ceiling"] if "ceiling" in run.roles else (["student"] if "student" in run.roles else [])
 
 
 def _check_some(
-    search: Search, role: Role, space: Any, run: PlannedRun, check: Callable[[PlannedRun], None]
+    search: Search, role: SearchedRole, space: Any, run: PlannedRun, check: Callable[[PlannedRun], None]
 ) -> None:
     suggester = make_sampler(space, replace(search, num_samples=min(search.num_samples, _NUM_DRAWS)))
     for _ in range(min(suggester.batch_size, _NUM_DRAWS)):

@@ -7,44 +7,23 @@ the one that trains, and a search goes on where it was.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from typing import Literal
 
 from raysweep.files import read_json
-from raysweep.planning.search.config import METRICS, Role, Search, Signal
+from raysweep.planning.graph import CellGroup, PlannedCell, SearchedRun
+from raysweep.planning.search.config import METRICS, Search, SearchedRole, Signal
 from raysweep.planning.search.overrides import with_overrides
-from raysweep.planning.search.stopping import SignalHistory
 from raysweep.planning.search.study import RunOutcome, Study, StudyScope, searched_space
-from raysweep.results.measure import measure_curve
 from raysweep.spec import RunSpec, WeakLabels
 from raysweep.store import Store
-from raysweep.store.run_folder import RunState
-
-if TYPE_CHECKING:
-    from raysweep.planning.plan import PlannedCell
+from raysweep.store.run_folder import RunStatus
 
 CHOICES: Mapping[Signal, str] = {
     "weak_validation": "weak_validation",
     "ground_truth_validation": "ground_truth_validation, an oracle",
 }
 """What a method is called whose students were chosen by a signal: its name with this in brackets."""
-
-
-@dataclass(frozen=True)
-class TrialRun:
-    """A run of a trial, as the plan wants it."""
-
-    spec: RunSpec
-    study: Study
-
-
-@dataclass(frozen=True)
-class KnownRun:
-    """A run that a cell will need, though it isn't known yet what else."""
-
-    spec: RunSpec
-    role: Role
-    pair: tuple[str, str]
 
 
 class Studies:
@@ -70,12 +49,12 @@ class Studies:
         self.store = store
         self._retries = retries
         self._outcomes: dict[str, RunOutcome] = {}
-        groups: dict[tuple[str, str, str, str], list[PlannedCell]] = {}
+        groups: dict[CellGroup, list[PlannedCell]] = {}
         for cell in cells:
-            groups.setdefault((cell.task, cell.weak, cell.strong, cell.method), []).append(cell)
+            groups.setdefault(cell.group, []).append(cell)
         self._groups = list(groups.values())
         self._settled: dict[int, list[PlannedCell]] = {}
-        self._known: dict[tuple[str, str], KnownRun] = {}
+        self._known: dict[tuple[str, str], SearchedRun] = {}
         self.advance()
 
     def advance(self) -> None:
@@ -92,7 +71,7 @@ class Studies:
         """A run has ended, here and now; whether there are more runs or cells since. The study of one that
         failed goes on without it."""
         if has_failed:
-            self._outcomes[run_id] = RunOutcome("failed")
+            self._outcomes[run_id] = RunOutcome(RunStatus.FAILED)
         is_any = False
         for study in self.by_key.values():
             if not study.is_complete and run_id in study.run_ids:
@@ -103,15 +82,14 @@ class Studies:
             self.advance()
         return is_any
 
-    def known_runs(self) -> Iterator[KnownRun]:
-        """Floors and ceilings of all seeds that are what they will be, though their cells aren't settled."""
+    def searched_runs(self) -> Iterator[SearchedRun]:
+        """The supervisors and ceilings of all seeds that are settled though their cells aren't, then all
+        trials."""
         yield from self._known.values()
-
-    def trial_runs(self) -> Iterator[TrialRun]:
-        """All runs of trials that were suggested."""
         for study in self.by_key.values():
+            scope = study.scope
             for spec in study.runs():
-                yield TrialRun(spec, study)
+                yield SearchedRun(spec=spec, role=scope.role, pair=(scope.weak, scope.strong), study=study)
 
     @property
     def without_choice(self) -> list[Study]:
@@ -126,68 +104,75 @@ class Studies:
         """The cells of a group of seeds with what was chosen; None while something isn't."""
         first = group[0]
         names = {"task": first.task, "weak": first.weak, "strong": first.strong}
-        floors = self._chosen(
-            StudyScope(role="supervisor", model=first.runs.floor.model.name, **names),
-            [cell.runs.floor for cell in group],
+        supervisors = self._chosen(
+            StudyScope(role="supervisor", model=first.runs.supervisor.model.name, **names),
+            [cell.runs.supervisor for cell in group],
         )
         own_ceilings = [cell.runs.ceiling for cell in group]
-        if first.runs.ceiling.id == first.runs.floor.id:
-            ceilings = floors
+        if first.runs.ceiling.id == first.runs.supervisor.id:
+            ceilings = supervisors
         else:
             ceilings = self._chosen(
                 StudyScope(role="ceiling", model=first.runs.ceiling.model.name, **names), own_ceilings
             )
-        self._know("supervisor", first, floors)
+        self._know("supervisor", first, supervisors)
         self._know("ceiling", first, ceilings)
-        if floors is None:
+        if supervisors is None:
             return None
         students: dict[Signal | Literal[""], list[RunSpec] | None]
-        if first.runs.student.id == first.runs.ceiling.id != first.runs.floor.id:
+        if first.runs.student.id == first.runs.ceiling.id != first.runs.supervisor.id:
             students = {"": ceilings}
         else:
-            teachers = [{cell.runs.floor.id: floor} for cell, floor in zip(group, floors, strict=True)]
+            teachers = [
+                {cell.runs.supervisor.id: supervisor}
+                for cell, supervisor in zip(group, supervisors, strict=True)
+            ]
             taught = [
                 _taught(cell.runs.student, changed) for cell, changed in zip(group, teachers, strict=True)
             ]
-            place = StudyScope(
+            scope = StudyScope(
                 role="student", model=first.runs.student.model.name, method=first.method, **names
             )
-            is_floor = first.runs.student.id == first.runs.floor.id
-            students = {"": taught} if is_floor else self._both_choices(place, taught)
+            is_supervisor = first.runs.student.id == first.runs.supervisor.id
+            students = {"": taught} if is_supervisor else self._both_choices(scope, taught)
         if ceilings is None or None in students.values():
             return None
         return [
             replace(
                 cell,
                 method=f"{cell.method} ({CHOICES[signal]})" if signal else cell.method,
-                runs=replace(cell.runs, floor=floor, student=student, ceiling=ceiling),
+                runs=replace(cell.runs, supervisor=supervisor, student=student, ceiling=ceiling),
             )
             for signal, specs in students.items()
-            for cell, floor, student, ceiling in zip(group, floors, specs or [], ceilings, strict=True)
+            for cell, supervisor, student, ceiling in zip(
+                group, supervisors, specs or [], ceilings, strict=True
+            )
         ]
 
-    def _know(self, role: Role, cell: PlannedCell, specs: list[RunSpec] | None) -> None:
+    def _know(self, role: SearchedRole, cell: PlannedCell, specs: list[RunSpec] | None) -> None:
         for spec in specs or []:
-            self._known.setdefault((role, spec.id), KnownRun(spec, role, (cell.weak, cell.strong)))
+            self._known.setdefault(
+                (role, spec.id), SearchedRun(spec=spec, role=role, pair=(cell.weak, cell.strong), study=None)
+            )
 
-    def _chosen(self, place: StudyScope, specs: list[RunSpec]) -> list[RunSpec] | None:
-        study = self._study(place, specs)
+    def _chosen(self, scope: StudyScope, specs: list[RunSpec]) -> list[RunSpec] | None:
+        study = self._study(scope, specs)
         return specs if study is None else _with_choice(study, self.search.select_by, specs)
 
     def _both_choices(
-        self, place: StudyScope, specs: list[RunSpec]
+        self, scope: StudyScope, specs: list[RunSpec]
     ) -> dict[Signal | Literal[""], list[RunSpec] | None]:
-        study = self._study(place, specs)
+        study = self._study(scope, specs)
         if study is None:
             return {"": specs}
         return {signal: _with_choice(study, signal, specs) for signal in CHOICES}
 
-    def _study(self, place: StudyScope, specs: list[RunSpec]) -> Study | None:
+    def _study(self, scope: StudyScope, specs: list[RunSpec]) -> Study | None:
         """The study of a role, as far as it has come; None where it has nothing to search."""
         bases = specs[: self.search.num_seeds]
-        if not searched_space(self.search, place.role, bases[0]):
+        if not searched_space(self.search, scope.role, bases[0]):
             return None
-        study = Study(place, bases, self.search)
+        study = Study(scope, bases, self.search)
         study = self.by_key.setdefault(study.key, study)
         study.advance(self._outcome)
         return study
@@ -195,52 +180,27 @@ class Studies:
     def _outcome(self, spec: RunSpec) -> RunOutcome | None:
         if spec.id not in self._outcomes:
             found = stored_outcome(spec, self.store)
-            if found is None or (self._retries and found.standing == "failed"):
+            if found is None or (self._retries and found.status is RunStatus.FAILED):
                 return None
             self._outcomes[spec.id] = found
         return self._outcomes[spec.id]
 
 
-def signal_histories(studies: Studies) -> dict[str, dict[str, SignalHistory]]:
-    """By study and run id, what the trials that have ended said at the points of their curves, for the
-    stopping rule."""
-    metric = METRICS[studies.search.select_by]
-    store = studies.store
-    told: dict[str, dict[str, SignalHistory]] = {}
-    for trial in studies.trial_runs():
-        spec = trial.spec
-        paths = store.run(trial.spec.id)
-        state = store.state(spec)
-        if state is RunState.STOPPED:
-            history = read_json(paths.stopped)["history"]
-            told.setdefault(trial.study.key, {})[spec.id] = [
-                (percent, signal) for _, percent, signal in history
-            ]
-        elif state is RunState.DONE:
-            curve = measure_curve(spec, store)
-            last = paths.read_result()["info"]["num_steps"]
-            points = zip(curve["step"], curve[metric], strict=True) if metric in curve else ()
-            told.setdefault(trial.study.key, {})[spec.id] = [
-                (100 * step / last, float(signal)) for step, signal in points
-            ]
-    return told
-
-
 def stored_outcome(spec: RunSpec, store: Store) -> RunOutcome | None:
     """How a run has ended, as its files tell it; None if it hasn't."""
-    state = store.state(spec)
+    state = store.status(spec)
     paths = store.run(spec.id)
-    if state is RunState.DONE:
+    if state is RunStatus.DONE:
         metrics = paths.read_result()["metrics"]
         return RunOutcome(
-            "done", {signal: metrics[name] for signal, name in METRICS.items() if name in metrics}
+            RunStatus.DONE, {signal: metrics[name] for signal, name in METRICS.items() if name in metrics}
         )
-    if state is RunState.STOPPED:
+    if state is RunStatus.STOPPED:
         metrics = read_json(paths.stopped)["metrics"]
         return RunOutcome(
-            "stopped", {signal: metrics[name] for signal, name in METRICS.items() if name in metrics}
+            RunStatus.STOPPED, {signal: metrics[name] for signal, name in METRICS.items() if name in metrics}
         )
-    return RunOutcome("failed") if state is RunState.FAILED else None
+    return RunOutcome(RunStatus.FAILED) if state is RunStatus.FAILED else None
 
 
 def _with_choice(study: Study, signal: Signal, specs: list[RunSpec]) -> list[RunSpec] | None:

@@ -1,24 +1,24 @@
-"""A study: the trials of one role in one place of the grid, and what they choose."""
+"""A study: the trials of one role in one scope of the grid, and what they choose."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
 
-from raysweep.planning.search.config import Role, Search, Signal
+from raysweep.planning.search.config import Search, SearchedRole, Signal
 from raysweep.planning.search.overrides import has_field, suggested, with_overrides
 from raysweep.planning.search.sampling import Overrides, Sampler, make_sampler
 from raysweep.spec import RunSpec
 from raysweep.spec.identity import digest
+from raysweep.store import RunStatus
 
 
 @dataclass(frozen=True)
 class RunOutcome:
     """How a run of a trial has ended."""
 
-    standing: Literal["done", "stopped", "failed"]
+    status: RunStatus
     signals: Mapping[Signal, float] = field(default_factory=dict)
     """Where a run was stopped, those of its last point; none of a run that failed or diverged."""
 
@@ -41,7 +41,7 @@ class FinishedTrial:
     """A trial that has ended."""
 
     trial: Trial
-    standing: Literal["done", "stopped", "failed"]
+    status: RunStatus
     """"done" if all of its runs are."""
     signals: Mapping[Signal, float]
     """Means over its runs; a signal that one of them lacks is absent."""
@@ -51,7 +51,7 @@ class FinishedTrial:
 class StudyScope:
     """Where in the grid a study is, for people."""
 
-    role: Role
+    role: SearchedRole
     task: str
     model: str
     weak: str
@@ -69,20 +69,20 @@ class Study:
     """Suggests trials batch by batch, hears how they ended, and chooses. It is the same again whenever it is
     made anew."""
 
-    def __init__(self, place: StudyScope, bases: Sequence[RunSpec], search: Search) -> None:
-        self.place = place
+    def __init__(self, scope: StudyScope, bases: Sequence[RunSpec], search: Search) -> None:
+        self.scope = scope
         self.trials: list[Trial] = []
         self.run_ids: set[str] = set()
         self.is_complete = False
         self._bases = tuple(bases)
         self.search = search
-        self._space = searched_space(search, place.role, bases[0])
+        self._space = searched_space(search, scope.role, bases[0])
         self._judged: list[FinishedTrial] = []
 
     @cached_property
     def key(self) -> str:
         """What tells a study from others: its role and what it starts from."""
-        return digest([self.place.role, [base.id for base in self._bases]])
+        return digest([self.scope.role, [base.id for base in self._bases]])
 
     @cached_property
     def _suggester(self) -> Sampler:
@@ -112,7 +112,7 @@ class Study:
             self.is_complete = not batch_of_values
 
     def _trial(self, values: Overrides) -> Trial:
-        with suggested(self.place.role, values):
+        with suggested(self.scope.role, values):
             return Trial(values, tuple(with_overrides(base, values) for base in self._bases))
 
     @property
@@ -122,7 +122,9 @@ class Study:
 
     def chosen(self, signal: Signal) -> FinishedTrial | None:
         """The finished trial with the best signal, the earliest of equals; None if none has it."""
-        finished = [found for found in self._judged if found.standing == "done" and signal in found.signals]
+        finished = [
+            found for found in self._judged if found.status is RunStatus.DONE and signal in found.signals
+        ]
         return max(finished, key=lambda found: found.signals[signal], default=None)
 
     def runs(self) -> Iterator[RunSpec]:
@@ -135,7 +137,7 @@ class Study:
         return next(trial.values for trial in self.trials if run_id in [run.id for run in trial.runs])
 
 
-def searched_space(search: Search, role: Role, base: RunSpec) -> Mapping[str, object]:
+def searched_space(search: Search, role: SearchedRole, base: RunSpec) -> Mapping[str, object]:
     """The part of a role's space whose fields a run has."""
     return {path: domain for path, domain in search.space(role).items() if has_field(base, path)}
 
@@ -145,7 +147,9 @@ def _judge(trial: Trial, outcome_of: OutcomeOf) -> FinishedTrial | None:
     ended = [outcome for outcome in outcomes if outcome is not None]
     if len(ended) < len(outcomes):
         return None
-    standings = [outcome.standing for outcome in ended]
+    statuses = [outcome.status for outcome in ended]
     names = set.intersection(*(set(outcome.signals) for outcome in ended))
     means = {name: sum(outcome.signals[name] for outcome in ended) / len(ended) for name in sorted(names)}
-    return FinishedTrial(trial, max(standings, key=("done", "stopped", "failed").index), means)
+    return FinishedTrial(
+        trial, max(statuses, key=(RunStatus.DONE, RunStatus.STOPPED, RunStatus.FAILED).index), means
+    )

@@ -59,7 +59,7 @@ class Summary:
             if len(done):
                 ends = (
                     np.stack([self._right(run) for run in done[end]])
-                    for end in ("floor", "student", "ceiling")
+                    for end in ("supervisor", "student", "ceiling")
                 )
                 gap = gap_recovered(*ends)
                 low, high = gap.interval or (None, None)
@@ -110,7 +110,7 @@ class Summary:
     @cached_property
     def sizes(self) -> dict[str, int]:
         """Parameters by model, of the models whose finished runs tell them."""
-        known = self.data.runs[~self.data.runs["kind"].str.contains("pretrain")].dropna(
+        known = self.data.runs[~self.data.runs["role"].str.contains("pretrain")].dropna(
             subset=["num_parameters"]
         )
         counts = known.groupby("model")["num_parameters"].median()
@@ -131,9 +131,9 @@ class Summary:
         least = int(seeds.min())
         most = int(seeds.max())
         count = f"{most} seed{'s' * (most != 1)}" if least == most else f"{least} to {most} seeds"
-        states = self.data.cell_states.value_counts()
-        failed = int(states.get("failed", 0))
-        missing = int(states.get("missing", 0))
+        statuses = self.data.cell_statuses.value_counts()
+        failed = int(statuses.get("failed", 0))
+        missing = int(statuses.get("missing", 0))
         lacking = " and ".join(
             [f"{failed} failed"] * (failed > 0) + [f"{missing} not finished yet"] * (missing > 0)
         )

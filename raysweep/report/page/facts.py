@@ -39,7 +39,7 @@ def asked(data: SweepData) -> Facts:
 def cost(data: SweepData) -> Facts:
     """Time, GPU hours, tokens, and what sharing saved, of the finished runs."""
     # both cost
-    done = data.runs[data.runs["state"].isin(["done", "stopped"])]
+    done = data.runs[data.runs["status"].isin(["done", "stopped"])]
     told = data.provenance
     if done.empty:
         return [("So far", "no run is finished")]
@@ -78,7 +78,7 @@ def _sharing(data: SweepData, done: pd.DataFrame) -> Facts:
     without = sum(seconds.get(run, 0.0) for runs in needed for run in runs)
     saved = without - sum(seconds.get(run, 0.0) for run in set().union(*needed))
     told = (
-        f"{alone - trained:,} of {alone:,} trainings, if every cell trained its own floor, ceiling and "
+        f"{alone - trained:,} of {alone:,} trainings, if every cell trained its own supervisor, ceiling and "
         "student"
     )
     return [*facts, ("Saved by sharing", f"{told}; about {duration(saved)} of the runs' time so far")]

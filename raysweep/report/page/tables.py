@@ -141,10 +141,10 @@ def cells_table(data: SweepData) -> Table | None:
 
 def failed_table(data: SweepData) -> Table | None:
     """Runs that failed, with their reasons; None if none did."""
-    failed = data.runs[data.runs["state"] == "failed"]
-    names = ("kind", "task", "model", "seed", "run_id", "reason")
+    failed = data.runs[data.runs["status"] == "failed"]
+    names = ("role", "task", "model", "seed", "run_id", "reason")
     rows = [TableRow(cells=tuple(str(run[name]) for name in names)) for run in failed.to_dict("records")]
-    columns = ("kind", "task", "model", "seed", "run", "reason")
+    columns = ("role", "task", "model", "seed", "run", "reason")
     return (
         _cut(Table(caption="Runs that failed", columns=columns, rows=tuple(rows), num_names=5))
         if rows
@@ -154,18 +154,18 @@ def failed_table(data: SweepData) -> Table | None:
 
 def missing_table(data: SweepData) -> Table | None:
     """Cells without a result, a row a (task, pair, method), with the first reason; None if there are none."""
-    states = data.cells.assign(state=data.cell_states)
+    statuses = data.cells.assign(status=data.cell_statuses)
     reasons = {run["run_id"]: run["reason"] for run in data.runs.to_dict("records")}
     rows = []
-    for (task, weak, strong, method), cells in states.groupby(_GROUP, sort=False):
-        lacking = cells[cells["state"] != "finished"]
+    for (task, weak, strong, method), cells in statuses.groupby(_GROUP, sort=False):
+        lacking = cells[cells["status"] != "done"]
         if lacking.empty:
             continue
         why = next(
             (reasons.get(run, "") for run in lacking[list(ENDS)].to_numpy().ravel() if reasons.get(run)), ""
         )
-        of_state = (lacking.loc[lacking["state"] == state, "seed"] for state in ("failed", "missing"))
-        seeds = [", ".join(map(str, found)) or "none" for found in of_state]
+        of_status = (lacking.loc[lacking["status"] == status, "seed"] for status in ("failed", "missing"))
+        seeds = [", ".join(map(str, found)) or "none" for found in of_status]
         names = (str(task), f"{weak} → {strong}", str(method))
         rows.append(TableRow(cells=(*names, *seeds, str(len(cells) - len(lacking)), why or "not run yet")))
     columns = ("task", _PAIR, "method", "seeds failed", "seeds not run yet", "seeds finished", "why")

@@ -22,13 +22,14 @@ from raysweep.results.frames import (
     COUNTS,
     ENDS,
     SECONDS,
-    RunStanding,
+    RunFacts,
     SweepData,
     cells_frame,
     curves_frame,
     runs_frame,
 )
 from raysweep.results.provenance import num_devices
+from raysweep.store import RunStatus
 from raysweep.tracking.build import EXAMPLES_FILE, STOPPED_TAG, SWEEP_FILE, cell_identity, sweep_identity
 from raysweep.tracking.entry import CELL_TAG, COMMIT_TAG, RUN_TAG, SWEEP_TAG
 from raysweep.tracking.mlflow.client import brief, configure_mlflow, mlflow_errors
@@ -68,9 +69,9 @@ def read_mlflow(uri: str, sweep_name: str) -> SweepData:
         records = _Records(location, sweep_name)
         with tempfile.TemporaryDirectory() as folder:
             facts = read_json(records.fetch(records.sweep, SWEEP_FILE, Path(folder)))
-        standings = {run["run_id"]: _standing(records.runs.get(run["run_id"])) for run in facts["runs"]}
+        facts_by_run = {run["run_id"]: _facts(records.runs.get(run["run_id"])) for run in facts["runs"]}
         cells = [
-            _finished(records.cells.get(cell_identity(cell)), cell, standings) for cell in facts["cells"]
+            _finished(records.cells.get(cell_identity(cell)), cell, facts_by_run) for cell in facts["cells"]
         ]
         metrics = [_plain_metrics(cell) if cell else None for cell in cells]
         names = [name for name, cell in zip(facts["cells"], cells, strict=True) if cell]
@@ -83,7 +84,7 @@ def read_mlflow(uri: str, sweep_name: str) -> SweepData:
     return SweepData(
         name=sweep_name,
         cells=cells_frame(facts["cells"], metrics),
-        runs=runs_frame(facts["runs"], standings),
+        runs=runs_frame(facts["runs"], facts_by_run),
         curves=curves_frame(zip(names, curves, strict=True)),
         provenance=facts["provenance"],
         read_examples=read_examples,
@@ -187,26 +188,30 @@ def _by_tag(runs: list[Run], tag: str) -> dict[str, Run]:
     return found
 
 
-def _standing(run: Run | None) -> RunStanding:
+def _facts(run: Run | None) -> RunFacts:
     if run is not None and run.info.status == "FAILED":
-        return RunStanding(state="failed", reason=run.data.tags.get("raysweep.error", "unknown"))
+        return RunFacts(status=RunStatus.FAILED, reason=run.data.tags.get("raysweep.error", "unknown"))
     if run is None or run.info.status not in ("FINISHED", "KILLED"):
-        return RunStanding(state="missing")
+        return RunFacts(status=RunStatus.MISSING)
     numbers = {name: value for name, value in run.data.metrics.items() if name in (*COUNTS, *SECONDS)}
     params = run.data.params.items()
     resources = {name.removeprefix(_RESOURCE): value for name, value in params if name.startswith(_RESOURCE)}
     numbers["num_devices"] = num_devices(resources)
     if run.info.status == "KILLED":
-        return RunStanding(state="stopped", reason=run.data.tags.get(STOPPED_TAG, "unknown"), numbers=numbers)
-    return RunStanding(state="done", numbers=numbers, commit=run.data.tags.get(COMMIT_TAG, ""))
+        return RunFacts(
+            status=RunStatus.STOPPED, reason=run.data.tags.get(STOPPED_TAG, "unknown"), numbers=numbers
+        )
+    return RunFacts(status=RunStatus.DONE, numbers=numbers, commit=run.data.tags.get(COMMIT_TAG, ""))
 
 
-def _finished(run: Run | None, cell: Mapping[str, Any], standings: Mapping[str, RunStanding]) -> Run | None:
+def _finished(run: Run | None, cell: Mapping[str, Any], facts_by_run: Mapping[str, RunFacts]) -> Run | None:
     """A cell's record, if it is finished and of the runs that the sweep plans, which are done."""
     if run is None or run.info.status != "FINISHED":
         return None
     is_planned = all(run.data.tags.get(f"raysweep.{end}") == cell[end] for end in ENDS)
-    return run if is_planned and all(standings[cell[end]].state == "done" for end in ENDS) else None
+    return (
+        run if is_planned and all(facts_by_run[cell[end]].status is RunStatus.DONE for end in ENDS) else None
+    )
 
 
 def _plain_metrics(run: Run) -> dict[str, float]:

@@ -15,7 +15,7 @@ from raysweep.planning.plan import make_plan
 from raysweep.planning.sweep import load_sweep
 from raysweep.results.from_store import read_store
 from raysweep.store import Store
-from raysweep.store.run_folder import RunState
+from raysweep.store.run_folder import RunStatus
 from raysweep.tracking.mlflow import reader
 
 EXPERIMENT = """
@@ -66,9 +66,9 @@ def test_a_search_trains_stops_chooses_shows_and_goes_on(capsys: pytest.CaptureF
     store = Store("raysweep-store")
     plan = make_plan(load_sweep(file), store)
     trials = {run.id: run for run in plan.runs.values() if run.study}
-    states = {run_id: plan.state(run, store) for run_id, run in trials.items()}
+    states = {run_id: run.status(store) for run_id, run in trials.items()}
     diverged = [run_id for run_id, run in trials.items() if run.spec.optimization.learning_rate == 1e30]
-    assert [states[run_id] for run_id in diverged] == [RunState.STOPPED]
+    assert [states[run_id] for run_id in diverged] == [RunStatus.STOPPED]
     told = json.loads(store.run(diverged[0]).stopped.read_text())
     assert told["metrics"] == {} and "nan" in told["reason"] and not store.run(diverged[0]).error.exists()
     assert plan.num_open_cells == 0 and len(plan.cells) == 4
@@ -79,7 +79,7 @@ def test_a_search_trains_stops_chooses_shows_and_goes_on(capsys: pytest.CaptureF
     assert main(["run", write(5), "--local"]) == SUCCESS
     larger = make_plan(load_sweep(file), store)
     assert {run_id: store.run(run_id).folder.stat().st_mtime_ns for run_id in trials} == ended
-    stopped = [run for run in larger.runs.values() if larger.state(run, store) is RunState.STOPPED]
+    stopped = [run for run in larger.runs.values() if larger.state(run, store) is RunStatus.STOPPED]
     by_rule = [run for run in stopped if run.spec.optimization.learning_rate < 1]
     assert by_rule and all(run.study for run in stopped)  # or nothing was stopped by the rule
     for run in by_rule:

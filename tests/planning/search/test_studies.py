@@ -26,7 +26,7 @@ from raysweep.planning.plan import Plan, make_plan
 from raysweep.results.cells import Results
 from raysweep.results.choices import choices
 from raysweep.store import Store
-from raysweep.store.run_folder import RunState
+from raysweep.store.run_folder import RunStatus
 
 RATE = "optimization.learning_rate"
 RATES = tune.loguniform(1e-4, 1e-1)
@@ -34,12 +34,12 @@ RATES = tune.loguniform(1e-4, 1e-1)
 
 def missing(plan: Plan, store: Store) -> list[RunSpec]:
     """The runs that aren't done and whose dependencies are."""
-    states = {run.id: plan.state(run, store) for run in plan.runs.values()}
+    states = {run.id: run.status(store) for run in plan.runs.values()}
     return [
         run.spec
         for run in plan.runs.values()
-        if states[run.id] is RunState.MISSING
-        and all(states[item.id] is RunState.DONE for item in run.spec.dependencies)
+        if states[run.id] is RunStatus.MISSING
+        and all(states[item.id] is RunStatus.DONE for item in run.spec.dependencies)
     ]
 
 
@@ -75,7 +75,7 @@ def test_supervisors_are_chosen_first_then_students_by_both_signals(store: Store
     )
     plan = make_plan(sweep, store)
     # The pretrainings, five trials of the supervisor on seed 0, and the ceilings, which aren't searched.
-    assert sorted(run.kind for run in plan.runs.values()) == sorted(
+    assert sorted(run.role for run in plan.runs.values()) == sorted(
         ["pretrain"] * 2 + ["weak"] * 5 + ["ceiling"] * 2
     )
     assert plan.cells == () and plan.num_open_cells == 2
@@ -88,7 +88,7 @@ def test_supervisors_are_chosen_first_then_students_by_both_signals(store: Store
         0
     ].optimization.learning_rate
     assert [(spec.seed, spec.optimization) for spec in final] == [(1, best.optimization)]
-    students = [run for run in plan.runs.values() if run.kind == "student"]
+    students = [run for run in plan.runs.values() if run.role == "student"]
     taught = [
         run.spec.labels.supervisor.optimization for run in students if isinstance(run.spec.labels, WeakLabels)
     ]
@@ -106,7 +106,7 @@ def test_supervisors_are_chosen_first_then_students_by_both_signals(store: Store
         chosen = max(tried, key=lambda spec: signal(spec, store, names[cell.method]))
         assert (
             cell.runs.student.optimization == chosen.optimization
-            and cell.runs.floor.optimization == best.optimization
+            and cell.runs.supervisor.optimization == best.optimization
         )
     assert plan.num_open_cells == 0 and missing(plan, store) == []
 
@@ -162,7 +162,7 @@ def test_stopped_and_failed_trials_are_never_chosen_and_a_failed_one_may_be_trie
     store.run(failed.id).folder.mkdir(parents=True)
     store.run(failed.id).error.write_text("OSError: no room\n")
     plan = make_plan(sweep, store)
-    assert plan.state(plan.runs[stopped.id], store) is RunState.STOPPED
+    assert plan.status(plan.runs[stopped.id], store) is RunStatus.STOPPED
     assert plan.num_open_cells == 0 and plan.cells[0].runs.ceiling == best
     found = choices(plan, Results(plan, store))[0]
     assert (found.num_done, found.num_stopped, found.num_failed) == (2, 1, 1) and found.values == {
@@ -192,15 +192,15 @@ def test_a_trial_that_a_cell_needs_is_not_stopped(store: Store) -> None:
         run.spec.model.name: run for run in plan.runs.values() if run.spec.optimization.learning_rate == 1e-2
     }
     assert default["strong"].kinds == ("weak", "ceiling") and default["strong"].study is not None
-    may = {name: run.may_be_stopped for name, run in default.items() if run.kind != "pretrain"}
+    may = {name: run.may_be_stopped for name, run in default.items() if run.role != "pretrain"}
     assert may == {"weak": True, "strong": False, "largest": False}
     trial = default["weak"].spec
     needed = default["strong"].spec
     for spec in (trial, needed):  # as another sweep's search may have done
         store.run(spec.id).claim(spec)
         store.run(spec.id).stop(spec, "others were better", {"metrics": {}, "history": [], "info": {}})
-    assert plan.state(plan.runs[trial.id], store) is RunState.STOPPED
-    assert plan.state(plan.runs[needed.id], store) is RunState.MISSING
+    assert plan.status(plan.runs[trial.id], store) is RunStatus.STOPPED
+    assert plan.status(plan.runs[needed.id], store) is RunStatus.MISSING
     finished = finish_all(sweep, store)[1]
     assert needed in finished and trial not in finished
 
@@ -212,7 +212,7 @@ def test_without_a_finished_trial_nothing_is_chosen(store: Store) -> None:
         store.run(spec.id).stop(spec, "the loss became nan", {"metrics": {}, "history": [], "info": {}})
     plan = make_plan(sweep, store)
     assert plan.driver is not None and plan.num_open_cells == 1
-    assert [str(study.place) for study in plan.driver.studies.without_choice] == ["ceiling strong on sandbox"]
+    assert [str(study.scope) for study in plan.driver.studies.without_choice] == ["ceiling strong on sandbox"]
     found = choices(plan, Results(plan, store))[0]
     assert (found.is_complete, found.values, found.num_stopped) == (True, None, 2)
 
@@ -239,7 +239,7 @@ def test_methods_with_the_same_student_share_a_study_and_each_searches_what_it_h
     plan, _ = finish_all(small_sweep(methods=methods, search=Search(student=space, num_samples=3)), store)
     assert plan.driver is not None
     studies = list(plan.driver.studies.by_key.values())
-    assert [str(study.place) for study in studies] == [
+    assert [str(study.scope) for study in studies] == [
         "student strong of weak on sandbox, naive",
         "student strong of weak on sandbox, confidence",
     ]
@@ -249,16 +249,18 @@ def test_methods_with_the_same_student_share_a_study_and_each_searches_what_it_h
 
 def test_what_a_trial_needs_and_is_not_trained_yet_joins_the_plan(store: Store) -> None:
     """A chain's middle model learns from the supervisor that was chosen."""
-    chain = Method(name="chain", recipe="bootstrapping", params={"middle": [small_model("middle", 5)]})
+    chain = Method(
+        name="chain", recipe="bootstrapping", params={"intermediate": [small_model("intermediate", 5)]}
+    )
     search = Search(supervisor={RATE: RATES}, student={RATE: RATES}, num_samples=3)
     plan, finished = finish_all(small_sweep(methods=[chain], search=search), store, near_a_rate)
-    middles = [run.spec for run in plan.runs.values() if run.kind == "middle"]
+    middles = [run.spec for run in plan.runs.values() if run.role == "intermediate"]
     (middle,) = middles
-    assert isinstance(middle.labels, WeakLabels) and middle.labels.supervisor == plan.cells[0].runs.floor
+    assert isinstance(middle.labels, WeakLabels) and middle.labels.supervisor == plan.cells[0].runs.supervisor
     assert (
-        middle.optimization == small_model("middle", 5).optimization
+        middle.optimization == small_model("intermediate", 5).optimization
     )  # its own: only the student is searched
-    students = [run.spec for run in plan.runs.values() if run.kind == "student"]
+    students = [run.spec for run in plan.runs.values() if run.role == "student"]
     assert len(students) == 3 and all(student.dependencies[1] == middle for student in students)
     assert finished.index(middle) < min(finished.index(student) for student in students)
 
@@ -274,7 +276,7 @@ def test_learning_rates_of_a_family_are_one_run_a_cell(store: Store) -> None:
     plan, finished = finish_all(sweep, store, near_a_rate)
     assert [spec.optimization.learning_rate for spec in finished[1:]] == [0.1, 0.01]
     (cell,) = plan.cells
-    assert cell.runs.floor == cell.runs.student == cell.runs.ceiling == finished[2]
+    assert cell.runs.supervisor == cell.runs.student == cell.runs.ceiling == finished[2]
 
 
 @pytest.mark.parametrize(
@@ -313,5 +315,5 @@ def test_weights_of_trials_are_not_kept_unless_a_run_starts_from_them(store: Sto
     plan = make_plan(
         small_sweep(search=Search(ceiling={RATE: RATES}, num_samples=2), resources=Resources()), store
     )
-    kept = {run.kind: run.save_weights for run in plan.runs.values()}
+    kept = {run.role: run.save_weights for run in plan.runs.values()}
     assert kept == {"pretrain": True, "weak": True, "ceiling": False}
