@@ -16,14 +16,14 @@ from raysweep.planning.plan import Plan, make_plan
 from raysweep.results.frames import RunFacts, curves_frame, runs_frame, write_tables
 from raysweep.results.from_store import read_store
 from raysweep.results.provenance import num_devices
-from raysweep.store import Store
+from raysweep.store import RunStatus, Store
 
 
 @pytest.fixture
 def plan(store: Store) -> Plan:
     """Two seeds, all runs done, with 24, 30 and 36 of 40 test examples right."""
     plan = make_plan(small_sweep(seeds=[0, 1]), store)
-    finish_all(plan, store, weak=0.6, student=0.75, ceiling=0.9)
+    finish_all(plan, store, supervisor=0.6, student=0.75, ceiling=0.9)
     return plan
 
 
@@ -39,7 +39,7 @@ def test_a_cell_is_a_row_with_its_runs_and_numbers(plan: Plan, store: Store) -> 
         0,
     ]
     runs = plan.cells[0].runs
-    assert first[["floor", "student", "ceiling"]].to_list() == [
+    assert first[["supervisor", "student", "ceiling"]].to_list() == [
         runs.supervisor.id,
         runs.student.id,
         runs.ceiling.id,
@@ -128,8 +128,8 @@ def test_what_waits_for_a_failed_run_names_it_however_far_away() -> None:
         {"run_id": "c", "depends_on": ["b"], **names},
         {"run_id": "d", "depends_on": [], **names},
     ]
-    lost = RunFacts(state="missing")
-    standings = {"a": RunFacts(state="failed", reason="boom"), "b": lost, "c": lost, "d": lost}
+    lost = RunFacts(status=RunStatus.MISSING)
+    standings = {"a": RunFacts(status=RunStatus.FAILED, reason="boom"), "b": lost, "c": lost, "d": lost}
     frame = runs_frame(planned, standings)
     told = "needs run a, which failed: boom"
     assert frame["reason"].to_list() == ["boom", told, told, ""]

@@ -18,8 +18,7 @@ from raysweep.errors import InvalidInput
 from raysweep.planning.plan import Plan, make_plan
 from raysweep.results.frames import SweepData
 from raysweep.results.from_store import read_store
-from raysweep.scheduling.local import run_locally
-from raysweep.scheduling.queue import RunQueue
+from raysweep.scheduling.run import run_plan
 from raysweep.store import Store
 from raysweep.tracking import TrackingFailed, sync
 from raysweep.tracking.mlflow.reader import read_mlflow
@@ -33,9 +32,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Store]:
     it."""
     store = Store(tmp_path_factory.mktemp("swept") / "store")
     plan = make_plan(small_sweep(methods=["naive", "confidence"], seeds=[0, 1]), store)
-    run_locally(
-        RunQueue(plan, store, lambda entry: None), {"commit": "c0ffee", "diff": "+ a line", "untracked": ""}
-    )
+    run_plan(plan, store, code={"commit": "c0ffee", "diff": "+ a line", "untracked": ""})
     naive = plan.cells[0].runs
     confidence = plan.cells[2].runs
     assert [cell.method for cell in plan.cells] == ["naive", "naive", "confidence", "confidence"]
@@ -46,7 +43,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Store]:
     error = store.run(plan.cells[1].runs.supervisor.id).error
     error.parent.mkdir()
     error.write_text("the loss became nan at step 2\n\nTraceback …")
-    assert naive.floor.id == confidence.floor.id
+    assert naive.supervisor.id == confidence.supervisor.id
     return plan, store
 
 
@@ -78,7 +75,7 @@ def assert_equal(one: SweepData, other: SweepData, plan: Plan) -> None:
     pd.testing.assert_frame_equal(one.curves, other.curves)
     assert one.provenance == other.provenance
     naive = plan.cells[0].runs
-    for run in (naive.floor, naive.student, naive.ceiling):
+    for run in (naive.supervisor, naive.student, naive.ceiling):
         pd.testing.assert_frame_equal(one.examples(run.id), other.examples(run.id))
 
 

@@ -79,7 +79,7 @@ def test_a_search_trains_stops_chooses_shows_and_goes_on(capsys: pytest.CaptureF
     assert main(["run", write(5), "--local"]) == SUCCESS
     larger = make_plan(load_sweep(file), store)
     assert {run_id: store.run(run_id).folder.stat().st_mtime_ns for run_id in trials} == ended
-    stopped = [run for run in larger.runs.values() if larger.state(run, store) is RunStatus.STOPPED]
+    stopped = [run for run in larger.runs.values() if run.status(store) is RunStatus.STOPPED]
     by_rule = [run for run in stopped if run.spec.optimization.learning_rate < 1]
     assert by_rule and all(run.study for run in stopped)  # or nothing was stopped by the rule
     for run in by_rule:
