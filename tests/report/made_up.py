@@ -42,26 +42,26 @@ def made_up_sweep(
     curves = []
     examples: dict[str, pd.DataFrame] = {}
 
-    def add(run_id: str, kind: str, cell: dict[str, Any], model: str, share: float, *needs: str) -> None:
+    def add(run_id: str, role: str, cell: dict[str, Any], model: str, share: float, *needs: str) -> None:
         size = (sizes or {}).get(model)
         numbers = {"num_tokens": 1_000, "num_devices": 0, "seconds_total": 1.0} | (
             {"num_parameters": size} if size else {}
         )
         done = RunFacts(status=RunStatus.DONE, numbers=numbers)
-        state = (
+        facts = (
             RunFacts(status=RunStatus.FAILED, reason="loss is not finite")
-            if kind == "student" and failed(cell)
+            if role == "student" and failed(cell)
             else done
         )
         run = {
             "run_id": run_id,
-            "kind": kind,
+            "role": role,
             "task": cell["task"],
             "model": model,
             "seed": cell["seed"],
             "depends_on": needs,
         }
-        runs.setdefault(run_id, (run, state))
+        runs.setdefault(run_id, (run, facts))
         right = np.arange(num_examples) >= num_examples - round(share * num_examples)
         examples[run_id] = pd.DataFrame(
             {
@@ -82,7 +82,7 @@ def made_up_sweep(
                         floor = f"floor {task} {small} {seed}"
                         ceiling = f"ceiling {task} {large} {seed}"
                         student = f"student {task} {small} {large} {method} {seed}"
-                        add(floor, "weak", cell, small, ends["supervisor"])
+                        add(floor, "supervisor", cell, small, ends["supervisor"])
                         add(ceiling, "ceiling", cell, large, ends["ceiling"])
                         chain = [floor]
                         for between in (middle or {}).get(method, ()):
@@ -112,7 +112,7 @@ def made_up_sweep(
     return SweepData(
         name="made up",
         cells=cells_frame(cells, metrics),
-        runs=runs_frame([run for run, _ in runs.values()], {key: state for key, (_, state) in runs.items()}),
+        runs=runs_frame([run for run, _ in runs.values()], {key: facts for key, (_, facts) in runs.items()}),
         curves=curves_frame(curves),
         provenance={},
         read_examples=examples.__getitem__,

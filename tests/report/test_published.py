@@ -38,7 +38,7 @@ def sweep(*cells: Cell, right: Mapping[str, Mapping[str, int]] | None = None) ->
         for end, run in ends.items():
             examples[run] = pd.DataFrame({"id": np.arange(100), "is_right": np.arange(100) < counts[end]})
     runs = runs_frame([], {}).reindex(range(len(examples)))
-    runs = runs.assign(run_id=list(examples), state="done", reason="")
+    runs = runs.assign(run_id=list(examples), status="done", reason="")
     frames = {"cells": cells_frame(planned, metrics), "runs": runs, "curves": curves_frame([])}
     return SweepData(name="made", provenance={}, read_examples=examples.__getitem__, **frames)
 

@@ -115,9 +115,9 @@ def test_what_a_transform_dropped_is_not_measured(
         "    return dataclasses.replace(labels, covered=numpy.arange(len(labels)) < count)\n"
         "FIRST = Transform(first, lambda count: None)\n"
         "def recipe(cell):\n"
-        "    floor = cell.supervisor()\n"
+        "    supervisor = cell.supervisor()\n"
         "    few = (Call('measure_transforms:FIRST', {'count': 4}),)\n"
-        "    return CellRuns(supervisor=supervisor, student=cell.student(floor, transforms=few), "
+        "    return CellRuns(supervisor=supervisor, student=cell.student(supervisor, transforms=few), "
         "ceiling=cell.ceiling())\n"
     )
     monkeypatch.syspath_prepend(tmp_path)

@@ -253,4 +253,4 @@ def test_a_run_that_is_tried_again_has_not_failed_and_its_dependents_wait(plan: 
     assert again.resources == larger and [item.id for item in queue.ready()].count(run.id) == 1
     assert len(queue.candidates()) == 2  # it has resources of its own now
     complete(queue, again)
-    assert find(plan, "supervisor", "weak-2") in queue.ready()
+    assert find(plan, "supervisor", "weak-2").id in [item.id for item in queue.ready()]

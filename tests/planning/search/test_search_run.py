@@ -115,7 +115,7 @@ def test_a_search_trains_stops_chooses_shows_and_goes_on(capsys: pytest.CaptureF
     assert all(run.data.tags["judged_by"] == "weak_validation" and run.data.tags["study"] for run in killed)
     here = read_store(larger, store)
     there = reader.read_mlflow(uri, "small")
-    assert list(here.runs["state"]) == list(there.runs["state"]) and set(here.runs["state"]) == {
+    assert list(here.runs["status"]) == list(there.runs["status"]) and set(here.runs["status"]) == {
         "done",
         "stopped",
     }
