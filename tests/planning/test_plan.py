@@ -252,8 +252,8 @@ def test_a_recipe_of_ones_own(store: Store, tmp_path: Path, monkeypatch: pytest.
         "ceiling=cell.ceiling())\n    return dataclasses.replace(runs, "
         "student=dataclasses.replace(runs.student, train_split='supervisor'))\ndef unknown_transform(cell):\n"
         "    supervisor = cell.supervisor()\n"
-        "    return CellRuns(supervisor=supervisor, student=cell.student(supervisor, None, (Call('soften'),)), "
-        "ceiling=cell.ceiling())\ndef wrong_transform(cell):\n"
+        "    return CellRuns(supervisor=supervisor, student=cell.student(supervisor, None, "
+        "(Call('soften'),)), ceiling=cell.ceiling())\ndef wrong_transform(cell):\n"
         "    supervisor = cell.supervisor()\n"
         "    call = Call('harden', {'share': 0.5})\n"
         "    return CellRuns(supervisor=supervisor, student=cell.student(supervisor, None, (call,)), "
@@ -364,8 +364,8 @@ REFUSED: dict[str, tuple[Callable[[], Sweep], str]] = {
     ),
     "less than a batch": (
         lambda: small_sweep(pairs=pair(small_model("weak", 4, steps=None, epochs=1, batch_size=64))),
-        "supervisor run of 'weak' .*: split 'supervisor' has 32 examples; with 1 epochs that is less than one "
-        "batch of 64",
+        "supervisor run of 'weak' .*: split 'supervisor' has 32 examples; with 1 epochs that is less than "
+        "one batch of 64",
     ),
     "batch and workers": (
         lambda: small_sweep(resources=Resources(num_workers=3)),
