@@ -49,7 +49,8 @@ class ClusterCapacity:
     def choose_without(
         self, slots: Sequence[Resources], candidates: Sequence[PlannedRun]
     ) -> PlannedRun | None:
-        """The run that might reserve its resources next if these slots, which have started, released theirs."""
+        """The run that might reserve its resources next if these slots, which have started, released
+        theirs."""
         self._running.subtract(slots)
         try:
             return self.choose(candidates)
