@@ -1,4 +1,5 @@
-"""A search space is tried before anything trains, so that a value that can't be used is an error of the plan."""
+"""A search space is tried before anything trains, so that a value that can't be used is an error of the
+plan."""
 
 from __future__ import annotations
 
