@@ -17,9 +17,10 @@ from raysweep.planning.graph import distinct_runs
 from raysweep.planning.search.space_checks import check_search_space
 from raysweep.planning.search.studies import Studies
 from raysweep.planning.sweep import Method, Sweep
-from raysweep.planning.validate import RunValidator, check_parameters
+from raysweep.planning.validate import RunValidator
 from raysweep.recipes import Cell, CellRuns, recipes
 from raysweep.spec import Prompting, TaskSpec
+from raysweep.spec.parameters import Parameters
 from raysweep.store import Store
 
 
@@ -198,14 +199,10 @@ def _cells(
 
 
 def _checked(method: Method | str, pinner: Pinner) -> Method:
-    """A method whose parameters its recipe takes, with the models among them pinned."""
+    """A method, once its recipe takes its parameters, with the models among them pinned."""
     method = Method(name=method, recipe=method) if isinstance(method, str) else method
-    check_parameters(
-        recipes.get(method.recipe),
-        method.params,
-        f"method {method.name!r}: recipe {method.recipe!r}",
-        num_leading=1,
-    )
+    parameters = Parameters(recipes.get(method.recipe), num_leading=1)
+    parameters.check(method.params, f"method {method.name!r}: recipe {method.recipe!r}")
     return replace(method, params={name: _pinned(value, pinner) for name, value in method.params.items()})
 
 

@@ -143,9 +143,7 @@ def test_list_names_everything(raysweep: Command) -> None:
     ):
         assert f"  {name} " in out
     (line,) = [line for line in out.splitlines() if line.startswith("  harden ")]
-    assert (
-        "most probable class as a certain label" in line
-    )  # of the function, not of the dataclass that holds it
+    assert "most probable class as a hard label" in line  # of the function, not of its dataclass
     code, out, err = raysweep("list", "--json")
     entries = json.loads(out)
     assert (code, err) == (SUCCESS, "") and entries["methods"]["naive"].startswith("Naive finetuning")
@@ -739,7 +737,7 @@ def test_an_interrupted_sweep_goes_on_where_it_was(
         "def loss(logits, labels, context):\n"
         "    if os.environ.get('INTERRUPT'):\n        raise KeyboardInterrupt\n"
         "    return (logits ** 2).sum(dim=-1)\n"
-        "OBJECTIVE = Objective(loss, lambda: None)\n"
+        "OBJECTIVE = Objective(loss)\n"
         "def recipe(cell):\n"
         "    supervisor = cell.supervisor()\n"
         "    student = cell.student(supervisor, Call('mine:OBJECTIVE'))\n"
