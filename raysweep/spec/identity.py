@@ -94,7 +94,7 @@ def _encoded_float(value: float) -> str:
 
 
 def _encoded_dataclass(value: Any, form: _Form) -> str:
-    kind = type(value)
+    kind: Any = type(value)
     if hasattr(kind, "identity"):
         return _encoded(value.identity, form)
     layout = _layout(kind, form)

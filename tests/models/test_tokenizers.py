@@ -12,17 +12,16 @@ from tiny import TinyWorld
 from transformers import AutoTokenizer
 
 from raysweep.data.examples import read_split
+from raysweep.data.inputs import RunInputs
 from raysweep.data.pinning import Pinner
 from raysweep.data.tokens import prepare_tokens
 from raysweep.errors import InvalidInput
 from raysweep.models.source import (
+    ModelInputs,
     context_key,
     context_length,
     folder_problem,
-    load_config,
-    load_tokenizer,
     tokenizer_key,
-    weights_source,
 )
 from raysweep.models.tokenizers import check_tokenizer, make_tokenizer
 from raysweep.spec import Call, Folder, Hub, ModelSpec, RunSpec, Scratch
@@ -98,13 +97,13 @@ def test_a_model_without_a_padding_token_pads_with_its_end(
 ) -> None:
     copy = save_tiny_model("gpt2", tmp_path / "end")
     replace_tokenizer(copy, eos_token="<unk>")
-    tokenizer = load_tokenizer(model_of(copy), tiny_world.task, store)
+    tokenizer = ModelInputs(model_of(copy), tiny_world.task, store).tokenizer
     assert (tokenizer.pad_token_id, tokenizer.padding_side) == (1, "right")
     replace_tokenizer(copy)
     with pytest.raises(
         InvalidInput, match=r"model 'tiny': the tokenizer of .*end has neither a padding nor an end token"
     ):
-        load_tokenizer(model_of(copy), tiny_world.task, store)
+        _ = ModelInputs(model_of(copy), tiny_world.task, store).tokenizer
 
 
 def test_a_tokenizer_that_pads_on_the_left_is_turned_round(
@@ -112,7 +111,7 @@ def test_a_tokenizer_that_pads_on_the_left_is_turned_round(
 ) -> None:
     copy = save_tiny_model("gpt2", tmp_path / "left")
     replace_tokenizer(copy, pad_token="<pad>", padding_side="left")
-    assert load_tokenizer(model_of(copy), tiny_world.task, store).padding_side == "right"
+    assert ModelInputs(model_of(copy), tiny_world.task, store).tokenizer.padding_side == "right"
 
 
 @pytest.mark.parametrize("name", ["tokenizer", "config"])
@@ -121,9 +120,8 @@ def test_unreadable_parts_of_a_folder_are_told_by_name(
 ) -> None:
     copy = save_tiny_model("gpt2", tmp_path / "broken")
     (copy / f"{name}.json").write_text("{ not json")
-    load = {"tokenizer": load_tokenizer, "config": load_config}[name]
     with pytest.raises(InvalidInput, match=rf"model 'tiny': no {name}.*{copy}"):
-        load(model_of(copy), tiny_world.task, store)
+        getattr(ModelInputs(model_of(copy), tiny_world.task, store), name)
 
 
 def test_code_in_a_folder_is_not_run_unless_trusted(
@@ -135,7 +133,7 @@ def test_code_in_a_folder_is_not_run_unless_trusted(
     )
     (tmp_path / "config.json").write_text('{"model_type": "own", "auto_map": {"AutoConfig": "code.Own"}}')
     with pytest.raises(InvalidInput, match="trust_remote_code"):
-        load_config(model_of(tmp_path), tiny_world.task, store)
+        _ = ModelInputs(model_of(tmp_path), tiny_world.task, store).config
     assert not (tmp_path / "ran").exists()
 
 
@@ -158,7 +156,7 @@ def test_what_a_model_folder_lacks_is_named(folder: Path, tmp_path: Path) -> Non
 def test_the_context_is_the_architecture_s_or_a_shorter_one(
     folder: Path, tiny_world: TinyWorld, store: Store
 ) -> None:
-    config = load_config(model_of(folder), tiny_world.task, store)
+    config = ModelInputs(model_of(folder), tiny_world.task, store).config
     assert context_length(model_of(folder), config) == 32
     assert context_length(model_of(folder, max_tokens=5), config) == 5
     with pytest.raises(InvalidInput, match="max_tokens is 33, its context holds at most 32"):
@@ -174,7 +172,7 @@ def test_a_long_text_keeps_its_end_or_its_beginning(
     truncation: str, folder: Path, tiny_world: TinyWorld, tiny_store: Store
 ) -> None:
     model = Pinner(tiny_store).model(model_of(folder, max_tokens=7, truncation=truncation))
-    split = TokenizedSplit.load(tiny_world.finetuning(model=model), "test", tiny_store)
+    split = TokenizedSplit.load(RunInputs(tiny_world.finetuning(model=model), tiny_store), "test")
     tokenizer = AutoTokenizer.from_pretrained(folder)
     texts = [row[0].split() for row in read_split(tiny_world.task, "test", tiny_store)["texts"]]
     expected = [words[-7:] if truncation == "left" else words[:7] for words in texts]
@@ -192,9 +190,9 @@ def test_without_truncation_a_long_text_is_refused(
     with pytest.raises(
         InvalidInput, match=r"the text of sandbox/\w+/\w+-\d+ has \d+ tokens.* holds 7 and truncation is off"
     ):
-        prepare_tokens(tiny_world.task, model, tiny_store)
+        prepare_tokens(ModelInputs(model, tiny_world.task, tiny_store))
     fits = replace(model, max_tokens=11)
-    assert prepare_tokens(tiny_world.task, fits, tiny_store).exists()
+    assert prepare_tokens(ModelInputs(fits, tiny_world.task, tiny_store)).exists()
 
 
 def test_models_with_equal_tokenizers_have_the_same_files_of_tokens(
@@ -208,7 +206,10 @@ def test_models_with_equal_tokenizers_have_the_same_files_of_tokens(
         for folder in folders
     ]
     models += [replace(models[1], max_tokens=6), replace(models[1], truncation="left")]
-    made = [prepare_tokens(tiny_world.task, model, tiny_store) / "test.tokens.npy" for model in models]
+    made = [
+        prepare_tokens(ModelInputs(model, tiny_world.task, tiny_store)) / "test.tokens.npy"
+        for model in models
+    ]
     assert made[0] != made[1] and made[0].samefile(made[1])
     assert not any(made[0].samefile(other) for other in made[2:])
     contents = {path.read_bytes() for path in made}
@@ -245,13 +246,14 @@ def test_tokens_are_kept_apart_by_all_that_decides_them(tiny_world: TinyWorld) -
 
 def test_where_weights_come_from_is_pinned(tiny_world: TinyWorld, tiny_store: Store) -> None:
     hub = ModelSpec(name="hub", base=Hub(id="a/b", commit="0" * 40))
-    source = weights_source(hub, tiny_store)
+    source = ModelInputs(hub, tiny_world.task, tiny_store).weights
     assert (source.name, source.keywords) == ("a/b", {"revision": "0" * 40, "trust_remote_code": False})
     base = tiny_world.model.base
     assert isinstance(base, RunSpec)
-    folder = Path(weights_source(tiny_world.model, tiny_store).name)
+    inputs = ModelInputs(tiny_world.model, tiny_world.task, tiny_store)
+    folder = Path(inputs.weights.name)
     assert folder == tiny_store.run(base.id).model
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
     with pytest.raises(Exception, match=r"model\.safetensors .* isn't what raysweep wrote"):
-        weights_source(tiny_world.model, tiny_store)
+        _ = inputs.weights

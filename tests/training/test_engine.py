@@ -8,6 +8,7 @@ import pytest
 import torch
 from tiny import TinyWorld
 
+from raysweep.data.inputs import RunInputs
 from raysweep.spec import Optimization
 from raysweep.spec.resources import Resources
 from raysweep.store import Store
@@ -72,7 +73,7 @@ def test_activation_checkpointing_computes_blocks_again_in_the_backward_pass(
 
     with clean_process(), process_group(on_gpu=False):
         with sharded_loading(spec.optimization, resources) as sharding:
-            model = build_model(spec, Store(tiny_world.folder), sharding)
+            model = build_model(RunInputs(spec, Store(tiny_world.folder)), sharding)
         block: torch.nn.Module = model.transformer.h[0].mlp
         engine = Engine(model, spec.optimization, resources)
         engine.train_mode(True)

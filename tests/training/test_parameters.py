@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import tiny
 
-from raysweep.models.source import load_tokenizer
+from raysweep.data.inputs import RunInputs
 from raysweep.spec import Full, HeadOnly, Lora, RunSpec
 from raysweep.store import Store
 
@@ -37,7 +37,7 @@ def test_a_pretraining_counts_tied_embeddings_once(tiny_world: tiny.TinyWorld) -
     pretraining = tiny_world.model.base
     store = Store(tiny_world.folder)
     assert isinstance(pretraining, RunSpec)
-    num_words = len(load_tokenizer(pretraining.model, pretraining.task, store))
+    num_words = len(RunInputs(pretraining, store).tokenizer)
     assert counts(pretraining, store) == (body(num_words),) * 2
 
 
@@ -48,7 +48,7 @@ def test_a_finetuning_counts_head_and_adapters_and_what_is_trained(
 ) -> None:
     spec = tiny_world.finetuning(model=replace(tiny_world.model, tuning=tuning))
     tiny.train_run(spec, tiny_store, zero_stage=zero_stage)
-    whole = body(len(load_tokenizer(spec.model, spec.task, tiny_store))) + HEAD
+    whole = body(len(RunInputs(spec, tiny_store).tokenizer)) + HEAD
     adapters = NUM_LAYERS * (WIDTH * 4 + 4 * 3 * WIDTH)
     expected = {Full: (whole, whole), HeadOnly: (whole, HEAD), Lora: (whole + adapters, HEAD + adapters)}
     assert counts(spec, tiny_store) == expected[type(tuning)]
