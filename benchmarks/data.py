@@ -1,14 +1,13 @@
 """What a run's data costs: tokens are made once and mapped by everybody, and points of curves take no more
 than their share.
 
-    RAYSWEEP_DATASETS=../shared/data/hub .venv/bin/python benchmarks/data.py [number of texts]      default: 20000
+    RAYSWEEP_DATASETS=../shared/data/hub .venv/bin/python benchmarks/data.py [number of texts, default 20000]
 
 Tokens: dialogues, for two GPT-2s of different sizes with equal tokenizers. Seconds of making them, of asking
 for them again for the other model, and of a new process that asks (its imports aren't counted; checksums
-are). Then four processes at once that
-read every token: what one holds of them (its part of mapped pages, from /proc), mapped as raysweep does, and
-loaded as copies. Then a sweep of both models by the local runner, while every text that a tokenizer is given
-is counted.
+are). Then four processes at once that read every token: what one holds of them (its part of mapped pages,
+from /proc), mapped as raysweep does, and loaded as copies. Then a sweep of both models by the local runner,
+while every text that a tokenizer is given is counted.
 
 Curves: the same run with points every 2 steps of all its validation and test examples, and of an eighth of
 them. A point of an
