@@ -288,7 +288,7 @@ class RunSpec:
         """What represents this run in the identity of another one: its id."""
         return self.id
 
-    @property
+    @cached_property
     def workload(self) -> tuple[object, ...]:
         """Equal for pinned runs that compute equally much: those that differ only in seed, labels or
         objective."""
