@@ -47,8 +47,7 @@ def max_answer_tokens(task: TaskSpec, store: Store) -> int:
 def _facts(folder: Path, store: Store) -> dict[str, Any]:
     if not store.is_intact(folder):
         raise CorruptFile(
-            f"{folder} is missing or isn't what raysweep wrote; run the same command again, which makes it "
-            "anew"
+            f"{folder} is missing or isn't what raysweep wrote; run the same command again, which restores it"
         )
     facts: dict[str, Any] = read_json(folder / "task.json")
     return facts

@@ -19,7 +19,7 @@ _MOST_RUNS = 1_000
 
 
 class SpeedKey(NamedTuple):
-    """What runs have in common whose speeds are averaged."""
+    """What runs must have in common for their speeds to be averaged."""
 
     model: str
     tuning: str

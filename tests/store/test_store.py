@@ -333,7 +333,7 @@ def test_damage_to_what_runs_read_is_made_good(plan: Plan, store: Store, what: s
     assert not store.is_intact(folder)
     if what == "tasks" and folder == store.task(spec.task.content or ""):
         with pytest.raises(
-            CorruptFile, match="isn't what raysweep wrote; run the same command again, which makes it anew"
+            CorruptFile, match="isn't what raysweep wrote; run the same command again, which restores it"
         ):
             read_split(spec.task, "test", store)
     assert make_plan(small_sweep(), store).runs.keys() == plan.runs.keys()
