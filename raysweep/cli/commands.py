@@ -271,7 +271,7 @@ def make_report(options: argparse.Namespace, console: Console) -> int:
 def measure_again(options: argparse.Namespace, console: Console) -> int:
     """All metrics anew from saved predictions."""
     plan, store = _load(options)
-    found = remeasure(plan, store, options.metric)
+    found = remeasure([run.spec for run in plan.runs.values()], store, options.metric)
     results = Results(plan, store)
     rows = [(row, results.means(row)) for row in results.rows()]
     if options.json:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from raysweep.data.labels import ground_truth
+from raysweep.data.inputs import RunInputs
 from raysweep.metrics import Measurement, correct, measured, performance_gap_recovered, stop_readings
 from raysweep.metrics.gap import STOPS
 from raysweep.planning.plan import Plan, PlannedCell
@@ -112,7 +112,7 @@ class Results:
         `raysweep.results.measure.measure_curve`."""
         key = (cell.runs.student.id, cell.runs.supervisor.id)
         if key not in self._curves:
-            self._curves[key] = measure_curve(cell.runs.student, self._store, supervisor=cell.runs.supervisor)
+            self._curves[key] = measure_curve(self._inputs(cell.runs.student), cell.runs.supervisor)
         return self._curves[key]
 
     def means(self, row: Row) -> dict[str, float]:
@@ -204,7 +204,7 @@ class Results:
         one, on all."""
         student = cell.runs.student
         curve = self.student_curve(cell)
-        points = curve_points(student, "test", self._store)
+        points = curve_points(self._inputs(student), "test")
         ids = points[-1][1].ids if points else self._truth_of(student).ids
         if not points:
             num_steps = self._store.run(student.id).read_result()["info"]["num_steps"]
@@ -228,5 +228,8 @@ class Results:
 
     def _truth_of(self, run: RunSpec) -> Predictions:
         if run.task.content not in self._truth:
-            self._truth[run.task.content] = ground_truth(run, "test", self._store)
+            self._truth[run.task.content] = self._inputs(run).ground_truth("test")
         return self._truth[run.task.content]
+
+    def _inputs(self, run: RunSpec) -> RunInputs:
+        return RunInputs(run, self._store)

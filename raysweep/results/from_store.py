@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from raysweep.data.inputs import RunInputs
 from raysweep.files import read_json
 from raysweep.planning.plan import Plan, PlannedCell, PlannedRun
 from raysweep.results.cells import Results
@@ -48,7 +49,7 @@ def read_store(plan: Plan, store: Store) -> SweepData:
         runs=runs_frame(names["runs"], {run_id: _facts(run, store) for run_id, run in plan.runs.items()}),
         curves=curves_frame([(name, curves.of(cell)) for cell, name, is_done in pairs if is_done]),
         provenance=provenance(plan, store),
-        read_examples=lambda run_id: example_table(plan.runs[run_id].spec, store),
+        read_examples=lambda run_id: example_table(RunInputs(plan.runs[run_id].spec, store)),
     )
 
 
@@ -114,7 +115,7 @@ class CellCurves:
         key = (cell.runs.ceiling.id, cell.runs.supervisor.id)
         if key not in self._of_ceilings:
             self._of_ceilings[key] = measure_curve(
-                cell.runs.ceiling, self._store, supervisor=cell.runs.supervisor
+                RunInputs(cell.runs.ceiling, self._store), cell.runs.supervisor
             )
         return self._of_ceilings[key]
 

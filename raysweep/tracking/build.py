@@ -15,7 +15,8 @@ from typing import Any, Literal
 
 import pyarrow.parquet
 
-from raysweep.data.examples import split_names
+from raysweep.data.examples import split_sizes
+from raysweep.data.inputs import RunInputs
 from raysweep.files import read_json, write_json
 from raysweep.planning.plan import Plan, PlannedCell, PlannedRun
 from raysweep.planning.search.config import METRICS
@@ -175,7 +176,8 @@ def _finished(ended: Entry, run: PlannedRun, store: Store) -> Entry:
     start, end = span([paths])
     commit = read_json(paths.verified(paths.environment))["code"].get("commit")
     examples = MadeFile(
-        name=EXAMPLES_FILE, write=lambda path: example_table(spec, store).to_parquet(path, index=False)
+        name=EXAMPLES_FILE,
+        write=lambda path: example_table(RunInputs(spec, store)).to_parquet(path, index=False),
     )
     resources = _resource_params(result["info"])
     return _with(
@@ -302,7 +304,7 @@ def _dataset(task: TaskSpec, context: str, store: Store) -> Dataset:
     folder = store.task(task.content or "")
     counts = {
         split: pyarrow.parquet.read_metadata(folder / f"{split}.parquet").num_rows
-        for split in split_names(task, store)
+        for split in split_sizes(task, store)
     }
     source = {
         "task": task.name,

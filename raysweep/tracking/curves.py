@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from raysweep.data.inputs import RunInputs
 from raysweep.results.measure import measure_curve
 from raysweep.spec import RunSpec
 from raysweep.store import Store
@@ -38,7 +39,7 @@ def run_points(spec: RunSpec, store: Store) -> Iterator[Point]:
     for name in ("loss", "learning_rate"):
         values = zip(training[name], training["step"], strict=True)
         yield from (Point(f"curve/training_{name}", float(value), int(step)) for value, step in values)
-    yield from _evaluation_points(measure_curve(spec, store))
+    yield from _evaluation_points(measure_curve(RunInputs(spec, store)))
 
 
 def stopped_points(stopped: Mapping[str, Any], metric: str) -> Iterator[Point]:

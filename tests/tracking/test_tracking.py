@@ -20,10 +20,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from grid_helpers import specs_of
 from mlflow import MlflowClient
 from mlflow.entities import Experiment, Run, ViewType
 
 from raysweep.data.examples import read_split
+from raysweep.data.inputs import RunInputs
 from raysweep.errors import InvalidInput
 from raysweep.files import write_json
 from raysweep.models.families import Model
@@ -84,7 +86,7 @@ def finish(run: PlannedRun, store: Store, attempt: int = 0) -> None:
     records.save(paths)
     now = time.time()
     info = {"seconds_total": 2.0, "finished_at": now, "num_steps": NUM_STEPS, "resources": {"num_workers": 0}}
-    paths.finish(spec, measure_run(spec, store), info)
+    paths.finish(spec, measure_run(RunInputs(spec, store)), info)
 
 
 @pytest.fixture(scope="module")
@@ -194,10 +196,10 @@ def test_one_mlflow_run_for_each_run_and_each_cell_with_the_values_of_results(
         expected = results.cell(cell).metrics
         assert {"pgr", "pgr_at_ground_truth_stop", "ceiling_agreement", "student_auroc"} <= set(expected)
         assert {name: value for name, value in run.data.metrics.items() if "/" not in name} == expected
-        curve = measure_curve(cell.runs.student, store)
+        curve = measure_curve(RunInputs(cell.runs.student, store))
         points = list(zip(curve["step"], curve["test_accuracy"], strict=True))
         assert history(client, run)["curve/test_accuracy"] == points
-        ceiling = measure_curve(cell.runs.ceiling, store, supervisor=cell.runs.supervisor)
+        ceiling = measure_curve(RunInputs(cell.runs.ceiling, store), supervisor=cell.runs.supervisor)
         with_errors = list(zip(ceiling["step"], ceiling["test_agreement_supervisor_wrong"], strict=True))
         assert history(client, run)["curve/ceiling_test_agreement_supervisor_wrong"] == with_errors
         assert run.data.params["method"] == cell.method
@@ -456,7 +458,7 @@ def test_what_is_measured_later_is_shown_after_syncing(copied: tuple[Plan, Store
     sync(uri, plan, store)
     name = f"sandbox: w4 → w8, {plan.cells[0].method}, seed {plan.cells[0].seed}"
     assert "student_auroc" not in shown(uri)[name].data.metrics
-    assert remeasure(plan, store).changed == {plan.cells[0].runs.student.id}
+    assert remeasure(specs_of(plan), store).changed == {plan.cells[0].runs.student.id}
     summary = sync(uri, plan, store)
     assert (summary.num_runs, summary.num_cells) == (1, 1)
     assert_complete(uri, plan)
