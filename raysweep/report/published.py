@@ -1,16 +1,15 @@
-"""Numbers that others published, beside those of a sweep.
+"""Published numbers beside those of a sweep.
 
-`analysis/published.csv` holds them, a number a row, each with where it is written. A sweep rarely has the
-models or the tasks of a paper, so every published number that stands beside ours says what it has in common
-with them. An accuracy of other models tells nothing about ours and isn't drawn; a PGR, a share of each one's
-own gap, is.
+`analysis/published.csv` has one published number per row, with its source. A sweep rarely has the models or
+the tasks of a paper, so every published number that stands beside ours says what the two have in common. PGRs
+are compared whatever the models are, since each is a share of its own gap; accuracies only if the models are
+the same.
 """
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -19,17 +18,17 @@ import numpy as np
 import pandas as pd
 
 from raysweep.errors import InvalidInput
-from raysweep.results.frames import ENDS, SweepData
-from raysweep.results.statistics import GapRecovered, gap_recovered
+from raysweep.planning.graph import CellGroup
+from raysweep.results.frames import SweepData
 
 SETTINGS = ("nlp", "chess", "reward_model", "vision", "reasoning", "easy_to_hard")
-"""A row whose task is its setting is of all the setting's tasks together."""
+"""A number whose task is its setting is of all tasks of the setting together."""
 _SHARES_OF_TASKS = ("share_above_zero", "share_better_than_naive")
 SHARES = ("accuracy", "agreement_supervisor_wrong", "supervision_gap_recovered", "p_value", *_SHARES_OF_TASKS)
 """Quantities in [0, 1]."""
 QUANTITIES = (*SHARES, "pgr", "pgr_gain", "recovery")
 COMPARED = ("accuracy", "pgr")
-"""Quantities that a sweep has too."""
+"""Quantities that a sweep has as well."""
 
 _NLP = (
     "amazon_polarity anli_r2 anli_r2_three boolq cola cosmos_qa dream ethics_deontology ethics_justice "
@@ -83,47 +82,52 @@ def read_published(path: str | Path) -> tuple[PublishedNumber, ...]:
     """The published numbers of a CSV file with the columns of `PublishedNumber`.
 
     Raises:
-        InvalidInput: the columns are others, a value is missing, isn't a number or out of range, or a row is
-            there twice; says the line and the column.
+        InvalidInput: the file isn't such a table; columns are others; a value is missing, isn't a number or
+            out of range; or a number is there twice. The message has the line and the column.
     """
     columns = [field.name for field in fields(PublishedNumber)]
-    found: list[PublishedNumber] = []
-    lines: dict[tuple[str, ...], int] = {}
-    with Path(path).open(encoding="utf-8", newline="") as file:
-        reader = csv.reader(file)
-        header = next(reader, [])
-        if header != columns:
-            raise InvalidInput(
-                f"{path}, line 1: the columns are {', '.join(header) or 'none'}; expected "
-                f"{', '.join(columns)}"
-            )
-        for texts in reader:
-            where = f"{path}, line {reader.line_num}"
-            if len(texts) != len(columns):
-                raise InvalidInput(f"{where}: {len(texts)} values for {len(columns)} columns")
-            number = _number(where, dict(zip(columns, texts, strict=True)))
-            key = tuple(texts[: columns.index("value")])
-            if key in lines:
-                raise InvalidInput(
-                    f"{where}: the same number as in line {lines[key]}, all columns before 'value' being "
-                    "equal"
-                )
-            lines[key] = reader.line_num
-            found.append(number)
-    return tuple(found)
+    try:
+        table = pd.read_csv(path, header=None, dtype=str, keep_default_na=False, skip_blank_lines=False)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise InvalidInput(f"{path} isn't a table with columns {', '.join(columns)}: {error}") from error
+    header = table.iloc[0].to_list()
+    if header != columns:
+        raise InvalidInput(
+            f"{path}, line 1: the columns are {', '.join(map(str, header))}; expected {', '.join(columns)}"
+        )
+    table = table.iloc[1:].set_axis(columns, axis=1)
+    lines = _lines(table)
+    is_short = table.isna().any(axis=1)
+    if is_short.any():
+        raise InvalidInput(f"{path}, line {lines[is_short].iloc[0]}: fewer than {len(columns)} values")
+    keys = columns[: columns.index("value")]
+    is_repeated = table.duplicated(keys)
+    if is_repeated.any():
+        raise InvalidInput(
+            f"{path}, line {lines[is_repeated].iloc[0]}: the same number as in an earlier line, since all "
+            "columns before 'value' are equal"
+        )
+    rows = zip(lines, table.itertuples(index=False), strict=True)
+    return tuple(_number(f"{path}, line {line}", dict(zip(columns, row, strict=True))) for line, row in rows)
+
+
+def _lines(table: pd.DataFrame) -> pd.Series:
+    """The line of the file in which each row begins; line 1 is the header."""
+    inside = table.fillna("").apply(lambda column: column.str.count("\n")).sum(axis=1)
+    return pd.Series(np.arange(len(table)), index=table.index) + 2 + inside.cumsum() - inside
 
 
 def matching(published: Iterable[PublishedNumber], data: SweepData) -> pd.DataFrame:
     """The published numbers that can stand beside a sweep's: of a method and a task that it has.
 
-    A number of all tasks of a setting stands beside the sweep's tasks of that setting. A sweep's methods
-    count by their first word ("confidence 0.75" as confidence); a task without a setting of its own counts as
-    the sweep's others do, else as NLP.
+    A number of all tasks of a setting stands beside the sweep's tasks of that setting. A sweep's methods are
+    compared by their first word ("confidence 0.75" is confidence). A task without a setting has the one that
+    the sweep's other tasks have, or is NLP.
 
     Returns:
-        The columns of `PublishedNumber`, those that were compared with `COMPARED` only; `panel`, the task of
-        the sweep, or "nlp: median over 3 tasks"; `same_task` and `same_models` (bool); and `beside`, both of
-        these in words.
+        The numbers whose quantity is one of `COMPARED`: the columns of `PublishedNumber`; `panel`, the task
+        of the sweep, or "nlp: median over 3 tasks"; `same_task` and `same_models` (bool); and `beside`, both
+        of these in words.
     """
     cells = data.cells
     panels = _panels(data)
@@ -161,18 +165,18 @@ def matching(published: Iterable[PublishedNumber], data: SweepData) -> pd.DataFr
 
 
 def comparison_table(published: Iterable[PublishedNumber], data: SweepData) -> pd.DataFrame:
-    """A sweep's numbers and the published ones that stand beside them, a number a row; empty if none do.
+    """A sweep's numbers and the published ones that stand beside them, one number per row; empty if there are
+    none.
 
-    Published accuracies are those of the same models; of other models there are PGRs only.
-    Ours are means over the finished seeds; a PGR is that of the mean accuracies, with its 90 % interval, and
-    absent where the gap is inside the noise; over several tasks of a setting it is the median of those that
-    are defined, if most are.
+    Of other models, only PGRs stand beside ours. Our accuracies are means over the finished seeds. Our PGRs
+    are those of the mean accuracies, with 90 % intervals, and absent where the gap is inside the noise; for
+    several tasks of a setting, the median of those that are defined, if most are.
 
     Returns:
         `whose` ("ours", "published"), panel, task, weak, strong, method (ours as the sweep calls it),
         quantity, value, low, high (NaN if none), num_seeds (<NA> of published ones), source, aggregate,
-        beside, citation, note; by panel and quantity, ours first. Of ours, those that a published number of
-        their method stands beside; and the reverse.
+        beside, citation, note; by panel and quantity, ours first. Numbers of a method are there if both a
+        number of ours and a published one are.
     """
     theirs = matching(published, data)
     theirs = theirs[theirs["same_models"] | (theirs["quantity"] == "pgr")]
@@ -259,41 +263,46 @@ def _panels(data: SweepData) -> dict[str, str]:
 
 
 def _ours(data: SweepData, families: set[str]) -> list[dict[str, Any]]:
-    """The sweep's numbers of these methods; `family` is the name that published numbers have for the
-    method."""
-    finished = data.cells[data.cells["is_finished"]]
+    """The sweep's numbers of these methods; `family` is the method's name among published numbers."""
     settings = _settings(data)
-    panels = _panels(data)
-    rows = _ground_truth(finished)
-    pgrs: dict[tuple[str, str, str, str], list[float]] = {}
-    chosen = finished[finished["method"].map(_method).isin(families)]
-    for _, cells in chosen.groupby(["task", "weak", "strong", "method"], sort=False):
-        task, weak, strong, method = (
-            str(cells[name].iloc[0]) for name in ("task", "weak", "strong", "method")
-        )
-        common = _named(task, weak, strong, method) | {
-            "panel": task,
-            "num_seeds": len(cells),
+    rows = _ground_truth(data.cells[data.cells["is_finished"]])
+    pgrs: dict[CellGroup, list[float]] = {}
+    for row in data.rows:
+        gap = row.gap
+        if gap is None or _method(row.group.method) not in families:
+            continue
+        common = _named(row.group) | {
+            "panel": row.group.task,
+            "num_seeds": len(row.seeds),
             "aggregate": "mean over seeds",
         }
-        gap = _gap(data, cells)
         rows.append(common | {"quantity": "accuracy", "value": gap.student_accuracy})
         if gap.pgr is not None and gap.interval is not None:
-            rows.append(
-                common
-                | {"quantity": "pgr", "value": gap.pgr, "low": gap.interval[0], "high": gap.interval[1]}
-            )
-            pgrs.setdefault((settings[task], weak, strong, method), []).append(gap.pgr)
-    for names, values in pgrs.items():
-        panel = panels[names[0]]
-        num_tasks = list(settings.values()).count(names[0])
+            low, high = gap.interval
+            rows.append(common | {"quantity": "pgr", "value": gap.pgr, "low": low, "high": high})
+            of_setting = row.group._replace(task=settings[row.group.task])
+            pgrs.setdefault(of_setting, []).append(gap.pgr)
+    return rows + _medians(data, pgrs)
+
+
+def _medians(data: SweepData, pgrs: Mapping[CellGroup, Sequence[float]]) -> list[dict[str, Any]]:
+    """Median PGRs over the tasks of a setting, where most are defined; groups have the setting for a task."""
+    settings = _settings(data)
+    panels = _panels(data)
+    rows = []
+    for group, values in pgrs.items():
+        panel = panels[group.task]
+        num_tasks = list(settings.values()).count(group.task)
         if panel not in settings and len(values) > num_tasks / 2:
-            median = {
-                "quantity": "pgr",
-                "value": float(np.median(values)),
-                "aggregate": f"{len(values)} of {num_tasks} tasks",
-            }
-            rows.append(_named(*names) | {"panel": panel} | median)
+            rows.append(
+                _named(group)
+                | {
+                    "panel": panel,
+                    "quantity": "pgr",
+                    "value": float(np.median(values)),
+                    "aggregate": f"{len(values)} of {num_tasks} tasks",
+                }
+            )
     return rows
 
 
@@ -307,18 +316,11 @@ def _ground_truth(finished: pd.DataFrame) -> list[dict[str, Any]]:
     rows = []
     for _, found in models.drop_duplicates(columns[:3]).groupby(["task", "model"], sort=False):
         task = str(found["task"].iloc[0])
-        model = str(found["model"].iloc[0])
+        group = CellGroup(task=task, weak="", strong=str(found["model"].iloc[0]), method="ground_truth")
         mean = {"quantity": "accuracy", "value": float(found["value"].mean()), "num_seeds": len(found)}
-        rows.append(
-            _named(task, "", model, "ground_truth") | {"panel": task, "aggregate": "mean over seeds"} | mean
-        )
+        rows.append(_named(group) | {"panel": task, "aggregate": "mean over seeds"} | mean)
     return rows
 
 
-def _named(task: str, weak: str, strong: str, method: str) -> dict[str, Any]:
-    return {"task": task, "weak": weak, "strong": strong, "method": method, "family": _method(method)}
-
-
-def _gap(data: SweepData, cells: pd.DataFrame) -> GapRecovered:
-    rights = [[data.examples(run)["is_right"].to_numpy(dtype=bool) for run in cells[end]] for end in ENDS]
-    return gap_recovered(*(np.stack(right) for right in rights))
+def _named(group: CellGroup) -> dict[str, Any]:
+    return group._asdict() | {"family": _method(group.method)}

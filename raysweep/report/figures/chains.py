@@ -73,7 +73,7 @@ def bootstrapping(summary: Summary) -> Figure | Omitted:
         cut,
         over,
         note,
-        summary.standing,
+        summary.progress_note,
     )
     table = frame.rename(columns={"position": "step of the chain", "mean": "accuracy", "num_seeds": "seeds"})
     table = table.rename(columns={"low": "interval low", "high": "interval high"})
@@ -103,7 +103,8 @@ def _steps(summary: Summary, cells: pd.DataFrame) -> pd.DataFrame:
 def _ends(cells: pd.DataFrame, last: int) -> pd.DataFrame:
     """Floors and ceilings by pair."""
     parts = []
-    for line, value, run in (("floor", "weak_accuracy", "floor"), ("ceiling", "ceiling_accuracy", "ceiling")):
+    levels = {"floor": ("weak_accuracy", "supervisor"), "ceiling": ("ceiling_accuracy", "ceiling")}
+    for line, (value, run) in levels.items():
         found = means(cells, value, [PAIR], ["task"], run)
         parts.append(found.assign(method=line, position=None, model=None, low=None, high=None))
     return pd.concat(parts, ignore_index=True)

@@ -62,13 +62,14 @@ def methods_pgr(summary: Summary) -> Figure | Omitted:
         if without
         else "",
         "Arrows: beyond the figure, at the number beside them." if _beyond(defined).any() else "",
-        summary.standing,
+        summary.progress_note,
     )
     pairs = [*summary.names("pair")] if keys else []
     chart = _pgr_chart(defined.assign(mean=defined["pgr"]), order, pairs)
     ends = ("lower quartile", "upper quartile") if several else ("interval low", "interval high")
     names = {"pgr": "PGR", "low": ends[0], "high": ends[1], "num_defined": "defined", "num_groups": "of"}
-    table = frame[["method", *keys, *names, "standing"]].rename(columns=names)
+    names["pgr_status"] = "PGR status"
+    table = frame[["method", *keys, *names]].rename(columns=names)
     text = f"A row a method: {_ends_in_words(defined, 'method', 'pgr')}."
     return Figure(name=name, title=title, caption=caption, data=tidy(table), chart=chart, alt=text)
 
@@ -108,7 +109,7 @@ def agreement_by_method(summary: Summary) -> Figure | Omitted:
         cut,
         note,
         _over_pairs(summary),
-        summary.standing,
+        summary.progress_note,
     )
     table = frame[["method", "where", "mean", "low", "high", "num_seeds", "num_units"]].rename(
         columns=_NAMES | {"mean": "agreement"}
@@ -148,7 +149,7 @@ def _accuracies(summary: Summary, name: str, title: str, row: str) -> Figure:
     students = means(cells, "student_accuracy", by, [*unit, "method"] if row == "task" and not keys else unit)
     floors, ceilings = (
         means(cells, f"{end}_accuracy", by, ["task", model], run)
-        for end, model, run in (("weak", "weak", "floor"), ("ceiling", "strong", "ceiling"))
+        for end, model, run in (("weak", "weak", "supervisor"), ("ceiling", "strong", "ceiling"))
     )
     frame = students.merge(floors[[*by, "mean"]].rename(columns={"mean": "floor"}), on=by)
     frame = frame.merge(ceilings[[*by, "mean"]].rename(columns={"mean": "ceiling"}), on=by)
@@ -170,7 +171,7 @@ def _accuracies(summary: Summary, name: str, title: str, row: str) -> Figure:
         cut,
         note,
         "" if "pair" in keys else _over_pairs(summary),
-        summary.standing,
+        summary.progress_note,
     )
     table = frame[[*by, "mean", "low", "high", "floor", "ceiling", "num_seeds", "num_units"]]
     table = table.rename(
@@ -275,7 +276,7 @@ def _dots(
         "low",
         "high",
         *ticks,
-        "standing",
+        "pgr_status",
         "num_defined",
         "num_groups",
     )

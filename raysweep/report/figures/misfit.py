@@ -9,7 +9,7 @@ import altair as alt
 import pandas as pd
 
 from raysweep.report.figures.base import Figure, Omitted, Records, records, sentences, tidy
-from raysweep.report.figures.summary import GROUP, Summary
+from raysweep.report.figures.summary import Summary
 from raysweep.report.figures.theme import (
     BLACK,
     COLOURS,
@@ -23,6 +23,7 @@ from raysweep.report.figures.theme import (
     worded,
     wrapped,
 )
+from raysweep.results.cells import GROUP
 
 _FORMS = {"squared_error": "squared error", "error_rate": "error rate"}
 
@@ -61,7 +62,7 @@ def misfit_against_gain(summary: Summary) -> Figure | Omitted:
         "misfit, as theory expects of an ideal student.",
         f"{above} of {len(frame)} are.",
         "Numbers: the mean of a method, by the key." if is_numbered else "",
-        summary.standing,
+        summary.progress_note,
     )
     table = frame.rename(columns={"weak": "supervisor", "strong": "student model", "num_seeds": "seeds"})
     text = (
@@ -79,12 +80,12 @@ def seeds_spread(summary: Summary) -> Figure | Omitted:
     if summary.finished.empty:
         return Omitted(name=name, title=title, reason="nothing is finished")
     ends = {
-        "supervisor": ("weak_accuracy", "floor", "weak"),
+        "supervisor": ("weak_accuracy", "supervisor", "weak"),
         "ceiling": ("ceiling_accuracy", "ceiling", "strong"),
     }
     parts = []
     for who, (value, run, model) in ends.items():
-        # Some methods have a floor or ceiling of their own: its seeds are told apart by who uses it.
+        # Some methods have a supervisor or ceiling of their own: runs are grouped by the methods that use it.
         users = summary.planned.groupby(run)["method"].agg(lambda methods: "|".join(dict.fromkeys(methods)))
         cells = summary.finished.assign(users=summary.finished[run].map(users))
         parts.append(_deviations(cells, value, run, ["task", model, "users"]).assign(who=who))
@@ -118,7 +119,7 @@ def seeds_spread(summary: Summary) -> Figure | Omitted:
         "supervisors, ceilings and "
         "each method's students. A dot is a run; the bar is one standard deviation to either side, pooled "
         "over tasks and pairs.",
-        summary.standing,
+        summary.progress_note,
     )
     table = frame.rename(
         columns={"who": "runs", "difference": "difference from the mean", "deviation": "standard deviation"}
@@ -149,7 +150,7 @@ def _deviations(cells: pd.DataFrame, value: str, run: str, keys: list[str]) -> p
         {
             "task": found["task"],
             "model": found["weak"]
-            if run == "floor"
+            if run == "supervisor"
             else found["strong"]
             if run == "ceiling"
             else found["pair"],

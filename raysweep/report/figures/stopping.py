@@ -10,7 +10,7 @@ import pandas as pd
 
 from raysweep.report.figures.base import Figure, Omitted, Records, records, sentences, tidy
 from raysweep.report.figures.methods import dots_by_method
-from raysweep.report.figures.summary import GROUP, Summary, drawn_bars, interval_words, means
+from raysweep.report.figures.summary import Summary, drawn_bars, interval_words, means
 from raysweep.report.figures.theme import (
     BLACK,
     BLUE,
@@ -22,6 +22,7 @@ from raysweep.report.figures.theme import (
     tooltips,
     worded,
 )
+from raysweep.results.cells import GROUP
 
 STOPS = {
     "last": "last step",
@@ -73,7 +74,7 @@ def early_stopping(summary: Summary) -> Figure | Omitted:
         "(the mean step and the mean test accuracy there); the ground-truth stop is an oracle. Grey rule: "
         "the supervisor (floor); black: the ceiling.",
         note,
-        summary.standing,
+        summary.progress_note,
     )
     table = frame.rename(
         columns={"weak": "supervisor", "strong": "student model", "mean": "accuracy", "num_seeds": "seeds"}
@@ -125,7 +126,7 @@ def stops(summary: Summary) -> Figure | Omitted:
         cut,
         over,
         f"Means over {num_pairs} pairs of models." if num_pairs > 1 else "",
-        summary.standing,
+        summary.progress_note,
     )
     names = {"mean": "accuracy gained", "low": "interval low", "high": "interval high"}
     table = frame.rename(columns=names | {"num_seeds": "seeds", "num_units": "averaged"})

@@ -1,4 +1,4 @@
-"""The numbers that figures share: PGRs with their intervals, means over seeds, tasks and pairs, models by
+"""Numbers that several figures need: PGRs with their intervals, means over seeds, tasks and pairs, models by
 size."""
 
 from __future__ import annotations
@@ -12,33 +12,27 @@ import pandas as pd
 
 from raysweep.report.figures.base import listed, sentences
 from raysweep.report.figures.theme import MAX_PANELS, worded
+from raysweep.results.cells import GROUP
 from raysweep.results.frames import SweepData
-from raysweep.results.statistics import CONFIDENCE, Correct, gap_recovered
+from raysweep.results.statistics import CONFIDENCE
 
-GROUP = ["task", "weak", "strong", "method"]
 PAIR = "pair"
 UNDEFINED = "undefined: the gap is inside the noise"
 MISSING = "missing: no finished seed"
+_GAP = ("weak_accuracy", "student_accuracy", "ceiling_accuracy", "pgr")
 
 
 class Summary:
-    """A sweep's finished cells, and what is computed of them once for all figures."""
+    """A sweep's finished cells, and what figures compute of them, each once for all figures."""
 
     def __init__(self, data: SweepData) -> None:
         self.data = data
-        self._known: dict[str, Correct] = {}
-        planned = data.cells.copy()
-        planned[PAIR] = [
-            pair_name(weak, strong) for weak, strong in zip(planned["weak"], planned["strong"], strict=True)
+        pairs = [
+            f"{weak} → {strong}"
+            for weak, strong in zip(data.cells["weak"], data.cells["strong"], strict=True)
         ]
-        self.planned = planned
-        self.finished: pd.DataFrame = planned[planned["is_finished"]]
-
-    def _right(self, run: str) -> Correct:
-        """(examples,) whether a run was right; runs are shared by many cells."""
-        if run not in self._known:
-            self._known[run] = self.data.examples(run)["is_right"].to_numpy(bool)
-        return self._known[run]
+        self.planned = data.cells.assign(**{PAIR: pairs})
+        self.finished: pd.DataFrame = self.planned[self.planned["is_finished"]]
 
     def names(self, column: str) -> list[str]:
         """What the finished cells have in a column, in the plan's order."""
@@ -47,36 +41,20 @@ class Summary:
 
     @cached_property
     def gaps(self) -> pd.DataFrame:
-        """A row a planned (task, weak, strong, method): pair; weak_, student_, ceiling_accuracy; pgr, low,
-        high; num_seeds; standing ("" where the PGR is defined)."""
+        """One row per planned cell group: task, weak, strong, method; pair; num_seeds; weak_, student_ and
+        ceiling_accuracy; pgr, low, high; pgr_status ("" where the PGR is defined)."""
         rows = []
-        for key, cells in self.planned.groupby(GROUP, sort=False):
-            row: dict[str, Any] = dict(zip(GROUP, key, strict=True)) | {
-                PAIR: pair_name(str(key[1]), str(key[2])),
-                "num_seeds": 0,
-            }
-            done = cells[cells["is_finished"]]
-            if len(done):
-                ends = (
-                    np.stack([self._right(run) for run in done[end]])
-                    for end in ("supervisor", "student", "ceiling")
-                )
-                gap = gap_recovered(*ends)
-                low, high = gap.interval or (None, None)
-                row |= {
-                    f"{end}_accuracy": getattr(gap, f"{end}_accuracy")
-                    for end in ("weak", "student", "ceiling")
-                }
-                row |= {"pgr": gap.pgr, "low": low, "high": high, "num_seeds": gap.num_seeds}
-            rows.append(row)
-        numbers = ("weak_accuracy", "student_accuracy", "ceiling_accuracy", "pgr", "low", "high")
-        frame = pd.DataFrame(rows, columns=[*GROUP, PAIR, "num_seeds", *numbers]).astype(
-            dict.fromkeys(numbers, float)
-        )
-        frame["standing"] = np.where(
-            frame["num_seeds"] == 0, MISSING, np.where(frame["pgr"].isna(), UNDEFINED, "")
-        )
-        return frame
+        for row in self.data.rows:
+            found: dict[str, Any] = row.group._asdict() | {PAIR: row.group.pair, "num_seeds": len(row.seeds)}
+            found["pgr_status"] = MISSING
+            if row.gap is not None:
+                low, high = row.gap.interval or (None, None)
+                found |= {name: getattr(row.gap, name) for name in _GAP}
+                found |= {"low": low, "high": high, "pgr_status": UNDEFINED if row.gap.pgr is None else ""}
+            rows.append(found)
+        numbers = (*_GAP, "low", "high")
+        frame = pd.DataFrame(rows, columns=[*GROUP, PAIR, "num_seeds", *numbers, "pgr_status"])
+        return frame.astype(dict.fromkeys(numbers, float))
 
     def pgr_by(self, keys: Sequence[str]) -> pd.DataFrame:
         """PGRs by some of task, weak, strong, method, pair: of one (task, pair, method) with its 90 %
@@ -91,9 +69,9 @@ class Summary:
                 "num_defined": len(defined),
                 "num_missing": int((group["num_seeds"] == 0).sum()),
             }
-            row |= {"pgr": None, "low": None, "high": None, "standing": ""}
+            row |= {"pgr": None, "low": None, "high": None, "pgr_status": ""}
             if defined.empty:
-                row["standing"] = MISSING if row["num_missing"] == len(group) else UNDEFINED
+                row["pgr_status"] = MISSING if row["num_missing"] == len(group) else UNDEFINED
             elif len(group) == 1:
                 row |= {name: float(defined[name].iloc[0]) for name in ("pgr", "low", "high")}
             else:
@@ -104,7 +82,7 @@ class Summary:
                         "high": float(defined["pgr"].quantile(0.75)),
                     }
             rows.append(row)
-        columns = [*keys, "num_groups", "num_defined", "num_missing", "pgr", "low", "high", "standing"]
+        columns = [*keys, "num_groups", "num_defined", "num_missing", "pgr", "low", "high", "pgr_status"]
         return pd.DataFrame(rows, columns=columns).astype({"pgr": float, "low": float, "high": float})
 
     @cached_property
@@ -123,7 +101,7 @@ class Summary:
         return sorted(names, key=lambda name: self.sizes[name]) if set(names) <= set(self.sizes) else names
 
     @property
-    def standing(self) -> str:
+    def progress_note(self) -> str:
         """How many seeds there are, and what is missing, in words."""
         seeds = self.finished.groupby(GROUP, sort=False)["seed"].nunique()
         if seeds.empty:
@@ -202,11 +180,6 @@ class Summary:
         )
 
 
-def pair_name(weak: str, strong: str) -> str:
-    """A pair in words."""
-    return f"{weak} → {strong}"
-
-
 def means(
     cells: pd.DataFrame,
     value: str,
@@ -228,7 +201,7 @@ def means(
         value: the column.
         by: columns of a group.
         unit: columns that tell a group's units apart; the seeds of each are repetitions.
-        run: the column of the run whose number it is, since floors and ceilings are shared by cells.
+        run: the column of the run whose number it is, since cells share supervisors and ceilings.
         is_share: whether the number is in [0, 1]; intervals end there.
 
     Returns:
