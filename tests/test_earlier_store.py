@@ -50,7 +50,9 @@ def equal(found: Any, expected: Any) -> bool:
     if isinstance(expected, list):
         return len(found) == len(expected) and all(map(equal, found, expected))
     if isinstance(expected, dict):
-        return found.keys() == expected.keys() and all(equal(found[name], expected[name]) for name in expected)
+        return found.keys() == expected.keys() and all(
+            equal(found[name], expected[name]) for name in expected
+        )
     return bool(found == expected)
 
 

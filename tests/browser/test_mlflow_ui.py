@@ -18,8 +18,7 @@ from playwright.sync_api import Page, expect
 
 from raysweep import grid
 from raysweep.planning.plan import make_plan
-from raysweep.scheduling.local import run_locally
-from raysweep.scheduling.queue import Board
+from raysweep.scheduling.run import run_plan
 from raysweep.store import Store
 from raysweep.tracking import log_report, sync
 
@@ -60,9 +59,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
         [small_model("strong", 8)],
     )
     plan = make_plan(small_sweep(pairs=pairs, methods=list(METHODS), seeds=list(SEEDS)), store)
-    board = Board(plan, store)
-    run_locally(board, {"commit": "abc", "diff": "", "untracked": ""})
-    assert board.is_complete and not board.failures
+    queue = run_plan(plan, store, code={"commit": "abc", "diff": "", "untracked": ""})
+    assert queue.is_complete and not queue.failures
     report = folder / "report"
     (report / "figures").mkdir(parents=True)
     (report / "report.html").write_text(REPORT)
@@ -169,7 +167,7 @@ def test_a_cell_shows_its_data_and_links_to_its_runs(page: Page, recorded: Recor
     expect(page.get_by_role("heading", name=cell.info.run_name)).to_be_visible()
     expect(page.get_by_text(re.compile(r"sandbox \([0-9a-f]{16}\)")).first).to_be_visible()
     for what, name in {
-        "floor": "weak weak-6 on sandbox, seed 1",
+        "supervisor": "weak weak-6 on sandbox, seed 1",
         "student": "student strong of weak-6 on sandbox, naive, seed 1",
         "ceiling": "ceiling strong on sandbox, seed 1",
         "the student's supervisor": "weak weak-6 on sandbox, seed 1",

@@ -12,7 +12,7 @@ from raysweep.errors import InvalidInput
 from raysweep.objectives import BatchContext, Objective, objectives
 from raysweep.registry import summary
 
-FOR_LABELS = {name: objective for name, objective in objectives if objective.kinds != ("text",)}
+FOR_LABELS = {name: objective for name, objective in objectives if objective.roles != ("text",)}
 
 # Parameters that take another way through an objective than its defaults.
 OTHER_WAYS: dict[str, list[dict[str, Any]]] = {

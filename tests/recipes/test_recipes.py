@@ -32,7 +32,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 WEAK = small_model("weak", 4)
-MIDDLE = small_model("intermediate", 5)
+MIDDLE = small_model("middle", 5)
 STRONG = small_model("strong", 6)
 
 
@@ -63,17 +63,17 @@ def test_a_chain_of_one_link_is_naive_finetuning_to_the_last_bit(store: Store) -
 
 
 def test_each_link_of_a_chain_is_taught_by_the_one_before(store: Store) -> None:
-    plan = planned(store, "bootstrapping", {"intermediate": [WEAK, MIDDLE]})
+    plan = planned(store, "bootstrapping", {"middle": [WEAK, MIDDLE]})
     (cell,) = plan.cells
     links = [cell.runs.student]
     while isinstance(links[-1].labels, WeakLabels):
         links.append(supervisor(links[-1]))
-    assert [run.model.name for run in links] == ["strong", "intermediate", "weak", "weak"]
+    assert [run.model.name for run in links] == ["strong", "middle", "weak", "weak"]
     assert [run.train_split for run in links] == ["transfer"] * 3 + ["supervisor"]
     assert links[-1] == cell.runs.supervisor
     assert all(applied(run) == [] for run in links)
     kinds = {run.spec.model.name: run.role for run in plan.runs.values() if run.spec in links[:3]}
-    assert kinds == {"strong": "student", "intermediate": "intermediate", "weak": "intermediate"}
+    assert kinds == {"strong": "student", "middle": "intermediate", "weak": "intermediate"}
     assert plan.num_trainings == 5
 
 
@@ -96,7 +96,7 @@ def test_generative_finetuning_comes_before_student_and_ceiling(store: Store) ->
     assert (base.optimization.epochs, base.optimization.learning_rate) == (2.0, 3e-4)
     assert base.model.base == cell.runs.supervisor.model.base or base.model.base.model.name == "strong"  # type: ignore[union-attr]
     planned_run = plan.runs[base.id]
-    assert planned_run.kind == "pretrain" and planned_run.needs_model
+    assert planned_run.role == "pretrain" and planned_run.needs_model
     plain = runs(store, "generative_finetuning", ceiling_too=False).ceiling
     assert plain == runs(store, "naive").ceiling
 
@@ -105,10 +105,10 @@ def test_baselines(store: Store) -> None:
     naive = runs(store, "naive")
     half_a = runs(store, "ground_truth_half_a")
     assert (half_a.student.train_split, half_a.student.labels) == ("supervisor", GroundTruth())
-    assert (half_a.floor, half_a.ceiling) == (naive.floor, naive.ceiling)
+    assert (half_a.supervisor, half_a.ceiling) == (naive.supervisor, naive.ceiling)
 
     probe = runs(store, "linear_probe", learning_rate=1e-2)
-    assert probe.student.model.tuning == HeadOnly() and supervisor(probe.student) == naive.floor
+    assert probe.student.model.tuning == HeadOnly() and supervisor(probe.student) == naive.supervisor
     assert probe.student.optimization.learning_rate == 1e-2
     assert isinstance(runs(store, "linear_probe", labels="ground_truth").student.labels, GroundTruth)
 
@@ -118,7 +118,7 @@ def test_baselines(store: Store) -> None:
     assert weak_shots.student.model.tuning == Prompting(
         num_examples=4, words=("bad", "good"), question="\nAnswer:"
     )
-    assert supervisor(weak_shots.student) == naive.floor and weak_shots.student.train_split == "transfer"
+    assert supervisor(weak_shots.student) == naive.supervisor and weak_shots.student.train_split == "transfer"
 
 
 def test_controls(store: Store) -> None:
@@ -131,14 +131,14 @@ def test_controls(store: Store) -> None:
     }.items():
         found = runs(store, recipe)
         assert applied(found.student) == transforms
-        assert supervisor(found.student) == found.floor == naive.floor
+        assert supervisor(found.student) == found.supervisor == naive.supervisor
     found = runs(store, "ceiling_labels")
     assert supervisor(found.student) == found.ceiling == naive.ceiling
 
 
 def test_easy_to_hard_supervises_from_the_easy_part(store: Store) -> None:
     found = runs(store, "easy_to_hard", share=0.25)
-    assert applied(found.floor) == applied(found.student) == ["easiest(share=0.25)"]
+    assert applied(found.supervisor) == applied(found.student) == ["easiest(share=0.25)"]
     assert applied(found.ceiling) == [] and isinstance(found.student.labels, GroundTruth)
     weak = runs(store, "easy_to_hard", labels="weak").student
     assert applied(supervisor(weak)) == applied(weak) == ["easiest(share=0.5)"]
@@ -167,7 +167,7 @@ def test_transfer_takes_any_objective_and_transforms(store: Store) -> None:
     [
         (
             "bootstrapping",
-            {"intermediate": ["gpt2"]},
+            {"middle": ["gpt2"]},
             "middle holds 'gpt2'; it must be a list of Model objects",
         ),
         ("bootstrapping", {"data": "new"}, "data is 'new'; it must be 'same' or 'fresh'"),
@@ -198,7 +198,7 @@ def test_a_middle_model_that_isn_t_there_is_refused_when_planning(store: Store) 
         optimization=Optimization(learning_rate=1e-3),
     )
     with pytest.raises(InvalidInput, match="nowhere can't be used: there is no such folder"):
-        planned(store, "bootstrapping", {"intermediate": [absent]})
+        planned(store, "bootstrapping", {"middle": [absent]})
 
 
 def test_every_recipe_says_what_it_is_and_where_it_comes_from() -> None:

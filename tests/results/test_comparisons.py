@@ -14,7 +14,7 @@ from scipy import stats
 from raysweep.results.comparisons import Comparison, compare_methods, over_tasks, seeds_needed
 from raysweep.results.statistics import Correct, Difference, GapRecovered, mean_difference, ratio_of_means
 
-COLUMNS = ["task", "weak", "strong", "method", "seed", "floor", "student", "ceiling"]
+COLUMNS = ["task", "weak", "strong", "method", "seed", "supervisor", "student", "ceiling"]
 
 
 class Sweep:
@@ -65,7 +65,7 @@ def test_methods_are_compared_with_naive_on_common_seeds() -> None:
     expected = mean_difference(stacked("first"), stacked("naive"))
     assert (found.interval, found.p_value) == (expected.interval, expected.p_value)
     numerator = stacked("first").astype(float) - stacked("naive")
-    pgr = ratio_of_means(numerator, stacked("ceiling").astype(float) - stacked("floor"))
+    pgr = ratio_of_means(numerator, stacked("ceiling").astype(float) - stacked("supervisor"))
     assert pgr is not None and found.same_gap
     assert found.pgr_difference == pytest.approx(0.05) and found.pgr_interval == pgr[1]
 
@@ -88,7 +88,7 @@ def test_no_pgr_difference_where_the_ends_of_the_gap_differ_or_there_is_no_gap()
     sweep = Sweep()
     for seed in (0, 1, 2):
         sweep.add("naive", seed, 0.7)
-        sweep.add("other floor", seed, 0.8, floor=" of its own")
+        sweep.add("other floor", seed, 0.8, supervisor=" of its own")
         sweep.add("same", seed, 0.8)
     other, same = sweep.compared()
     assert not other.same_gap and other.pgr_difference is None and other.pgr_interval is None
@@ -96,7 +96,7 @@ def test_no_pgr_difference_where_the_ends_of_the_gap_differ_or_there_is_no_gap()
     assert same.same_gap and same.pgr_difference == pytest.approx(1 / 3)
     for run in sweep.rights:
         if "ceiling" in run:
-            sweep.rights[run] = sweep.rights[run.replace("ceiling", "floor")]
+            sweep.rights[run] = sweep.rights[run.replace("ceiling", "supervisor")]
     _, same = sweep.compared()
     assert same.same_gap and same.pgr_difference is None and same.pgr_interval is None
 

@@ -18,8 +18,7 @@ from raysweep.errors import InvalidInput
 from raysweep.planning.plan import Plan, make_plan
 from raysweep.results.frames import SweepData
 from raysweep.results.from_store import read_store
-from raysweep.scheduling.local import run_locally
-from raysweep.scheduling.queue import RunQueue
+from raysweep.scheduling.run import run_plan
 from raysweep.store import Store
 from raysweep.tracking import TrackingFailed, sync
 from raysweep.tracking.mlflow.reader import read_mlflow
@@ -33,9 +32,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Store]:
     it."""
     store = Store(tmp_path_factory.mktemp("swept") / "store")
     plan = make_plan(small_sweep(methods=["naive", "confidence"], seeds=[0, 1]), store)
-    run_locally(
-        RunQueue(plan, store, lambda entry: None), {"commit": "c0ffee", "diff": "+ a line", "untracked": ""}
-    )
+    run_plan(plan, store, code={"commit": "c0ffee", "diff": "+ a line", "untracked": ""})
     naive = plan.cells[0].runs
     confidence = plan.cells[2].runs
     assert [cell.method for cell in plan.cells] == ["naive", "naive", "confidence", "confidence"]
@@ -46,7 +43,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Store]:
     error = store.run(plan.cells[1].runs.supervisor.id).error
     error.parent.mkdir()
     error.write_text("the loss became nan at step 2\n\nTraceback …")
-    assert naive.floor.id == confidence.floor.id
+    assert naive.supervisor.id == confidence.supervisor.id
     return plan, store
 
 
@@ -78,7 +75,7 @@ def assert_equal(one: SweepData, other: SweepData, plan: Plan) -> None:
     pd.testing.assert_frame_equal(one.curves, other.curves)
     assert one.provenance == other.provenance
     naive = plan.cells[0].runs
-    for run in (naive.floor, naive.student, naive.ceiling):
+    for run in (naive.supervisor, naive.student, naive.ceiling):
         pd.testing.assert_frame_equal(one.examples(run.id), other.examples(run.id))
 
 
@@ -111,24 +108,24 @@ def is_synced(address: str, plan: Plan, store: Store) -> bool:
 def test_what_is_missing_is_told_with_the_reason(swept: tuple[Plan, Store], uri: str) -> None:
     plan, _ = swept
     data = read_mlflow(uri, "small")
-    assert data.cell_statuses.to_list() == ["finished", "failed", "missing", "failed"]
+    assert data.cell_statuses.to_list() == ["done", "failed", "missing", "failed"]
     assert data.cells["is_finished"].to_list() == [True, False, False, False]
     runs = data.runs.set_index("run_id")
     assert len(runs) == len(plan.runs)
     floor = plan.cells[1].runs.supervisor.id
     student = plan.cells[1].runs.student.id
     lost = plan.cells[2].runs.student.id
-    assert (runs.loc[floor, "state"], runs.loc[floor, "reason"]) == (
+    assert (runs.loc[floor, "status"], runs.loc[floor, "reason"]) == (
         "failed",
         "the loss became nan at step 2",
     )
-    assert (runs.loc[lost, "state"], runs.loc[lost, "reason"]) == ("missing", "")
-    assert runs.loc[student, "state"] == "missing"
+    assert (runs.loc[lost, "status"], runs.loc[lost, "reason"]) == ("missing", "")
+    assert runs.loc[student, "status"] == "missing"
     assert runs.loc[student, "reason"] == f"needs run {floor}, which failed: the loss became nan at step 2"
     assert runs.loc[[floor, lost], ["num_tokens", "seconds_total", "num_devices"]].isna().all(axis=None)
     with pytest.raises(InvalidInput, match="the loss became nan"):
         data.examples(floor)
-    pretraining = data.runs.loc[data.runs["kind"] == "pretrain", "run_id"].iloc[0]
+    pretraining = data.runs.loc[data.runs["role"] == "pretrain", "run_id"].iloc[0]
     with pytest.raises(InvalidInput, match=r"no readable examples/test\.parquet"):
         data.examples(pretraining)
     with pytest.raises(InvalidInput, match="no run 'abc'"):
@@ -157,7 +154,7 @@ def test_only_finished_records_count(swept: tuple[Plan, Store], uri: str) -> Non
     client = MlflowClient(uri)
     client.update_run(record(uri, "raysweep.run_id", student).info.run_id, status="RUNNING")
     data = read_mlflow(uri, "small")
-    assert data.runs.set_index("run_id").loc[student, "state"] == "missing"
+    assert data.runs.set_index("run_id").loc[student, "status"] == "missing"
     assert not data.cells["is_finished"].any() and data.curves.empty
 
 
@@ -166,7 +163,7 @@ def test_a_cell_of_runs_that_are_no_longer_planned_is_missing(swept: tuple[Plan,
     MlflowClient(uri).set_tag(cell.info.run_id, "raysweep.student", "0123456789abcdef")
     data = read_mlflow(uri, "small")
     assert data.cell_statuses.to_list() == ["missing", "failed", "missing", "failed"]
-    assert (data.runs["state"] == "done").sum() == len(swept[0].runs) - 4
+    assert (data.runs["status"] == "done").sum() == len(swept[0].runs) - 4
 
 
 def test_an_unknown_sweep_is_refused_with_those_that_are_there(uri: str) -> None:
@@ -192,11 +189,11 @@ def test_the_script_writes_the_tables_and_says_what_is_missing(
     command = [sys.executable, TABLES, "--tracking-uri", uri, "--out", tmp_path / "tables", "--sweep"]
     done = subprocess.run([*command, "small"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "small: 4 cells: 1 finished, 1 missing, 2 failed" in done.stdout
+    assert "small: 4 cells: 1 done, 1 missing, 2 failed" in done.stdout
     assert "the loss became nan at step 2" in done.stdout
     data = read_store(*swept)
     cells = pd.read_csv(tmp_path / "tables" / "cells.csv", float_precision="round_trip")
-    assert cells["state"].to_list() == ["finished", "failed", "missing", "failed"]
+    assert cells["status"].to_list() == ["done", "failed", "missing", "failed"]
     assert cells["student_accuracy"].to_list()[0] == data.cells["student_accuracy"][0]
     runs = pd.read_csv(tmp_path / "tables" / "runs.csv", dtype={"num_parameters": "Int64"})
     assert runs["num_parameters"].to_list() == data.runs["num_parameters"].to_list()
