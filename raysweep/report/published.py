@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.csv
 
 from raysweep.errors import InvalidInput
 from raysweep.planning.graph import CellGroup
@@ -87,34 +88,32 @@ def read_published(path: str | Path) -> tuple[PublishedNumber, ...]:
     """
     columns = [field.name for field in fields(PublishedNumber)]
     try:
-        table = pd.read_csv(path, header=None, dtype=str, keep_default_na=False, skip_blank_lines=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise InvalidInput(f"{path} isn't a table with columns {', '.join(columns)}: {error}") from error
-    header = table.iloc[0].to_list()
-    if header != columns:
-        raise InvalidInput(
-            f"{path}, line 1: the columns are {', '.join(map(str, header))}; expected {', '.join(columns)}"
+        table = pyarrow.csv.read_csv(
+            path,
+            read_options=pyarrow.csv.ReadOptions(use_threads=False),  # else errors don't name the row
+            parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
+            convert_options=pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(columns, pyarrow.string())),
         )
-    table = table.iloc[1:].set_axis(columns, axis=1)
-    lines = _lines(table)
-    is_short = table.isna().any(axis=1)
-    if is_short.any():
-        raise InvalidInput(f"{path}, line {lines[is_short].iloc[0]}: fewer than {len(columns)} values")
-    keys = columns[: columns.index("value")]
-    is_repeated = table.duplicated(keys)
-    if is_repeated.any():
+    except pyarrow.ArrowInvalid as error:
+        raise InvalidInput(f"{path} isn't a table of published numbers: {error}") from error
+    if table.column_names != columns:
         raise InvalidInput(
-            f"{path}, line {lines[is_repeated].iloc[0]}: the same number as in an earlier line, since all "
-            "columns before 'value' are equal"
+            f"{path}, line 1: the columns are {', '.join(table.column_names)}; expected {', '.join(columns)}"
         )
-    rows = zip(lines, table.itertuples(index=False), strict=True)
-    return tuple(_number(f"{path}, line {line}", dict(zip(columns, row, strict=True))) for line, row in rows)
-
-
-def _lines(table: pd.DataFrame) -> pd.Series:
-    """The line of the file in which each row begins; line 1 is the header."""
-    inside = table.fillna("").apply(lambda column: column.str.count("\n")).sum(axis=1)
-    return pd.Series(np.arange(len(table)), index=table.index) + 2 + inside.cumsum() - inside
+    found: list[PublishedNumber] = []
+    lines: dict[tuple[str, ...], int] = {}
+    line = 2
+    for texts in table.to_pylist():
+        where = f"{path}, line {line}"
+        found.append(_number(where, texts))
+        key = tuple(texts[column] for column in columns[: columns.index("value")])
+        if key in lines:
+            raise InvalidInput(
+                f"{where}: the same number as in line {lines[key]}, all columns before 'value' being equal"
+            )
+        lines[key] = line
+        line += 1 + sum(text.count("\n") for text in texts.values())
+    return tuple(found)
 
 
 def matching(published: Iterable[PublishedNumber], data: SweepData) -> pd.DataFrame:

@@ -215,7 +215,9 @@ def test_an_undefined_pgr_is_told_and_left_blank() -> None:
     check(found)
     grid = by_name(found)["pgr_by_task"]
     flat = grid.data[grid.data["task"] == "flat"]
-    assert set(flat["PGR"]) == {None} and set(flat["standing"]) == {"undefined: the gap is inside the noise"}
+    assert set(flat["PGR"]) == {None} and set(flat["PGR status"]) == {
+        "undefined: the gap is inside the noise"
+    }
     assert "undefined" in grid.caption
     assert "1 of 2" in by_name(found)["methods_pgr"].caption
 
