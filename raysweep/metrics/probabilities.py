@@ -73,11 +73,11 @@ def auroc(measurement: Measurement) -> dict[str, float]:
 def misfit(measurement: Measurement) -> dict[str, float]:
     """Misfit with the supervisor and gain over it (Charikar et al. 2024, arXiv 2405.15116).
 
-    Their theory expects gain ≥ misfit. With p of the student, q of the supervisor, y the truth, means over the examples:
-    `misfit_squared_error` ½·Σ_k (p_k − q_k)², `gain_squared_error` brier(q) − brier(p): the theory's own
-    form; `misfit_error_rate` share of other decisions, `gain_error_rate` accuracy(p) − accuracy(q);
-    `misfit_cross_entropy` KL(p‖q) in nats, `gain_cross_entropy` CE(y, q) − CE(y, p) in nats (Mulgund and
-    Pabbaraju 2025, arXiv 2501.19105). Of answers, the error rates alone.
+    Theory expects gain ≥ misfit. Means over the examples, with p of the student, q of the supervisor, y the
+    truth: `misfit_squared_error` ½·Σ_k (p_k − q_k)² and `gain_squared_error` brier(q) − brier(p), the
+    theory's own form; `misfit_error_rate`, the share of other decisions, and `gain_error_rate` accuracy(p) −
+    accuracy(q); `misfit_cross_entropy` KL(p‖q) and `gain_cross_entropy` CE(y, q) − CE(y, p), in nats (Mulgund
+    and Pabbaraju 2025, arXiv 2501.19105). Of answers, the error rates alone.
     """
     predicted = measurement.predicted
     supervisor = measurement.supervisor

@@ -36,17 +36,16 @@ _NLP = (
     "ethics_utilitarianism ethics_virtue hellaswag mc_taco multirc openbookqa paws piqa quail quartz sciq "
     "social_i_qa sst2 twitter_sentiment wic"
 )
-_TASK_SETTINGS = dict.fromkeys(_NLP.split(), "nlp") | {
-    **dict.fromkeys(("chess_puzzles", "chess_games"), "chess"),
-    **dict.fromkeys(("anthropic_hh", "anthropic_hh_helpful"), "reward_model"),
-}
+_TASK_SETTINGS = (
+    dict.fromkeys(_NLP.split(), "nlp")
+    | dict.fromkeys(("chess_puzzles", "chess_games"), "chess")
+    | dict.fromkeys(("anthropic_hh", "anthropic_hh_helpful"), "reward_model")
+)
 _MODEL_ALIASES = {f"gpt-2{size}": f"gpt2{size}" for size in ("", "-medium", "-large", "-xl")} | {
-    **{
-        "meta-llama-3-8b": "llama-3-8b",
-        "llama3-8b": "llama-3-8b",
-        "llama3-70b": "llama-3-70b",
-        "qwen-1_8b": "qwen-1.8b",
-    },
+    "meta-llama-3-8b": "llama-3-8b",
+    "llama3-8b": "llama-3-8b",
+    "llama3-70b": "llama-3-70b",
+    "qwen-1_8b": "qwen-1.8b",
 }
 """Other spellings of a model, in lower case and without its owner on the hub."""
 
@@ -79,6 +78,10 @@ class PublishedNumber:
     """How sure it is, and what differs from raysweep; begins with "approximate" where the value is."""
 
 
+_COLUMNS = [field.name for field in fields(PublishedNumber)]
+_KEYS = _COLUMNS[: _COLUMNS.index("value")]
+
+
 def read_published(path: str | Path) -> tuple[PublishedNumber, ...]:
     """The published numbers of a CSV file with the columns of `PublishedNumber`.
 
@@ -86,19 +89,19 @@ def read_published(path: str | Path) -> tuple[PublishedNumber, ...]:
         InvalidInput: the file isn't such a table; columns are others; a value is missing, isn't a number or
             out of range; or a number is there twice. The message has the line and the column.
     """
-    columns = [field.name for field in fields(PublishedNumber)]
+    texts_only = dict.fromkeys(_COLUMNS, pyarrow.string())
     try:
         table = pyarrow.csv.read_csv(
             path,
             read_options=pyarrow.csv.ReadOptions(use_threads=False),  # else errors don't name the row
             parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
-            convert_options=pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(columns, pyarrow.string())),
+            convert_options=pyarrow.csv.ConvertOptions(column_types=texts_only),
         )
     except pyarrow.ArrowInvalid as error:
         raise InvalidInput(f"{path} isn't a table of published numbers: {error}") from error
-    if table.column_names != columns:
+    if table.column_names != _COLUMNS:
         raise InvalidInput(
-            f"{path}, line 1: the columns are {', '.join(table.column_names)}; expected {', '.join(columns)}"
+            f"{path}, line 1: the columns are {', '.join(table.column_names)}; expected {', '.join(_COLUMNS)}"
         )
     found: list[PublishedNumber] = []
     lines: dict[tuple[str, ...], int] = {}
@@ -106,7 +109,7 @@ def read_published(path: str | Path) -> tuple[PublishedNumber, ...]:
     for texts in table.to_pylist():
         where = f"{path}, line {line}"
         found.append(_number(where, texts))
-        key = tuple(texts[column] for column in columns[: columns.index("value")])
+        key = tuple(texts[column] for column in _KEYS)
         if key in lines:
             raise InvalidInput(
                 f"{where}: the same number as in line {lines[key]}, all columns before 'value' being equal"
@@ -143,24 +146,11 @@ def matching(published: Iterable[PublishedNumber], data: SweepData) -> pd.DataFr
         models = (_model(number.weak), _model(number.strong))
         same_models = models in (alone if number.method == "ground_truth" else pairs)
         beside = f"{'same task' if same_task else 'other tasks'}, {'same' if same_models else 'other'} models"
-        found = {
-            "panel": panels[number.task],
-            "same_task": same_task,
-            "same_models": same_models,
-            "beside": beside,
-        }
-        rows.append(asdict(number) | found)
-    columns = [
-        *(field.name for field in fields(PublishedNumber)),
-        "panel",
-        "same_task",
-        "same_models",
-        "beside",
-    ]
-    types = dict.fromkeys(("value", "low", "high"), "float64") | dict.fromkeys(
-        ("same_task", "same_models"), "bool"
-    )
-    return pd.DataFrame(rows, columns=columns).astype(types)
+        found = {"panel": panels[number.task], "same_task": same_task, "same_models": same_models}
+        rows.append(asdict(number) | found | {"beside": beside})
+    columns = [*_COLUMNS, "panel", "same_task", "same_models", "beside"]
+    numbers = dict.fromkeys(("value", "low", "high"), "float64")
+    return pd.DataFrame(rows, columns=columns).astype(numbers | {"same_task": "bool", "same_models": "bool"})
 
 
 def comparison_table(published: Iterable[PublishedNumber], data: SweepData) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import altair as alt
 import pandas as pd
 
 from raysweep.report.figures.base import Figure, Omitted, Records, records, sentences, tidy
-from raysweep.report.figures.methods import dots_by_method
+from raysweep.report.figures.dots import dots_by_method
 from raysweep.report.figures.summary import Summary, drawn_bars, interval_words, means
 from raysweep.report.figures.theme import (
     BLACK,
