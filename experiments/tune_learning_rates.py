@@ -46,7 +46,9 @@ def small() -> Sweep:
 
 def gpt2() -> Sweep:
     """GPT-2, a GPU a run."""
-    return _supervisors("gpt2", None, TASKS, [3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3], 3, Resources(gpus_per_worker=1))
+    return _supervisors(
+        "gpt2", None, TASKS, [3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3], 3, Resources(gpus_per_worker=1)
+    )
 
 
 def qwen() -> Sweep:

@@ -143,9 +143,7 @@ def test_list_names_everything(raysweep: Command) -> None:
     ):
         assert f"  {name} " in out
     (line,) = [line for line in out.splitlines() if line.startswith("  harden ")]
-    assert (
-        "most probable class as a certain label" in line
-    )  # of the function, not of the dataclass that holds it
+    assert "most probable class as a hard label" in line  # of the function, not of its dataclass
     code, out, err = raysweep("list", "--json")
     entries = json.loads(out)
     assert (code, err) == (SUCCESS, "") and entries["methods"]["naive"].startswith("Naive finetuning")
@@ -163,7 +161,17 @@ def test_plan_prints_the_graph_and_trains_nothing(raysweep: Command) -> None:
     code, out, err = raysweep("plan", file)
     assert (code, err) == (SUCCESS, "")
     lines = out.splitlines()
-    assert lines[0].split() == ["run", "role", "task", "model", "seed", "objective", "depends", "on", "status"]
+    assert lines[0].split() == [
+        "run",
+        "role",
+        "task",
+        "model",
+        "seed",
+        "objective",
+        "depends",
+        "on",
+        "status",
+    ]
     assert (
         len(lines) == 1 + 10 + 1 and all("missing" in line for line in lines[1:-1]) and "one [x]" in lines[2]
     )
@@ -696,11 +704,14 @@ def test_a_sweep_with_a_failed_run_finishes_the_rest_and_lists_it(
         lines[0] == "raysweep: 1 of 7 runs failed, and 1 that need them can't be trained:" and len(lines) == 4
     )
     supervisor = next(
-        line for line in lines if "(supervisor, diverging on sandbox, seed 0): the loss became nan at step" in line
+        line
+        for line in lines
+        if "(supervisor, diverging on sandbox, seed 0): the loss became nan at step" in line
     )
     student = next(line for line in lines if "(student, s on sandbox, seed 0): run" in line)
     assert (
-        supervisor.split()[0] in student and "which it depends on, failed: the loss became nan at step" in student
+        supervisor.split()[0] in student
+        and "which it depends on, failed: the loss became nan at step" in student
     )
     assert (
         lines[-1].startswith("Tracebacks are in") and "run the same command again to retry them" in lines[-1]
@@ -726,7 +737,7 @@ def test_an_interrupted_sweep_goes_on_where_it_was(
         "def loss(logits, labels, context):\n"
         "    if os.environ.get('INTERRUPT'):\n        raise KeyboardInterrupt\n"
         "    return (logits ** 2).sum(dim=-1)\n"
-        "OBJECTIVE = Objective(loss, lambda: None)\n"
+        "OBJECTIVE = Objective(loss)\n"
         "def recipe(cell):\n"
         "    supervisor = cell.supervisor()\n"
         "    student = cell.student(supervisor, Call('mine:OBJECTIVE'))\n"

@@ -238,7 +238,7 @@ def test_a_recipe_of_ones_own(store: Store, tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "plan_recipes.py").write_text(
         "from raysweep import Call\n"
         "from raysweep.recipes import CellRuns\n"
-        "def bootstrap(cell, steps=1):\n"
+        "def bootstrap(cell, steps: int = 1):\n"
         "    label = supervisor = cell.supervisor()\n"
         "    for _ in range(steps):\n"
         "        label = cell.student(label)\n"
@@ -250,14 +250,12 @@ def test_a_recipe_of_ones_own(store: Store, tmp_path: Path, monkeypatch: pytest.
         "    import dataclasses\n"
         "    runs = CellRuns(supervisor=cell.supervisor(), student=cell.student(cell.supervisor()), "
         "ceiling=cell.ceiling())\n    return dataclasses.replace(runs, "
-        "student=dataclasses.replace(runs.student, train_split='supervisor'))\ndef unknown_transform(cell):\n"
-        "    supervisor = cell.supervisor()\n"
-        "    return CellRuns(supervisor=supervisor, student=cell.student(supervisor, None, (Call('soften'),)), "
-        "ceiling=cell.ceiling())\ndef wrong_transform(cell):\n"
-        "    supervisor = cell.supervisor()\n"
+        "student=dataclasses.replace(runs.student, train_split='supervisor'))\n"
+        "def unknown_transform(cell):\n"
+        "    return cell.runs(cell.student(cell.supervisor(), transforms=[Call('soften')]))\n"
+        "def wrong_transform(cell):\n"
         "    call = Call('harden', {'share': 0.5})\n"
-        "    return CellRuns(supervisor=supervisor, student=cell.student(supervisor, None, (call,)), "
-        "ceiling=cell.ceiling())\n"
+        "    return cell.runs(cell.student(cell.supervisor(), transforms=[call]))\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
 
@@ -274,6 +272,11 @@ def test_a_recipe_of_ones_own(store: Store, tmp_path: Path, monkeypatch: pytest.
             "bootstrap",
             {"step": 2},
             "method 'mine': recipe .* unexpected keyword argument 'step'; its parameters: steps",
+        ),
+        (
+            "bootstrap",
+            {"steps": "two"},
+            "^method 'mine': recipe 'plan_recipes:bootstrap': steps is 'two'; it must be a whole number$",
         ),
         (
             "nothing",
@@ -364,8 +367,8 @@ REFUSED: dict[str, tuple[Callable[[], Sweep], str]] = {
     ),
     "less than a batch": (
         lambda: small_sweep(pairs=pair(small_model("weak", 4, steps=None, epochs=1, batch_size=64))),
-        "supervisor run of 'weak' .*: split 'supervisor' has 32 examples; with 1 epochs that is less than one "
-        "batch of 64",
+        "supervisor run of 'weak' .*: split 'supervisor' has 32 examples; with 1 epochs that is less than "
+        "one batch of 64",
     ),
     "batch and workers": (
         lambda: small_sweep(resources=Resources(num_workers=3)),

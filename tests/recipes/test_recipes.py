@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
@@ -23,6 +24,8 @@ from raysweep import (
 from raysweep.planning.plan import Plan, make_plan
 from raysweep.planning.sweep import Sweep
 from raysweep.recipes import CellRuns, recipes
+from raysweep.registry import summary
+from raysweep.spec.parameters import Parameters
 from raysweep.store import Store
 
 
@@ -165,13 +168,25 @@ def test_transfer_takes_any_objective_and_transforms(store: Store) -> None:
 @pytest.mark.parametrize(
     ("recipe", "params", "told"),
     [
-        (
-            "bootstrapping",
-            {"middle": ["gpt2"]},
-            "middle holds 'gpt2'; it must be a list of Model objects",
-        ),
+        ("bootstrapping", {"middle": ["gpt2"]}, "middle holds 'gpt2'; each item must be a Model"),
+        ("bootstrapping", {"middle": "gpt2"}, "middle is 'gpt2'; it must be a list, each item a Model"),
         ("bootstrapping", {"data": "new"}, "data is 'new'; it must be 'same' or 'fresh'"),
         ("easy_to_hard", {"labels": "none"}, "labels is 'none'; it must be 'ground_truth' or 'weak'"),
+        ("linear_probe", {"labels": None}, "labels is None; it must be 'ground_truth' or 'weak'"),
+        ("prompting", {"labels": "strong"}, "labels is 'strong'; it must be 'ground_truth' or 'weak'"),
+        ("prompting", {"words": "no yes"}, "words is 'no yes'; it must be a list, each item a string"),
+        ("simulated_supervisor", {"where": "easy"}, "where is 'easy'; it must be 'uniform' or 'hard'"),
+        ("confidence", {"threshold": 0.5}, "threshold is 0.5; it must be 'prior' or 'balanced'"),
+        ("confidence_eleuther", {"prior": "weak"}, "prior is 'weak'; it must be 'half' or 'labels'"),
+        ("confidence", {"alpha_max": "much"}, "alpha_max is 'much'; it must be a finite number"),
+        ("generative_finetuning", {"ceiling_too": 0}, "ceiling_too is 0; it must be True or False"),
+        (
+            "generative_finetuning",
+            {"learning_rate": True},
+            "learning_rate is True; it must be a finite number or None",
+        ),
+        ("transfer", {"objective": "kl"}, "objective is 'kl'; it must be a Call or None"),
+        ("transfer", {"transforms": ["harden"]}, "transforms holds 'harden'; each item must be a Call"),
         (
             "prompting",
             {"words": ("no", "maybe", "yes")},
@@ -190,6 +205,25 @@ def test_what_a_recipe_can_t_take_is_refused(
     assert told in str(refused.value)
 
 
+def test_a_refused_parameter_is_told_with_its_method_and_recipe(store: Store) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        planned(store, "bootstrapping", {"data": "new"})
+    assert str(refused.value) == (
+        "method 'method': recipe 'bootstrapping': data is 'new'; it must be 'same' or 'fresh'"
+    )
+
+
+@pytest.mark.parametrize("name", [name for name, _ in recipes])
+def test_every_parameter_is_declared_so_that_it_is_checked(name: str) -> None:
+    parameters = Parameters(recipes.get(name), num_leading=1)
+    declared = list(inspect.signature(recipes.get(name)).parameters.values())[1:]
+    assert [parameter.name for parameter in declared] == list(parameters.names)
+    parameters.check({parameter.name: parameter.default for parameter in declared}, name)
+    for parameter in parameters.names:
+        with pytest.raises(InvalidInput, match=f"{name}: {parameter} is <object.*; it must be "):
+            parameters.check({parameter: object()}, name)
+
+
 def test_a_middle_model_that_isn_t_there_is_refused_when_planning(store: Store) -> None:
     from raysweep import Folder, ModelSpec, Optimization
 
@@ -203,8 +237,8 @@ def test_a_middle_model_that_isn_t_there_is_refused_when_planning(store: Store) 
 
 def test_every_recipe_says_what_it_is_and_where_it_comes_from() -> None:
     for name, recipe in recipes:
-        line = (recipe.__doc__ or "").partition("\n")[0]
-        assert len(line) > 30 and line[-1] in ".;)", name
+        line = summary(recipe)
+        assert 30 < len(line) <= 110 and line.endswith("."), name
 
 
 def test_methods_of_one_sweep_share_their_ends(store: Store) -> None:

@@ -84,7 +84,7 @@ def test_no_pgr_difference_where_the_ends_of_the_gap_differ_or_there_is_no_gap()
     sweep = Sweep()
     for seed in (0, 1, 2):
         sweep.add("naive", seed, 0.7)
-        sweep.add("other floor", seed, 0.8, supervisor=" of its own")
+        sweep.add("other supervisor", seed, 0.8, supervisor=" of its own")
         sweep.add("same", seed, 0.8)
     other, same = sweep.compared()
     assert not other.same_gap and other.pgr_difference is None and other.pgr_interval is None

@@ -93,7 +93,7 @@ def test_what_a_transform_dropped_is_not_measured(
         "from raysweep.transforms import Transform\n"
         "def first(labels, context, count):\n"
         "    return dataclasses.replace(labels, covered=numpy.arange(len(labels)) < count)\n"
-        "FIRST = Transform(first, lambda count: None)\n"
+        "FIRST = Transform(first)\n"
         "def recipe(cell):\n"
         "    supervisor = cell.supervisor()\n"
         "    few = (Call('measure_transforms:FIRST', {'count': 4}),)\n"

@@ -79,7 +79,7 @@ def test_an_error_in_the_users_objective_fails_its_runs_with_its_traceback(
         "from raysweep.objectives import Objective\n"
         "from raysweep.recipes import CellRuns\n"
         "def loss(logits, labels, context):\n    raise KeyError('not yet written')\n"
-        "OBJECTIVE = Objective(loss, lambda: None)\n"
+        "OBJECTIVE = Objective(loss)\n"
         "def recipe(cell):\n"
         "    supervisor = cell.supervisor()\n"
         "    student = cell.student(supervisor, Call('local_mine:OBJECTIVE'))\n"

@@ -73,7 +73,7 @@ def finish(run: PlannedRun, store: Store, attempt: int = 0) -> None:
         if is_text:
             outputs = rng.random((len(ids), 1))
         else:
-            right = rng.random(len(ids)) < {"weak": 0.6, "student": 0.75, "ceiling": 0.95}[run.role]
+            right = rng.random(len(ids)) < {"supervisor": 0.6, "student": 0.75, "ceiling": 0.95}[run.role]
             certain = np.eye(2)[np.where(right, frame["label"], 1 - frame["label"]).astype(int)]
             outputs = 0.1 + 0.8 * certain
             Predictions.of(ids, outputs, run.id).write(paths.predictions(split))
