@@ -54,6 +54,10 @@ def _print_json(value: Any) -> None:
     print(json.dumps(value, indent=1, allow_nan=False))
 
 
+def _warn(message: str) -> None:
+    print(f"raysweep: {message}", file=sys.stderr)
+
+
 def show_plan(options: argparse.Namespace, console: Console) -> int:
     """The graph of runs, and with --gpus how long they take."""
     plan, store = _load(options)
@@ -112,7 +116,7 @@ def run_sweep(options: argparse.Namespace, console: Console) -> int:
         markup=False,
     )
     if unsaved:
-        print(f"raysweep: {unsaved}", file=sys.stderr)
+        _warn(unsaved)
     return _tell_failures(queue) or _tell_studies_without_choice(plan)
 
 
@@ -147,10 +151,9 @@ def _tell_failures(queue: RunQueue) -> int:
 def _tell_studies_without_choice(plan: Plan) -> int:
     studies = plan.driver.studies.without_choice if plan.driver else []
     for study in studies:
-        print(
-            f"raysweep: nothing can be chosen for {study.scope}: none of its {len(study.trials)} trials is "
-            "done; search other values, or more of them (the report says how each ended)",
-            file=sys.stderr,
+        _warn(
+            f"nothing can be chosen for {study.scope}: none of its {len(study.trials)} trials is "
+            "done; search other values, or more of them (the report says how each ended)"
         )
     return FAILED if studies else SUCCESS
 
@@ -210,16 +213,10 @@ def show_results(options: argparse.Namespace, console: Console) -> int:
             console.print("", to_rich(over_tasks_table(data.over_tasks)))
         _print_search(plan, data, console)
     if plan.num_open_cells:
-        print(
-            f"raysweep: {plan.num_open_cells} cells wait for what the search chooses; see raysweep status",
-            file=sys.stderr,
-        )
+        _warn(f"{plan.num_open_cells} cells wait for what the search chooses; see raysweep status")
     missing = sum(len(row.missing_seeds) for row in data.rows)
     if missing:
-        print(
-            f"raysweep: {missing} of {len(plan.cells)} cells aren't finished; see raysweep status",
-            file=sys.stderr,
-        )
+        _warn(f"{missing} of {len(plan.cells)} cells aren't finished; see raysweep status")
     return UNFINISHED if missing or plan.num_open_cells else SUCCESS
 
 
@@ -234,9 +231,7 @@ def make_report(options: argparse.Namespace, console: Console) -> int:
 
     def log(folder: Path) -> None:
         console.print(f"{out}: the report" + (f"\n{figures}: its figures" if figures else ""), markup=False)
-        sync(
-            options.tracking_uri, plan, store
-        )  # a report on runs that MLflow hasn't would be all that it knows
+        sync(options.tracking_uri, plan, store)  # so that MLflow has the runs that the report is about
         log_report(options.tracking_uri, plan, store, folder)
 
     data = read_store(plan, store)
@@ -247,10 +242,7 @@ def make_report(options: argparse.Namespace, console: Console) -> int:
     )
     missing = int((~data.planned["is_finished"]).sum())
     if missing:
-        print(
-            f"raysweep: {missing} of {len(plan.cells)} cells aren't finished; the report says which",
-            file=sys.stderr,
-        )
+        _warn(f"{missing} of {len(plan.cells)} cells aren't finished; the report says which")
     return UNFINISHED if missing else SUCCESS
 
 
@@ -284,13 +276,10 @@ def measure_again(options: argparse.Namespace, console: Console) -> int:
             markup=False,
         )
     for run_id, problem in found.damaged.items():
-        print(f"raysweep: run {run_id} can't be measured: {problem}", file=sys.stderr)
+        _warn(f"run {run_id} can't be measured: {problem}")
     unmeasured = len(plan.runs) - len(found.measured)
     if unmeasured:
-        print(
-            f"raysweep: {unmeasured} of {len(plan.runs)} runs aren't finished; raysweep run computes them",
-            file=sys.stderr,
-        )
+        _warn(f"{unmeasured} of {len(plan.runs)} runs aren't finished; raysweep run computes them")
     return UNFINISHED if unmeasured else SUCCESS
 
 

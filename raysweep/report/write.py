@@ -94,7 +94,7 @@ def write_report(data: SweepData, experiment: str, folder: Path) -> None:
 
 
 def question(experiment: str) -> str:
-    """What an experiment asks: the docstring of its file, and that of its function; "" if it has none."""
+    """The question of an experiment: the docstrings of its file and of its function; "" if it has none."""
     file, _, function = experiment.partition(":")
     module = ast.parse(Path(file).read_text(encoding="utf-8"))
     functions = (

@@ -1,4 +1,4 @@
-"""What single test examples tell: calibration, and accuracy by difficulty."""
+"""Figures from single test examples: calibration, and accuracy by difficulty."""
 
 from __future__ import annotations
 
@@ -148,8 +148,8 @@ def difficulty(summary: Summary) -> Figure | Omitted:
 
 
 def _bins(summary: Summary, runs: list[str]) -> pd.DataFrame:
-    """Calibration of some runs' examples together, a row a bin that isn't empty; no rows if they have no
-    confidence."""
+    """Calibration of the examples of several runs together, one row per bin that isn't empty; no rows if the
+    runs have no confidences."""
     found = [summary.data.examples(run)[["is_right", "confidence"]].dropna() for run in runs]
     pooled = (
         pd.concat(found, ignore_index=True) if found else pd.DataFrame({"is_right": [], "confidence": []})

@@ -100,7 +100,7 @@ def agreement_by_method(summary: Summary) -> Figure | Omitted:
         summary.progress_note,
     )
     table = frame[["method", "where", "mean", "low", "high", "num_seeds", "num_units"]].rename(
-        columns=_NAMES | {"mean": "agreement"}
+        columns=_COLUMNS | {"mean": "agreement"}
     )
     text = f"Where the supervisor is wrong, {_ends_in_words(parts[1], 'method', 'mean')}."
     return Figure(name=name, title=title, caption=caption, data=tidy(table), chart=chart, alt=text)
@@ -115,7 +115,7 @@ def accuracy_by_task(summary: Summary) -> Figure | Omitted:
     return _accuracies(summary, name, title, "task")
 
 
-_NAMES = {"low": "interval low", "high": "interval high", "num_seeds": "seeds", "num_units": "averaged"}
+_COLUMNS = {"low": "interval low", "high": "interval high", "num_seeds": "seeds", "num_units": "averaged"}
 
 
 def _accuracies(summary: Summary, name: str, title: str, row: str) -> Figure:
@@ -163,7 +163,7 @@ def _accuracies(summary: Summary, name: str, title: str, row: str) -> Figure:
     )
     table = frame[[*by, "mean", "low", "high", "floor", "ceiling", "num_seeds", "num_units"]]
     table = table.rename(
-        columns=_NAMES
+        columns=_COLUMNS
         | {"mean": "student accuracy", "floor": "floor accuracy", "ceiling": "ceiling accuracy"}
     )
     text = f"One row per {row}: students' accuracies, {_ends_in_words(frame, row, 'mean')}."

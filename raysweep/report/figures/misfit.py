@@ -29,7 +29,7 @@ _FORMS = {"squared_error": "squared error", "error_rate": "error rate"}
 
 
 def misfit_against_gain(summary: Summary) -> Figure | Omitted:
-    """How far students are from their supervisor, against how much better they are."""
+    """The gain of students over their supervisor against their misfit with it."""
     name = "misfit_gain"
     title = "Misfit with the supervisor against the gain over it"
     cells = summary.finished
@@ -74,7 +74,7 @@ def misfit_against_gain(summary: Summary) -> Figure | Omitted:
 
 
 def seeds_spread(summary: Summary) -> Figure | Omitted:
-    """How far the runs of one configuration are apart by their seed alone."""
+    """The spread of the runs of one configuration over seeds."""
     name = "seeds"
     title = "Spread of seeds"
     if summary.finished.empty:
@@ -136,8 +136,8 @@ def _label(who: str) -> str:
 
 
 def _deviations(cells: pd.DataFrame, value: str, run: str, keys: list[str]) -> pd.DataFrame:
-    """A row a distinct run of a configuration with two seeds or more: accuracy, and its difference from their
-    mean.
+    """One row per distinct run of a configuration with two seeds or more: accuracy, and its difference from
+    their mean.
 
     `square` and `freedom` add up to the pooled variance: the squared differences, and (S − 1)/S for each of S
     seeds.

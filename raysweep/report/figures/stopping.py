@@ -1,5 +1,5 @@
-"""Early stopping: curves against ground truth and weak labels with the three stops, and what each stop is
-worth."""
+"""Early stopping: curves against ground truth and weak labels with the three stops, and what each stop
+gains."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def early_stopping(summary: Summary) -> Figure | Omitted:
 
 
 def stops(summary: Summary) -> Figure | Omitted:
-    """What stopping early is worth, by method."""
+    """The accuracy gained by stopping early, by method."""
     name = "stops"
     title = "What stopping early is worth"
     cells = summary.finished
@@ -142,7 +142,7 @@ def stops(summary: Summary) -> Figure | Omitted:
 
 
 def _chosen(cells: pd.DataFrame) -> tuple[dict[tuple[str, ...], str], str]:
-    """The (task, weak, strong, method) that have a panel, with its name, and what to say of the others."""
+    """The cell groups that have a panel, each with its name, and a note for the caption on the others."""
     keys: list[tuple[str, ...]] = list(dict.fromkeys(cells[GROUP].itertuples(index=False, name=None)))
     note = ""
     if len(keys) > MAX_PANELS:

@@ -35,7 +35,7 @@ class Summary:
         self.finished: pd.DataFrame = self.planned[self.planned["is_finished"]]
 
     def names(self, column: str) -> list[str]:
-        """What the finished cells have in a column, in the plan's order."""
+        """The values that the finished cells have in a column, in the plan's order."""
         there = set(self.finished[column])
         return [name for name in dict.fromkeys(self.planned[column]) if name in there]
 
@@ -57,9 +57,13 @@ class Summary:
         return frame.astype(dict.fromkeys(numbers, float))
 
     def pgr_by(self, keys: Sequence[str]) -> pd.DataFrame:
-        """PGRs by some of task, weak, strong, method, pair: of one (task, pair, method) with its 90 %
-        interval; of several, the median of the defined ones with their quartiles as low and high, and
-        `num_groups`, `num_defined`, `num_missing`."""
+        """PGRs by some of task, weak, strong, method and pair.
+
+        Returns:
+            `keys`; num_groups, num_defined, num_missing (of cell groups); pgr, low, high; and pgr_status. Of
+            one cell group, low and high are its 90 % interval; of several, pgr is the median of the defined
+            ones, and low and high are their quartiles.
+        """
         rows = []
         for key, group in self.gaps.groupby(list(keys), sort=False):
             defined = group.dropna(subset=["pgr"])
@@ -87,7 +91,7 @@ class Summary:
 
     @cached_property
     def sizes(self) -> dict[str, int]:
-        """Parameters by model, of the models whose finished runs tell them."""
+        """Numbers of parameters by model, as far as its finished runs have recorded them."""
         known = self.data.runs[~self.data.runs["role"].str.contains("pretrain")].dropna(
             subset=["num_parameters"]
         )
@@ -95,14 +99,14 @@ class Summary:
         return {str(model): int(count) for model, count in counts.items()}
 
     def by_size(self, column: str) -> list[str]:
-        """The finished cells' models in a column (weak, strong), the small ones first; in the plan's order if
-        unknown."""
+        """The finished cells' models in a column (weak, strong), the smallest first; in the plan's order if a
+        size is unknown."""
         names = self.names(column)
         return sorted(names, key=lambda name: self.sizes[name]) if set(names) <= set(self.sizes) else names
 
     @property
     def progress_note(self) -> str:
-        """How many seeds there are, and what is missing, in words."""
+        """A sentence on how many seeds there are, and what is missing."""
         seeds = self.finished.groupby(GROUP, sort=False)["seed"].nunique()
         if seeds.empty:
             return "Nothing is finished."
@@ -124,8 +128,8 @@ class Summary:
         over all tasks.
 
         Returns:
-            The panels' names; the finished cells, each with its `panel`, None where it isn't shown; what to
-            say of it.
+            The panels' names; the finished cells, each with its `panel`, None where it isn't shown; and a
+            note for the caption.
         """
         tasks = self.names("task")
         methods = self.names("method")
@@ -155,8 +159,8 @@ class Summary:
 
     def on_complete_tasks(self, cells: pd.DataFrame, keys: list[str]) -> tuple[pd.DataFrame, str]:
         """Cells of those tasks that have a finished seed in every group of `keys` that is compared, so that
-        means over tasks are of the same tasks everywhere; all cells if there is no such task. With them, what
-        to say of it."""
+        means over tasks are of the same tasks everywhere; all cells if there is no such task. With them, a
+        note for the caption."""
         tasks = list(dict.fromkeys(cells["task"]))
         if len(tasks) < 2:
             return cells, ""
@@ -205,8 +209,8 @@ def means(
         is_share: whether the number is in [0, 1]; intervals end there.
 
     Returns:
-        A row a group: `by`, mean, low and high (NaN if no unit has two seeds), num_seeds (of the unit with
-        most), num_units.
+        One row per group: `by`, mean, low and high (NaN if no unit has two seeds), num_seeds (of the unit
+        with most), num_units.
     """
     from scipy.special import stdtrit
 
@@ -232,7 +236,7 @@ def means(
 
 
 def interval_words(frame: pd.DataFrame) -> str:
-    """What the intervals of `means` are, in words; that there are none if nothing has two seeds."""
+    """A sentence on the intervals of `means`, or that there are none."""
     if frame["low"].notna().any():
         return "Bars: 90 % t intervals over seeds."
     return "One seed: no intervals over seeds."
@@ -248,7 +252,7 @@ def drawn_bars(frame: pd.DataFrame, within: Sequence[str]) -> tuple[pd.DataFrame
         within: columns that tell apart what has an axis of its own.
 
     Returns:
-        The frame, and what the caption has to say.
+        The frame, and a note for the caption.
     """
     frame = frame.reset_index(drop=True)
     key = (

@@ -14,8 +14,7 @@ _MAX_NAMES = 4
 
 
 def answer(rows: Sequence[Row], comparisons: Sequence[Comparison]) -> list[str]:
-    """What the first method's students recover, how the other methods compare, and what these sentences leave
-    out."""
+    """How much the baseline's students recover, how the other methods compare, and what isn't finished."""
     finished = [row for row in rows if row.gap is not None]
     if not finished:
         return ["Nothing is finished yet, so there is no answer."]

@@ -1,4 +1,4 @@
-"""What was asked, what it cost, and how to reproduce it: names and texts for the page's lists."""
+"""The page's lists: what was asked, what it cost, and how to reproduce it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from raysweep.results.cells import CELL_RUNS
 from raysweep.results.frames import SEPARATOR, SweepData
 
 Facts = list[tuple[str, str]]
-"""(what, how much), in the order in which they are shown."""
+"""(name, text), in the order in which they are shown."""
 
 
 def asked(data: SweepData) -> Facts:

@@ -24,7 +24,7 @@ from raysweep.results.tables import (
 )
 
 CHOICES = ("task", "method", "seed")
-"""What a reader of the page chooses: rows and numbers of figures that are about one of these are filtered."""
+"""By what a reader of the page can filter rows of tables and numbers of figures."""
 _MAX_COMPARISONS = 200
 _MAX_CELLS = 300
 _MAX_MISSING = 200
