@@ -19,7 +19,7 @@ from typing import Any
 from rich.console import Console
 
 from raysweep.cli import commands
-from raysweep.cli.commands import BAD_INPUT, INTERNAL_ERROR, INTERRUPTED
+from raysweep.cli.exit_codes import BAD_INPUT, INTERNAL_ERROR, INTERRUPTED
 from raysweep.errors import RaysweepError
 from raysweep.gc_control import raise_gc_thresholds
 

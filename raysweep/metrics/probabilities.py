@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from raysweep.metrics.base import Measurement, correct, metrics
+from raysweep.metrics.base import Measurement, correct, metric, metrics
 
 NUM_BINS = 15
 _LEAST = 1e-12
@@ -14,6 +14,7 @@ would be infinite."""
 
 
 @metrics.register("calibration")
+@metric(columns={"expected_calibration_error": "ECE", "brier_score": ""})
 def calibration(measurement: Measurement) -> dict[str, float]:
     """Expected calibration error (Guo et al. 2017, arXiv 1706.04599) and Brier score.
 
@@ -38,6 +39,7 @@ def calibration(measurement: Measurement) -> dict[str, float]:
 
 
 @metrics.register("auroc")
+@metric(columns={"auroc": "AUROC"})
 def auroc(measurement: Measurement) -> dict[str, float]:
     """Area under the ROC curve of the class probabilities: mean over the classes of one against the rest.
 
@@ -58,6 +60,17 @@ def auroc(measurement: Measurement) -> dict[str, float]:
 
 
 @metrics.register("misfit")
+@metric(
+    columns={
+        "misfit_squared_error": "misfit²",
+        "gain_squared_error": "gain²",
+        "misfit_error_rate": "",
+        "gain_error_rate": "",
+        "misfit_cross_entropy": "",
+        "gain_cross_entropy": "",
+    },
+    compares_with_supervisor=("student",),
+)
 def misfit(measurement: Measurement) -> dict[str, float]:
     """Misfit with the supervisor and gain over it; theory expects gain ≥ misfit (Charikar et al. 2024).
 

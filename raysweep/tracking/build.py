@@ -20,11 +20,9 @@ from raysweep.data.inputs import RunInputs
 from raysweep.files import read_json, write_json
 from raysweep.planning.plan import Plan, PlannedCell, PlannedRun
 from raysweep.planning.search.config import METRICS
-from raysweep.results.cells import Results
-from raysweep.results.frames import CELL
-from raysweep.results.from_store import CellCurves, layout
+from raysweep.results.cells import CELL
+from raysweep.results.from_store import CellReader, layout, read_store
 from raysweep.results.measure import example_table
-from raysweep.results.provenance import provenance
 from raysweep.spec import RunSpec, TaskSpec, WeakLabels
 from raysweep.spec.identity import digest
 from raysweep.store import Store
@@ -78,7 +76,7 @@ def sweep_record(
     """The record of a whole sweep, the parent of its runs; its `sweep.json` says what was planned, and how it
     was run."""
     sweep = plan.sweep
-    facts = {**layout(plan), "provenance": provenance(plan, store)}
+    facts = {**layout(plan), "provenance": read_store(plan, store).provenance}
     grid = {
         "tasks": ", ".join(dict.fromkeys(cell.task for cell in plan.cells)),
         "pairs": ", ".join(f"{weak.name} → {strong.name}" for weak, strong in sweep.pairs),
@@ -203,9 +201,7 @@ def _with(ended: Entry, params: Mapping[str, str], tags: Mapping[str, str], **fi
     return replace(ended, params=all_params, tags=all_tags, **fields)
 
 
-def cell_record(
-    cell: PlannedCell, results: Results, curves: CellCurves, store: Store, links: Mapping[str, str]
-) -> Entry:
+def cell_record(cell: PlannedCell, reader: CellReader, store: Store, links: Mapping[str, str]) -> Entry:
     """The record of a finished cell.
 
     It isn't below the sweep's record, as runs are: what people compare are cells, and MLflow hides what is
@@ -213,8 +209,7 @@ def cell_record(
 
     Args:
         cell: the cell.
-        results: of the plan.
-        curves: of its cells.
+        reader: reads its numbers and curves.
         store: where the runs' files are.
         links: by run id, addresses of the MLflow runs of those of `linked_runs` that are done.
     """
@@ -232,8 +227,8 @@ def cell_record(
     start, end = span(paths)
 
     def points() -> Iterator[Point]:
-        yield from (Point(name, value) for name, value in results.cell(cell).metrics.items())
-        for name, shown in curves.of(cell).items():
+        yield from (Point(name, value) for name, value in reader.numbers(cell).items())
+        for name, shown in reader.curves(cell).items():
             yield from (
                 Point(f"curve/{name}", shown[index][1], shown[index][0]) for index in kept(len(shown))
             )

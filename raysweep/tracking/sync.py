@@ -11,8 +11,7 @@ from typing import Literal, NamedTuple
 
 from raysweep.errors import InvalidInput, RaysweepError
 from raysweep.planning.plan import Plan, PlannedCell
-from raysweep.results.cells import Results
-from raysweep.results.from_store import CellCurves
+from raysweep.results.from_store import CellReader
 from raysweep.store import Store
 from raysweep.store.run_folder import RunStatus
 from raysweep.tracking.build import (
@@ -88,8 +87,7 @@ class Recorder:
 
     def _set(self, plan: Plan) -> None:
         self._plan = plan
-        self._results = Results(plan, self._store)
-        self._curves = CellCurves(self._results, self._store)
+        self._reader = CellReader(self._store)
         self._cells = {cell_name(cell): cell for cell in plan.cells}
         self._methods: dict[str, dict[str, None]] = {}
         for cell in plan.cells:
@@ -140,7 +138,7 @@ class Recorder:
             if run_id not in self._links:
                 self._write_run(run_id)
         links = {run_id: self._links[run_id] for run_id in linked if run_id in self._links}
-        return self._writer.write(cell_record(cell, self._results, self._curves, self._store, links))[1]
+        return self._writer.write(cell_record(cell, self._reader, self._store, links))[1]
 
     def _parent(self) -> str:
         found = self._writer.find(SWEEP_TAG, sweep_identity(self._plan.sweep.name))

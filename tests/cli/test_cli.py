@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from grid_helpers import finish, finish_all, small_sweep, small_task
 
-from raysweep.cli.commands import BAD_INPUT, FAILED, INTERNAL_ERROR, INTERRUPTED, SUCCESS, UNFINISHED
+from raysweep.cli.exit_codes import BAD_INPUT, FAILED, INTERNAL_ERROR, INTERRUPTED, SUCCESS, UNFINISHED
 from raysweep.cli.main import main
 from raysweep.metrics import metrics
 from raysweep.planning.plan import make_plan

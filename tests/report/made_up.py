@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from raysweep.results.frames import CELL, RunFacts, SweepData, cells_frame, curves_frame, runs_frame
+from raysweep.results.cells import CELL
+from raysweep.results.frames import RunFacts, SweepData, cells_frame, curves_frame, runs_frame
 from raysweep.store import RunStatus
 
 Accuracy = Callable[[str, dict[str, Any]], float]
-"""(floor | student | ceiling, cell) → its share of right answers."""
+"""(supervisor | student | ceiling, cell) → its share of right answers."""
 
 
 def made_up_sweep(
@@ -79,17 +80,17 @@ def made_up_sweep(
                     for seed in seeds:
                         cell = dict(zip(CELL, (task, small, large, method, seed), strict=True))
                         ends = {end: accuracy(end, cell) for end in ("supervisor", "student", "ceiling")}
-                        floor = f"floor {task} {small} {seed}"
+                        supervisor = f"supervisor {task} {small} {seed}"
                         ceiling = f"ceiling {task} {large} {seed}"
                         student = f"student {task} {small} {large} {method} {seed}"
-                        add(floor, "supervisor", cell, small, ends["supervisor"])
+                        add(supervisor, "supervisor", cell, small, ends["supervisor"])
                         add(ceiling, "ceiling", cell, large, ends["ceiling"])
-                        chain = [floor]
+                        chain = [supervisor]
                         for between in (middle or {}).get(method, ()):
                             chain.append(f"middle {task} {small} {between} {method} {seed}")
                             add(
                                 chain[-1],
-                                "middle",
+                                "intermediate",
                                 cell,
                                 between,
                                 (ends["supervisor"] + ends["student"]) / 2,
@@ -100,7 +101,7 @@ def made_up_sweep(
                         cells.append(
                             cell
                             | {
-                                "supervisor": floor,
+                                "supervisor": supervisor,
                                 "student": student,
                                 "ceiling": ceiling,
                                 "chain": " > ".join(chain),
@@ -109,7 +110,7 @@ def made_up_sweep(
                         metrics.append(None if failed(cell) else _metrics(ends, texts))
                         if not failed(cell):
                             curves.append((cell, _curves(ends)))
-    return SweepData(
+    return SweepData.of_frames(
         name="made up",
         cells=cells_frame(cells, metrics),
         runs=runs_frame([run for run, _ in runs.values()], {key: facts for key, (_, facts) in runs.items()}),

@@ -150,7 +150,7 @@ def test_a_chain_shows_every_model_of_it(full: tuple[SweepData, Figures]) -> Non
     assert chain["accuracy"].to_list() == pytest.approx(
         [0.6, 0.675, 0.75], abs=2e-3
     )  # of 200 examples, rounded
-    assert set(table["method"]) == {"naive", "confidence", "supervisor", "ceiling"}
+    assert set(table["method"]) == {"naive", "confidence", "floor", "ceiling"}
 
 
 def test_calibration_bins_hold_confidence_and_accuracy(full: tuple[SweepData, Figures]) -> None:
@@ -215,7 +215,9 @@ def test_an_undefined_pgr_is_told_and_left_blank() -> None:
     check(found)
     grid = by_name(found)["pgr_by_task"]
     flat = grid.data[grid.data["task"] == "flat"]
-    assert set(flat["PGR"]) == {None} and set(flat["standing"]) == {"undefined: the gap is inside the noise"}
+    assert set(flat["PGR"]) == {None} and set(flat["PGR status"]) == {
+        "undefined: the gap is inside the noise"
+    }
     assert "undefined" in grid.caption
     assert "1 of 2" in by_name(found)["methods_pgr"].caption
 

@@ -40,7 +40,7 @@ def sweep(*cells: Cell, right: Mapping[str, Mapping[str, int]] | None = None) ->
     runs = runs_frame([], {}).reindex(range(len(examples)))
     runs = runs.assign(run_id=list(examples), status="done", reason="")
     frames = {"cells": cells_frame(planned, metrics), "runs": runs, "curves": curves_frame([])}
-    return SweepData(name="made", provenance={}, read_examples=examples.__getitem__, **frames)
+    return SweepData.of_frames(name="made", provenance={}, read_examples=examples.__getitem__, **frames)
 
 
 def written(folder: Path, *lines: str) -> Path:
@@ -86,7 +86,8 @@ def test_the_file_is_read_and_holds_what_the_issue_names() -> None:
         (LINE.replace("0.65", "0.72"), "line 3, columns 'low', 'value', 'high'"),
         (LINE.replace(",nlp,", ",language,"), "line 3, column 'setting': unknown 'language'; known: nlp"),
         (LINE.replace("accuracy", "acc"), "line 3, column 'quantity'"),
-        (LINE + ",more", "line 3: 14 values for 13 columns"),
+        (LINE + ",more", "Row #3: Expected 13 columns, got 14"),
+        (LINE.rpartition(",")[0], "Row #3: Expected 13 columns, got 12"),
         (LINE.replace("0.7,", "0.71,"), "line 3: the same number as in line 2"),
     ],
 )

@@ -9,7 +9,7 @@ from grid_helpers import finish, small_model, small_sweep
 from raysweep import Method, grid
 from raysweep.planning.plan import Plan, make_plan
 from raysweep.planning.sweep import Sweep
-from raysweep.results.cells import Results
+from raysweep.results.from_store import read_store
 from raysweep.scheduling.queue import RunQueue
 from raysweep.scheduling.run import run_plan
 from raysweep.store import Store
@@ -35,7 +35,7 @@ def test_a_sweep_is_trained_once_and_what_is_damaged_again_to_the_same_bits(stor
         info = paths.read_result()["info"]
         assert info["num_steps"] == (3 if planned.role == "pretrain" else 4) and info["num_tokens"] > 0
         assert paths.has_model == (planned.role != "student") and not paths.error.exists()
-    (naive, *_) = Results(plan, store).rows()
+    (naive, *_) = read_store(plan, store).rows
     assert naive.gap is not None and 0 < naive.gap.student_accuracy < 1
 
     results = {key: store.run(key).result.stat().st_mtime_ns for key in plan.runs}
@@ -66,7 +66,7 @@ def test_a_run_that_fails_stops_only_what_depends_on_it(store: Store) -> None:
     assert queue.count(RunStatus.DONE) == 5
     error = store.run(failed["supervisor diverging"].run.id).error.read_text()
     assert error.startswith(cause) and "Traceback" in error
-    fine, diverged = Results(plan, store).rows()
+    fine, diverged = read_store(plan, store).rows
     assert fine.gap is not None and diverged.gap is None
     assert store.status(failed["student strong"].run.spec) is RunStatus.MISSING
 

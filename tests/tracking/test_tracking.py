@@ -32,7 +32,7 @@ from raysweep.models.families import Model
 from raysweep.planning.plan import Plan, PlannedRun, make_plan
 from raysweep.planning.sweep import Sweep, grid
 from raysweep.predictions import Predictions
-from raysweep.results.cells import Results
+from raysweep.results.from_store import CellReader
 from raysweep.results.measure import measure_curve, measure_run, remeasure
 from raysweep.spec import Call, Evaluation, ModelSpec, Optimization, RunSpec, Scratch, TaskSpec
 from raysweep.store import Store
@@ -184,7 +184,7 @@ def test_one_mlflow_run_for_each_run_and_each_cell_with_the_values_of_results(
     assert_complete(uri, plan)
     runs = shown(uri)
     client = MlflowClient(uri)
-    results = Results(plan, store)
+    reader = CellReader(store)
 
     (parent,) = of_kind(runs, "sweep")
     for run in runs.values():  # runs are nested below the sweep, cells are beside it
@@ -193,7 +193,7 @@ def test_one_mlflow_run_for_each_run_and_each_cell_with_the_values_of_results(
 
     for cell in plan.cells:
         run = runs[f"sandbox: w4 → w8, {cell.method}, seed {cell.seed}"]
-        expected = results.cell(cell).metrics
+        expected = reader.numbers(cell)
         assert {"pgr", "pgr_at_ground_truth_stop", "ceiling_agreement", "student_auroc"} <= set(expected)
         assert {name: value for name, value in run.data.metrics.items() if "/" not in name} == expected
         curve = measure_curve(RunInputs(cell.runs.student, store))
@@ -444,10 +444,10 @@ def test_a_run_that_was_computed_again_replaces_what_mlflow_shows(
     summary = sync(uri, plan, store)
     assert (summary.num_runs, summary.num_cells) == (1, 2)
     assert_complete(uri, plan)
-    results = Results(plan, store)
+    reader = CellReader(store)
     for cell in plan.cells:
         metrics = shown(uri)[f"sandbox: w4 → w8, {cell.method}, seed {cell.seed}"].data.metrics
-        assert metrics["ceiling_accuracy"] == results.cell(cell).metrics["ceiling_accuracy"]
+        assert metrics["ceiling_accuracy"] == reader.numbers(cell)["ceiling_accuracy"]
 
 
 def test_what_is_measured_later_is_shown_after_syncing(copied: tuple[Plan, Store], uri: str) -> None:

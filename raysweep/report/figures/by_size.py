@@ -71,7 +71,7 @@ def agreement_by_size(summary: Summary) -> Figure | Omitted:
         cut,
         _axis_words(summary),
         note,
-        summary.standing,
+        summary.progress_note,
     )
     alt_text = (
         f"Lines of agreement for {len(summary.names('weak'))} supervisors over "
@@ -111,7 +111,7 @@ def _accuracy(summary: Summary, name: str, title: str, axis: str) -> Figure | Om
         cut,
         _axis_words(summary) if axis == _SIZE else "Compute is 6 · parameters · tokens, the mean over runs.",
         note,
-        summary.standing,
+        summary.progress_note,
     )
     text = _alt(students, ceilings)
     return Figure(

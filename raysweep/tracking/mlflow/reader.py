@@ -18,9 +18,9 @@ import pandas as pd
 
 from raysweep.errors import InvalidInput
 from raysweep.files import read_json
+from raysweep.results.cells import CELL_RUNS
 from raysweep.results.frames import (
     COUNTS,
-    ENDS,
     SECONDS,
     RunFacts,
     SweepData,
@@ -81,7 +81,7 @@ def read_mlflow(uri: str, sweep_name: str) -> SweepData:
         with _readable(location), tempfile.TemporaryDirectory() as folder:
             return pd.read_parquet(records.fetch(records.runs[run_id], EXAMPLES_FILE, Path(folder)))
 
-    return SweepData(
+    return SweepData.of_frames(
         name=sweep_name,
         cells=cells_frame(facts["cells"], metrics),
         runs=runs_frame(facts["runs"], facts_by_run),
@@ -208,10 +208,9 @@ def _finished(run: Run | None, cell: Mapping[str, Any], facts_by_run: Mapping[st
     """A cell's record, if it is finished and of the runs that the sweep plans, which are done."""
     if run is None or run.info.status != "FINISHED":
         return None
-    is_planned = all(run.data.tags.get(f"raysweep.{end}") == cell[end] for end in ENDS)
-    return (
-        run if is_planned and all(facts_by_run[cell[end]].status is RunStatus.DONE for end in ENDS) else None
-    )
+    is_planned = all(run.data.tags.get(f"raysweep.{role}") == cell[role] for role in CELL_RUNS)
+    is_done = all(facts_by_run[cell[role]].status is RunStatus.DONE for role in CELL_RUNS)
+    return run if is_planned and is_done else None
 
 
 def _plain_metrics(run: Run) -> dict[str, float]:

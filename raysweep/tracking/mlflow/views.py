@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from raysweep.planning.plan import Plan
-from raysweep.results.frames import CELL
+from raysweep.results.cells import CELL
 
 _TAG = "mlflow.sharedViewState."
 _NAME_COLUMN = "attributes.`Run Name`"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from raysweep.cli.commands import BAD_INPUT, FAILED, SUCCESS
+from raysweep.cli.exit_codes import BAD_INPUT, FAILED, SUCCESS
 from raysweep.cli.main import main
 from raysweep.planning.plan import make_plan
 from raysweep.planning.sweep import load_sweep

@@ -23,8 +23,8 @@ from raysweep import (
     WeakLabels,
 )
 from raysweep.planning.plan import Plan, make_plan
-from raysweep.results.cells import Results
 from raysweep.results.choices import choices
+from raysweep.results.from_store import read_store
 from raysweep.store import Store
 from raysweep.store.run_folder import RunStatus
 
@@ -116,14 +116,14 @@ def test_both_choices_are_shown_and_what_the_oracle_gains(store: Store) -> None:
         seeds=[0, 1], search=Search(supervisor={RATE: RATES}, student={RATE: RATES}, num_samples=6)
     )
     plan, _ = finish_all(sweep, store, near_a_rate)
-    results = Results(plan, store)
-    floor, honest, oracle = choices(plan, results)
+    data = read_store(plan, store)
+    floor, honest, oracle = choices(plan, data)
     assert (floor.role, floor.chosen_by, floor.test_accuracy) == ("supervisor", "weak_validation", None)
     assert (honest.chosen_by, oracle.chosen_by) == ("weak_validation", "ground_truth_validation")
     assert honest.values != oracle.values  # or this shows nothing
     assert honest.signals["weak_validation"] >= oracle.signals["weak_validation"]
     assert oracle.signals["ground_truth_validation"] >= honest.signals["ground_truth_validation"]
-    shown = [row.gap.student_accuracy for row in results.rows() if row.gap]
+    shown = [row.gap.student_accuracy for row in data.rows if row.gap]
     assert [honest.test_accuracy, oracle.test_accuracy] == pytest.approx(shown)
     assert honest.gain is None and oracle.gain == pytest.approx(shown[1] - shown[0])
     assert (floor.num_trials, floor.num_done, floor.num_stopped, floor.num_failed, floor.is_complete) == (
@@ -164,7 +164,7 @@ def test_stopped_and_failed_trials_are_never_chosen_and_a_failed_one_may_be_trie
     plan = make_plan(sweep, store)
     assert plan.runs[stopped.id].status(store) is RunStatus.STOPPED
     assert plan.num_open_cells == 0 and plan.cells[0].runs.ceiling == best
-    found = choices(plan, Results(plan, store))[0]
+    found = choices(plan, read_store(plan, store))[0]
     assert (found.num_done, found.num_stopped, found.num_failed) == (2, 1, 1) and found.values == {
         RATE: best.optimization.learning_rate
     }
@@ -213,7 +213,7 @@ def test_without_a_finished_trial_nothing_is_chosen(store: Store) -> None:
     plan = make_plan(sweep, store)
     assert plan.driver is not None and plan.num_open_cells == 1
     assert [str(study.scope) for study in plan.driver.studies.without_choice] == ["ceiling strong on sandbox"]
-    found = choices(plan, Results(plan, store))[0]
+    found = choices(plan, read_store(plan, store))[0]
     assert (found.is_complete, found.values, found.num_stopped) == (True, None, 2)
 
 
