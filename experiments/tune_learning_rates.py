@@ -32,27 +32,29 @@ TASKS = ["sciq", "boolq", "sst2", "twitter_sentiment"]
 
 def sandbox() -> Sweep:
     """The sandbox family on attribute 0."""
-    return _floors(
+    return _supervisors(
         "sandbox", None, [_sandbox_task()], [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1], 3, Resources()
     )
 
 
 def small() -> Sweep:
     """Two sizes of it, in a minute."""
-    return _floors(
+    return _supervisors(
         "sandbox", ["sandbox-6", "sandbox-12"], [_sandbox_task()], [1e-3, 1e-2, 1e-1], 2, Resources()
     )
 
 
 def gpt2() -> Sweep:
     """GPT-2, a GPU a run."""
-    return _floors("gpt2", None, TASKS, [3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3], 3, Resources(gpus_per_worker=1))
+    return _supervisors(
+        "gpt2", None, TASKS, [3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3], 3, Resources(gpus_per_worker=1)
+    )
 
 
 def qwen() -> Sweep:
     """The three smallest Qwen2.5, a GPU a run."""
     names = ["qwen2.5-0.5b", "qwen2.5-1.5b", "qwen2.5-3b"]
-    return _floors(
+    return _supervisors(
         "qwen2.5", names, TASKS, [1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4], 3, Resources(gpus_per_worker=1)
     )
 
@@ -63,7 +65,7 @@ def _sandbox_task() -> TaskSpec:
     )
 
 
-def _floors(
+def _supervisors(
     family: str,
     names: Sequence[str] | None,
     tasks: Sequence[TaskSpec | str],
@@ -97,7 +99,7 @@ def table(sweep: Sweep, store: Store) -> list[str]:
             for found in study.ended
             if signal in found.signals
         }
-        by_model.setdefault(study.place.model, []).append(scores)
+        by_model.setdefault(study.scope.model, []).append(scores)
     own = {model.name: model.optimization.learning_rate for model, _ in sweep.pairs}
     lines = [f"{'model':<16} {'learning_rate':>13} {'accuracy':>9} {'now':>9}  best of each task"]
     for model, tasks in by_model.items():

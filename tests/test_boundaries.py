@@ -56,8 +56,9 @@ def importers(package: str, *, at_import_time: bool = False) -> set[str]:
 
 
 LAYERS = (
-    "errors, gc_control < files, registry, spec < tasks, objectives, predictions < store, metrics, transforms < models "
-    "< data, recipes < planning < results < training, tracking, report < estimates < scheduling < cli"
+    "errors, gc_control < files, registry, spec < tasks, objectives, predictions < store, metrics, "
+    "transforms < models < data, recipes < planning < results < training, tracking, report < estimates < "
+    "scheduling < cli"
 )
 """A package imports only packages before it, for its types too."""
 
@@ -69,7 +70,8 @@ def level_of() -> dict[str, int]:
 
 
 def own_imports(file: Path) -> Iterator[str]:
-    """What a module imports of raysweep, as dotted names without "raysweep."; a name may be that of an object."""
+    """What a module imports of raysweep, as dotted names without "raysweep."; a name may be that of an
+    object."""
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             yield from (

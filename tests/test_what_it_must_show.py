@@ -22,8 +22,7 @@ from raysweep.planning.plan import Plan, PlannedCell, make_plan
 from raysweep.planning.sweep import load_sweep
 from raysweep.recipes import recipes
 from raysweep.results.cells import CellResult, Results, Row
-from raysweep.scheduling.local import run_locally
-from raysweep.scheduling.queue import RunQueue
+from raysweep.scheduling.run import run_plan
 from raysweep.store import Store
 from raysweep.tasks.base import tasks
 from raysweep.transforms import transforms
@@ -94,8 +93,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """All methods, trained."""
     store = Store(tmp_path_factory.mktemp("must_show") / "store")
     plan = make_plan(small_gap(METHODS), store)
-    queue = RunQueue(plan, store)
-    run_locally(queue, {})
+    queue = run_plan(plan, store)
     assert not queue.failures
     return Finished(plan, store)
 
@@ -154,8 +152,7 @@ def test_a_chain_of_one_is_naive_finetuning_to_the_last_bit(finished: Finished, 
     shutil.copytree(finished.store.folder, tmp_path / "store")
     again = Store(tmp_path / "store")
     shutil.rmtree(again.run(student.id).result.parent)
-    queue = RunQueue(make_plan(small_gap(METHODS[-1:]), again), again)
-    run_locally(queue, {})
+    run_plan(make_plan(small_gap(METHODS[-1:]), again), again)
     for split in ("validation", "test"):
         first, second = (store.run(student.id).read_predictions(split) for store in (finished.store, again))
         assert first.ids.tolist() == second.ids.tolist() and np.array_equal(

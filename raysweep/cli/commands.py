@@ -36,6 +36,7 @@ from raysweep.results.tables import (
 from raysweep.scheduling.queue import ENDED, QueuedRun, RunQueue
 from raysweep.scheduling.run import make_runner, run_plan
 from raysweep.store import Store
+from raysweep.store.code_state import code_state
 from raysweep.store.run_folder import RunStatus
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ UNFINISHED = 3
 INTERNAL_ERROR = 70
 INTERRUPTED = 130
 _TRACKING_PATIENCE_SECONDS = 60
+_STORED = (RunStatus.MISSING, RunStatus.FAILED, RunStatus.STOPPED, RunStatus.DONE)
+"""Statuses that the files of a run tell."""
 
 
 def _load(options: argparse.Namespace) -> tuple[Plan, Store]:
@@ -100,7 +103,8 @@ def run_sweep(options: argparse.Namespace, console: Console) -> int:
     was_complete = all(status in (RunStatus.DONE, RunStatus.STOPPED) for status in statuses)
     try:
         with nullcontext() if was_complete else progress:
-            queue = run_plan(plan, store, runner, changed, command=f"raysweep run {options.file}")
+            code = code_state(Path.cwd()) | {"command": f"raysweep run {options.file}"}
+            queue = run_plan(plan, store, runner, changed, code=code)
         plan = queue.plan
         # Shown before tracking is complete, and before the report is made.
         results = Results(plan, store)
@@ -166,7 +170,7 @@ def show_status(options: argparse.Namespace, console: Console) -> int:
         for run_id, status in statuses.items()
         if status is RunStatus.FAILED
     }
-    counts = {str(status): list(statuses.values()).count(status) for status in RunStatus}
+    counts = {str(status): list(statuses.values()).count(status) for status in _STORED}
     if options.json:
         _print_json({"sweep": plan.sweep.name, "num_runs": len(statuses), **counts, "failures": failures})
     else:

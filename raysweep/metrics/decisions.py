@@ -27,11 +27,11 @@ def accuracy(measurement: Measurement) -> dict[str, float]:
 
 @metrics.register("agreement")
 def agreement(measurement: Measurement) -> dict[str, float]:
-    """Agreement with the supervisor: over all, where it is right, and where it is wrong (Burns et al. 2023,
-    figure 8).
+    """Agreement with the supervisor: overall, where it is right, where it is wrong (Burns et al. 2023).
 
-    A = mean[ŷ = ŷ_w], A⁺ = mean[ŷ = ŷ_w | ŷ_w = y], A⁻ = mean[ŷ = ŷ_w | ŷ_w ≠ y], each left out where there
-    is no such example. On two classes accuracy = accuracy_w·A⁺ + (1 − accuracy_w)·(1 − A⁻), which is checked.
+    A = mean[ŷ = ŷ_w], A⁺ = mean[ŷ = ŷ_w | ŷ_w = y], A⁻ = mean[ŷ = ŷ_w | ŷ_w ≠ y] (their figure 8), each left
+    out where there is no such example. On two classes accuracy = accuracy_w·A⁺ + (1 − accuracy_w)·(1 − A⁻),
+    which is checked.
 
     Raises:
         RaysweepError: two classes, and accuracy doesn't follow from agreement: something mixed up the
@@ -88,8 +88,7 @@ def accuracy_by_difficulty(measurement: Measurement) -> dict[str, float]:
 
 @metrics.register("legality")
 def legality(measurement: Measurement) -> dict[str, float]:
-    """Share of answers that are among the allowed ones (legal chess moves), of generative tasks that list
-    them."""
+    """Share of answers that are among the allowed ones (legal chess moves), where a task lists them."""
     answers = measurement.predicted.answers
     allowed = measurement.allowed
     if answers is None or allowed is None:

@@ -86,8 +86,8 @@ class Location(Protocol):
 
 
 backends: Registry[Callable[[str], Location]] = Registry("tracking backend", Callable)
-"""Functions that check a tracking URI, by the URI's scheme. They raise `InvalidInput`. The first line of
-their docstring lists the URIs that they take."""
+"""Functions that check a tracking URI, by the URI's scheme. They raise `InvalidInput`. The first paragraph
+of their docstring lists the URIs that they take."""
 
 
 def locate(uri: str) -> Location:

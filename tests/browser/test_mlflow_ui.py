@@ -61,7 +61,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
         [small_model("strong", 8)],
     )
     plan = make_plan(small_sweep(pairs=pairs, methods=list(METHODS), seeds=list(SEEDS)), store)
-    queue = run_plan(plan, store)
+    queue = run_plan(plan, store, code={"commit": "abc", "diff": "", "untracked": ""})
     assert queue.is_complete and not queue.failures
     report = folder / "report"
     (report / "figures").mkdir(parents=True)

@@ -48,7 +48,7 @@ def finish(run: PlannedRun, store: Store, peak: int, total: int = 80 * 10**9, **
 
 
 def test_a_fraction_is_as_many_sixteenths_as_the_memory_needs(plan: Plan, store: Store) -> None:
-    run = find(plan, "weak")
+    run = find(plan, "supervisor")
     need = footprint(run.spec, AUTO, store).num_bytes()
     for device, parts in ((4 * need, 4), (4 * need - 16, 5), (need, 16), (2 * need - 1, 9), (1000 * need, 1)):
         assert GpuShares(store, device).resources(run) == replace(AUTO, gpus_per_worker=parts / 16)
@@ -78,8 +78,8 @@ def test_what_is_given_as_a_number_stays(store: Store) -> None:
 
 
 def test_a_run_like_one_that_was_measured_gets_what_that_took_and_a_tenth(plan: Plan, store: Store) -> None:
-    first = find(plan, "weak", 0)
-    second = find(plan, "weak", 1)
+    first = find(plan, "supervisor", 0)
+    second = find(plan, "supervisor", 1)
     finish(first, store, 40 * 10**9)
     need = Measurements.read(store).need(footprint(second.spec, AUTO, store))
     assert need == (44 * 10**9, "measured")
@@ -89,7 +89,7 @@ def test_a_run_like_one_that_was_measured_gets_what_that_took_and_a_tenth(plan: 
 
 
 def test_other_sizes_are_scaled_by_the_nearest_and_other_kinds_are_not(plan: Plan, store: Store) -> None:
-    weak = find(plan, "weak")
+    weak = find(plan, "supervisor")
     strong = find(plan, "ceiling")
     estimates = [footprint(run.spec, AUTO, store).num_bytes() for run in (weak, strong)]
     finish(weak, store, 3 * estimates[0])
@@ -99,7 +99,7 @@ def test_other_sizes_are_scaled_by_the_nearest_and_other_kinds_are_not(plan: Pla
         other = replace(wanted, **change)
         assert Measurements.read(store).need(other) == (other.num_bytes(), "estimated")
     # One of ten times as many parameters is farther away than one of its own size with another batch.
-    finish(find(plan, "weak", 1), store, estimates[0], num_parameters=10 * wanted.num_parameters)
+    finish(find(plan, "supervisor", 1), store, estimates[0], num_parameters=10 * wanted.num_parameters)
     finish(find(plan, "ceiling", 1), store, 2 * estimates[1], texts=wanted.texts + 1)
     nearest = replace(wanted, texts=wanted.texts + 1).num_bytes()
     assert Measurements.read(store).need(wanted) == (
@@ -109,8 +109,8 @@ def test_other_sizes_are_scaled_by_the_nearest_and_other_kinds_are_not(plan: Pla
 
 
 def test_measurements_that_cannot_be_read_are_not_used(plan: Plan, store: Store) -> None:
-    finish(find(plan, "weak", 0), store, 40 * 10**9, layers="a field of another version")
-    store.run(find(plan, "weak", 1).id).folder.mkdir(parents=True)
+    finish(find(plan, "supervisor", 0), store, 40 * 10**9, layers="a field of another version")
+    store.run(find(plan, "supervisor", 1).id).folder.mkdir(parents=True)
     assert Measurements.read(store) == Measurements({}, None)
 
 
@@ -124,7 +124,7 @@ def test_a_forecast_assumes_a_device_until_one_was_measured(plan: Plan, store: S
         "Runs share GPUs of 80 GB as memory allows" in found.lines()
         and found.to_json()["shared_gpu_bytes"] == 80 * 10**9
     )
-    finish(find(plan, "weak"), store, 10**9, total=24 * 10**9)
+    finish(find(plan, "supervisor"), store, 10**9, total=24 * 10**9)
     assert "GPUs of 24 GB" in forecast(plan, store, 1).lines()
     by_hand = make_plan(small_sweep(resources=Resources(gpus_per_worker=0.25)), store)
     assert (
@@ -134,7 +134,7 @@ def test_a_forecast_assumes_a_device_until_one_was_measured(plan: Plan, store: S
 
 
 def test_who_runs_out_of_memory_on_a_shared_device_gets_twice_as_much(plan: Plan, store: Store) -> None:
-    paths = store.run(find(plan, "weak").id)
+    paths = store.run(find(plan, "supervisor").id)
     small = Resources(gpus_per_worker=3 / 16)
     assert with_more_memory(small, paths) is None  # it hasn't failed
     paths.error.parent.mkdir(parents=True)

@@ -56,7 +56,7 @@ def finish(run: PlannedRun, store: Store, **info: Any) -> None:
 
 
 def test_parameters_are_those_of_the_architecture_and_counted_once(plan: Plan, store: Store) -> None:
-    spec = find(plan, "weak").spec
+    spec = find(plan, "supervisor").spec
     width = 4
     words = len(load_tokenizer(spec.model, spec.task, store))
     layer = 12 * width**2 + 13 * width  # attention 4·d² + 4·d, MLP 8·d² + 5·d, two norms 4·d
@@ -73,7 +73,7 @@ def test_parameters_of_a_folder_are_read_from_its_files(plan: Plan, store: Store
         GPT2Config(n_embd=4, n_layer=2, n_head=1, n_positions=8, vocab_size=11)
     )
     model.save_pretrained(tmp_path)
-    spec = replace(find(plan, "weak").spec.model, base=Folder(path=str(tmp_path), content="0"))
+    spec = replace(find(plan, "supervisor").spec.model, base=Folder(path=str(tmp_path), content="0"))
     layer = 12 * 4**2 + 13 * 4  # as above; the head's 2·4 numbers aren't counted
     assert (
         count_parameters(spec, plan.cells[0].runs.supervisor.task, store) == 2 * layer + 2 * 4 + (11 + 8) * 4
@@ -81,8 +81,8 @@ def test_parameters_of_a_folder_are_read_from_its_files(plan: Plan, store: Store
 
 
 def test_tokens_are_those_of_the_steps_the_curves_and_the_splits(plan: Plan, store: Store) -> None:
-    cost = estimate_costs(plan, store)[find(plan, "weak").id]
-    spec = find(plan, "weak").spec
+    cost = estimate_costs(plan, store)[find(plan, "supervisor").id]
+    spec = find(plan, "supervisor").spec
     # 4 steps of 16 are twice all 32 examples. One point of the curves at step 2, with 10 examples of each
     # split.
     assert cost.tokens_trained == 2 * num_words(spec, "supervisor", store)
@@ -116,15 +116,15 @@ def test_without_a_measurement_seconds_are_assumed(plan: Plan, store: Store) -> 
         assert cost.basis == "assumed"
         assert cost.seconds == pytest.approx(cost.flops / ASSUMED_FLOPS["CPU"] + 1.0)
     wide = make_plan(small_sweep(resources=Resources(num_workers=2, gpus_per_worker=1)), store)
-    cost = estimate_costs(wide, store)[find(wide, "weak").id]
+    cost = estimate_costs(wide, store)[find(wide, "supervisor").id]
     assert cost.seconds == pytest.approx(cost.flops / (2 * ASSUMED_FLOPS["GPU"]) + 1.0)
 
 
 def test_seconds_follow_from_finished_runs_of_the_same_model_else_of_the_nearest(
     plan: Plan, store: Store
 ) -> None:
-    floor = find(plan, "weak", 0)
-    other = find(plan, "weak", 1)
+    floor = find(plan, "supervisor", 0)
+    other = find(plan, "supervisor", 1)
     before = estimate_costs(plan, store)[floor.id]
     # It trained half as many tokens in its 2 s as the other run will.
     finish(floor, store, num_tokens=before.tokens_trained // 2, num_parameters=before.num_parameters)
@@ -141,20 +141,20 @@ def test_seconds_follow_from_finished_runs_of_the_same_model_else_of_the_nearest
 def test_a_resumed_run_and_one_on_another_device_say_nothing(
     plan: Plan, store: Store, info: dict[str, Any]
 ) -> None:
-    finish(find(plan, "weak", 0), store, **{"num_tokens": 100, "num_parameters": 1_000} | info)
+    finish(find(plan, "supervisor", 0), store, **{"num_tokens": 100, "num_parameters": 1_000} | info)
     assert {cost.basis for cost in estimate_costs(plan, store).values()} == {"assumed"}
 
 
 def test_what_cannot_be_read_of_a_store_is_not_used(plan: Plan, store: Store) -> None:
-    finish(find(plan, "weak", 0), store, num_tokens=100)
-    store.run(find(plan, "weak", 0).id).spec.write_text("{")
+    finish(find(plan, "supervisor", 0), store, num_tokens=100)
+    store.run(find(plan, "supervisor", 0).id).spec.write_text("{")
     (store.folder / "runs" / "stray").mkdir()
     assert {cost.basis for cost in estimate_costs(plan, store).values()} == {"assumed"}
 
 
 def test_the_remaining_path_is_the_longest_of_those_that_wait(store: Store) -> None:
     plan = make_plan(small_sweep(methods=["naive", "confidence"]), store)
-    seconds = {"pretrain": 10.0, "weak": 5.0, "ceiling": 20.0, "student": 7.0}
+    seconds = {"pretrain": 10.0, "supervisor": 5.0, "ceiling": 20.0, "student": 7.0}
     empty = {
         "num_parameters": 1,
         "tokens_trained": 1,
@@ -167,7 +167,7 @@ def test_the_remaining_path_is_the_longest_of_those_that_wait(store: Store) -> N
     remaining = remaining_seconds(plan, costs)
     assert remaining[find(plan, "pretrain", model="weak").id] == 10 + 5 + 9
     assert remaining[find(plan, "pretrain", model="strong").id] == 10 + 20
-    assert remaining[find(plan, "weak").id] == 5 + 9
+    assert remaining[find(plan, "supervisor").id] == 5 + 9
     assert [remaining[run.id] for run in plan.runs.values() if run.role == "student"] == [9, 7]
 
 
@@ -177,7 +177,7 @@ def test_a_forecast_is_of_what_is_left(plan: Plan, store: Store) -> None:
     total = sum(cost.seconds for cost in costs.values())
     assert one.device == "CPU" and one.bases == {"assumed": 8}
     assert one.simulation.makespan == pytest.approx(total) and one.simulation.idle_share == pytest.approx(0)
-    path = [find(plan, "pretrain", model="weak"), find(plan, "weak"), find(plan, "student")]
+    path = [find(plan, "pretrain", model="weak"), find(plan, "supervisor"), find(plan, "student")]
     assert one.critical_path_seconds == pytest.approx(sum(costs[run.id].seconds for run in path))
     many = forecast(plan, store, 100)
     assert many.simulation.makespan == pytest.approx(one.critical_path_seconds)

@@ -28,6 +28,7 @@ from raysweep.metrics import (
     misfit,
 )
 from raysweep.predictions import Predictions
+from raysweep.registry import summary
 
 
 def predictions(seed: int, num_classes: int, count: int = 200, source: str = "run") -> Predictions:
@@ -353,7 +354,9 @@ def test_all_metrics_are_registered_and_say_what_they_are() -> None:
         "legality",
         "misfit",
     ]
-    assert all((function.__doc__ or "").partition("\n")[0].endswith(".") for function in named.values())
+    for function in named.values():
+        line = summary(function)
+        assert 20 < len(line) <= 110 and line.endswith(".")
 
 
 def test_a_metric_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ def accuracy(end: str, cell: dict[str, Any]) -> float:
     ceiling = 0.9 if cell["strong"] == "huge" else 0.8
     student = 0.75 if cell["method"] == "confidence" else 0.7
     noise = 0.01 * (cell["seed"] - 1) if end == "student" else 0.0
-    return {"floor": 0.6, "student": student, "ceiling": ceiling}[end] + noise
+    return {"supervisor": 0.6, "student": student, "ceiling": ceiling}[end] + noise
 
 
 def by_name(found: Figures) -> dict[str, Figure]:
@@ -150,7 +150,7 @@ def test_a_chain_shows_every_model_of_it(full: tuple[SweepData, Figures]) -> Non
     assert chain["accuracy"].to_list() == pytest.approx(
         [0.6, 0.675, 0.75], abs=2e-3
     )  # of 200 examples, rounded
-    assert set(table["method"]) == {"naive", "confidence", "floor", "ceiling"}
+    assert set(table["method"]) == {"naive", "confidence", "supervisor", "ceiling"}
 
 
 def test_calibration_bins_hold_confidence_and_accuracy(full: tuple[SweepData, Figures]) -> None:
@@ -177,7 +177,9 @@ def test_means_over_tasks_pool_the_noise_within_each() -> None:
         # freedom.
         students = {("a", 0): 0.5, ("a", 1): 0.52, ("b", 0): 0.7, ("b", 1): 0.74}
         return (
-            students[cell["task"], cell["seed"]] if end == "student" else {"floor": 0.4, "ceiling": 0.9}[end]
+            students[cell["task"], cell["seed"]]
+            if end == "student"
+            else {"supervisor": 0.4, "ceiling": 0.9}[end]
         )
 
     found = figures_of(made_up_sweep(noisy, tasks=["a", "b"], methods=["naive", "other"], seeds=[0, 1]))

@@ -43,7 +43,7 @@ def by_kind(plan: Plan, kind: str) -> list[PlannedRun]:
 
 def test_the_numbers_of_a_cell_and_of_a_row(store: Store) -> None:
     plan = make_plan(small_sweep(seeds=[0, 1, 2]), store)
-    finish_all(plan, store, weak=0.6, student=0.75, ceiling=0.9)
+    finish_all(plan, store, supervisor=0.6, student=0.75, ceiling=0.9)
     results = Results(plan, store)
     for cell in plan.cells:
         assert results.is_finished(cell)
@@ -105,7 +105,7 @@ def test_rows_follow_the_plan_and_seeds_that_are_not_finished_are_named(store: S
 
 def test_a_gap_in_the_noise_is_undefined(store: Store) -> None:
     plan = make_plan(small_sweep(), store)
-    finish_all(plan, store, weak=0.8, student=0.8, ceiling=0.8)
+    finish_all(plan, store, supervisor=0.8, student=0.8, ceiling=0.8)
     results = Results(plan, store)
     assert "pgr" not in results.cell(plan.cells[0]).metrics
     (row,) = results.rows()
@@ -164,7 +164,7 @@ def test_methods_are_compared_and_summed_up_over_tasks_from_finished_cells(store
 
 def test_a_supervisor_without_errors_leaves_nothing_to_agree_on(store: Store) -> None:
     plan = make_plan(small_sweep(), store)
-    finish_all(plan, store, weak=1.0)
+    finish_all(plan, store, supervisor=1.0)
     (row,) = Results(plan, store).rows()
     assert row.agreement_supervisor_wrong is None and row.agreement == row.agreement_supervisor_right == 0.8
     assert printed(results_table([row])).rstrip().endswith("none")
@@ -208,8 +208,8 @@ def test_the_table_of_a_plan_names_dependencies_states_and_brackets(store: Store
 def play(plan: Plan, store: Store, console: Console) -> None:
     """Every run of a plan ends well but the first student, while the console watches."""
     progress = Progress(console)
-    queue = RunQueue(plan, store, progress.changed)
-    with progress.show(queue):
+    queue = RunQueue(plan, store, lambda queued: progress.changed(queue, queued))
+    with progress:
         while ready := queue.ready():
             run = ready[0]
             queue.start(run)
@@ -250,8 +250,8 @@ def test_progress_is_a_live_table_in_a_terminal(store: Store) -> None:
     console = Console(file=io.StringIO(), width=160, force_terminal=True, highlight=False, color_system=None)
     play(plan, store, console)
     progress = Progress(console)
-    queue = RunQueue(plan, store, progress.changed)
-    with progress.show(queue) as shown:
+    queue = RunQueue(plan, store, lambda queued: progress.changed(queue, queued))
+    with progress as shown:
         (run,) = queue.ready()
         queue.start(run)
         store.run(run.id).progress.write_text('{"step": 3, "num_steps": 9, "loss": 0.5}')
@@ -259,7 +259,7 @@ def test_progress_is_a_live_table_in_a_terminal(store: Store) -> None:
         text.print(shown._render())
     assert isinstance(text.file, io.StringIO)
     lines = text.file.getvalue().splitlines()
-    assert lines[0].split() == ["kind", "model", "pair", "seed", "state", "step", "accuracy"]
+    assert lines[0].split() == ["role", "model", "pair", "seed", "status", "step", "accuracy"]
     assert lines[1].split() == [
         "student",
         "strong",

@@ -14,7 +14,7 @@ from scipy import stats
 from raysweep.results.comparisons import Comparison, compare_methods, over_tasks, seeds_needed
 from raysweep.results.statistics import Correct, Difference, GapRecovered, mean_difference, ratio_of_means
 
-COLUMNS = ["task", "weak", "strong", "method", "seed", "floor", "student", "ceiling"]
+COLUMNS = ["task", "weak", "strong", "method", "seed", "supervisor", "student", "ceiling"]
 
 
 class Sweep:
@@ -25,12 +25,12 @@ class Sweep:
         self.rights: dict[str, Correct] = {}
 
     def add(
-        self, method: str, seed: int, accuracy: float, task: str = "t", floor: str = "", **where: int
+        self, method: str, seed: int, accuracy: float, task: str = "t", supervisor: str = "", **where: int
     ) -> None:
         """A cell; the student is right on the first share of the examples, but for `wrong` ones, moved by
         `shift`."""
         student = f"{task} {method} {seed}"
-        ends = (f"{task} floor{floor} {seed}", f"{task} ceiling {seed}")
+        ends = (f"{task} supervisor{supervisor} {seed}", f"{task} ceiling {seed}")
         self.cells.append((task, "w", "s", method, seed, ends[0], student, ends[1]))
         for run, share in zip((ends[0], student, ends[1]), (0.6, accuracy, 0.9), strict=True):
             jitter = where.get("jitter", 0) * seed if run == student else 0
@@ -65,7 +65,7 @@ def test_methods_are_compared_with_naive_on_common_seeds() -> None:
     expected = mean_difference(stacked("first"), stacked("naive"))
     assert (found.interval, found.p_value) == (expected.interval, expected.p_value)
     numerator = stacked("first").astype(float) - stacked("naive")
-    pgr = ratio_of_means(numerator, stacked("ceiling").astype(float) - stacked("floor"))
+    pgr = ratio_of_means(numerator, stacked("ceiling").astype(float) - stacked("supervisor"))
     assert pgr is not None and found.same_gap
     assert found.pgr_difference == pytest.approx(0.05) and found.pgr_interval == pgr[1]
 
@@ -88,7 +88,7 @@ def test_no_pgr_difference_where_the_ends_of_the_gap_differ_or_there_is_no_gap()
     sweep = Sweep()
     for seed in (0, 1, 2):
         sweep.add("naive", seed, 0.7)
-        sweep.add("other floor", seed, 0.8, floor=" of its own")
+        sweep.add("other supervisor", seed, 0.8, supervisor=" of its own")
         sweep.add("same", seed, 0.8)
     other, same = sweep.compared()
     assert not other.same_gap and other.pgr_difference is None and other.pgr_interval is None
@@ -96,7 +96,7 @@ def test_no_pgr_difference_where_the_ends_of_the_gap_differ_or_there_is_no_gap()
     assert same.same_gap and same.pgr_difference == pytest.approx(1 / 3)
     for run in sweep.rights:
         if "ceiling" in run:
-            sweep.rights[run] = sweep.rights[run.replace("ceiling", "floor")]
+            sweep.rights[run] = sweep.rights[run.replace("ceiling", "supervisor")]
     _, same = sweep.compared()
     assert same.same_gap and same.pgr_difference is None and same.pgr_interval is None
 

@@ -61,9 +61,9 @@ def draw_curve(spec: RunSpec, store: Store, **right: Right) -> None:
 
 
 def test_metrics_are_those_of_the_saved_predictions(plan: Plan, store: Store) -> None:
-    finish_all(plan, store, weak=0.7, student=0.8)
+    finish_all(plan, store, supervisor=0.7, student=0.8)
     ends = plan.cells[0].runs
-    floor = measure_run(ends.floor, store)
+    floor = measure_run(ends.supervisor, store)
     student = measure_run(ends.student, store)
     numbers = {"accuracy", "expected_calibration_error", "brier_score", "auroc"}
     numbers |= {f"accuracy_in_difficulty_quarter_{number}" for number in (1, 2, 3, 4)}
@@ -84,21 +84,21 @@ def test_metrics_are_those_of_the_saved_predictions(plan: Plan, store: Store) ->
     )
     assert floor["validation_accuracy_on_own_labels"] == floor["validation_accuracy"]
     weak, own_predictions = (
-        store.run(run.id).read_predictions("validation") for run in (ends.floor, ends.student)
+        store.run(run.id).read_predictions("validation") for run in (ends.supervisor, ends.student)
     )
     assert student["validation_accuracy_on_own_labels"] == pytest.approx(
         (weak.classes == own_predictions.classes).mean()
     )
-    truth = ground_truth(ends.floor, "test", store)
-    predicted = store.run(ends.floor.id).read_predictions("test")
+    truth = ground_truth(ends.supervisor, "test", store)
+    predicted = store.run(ends.supervisor.id).read_predictions("test")
     assert floor["test_auroc"] == pytest.approx(roc_auc_score(truth.classes, predicted.probabilities[:, 1]))
-    difficulty = read_split(ends.floor.task, "test", store)["difficulty"].to_numpy()
+    difficulty = read_split(ends.supervisor.task, "test", store)["difficulty"].to_numpy()
     easiest = difficulty <= np.quantile(difficulty, 0.25)
     expected = accuracy_score(truth.classes[easiest], predicted.classes[easiest])
     assert floor["test_accuracy_in_difficulty_quarter_1"] == pytest.approx(expected)
     pretraining = next(run.spec for run in plan.runs.values() if run.role == "pretrain")
     assert measure_run(pretraining, store) == {"validation_loss": 2.5}
-    assert measure_run(ends.floor, store, ["auroc"]) == {
+    assert measure_run(ends.supervisor, store, ["auroc"]) == {
         name: floor[name] for name in floor if name.endswith("_auroc")
     }
 
@@ -113,18 +113,18 @@ def test_what_a_transform_dropped_is_not_measured(
         "from raysweep.transforms import Transform\n"
         "def first(labels, context, count):\n"
         "    return dataclasses.replace(labels, covered=numpy.arange(len(labels)) < count)\n"
-        "FIRST = Transform(first, lambda count: None)\n"
+        "FIRST = Transform(first)\n"
         "def recipe(cell):\n"
-        "    floor = cell.supervisor()\n"
+        "    supervisor = cell.supervisor()\n"
         "    few = (Call('measure_transforms:FIRST', {'count': 4}),)\n"
-        "    return CellRuns(supervisor=supervisor, student=cell.student(floor, transforms=few), "
+        "    return CellRuns(supervisor=supervisor, student=cell.student(supervisor, transforms=few), "
         "ceiling=cell.ceiling())\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     plan = make_plan(small_sweep(methods=["measure_transforms:recipe"]), store)
     finish_all(plan, store)
     ends = plan.cells[0].runs
-    weak, own = (store.run(run.id).read_predictions("validation") for run in (ends.floor, ends.student))
+    weak, own = (store.run(run.id).read_predictions("validation") for run in (ends.supervisor, ends.student))
     expected = float((weak.classes == own.classes)[:4].mean())
     assert measure_run(ends.student, store)["validation_accuracy_on_own_labels"] == expected
 
@@ -134,7 +134,7 @@ def test_what_a_transform_dropped_is_not_measured(
 
 
 def test_a_curve_is_measured_at_its_points(plan: Plan, store: Store) -> None:
-    finish_all(plan, store, weak=0.7)
+    finish_all(plan, store, supervisor=0.7)
     ends = plan.cells[0].runs
     draw_curve(ends.student, store, validation={2: 7, 4: 9}, test={2: 6, 4: 8})
     curve = measure_curve(ends.student, store).set_index("step")
@@ -145,7 +145,7 @@ def test_a_curve_is_measured_at_its_points(plan: Plan, store: Store) -> None:
     ]
     for split, name in (("validation", "validation_accuracy_on_own_labels"), ("test", "test_agreement")):
         for step, predicted in curve_points(ends.student, split, store):
-            weak = store.run(ends.floor.id).read_predictions(split).align(predicted.ids)
+            weak = store.run(ends.supervisor.id).read_predictions(split).align(predicted.ids)
             assert curve.loc[step, name] == pytest.approx(float((predicted.classes == weak.classes).mean()))
     assert {name for name in curve if str(name).startswith("test_")} == {
         "test_accuracy",
@@ -159,15 +159,16 @@ def test_a_curve_is_measured_at_its_points(plan: Plan, store: Store) -> None:
 
 
 def test_a_ceiling_has_a_curve_of_agreement_with_the_floor(plan: Plan, store: Store) -> None:
-    finish_all(plan, store, weak=0.6)
+    finish_all(plan, store, supervisor=0.6)
     ends = plan.cells[0].runs
     draw_curve(ends.ceiling, store, test={2: 5, 4: 10})
     assert not [name for name in measure_curve(ends.ceiling, store) if "agreement" in str(name)]
-    curve = measure_curve(ends.ceiling, store, supervisor=ends.floor).set_index("step")
-    truth = ground_truth(ends.floor, "test", store)
+    curve = measure_curve(ends.ceiling, store, supervisor=ends.supervisor).set_index("step")
+    truth = ground_truth(ends.supervisor, "test", store)
     first = truth.ids[:10]
     right = (
-        store.run(ends.floor.id).read_predictions("test").align(first).classes == truth.align(first).classes
+        store.run(ends.supervisor.id).read_predictions("test").align(first).classes
+        == truth.align(first).classes
     )
     assert curve.loc[4, "test_agreement"] == pytest.approx(
         right.mean()
@@ -182,7 +183,7 @@ def test_a_ceiling_has_a_curve_of_agreement_with_the_floor(plan: Plan, store: St
 
 
 def test_the_agreement_of_a_cell_is_with_its_floor(plan: Plan, store: Store) -> None:
-    finish_all(plan, store, weak=0.6, student=0.75, ceiling=0.9)
+    finish_all(plan, store, supervisor=0.6, student=0.75, ceiling=0.9)
     cell = plan.cells[0]
     metrics = Results(plan, store).cell(cell).metrics
     weak, student, ceiling = (
@@ -202,9 +203,9 @@ def test_the_agreement_of_a_cell_is_with_its_floor(plan: Plan, store: Store) -> 
     assert metrics["gain_error_rate"] == pytest.approx(0.15)
     results = {
         end: store.run(getattr(cell.runs, end).id).read_result()["metrics"]
-        for end in ("floor", "student", "ceiling")
+        for end in ("supervisor", "student", "ceiling")
     }
-    for end, name in (("floor", "weak"), ("student", "student"), ("ceiling", "ceiling")):
+    for end, name in (("supervisor", "weak"), ("student", "student"), ("ceiling", "ceiling")):
         assert metrics[f"{name}_auroc"] == results[end]["test_auroc"]
         assert (
             metrics[f"{name}_expected_calibration_error"] == results[end]["test_expected_calibration_error"]
@@ -213,7 +214,7 @@ def test_the_agreement_of_a_cell_is_with_its_floor(plan: Plan, store: Store) -> 
 
 
 def test_the_three_readings_of_a_cell(plan: Plan, store: Store) -> None:
-    finish_all(plan, store, weak=0.6, ceiling=1.0)
+    finish_all(plan, store, supervisor=0.6, ceiling=1.0)
     cell = plan.cells[0]
     draw_curve(cell.runs.student, store, validation={2: 8, 4: 9, 6: 9, 8: 5}, test={2: 6, 4: 8, 6: 9, 8: 7})
     metrics = Results(plan, store).cell(cell).metrics
@@ -233,7 +234,7 @@ def test_the_three_readings_of_a_cell(plan: Plan, store: Store) -> None:
 
 
 def test_a_cell_without_a_curve_is_read_at_its_last_step(plan: Plan, store: Store) -> None:
-    finish_all(plan, store, weak=0.6, student=0.75, ceiling=0.9)
+    finish_all(plan, store, supervisor=0.6, student=0.75, ceiling=0.9)
     metrics = Results(plan, store).cell(plan.cells[0]).metrics
     assert {name: value for name, value in metrics.items() if "_at_" in name} == pytest.approx(
         {
@@ -281,7 +282,7 @@ def test_the_means_over_seeds(store: Store) -> None:
 
 
 def test_no_pgr_is_averaged_where_the_gap_is_in_the_noise(plan: Plan, store: Store) -> None:
-    finish_all(plan, store, weak=0.8, student=0.8, ceiling=0.825)
+    finish_all(plan, store, supervisor=0.8, student=0.8, ceiling=0.825)
     results = Results(plan, store)
     (row,) = results.rows()
     assert "pgr_at_last" in results.cell(plan.cells[0]).metrics
@@ -293,7 +294,7 @@ def test_no_pgr_is_averaged_where_the_gap_is_in_the_noise(plan: Plan, store: Sto
 
 
 def test_a_metric_that_a_result_lacks_comes_back(plan: Plan, store: Store) -> None:
-    finish_all(plan, store, weak=0.7)
+    finish_all(plan, store, supervisor=0.7)
     student = store.run(plan.cells[0].runs.student.id)
     before = student.read_result()
     old = {name: value for name, value in before["metrics"].items() if "auroc" not in name} | {
@@ -354,16 +355,18 @@ def test_an_unknown_metric_is_told_before_any_run_is_finished(plan: Plan, store:
 def test_a_damaged_file_is_one_error_and_holds_up_no_other_run(plan: Plan, store: Store) -> None:
     finish_all(plan, store)
     ends = plan.cells[0].runs
-    path = store.run(ends.floor.id).predictions("test")
+    path = store.run(ends.supervisor.id).predictions("test")
     path.write_bytes(path.read_bytes()[:-9])
     found = remeasure(plan, store)
     (problem,) = found.damaged.values()
     assert (
-        set(found.damaged) == {ends.floor.id} and str(path) in problem and "its checksum differs" in problem
+        set(found.damaged) == {ends.supervisor.id}
+        and str(path) in problem
+        and "its checksum differs" in problem
     )
     # The student is compared with the floor, so it can't be measured now; nothing is wrong with it.
-    assert found.measured == set(plan.runs) - {ends.floor.id, ends.student.id}
-    assert store.status(ends.floor) is RunStatus.MISSING and store.status(ends.student) is RunStatus.DONE
+    assert found.measured == set(plan.runs) - {ends.supervisor.id, ends.student.id}
+    assert store.status(ends.supervisor) is RunStatus.MISSING and store.status(ends.student) is RunStatus.DONE
 
 
 def test_killed_at_any_moment_a_run_has_its_old_numbers_or_its_new_ones(plan: Plan, store: Store) -> None:
@@ -462,7 +465,7 @@ def test_answers_are_measured_as_classes_are(store: Store) -> None:
     plan = make_plan(sweep, store)
     ends = plan.cells[0].runs
     assert isinstance(ends.student.labels, WeakLabels) and ends.student.objective == Call("cross_entropy")
-    answer(ends.floor, store, 8, 20)
+    answer(ends.supervisor, store, 8, 20)
     answer(ends.student, store, 16, 20)
     answer(ends.ceiling, store, 20, 20)
     metrics = measure_run(ends.student, store)
@@ -482,4 +485,4 @@ def test_answers_are_measured_as_classes_are(store: Store) -> None:
     assert (cell["weak_accuracy"], cell["student_accuracy"], cell["ceiling_accuracy"]) == (0.2, 0.4, 0.5)
     assert cell["pgr"] == pytest.approx(2 / 3) and cell["ceiling_agreement"] == pytest.approx(0.7)
     assert cell["step_at_ground_truth_stop"] == 4 and cell["student_accuracy_at_ground_truth_stop"] == 1
-    assert remeasure(plan, store).measured >= {ends.floor.id, ends.student.id, ends.ceiling.id}
+    assert remeasure(plan, store).measured >= {ends.supervisor.id, ends.student.id, ends.ceiling.id}

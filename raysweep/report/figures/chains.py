@@ -103,7 +103,10 @@ def _steps(summary: Summary, cells: pd.DataFrame) -> pd.DataFrame:
 def _ends(cells: pd.DataFrame, last: int) -> pd.DataFrame:
     """Floors and ceilings by pair."""
     parts = []
-    for line, value, run in (("floor", "weak_accuracy", "floor"), ("ceiling", "ceiling_accuracy", "ceiling")):
+    for line, value, run in (
+        ("supervisor", "weak_accuracy", "supervisor"),
+        ("ceiling", "ceiling_accuracy", "ceiling"),
+    ):
         found = means(cells, value, [PAIR], ["task"], run)
         parts.append(found.assign(method=line, position=None, model=None, low=None, high=None))
     return pd.concat(parts, ignore_index=True)
@@ -140,7 +143,7 @@ def _layers(rows: Records, names: list[str]) -> list[Any]:
     level = base.transform_filter("datum.what === 'level'")
     bars = step.transform_filter("isValid(datum.bar_low)").mark_rule(strokeWidth=0.7)
     return [
-        level.transform_filter("datum.method === 'floor'")
+        level.transform_filter("datum.method === 'supervisor'")
         .mark_rule(color=GREY, strokeDash=[1, 2])
         .encode(y=y),
         level.transform_filter("datum.method === 'ceiling'")

@@ -24,7 +24,7 @@ from raysweep.report.figures.theme import (
     worded,
 )
 
-_ROLES = {"floor": "supervisor", "ceiling": "ceiling"}
+_ROLES = {"supervisor": "supervisor", "ceiling": "ceiling"}
 _ENDS = {"supervisor": "weak", "student": "student", "ceiling": "ceiling"}
 
 
@@ -94,7 +94,7 @@ def difficulty(summary: Summary) -> Figure | Omitted:
     methods = [method for method in summary.names("method") if method in set(cells["method"])]
     over = ["task", "weak", "strong"]
     units = {
-        "supervisor": (["task", "weak"], "floor"),
+        "supervisor": (["task", "weak"], "supervisor"),
         "student": (over, "student"),
         "ceiling": (["task", "strong"], "ceiling"),
     }

@@ -148,16 +148,20 @@ def _accuracies(summary: Summary, name: str, title: str, row: str) -> Figure:
     students = means(cells, "student_accuracy", by, [*unit, "method"] if row == "task" and not keys else unit)
     floors, ceilings = (
         means(cells, f"{end}_accuracy", by, ["task", model], run)
-        for end, model, run in (("weak", "weak", "floor"), ("ceiling", "strong", "ceiling"))
+        for end, model, run in (("weak", "weak", "supervisor"), ("ceiling", "strong", "ceiling"))
     )
-    frame = students.merge(floors[[*by, "mean"]].rename(columns={"mean": "floor"}), on=by)
+    frame = students.merge(floors[[*by, "mean"]].rename(columns={"mean": "supervisor"}), on=by)
     frame = frame.merge(ceilings[[*by, "mean"]].rename(columns={"mean": "ceiling"}), on=by)
     by_row = frame.groupby(row)
-    rank = by_row["mean"].mean() if row == "method" else by_row["ceiling"].mean() - by_row["floor"].mean()
+    rank = (
+        by_row["mean"].mean() if row == "method" else by_row["ceiling"].mean() - by_row["supervisor"].mean()
+    )
     order = [str(item) for item in rank.sort_values(ascending=False).index]
     shown, cut = drawn_bars(frame if row == "method" or not keys else frame[frame["method"].isin(names)], [])
     rows = _rows(shown, row, order, keys[0] if keys else "", names)
-    chart = _dots(rows, order, [worded(item) for item in names], _TICKS, "series", ["floor", "ceiling"], None)
+    chart = _dots(
+        rows, order, [worded(item) for item in names], _TICKS, "series", ["supervisor", "ceiling"], None
+    )
     what = (
         "Rows are methods, the most accurate on top"
         if row == "method"
@@ -172,10 +176,10 @@ def _accuracies(summary: Summary, name: str, title: str, row: str) -> Figure:
         "" if "pair" in keys else _over_pairs(summary),
         summary.standing,
     )
-    table = frame[[*by, "mean", "low", "high", "floor", "ceiling", "num_seeds", "num_units"]]
+    table = frame[[*by, "mean", "low", "high", "supervisor", "ceiling", "num_seeds", "num_units"]]
     table = table.rename(
         columns=_NAMES
-        | {"mean": "student accuracy", "floor": "floor accuracy", "ceiling": "ceiling accuracy"}
+        | {"mean": "student accuracy", "supervisor": "floor accuracy", "ceiling": "ceiling accuracy"}
     )
     text = f"A row a {row}: students' accuracies, {_ends_in_words(frame, row, 'mean')}."
     return Figure(name=name, title=title, caption=caption, data=tidy(table), chart=chart, alt=text)

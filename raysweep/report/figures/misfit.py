@@ -79,7 +79,7 @@ def seeds_spread(summary: Summary) -> Figure | Omitted:
     if summary.finished.empty:
         return Omitted(name=name, title=title, reason="nothing is finished")
     ends = {
-        "supervisor": ("weak_accuracy", "floor", "weak"),
+        "supervisor": ("weak_accuracy", "supervisor", "weak"),
         "ceiling": ("ceiling_accuracy", "ceiling", "strong"),
     }
     parts = []
@@ -149,7 +149,7 @@ def _deviations(cells: pd.DataFrame, value: str, run: str, keys: list[str]) -> p
         {
             "task": found["task"],
             "model": found["weak"]
-            if run == "floor"
+            if run == "supervisor"
             else found["strong"]
             if run == "ceiling"
             else found["pair"],

@@ -32,7 +32,7 @@ _CURVES = {
     "test_accuracy": "test, against ground truth",
     "validation_accuracy_on_own_labels": "validation, against weak labels",
 }
-_LEVELS = {"weak_accuracy_at_last": "floor", "ceiling_accuracy_at_last": "ceiling"}
+_LEVELS = {"weak_accuracy_at_last": "supervisor", "ceiling_accuracy_at_last": "ceiling"}
 
 
 def early_stopping(summary: Summary) -> Figure | Omitted:
@@ -230,7 +230,7 @@ def _layers(rows: Records) -> list[Any]:
     )
     level = base.transform_filter("datum.what === 'level'")
     return [
-        level.transform_filter("datum.line === 'floor'").mark_rule(color=GREY, strokeDash=[1, 2]),
+        level.transform_filter("datum.line === 'supervisor'").mark_rule(color=GREY, strokeDash=[1, 2]),
         level.transform_filter("datum.line === 'ceiling'").mark_rule(color=BLACK, strokeDash=[4, 2]),
         base.transform_filter("datum.what === 'curve'").mark_line().encode(x=x, **look),
         base.transform_filter("datum.what === 'stop'")

@@ -68,7 +68,8 @@ class MlflowLocation:
 
 
 def locate_mlflow(uri: str) -> MlflowLocation:
-    """MLflow: sqlite:///PATH (no plain folder), http(s)://HOST:PORT, postgresql://…, mysql://… or mssql://…
+    """MLflow: a file sqlite:///PATH, a server http(s)://HOST:PORT, or a database postgresql://…, mysql://… or
+    mssql://… (MLflow keeps no runs in plain folders any more)
 
     Also sets what MLflow reads from the environment, where the user hasn't set it. Call it in the main
     thread, before any run.

@@ -18,9 +18,7 @@ from raysweep.errors import InvalidInput
 from raysweep.planning.plan import Plan, make_plan
 from raysweep.results.frames import SweepData
 from raysweep.results.from_store import read_store
-from raysweep.scheduling.jobs import Jobs
-from raysweep.scheduling.local import LocalRunner
-from raysweep.scheduling.queue import RunQueue
+from raysweep.scheduling.run import run_plan
 from raysweep.store import Store
 from raysweep.tracking import sync
 from raysweep.tracking.mlflow.reader import read_mlflow
@@ -34,8 +32,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Store]:
     depends on it."""
     store = Store(tmp_path_factory.mktemp("swept") / "store")
     plan = make_plan(small_sweep(methods=["naive", "confidence"], seeds=[0, 1]), store)
-    code = {"commit": "c0ffee", "diff": "+ a line", "untracked": ""}
-    LocalRunner().run(RunQueue(plan, store), Jobs(store, code))
+    run_plan(plan, store, code={"commit": "c0ffee", "diff": "+ a line", "untracked": ""})
     naive = plan.cells[0].runs
     confidence = plan.cells[2].runs
     assert [cell.method for cell in plan.cells] == ["naive", "naive", "confidence", "confidence"]
