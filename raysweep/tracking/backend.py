@@ -49,12 +49,11 @@ class Backend(Protocol):
         """Attach all that is in a folder to an entry, in place of the files and folders of the same names
         there."""
 
-    def describe(self, sweep_id: str, varied: Sequence[str]) -> None:
-        """Write what leads a reader to the sweep's results: texts, saved views, a link to an attached
+    def describe(self, varied: Sequence[str]) -> None:
+        """Write what leads a reader to the sweep's results: a description, saved views, a link to an attached
         `REPORT_FILE`. A backend without such things does nothing.
 
         Args:
-            sweep_id: the backend's id of the sweep's entry.
             varied: which of the params task, weak, strong, method and seed differ between its cells.
         """
 

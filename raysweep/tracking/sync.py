@@ -83,13 +83,13 @@ class PlanSync:
         return self._write_cell(self._cells[key]) if key.kind == "cell" else self._write_run(key.identity)
 
     def write_sweep(self, *, is_active: bool) -> None:
-        """Write the sweep's own entry and description.
+        """Write the sweep's own entry, and describe the sweep.
 
         Args:
             is_active: whether its runs are still being executed, so that one that failed may yet be done.
         """
-        written = self._backend.write(self._sweep_entry(is_active=is_active))
-        self._backend.describe(written.id, varied_names(self._plan))
+        self._backend.write(self._sweep_entry(is_active=is_active))
+        self._backend.describe(varied_names(self._plan))
 
     def attach_report(self, folder: Path) -> None:
         """Attach a folder's files to the sweep's own entry."""

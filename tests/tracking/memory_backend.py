@@ -23,7 +23,7 @@ class MemoryBackend:
     points: dict[EntryKey, list[Point]] = field(default_factory=dict)
     ids: dict[EntryKey, str] = field(default_factory=dict)
     attached: dict[str, set[str]] = field(default_factory=dict)
-    described: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    described: tuple[str, ...] | None = None
     is_down: bool = False
     refused: frozenset[EntryKey] = frozenset()
     num_opened: int = 0
@@ -59,9 +59,9 @@ class MemoryBackend:
         self.require_order()
         self.attached.setdefault(entry_id, set()).update(path.name for path in folder.iterdir())
 
-    def describe(self, sweep_id: str, varied: Sequence[str]) -> None:
+    def describe(self, varied: Sequence[str]) -> None:
         self.require_order()
-        self.described[sweep_id] = tuple(varied)
+        self.described = tuple(varied)
 
     def link(self, entry_id: str) -> str:
         return f"memory:{entry_id}"

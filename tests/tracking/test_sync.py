@@ -45,7 +45,7 @@ def test_runs_are_below_the_sweep_and_cells_link_to_runs(
     for cell in backend.of_kind("cell"):
         for role in ("supervisor", "student", "ceiling"):
             assert f"(memory:{ids[cell.tags[f'raysweep.{role}']]})" in cell.note
-    assert backend.described == {sweep_id: ("method",)}
+    assert backend.described == ("method",)
 
 
 def test_the_methods_of_a_student_are_in_its_entry(

@@ -124,19 +124,14 @@ class MlflowBackend:
         if (folder / REPORT_FILE).exists():
             self._set_experiment_tags({_REPORT_TAG: self._page(entry_id, f"/artifacts/{REPORT_FILE}")})
 
-    def describe(self, sweep_id: str, varied: Sequence[str]) -> None:
-        """Save the views of the sweep, and link to them in the note of its MLflow run and in the experiment's
-        description, unless a user has written another description."""
+    def describe(self, varied: Sequence[str]) -> None:
+        """Save the views of the sweep, and link to them and to the report in the experiment's description,
+        unless a user has written another one."""
         saved = views(varied)
         self._set_experiment_tags(view_tags(saved, self._created))
         text = description(saved, self._experiment, self._experiment_tags.get(_REPORT_TAG, ""))
         if self._experiment_tags.get(NOTE_TAG, "") in ("", self._experiment_tags.get(_DESCRIPTION_TAG)):
             self._set_experiment_tags({NOTE_TAG: text, _DESCRIPTION_TAG: text})
-        note = links_to_views(saved, self._experiment)
-        for key, found in self._found.items():
-            if found.id == sweep_id and found.tags.get(NOTE_TAG) != note:
-                self._client.set_tag(sweep_id, NOTE_TAG, note)
-                self._found[key] = _Found(sweep_id, {**found.tags, NOTE_TAG: note}, found.params)
 
     def link(self, entry_id: str) -> str:
         """The address of an MLflow run within MLflow's UI."""
@@ -198,6 +193,8 @@ class MlflowBackend:
         end = round(entry.end * 1000)
         params = params_of(entry)
         tags = {**tags_of(entry), RESULT_TAG: entry.result}
+        if entry.key.kind == "sweep":
+            tags[NOTE_TAG] = links_to_views(self._experiment)
         metrics = (Metric(point.name, point.value, end, point.step) for point in entry.points())
         self._client.log_batch(
             found.id,
@@ -213,9 +210,9 @@ class MlflowBackend:
         # An entry without the result tag, which is written with the metrics, has no model either.
         if entry.model and not (RESULT_TAG in found.tags and self._models_of(found)):
             self._make_model(found, entry.model)
-        outdated = [name for name in found.tags if name.startswith("raysweep.") or name == PARENT_TAG]
-        for name in set(outdated) - {*tags, CONTENT_TAG}:
-            self._client.delete_tag(found.id, name)
+        for name in found.tags.keys() - {*tags, CONTENT_TAG}:
+            if name.startswith(("raysweep.", PARENT_TAG)):
+                self._client.delete_tag(found.id, name)
         if found.tags.get(NAME_TAG) != entry.name:
             self._client.update_run(found.id, name=entry.name)
         status = STATUSES[entry.status]
@@ -225,8 +222,7 @@ class MlflowBackend:
             self._client.set_terminated(found.id, status, end)
         # Last: only with this tag does an entry count as written.
         self._client.set_tag(found.id, CONTENT_TAG, entry.content)
-        kept = {name: value for name, value in found.tags.items() if name not in outdated}
-        return _Found(found.id, {**kept, **tags, NAME_TAG: entry.name, CONTENT_TAG: entry.content}, params)
+        return _Found(found.id, {**tags, NAME_TAG: entry.name, CONTENT_TAG: entry.content}, params)
 
     def _log_files(self, found: _Found, entry: Entry) -> None:
         for path in entry.artifacts:

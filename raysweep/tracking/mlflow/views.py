@@ -186,9 +186,9 @@ def view_tags(saved: Sequence[View], created: int) -> dict[str, str]:
     return tags
 
 
-def links_to_views(saved: Sequence[View], experiment: str) -> str:
-    """A Markdown list of views. `experiment` is MLflow's id."""
-    return "\n".join(f"- [{view.name}]({view.link(experiment)}): {view.about}" for view in saved)
+def links_to_views(experiment: str) -> str:
+    """A Markdown list of the saved views of an experiment, named by its id."""
+    return "\n".join(f"- [{view.name}]({view.link(experiment)}): {view.about}" for view in views(CELL))
 
 
 def description(saved: Sequence[View], experiment: str, report: str) -> str:

@@ -30,7 +30,8 @@ WRITTEN = Path(__file__).parents[2] / "data" / "earlier_mlflow.json.xz"
 def restore(uri: str, earlier: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Write what an earlier raysweep wrote; returns it by MLflow run id."""
     client = MlflowClient(uri)
-    experiment = client.create_experiment("earlier", tags=earlier["experiment_tags"])
+    artifacts = Path(uri.removeprefix("sqlite:///")).parent / "mlartifacts"
+    experiment = client.create_experiment("earlier", artifacts.as_uri(), tags=earlier["experiment_tags"])
     restored = {}
     new_ids: dict[str, str] = {}
     runs = sorted(earlier["runs"], key=lambda run: "mlflow.parentRunId" in run["tags"])  # parents first
@@ -49,6 +50,8 @@ def restore(uri: str, earlier: dict[str, Any]) -> dict[str, dict[str, Any]]:
         params = [Param(name, value) for name, value in run["params"].items()]
         client.log_batch(run_id, metrics, params, [RunTag(name, value) for name, value in tags.items()])
         client.set_terminated(run_id, run["status"], run["end_time"])
+        if tags["kind"] == "sweep":
+            client.log_dict(run_id, earlier["sweep.json"], "sweep.json")
     return restored
 
 
@@ -57,7 +60,7 @@ def test_an_earlier_database_is_brought_up_to_date(earlier: tuple[Plan, Store], 
     held = json.loads(lzma.decompress(WRITTEN.read_bytes()))
     before = restore(uri, held)
     assert len(before) == len(plan.runs) + len(plan.cells) + 1 == 51
-    with pytest.raises(InvalidInput, match=r"no readable sweep\.json|written by an earlier raysweep"):
+    with pytest.raises(InvalidInput, match="written by an earlier raysweep; raysweep sync FILE"):
         read_mlflow(uri, "earlier")
     summary = sync(uri, plan, store)
     assert (summary.num_runs, summary.num_cells, summary.num_unchanged) == (32, 18, 0)
