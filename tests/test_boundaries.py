@@ -213,7 +213,7 @@ def test_what_needs_no_training_loads_nothing_heavy(code: str) -> None:
 
 def test_every_dependency_names_a_file_that_exists() -> None:
     listed = re.findall(
-        r'^ +"([\w-]+)(?:\[.*\])?", +# (.*)$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE
+        X, (ROOT / "pyproject.toml").read_text(), re.MULTILINE
     )
     assert {"torch", "ray", "mlflow", "scipy", "numpy"} <= {name for name, _ in listed}
     for name, comment in listed:
