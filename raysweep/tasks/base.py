@@ -97,10 +97,10 @@ class TaskData:
 
 
 def require_count(task: str, parameter: str, value: object, *, optional: bool = False) -> None:
-    """Check a parameter of a loader that is a number of things.
+    """Check that a parameter of a loader is a whole number of at least 1; if it is optional, None is allowed.
 
     Raises:
-        InvalidInput: it isn't a whole number of at least 1, nor None if it is optional.
+        InvalidInput: it isn't.
     """
     if optional and value is None:
         return
