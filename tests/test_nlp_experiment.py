@@ -202,7 +202,7 @@ def test_preferences_from_the_mirror_and_from_a_users_own_files(
     }
 
 
-def test_own_files_that_are_not_named_are_no_tasks(books: Path) -> None:
+def test_without_a_folder_of_preferences_its_files_are_no_tasks(books: Path) -> None:
     assert [getattr(task, "label", task) for task in experiment("reward_model").small().tasks] == [
         "anthropic_hh",
         "sst2_pairs",
