@@ -1,14 +1,13 @@
 """What a run's data costs: tokens are made once and mapped by everybody, and points of curves take no more
 than their share.
 
-    RAYSWEEP_DATASETS=../shared/data/hub .venv/bin/python benchmarks/data.py [number of texts]      default: 20000
+    RAYSWEEP_DATASETS=../shared/data/hub .venv/bin/python benchmarks/data.py [number of texts, default 20000]
 
 Tokens: dialogues, for two GPT-2s of different sizes with equal tokenizers. Seconds of making them, of asking
 for them again for the other model, and of a new process that asks (its imports aren't counted; checksums
-are). Then four processes at once that
-read every token: what one holds of them (its part of mapped pages, from /proc), mapped as raysweep does, and
-loaded as copies. Then a sweep of both models by the local runner, while every text that a tokenizer is given
-is counted.
+are). Then four processes at once that read every token: what one holds of them (its part of mapped pages,
+from /proc), mapped as raysweep does, and loaded as copies. Then a sweep of both models by the local runner,
+while every text that a tokenizer is given is counted.
 
 Curves: the same run with points every 2 steps of all its validation and test examples, and of an eighth of
 them. A point of an
@@ -78,11 +77,13 @@ def tokens_once(folder: Path, task: TaskSpec, store: Store) -> None:
     """Make tokens, ask for them again, and record what both cost."""
     from raysweep.data.pinning import Pinner
     from raysweep.data.tokens import prepare_tokens
+    from raysweep.models.source import ModelInputs
 
     import_tokenizers(folder)
     specs = [Pinner(store).run(run_spec(folder, model, task)) for model in MODELS]
-    first, tokens = clocked(prepare_tokens, specs[0].task, specs[0].model, store)
-    other, shared = clocked(prepare_tokens, specs[1].task, specs[1].model, store)
+    inputs = [ModelInputs(spec.model, spec.task, store) for spec in specs]
+    first, tokens = clocked(prepare_tokens, inputs[0])
+    other, shared = clocked(prepare_tokens, inputs[1])
     (folder / "spec.pickle").write_bytes(pickle.dumps(specs[0]))
     arrays = [np.load(path, mmap_mode="r") for path in sorted(tokens.glob("*.tokens.npy"))]
     is_shared = all(path.samefile(shared / path.name) for path in tokens.glob("*.npy"))
@@ -131,7 +132,7 @@ class Child:
 
 def child(kind: str, folder: Path) -> None:
     """Have all splits, mapped or copied, tell how long it took, read every token, wait, tell the memory."""
-    from raysweep.data.examples import split_names
+    from raysweep.data.inputs import RunInputs
     from raysweep.store import Store
     from raysweep.training.tokenized import TokenizedSplit
 
@@ -139,9 +140,8 @@ def child(kind: str, folder: Path) -> None:
     store = Store(folder / "store")
     pd.read_parquet(store.task(spec.task.content) / "validation.parquet")  # imports
     before, _ = own_mib()
-    seconds, splits = clocked(
-        lambda: [TokenizedSplit.load(spec, name, store) for name in split_names(spec.task, store)]
-    )
+    inputs = RunInputs(spec, store)
+    seconds, splits = clocked(lambda: [TokenizedSplit.load(inputs, name) for name in inputs.split_sizes])
     tokens = [split.tokens if kind == "map" else np.array(split.tokens) for split in splits]
     total = sum(int(array.sum()) for array in tokens)
     mib = sum(array.nbytes for array in tokens) / 2**20
@@ -266,7 +266,7 @@ def evaluations(spec: RunSpec, store: Store) -> list[float]:
     import torch
 
     from raysweep import Resources
-    from raysweep.models.source import load_tokenizer
+    from raysweep.data.inputs import RunInputs
     from raysweep.training.batching import evaluation_batches
     from raysweep.training.engine import Engine, process_group
     from raysweep.training.evaluation import evaluate
@@ -277,12 +277,13 @@ def evaluations(spec: RunSpec, store: Store) -> list[float]:
 
     torch.set_num_threads(1)
     resources = Resources()
-    split = TokenizedSplit.load(spec, "test", store)
+    inputs = RunInputs(spec, store)
+    split = TokenizedSplit.load(inputs, "test")
     size = resources.evaluation_batch_size
     ratios = []
     with process_group(on_gpu=False):
-        engine = Engine(build_model(spec, store, Sharding(None)), spec.optimization, resources)
-        head = make_head(spec, engine, load_tokenizer(spec.model, spec.task, store), store)
+        engine = Engine(build_model(inputs, Sharding(None)), spec.optimization, resources)
+        head = make_head(inputs, engine)
         batches = [head.inputs(split, rows) for rows in evaluation_batches(split.lengths, size, 0, 1)]
         for number in range(REPETITIONS + 1):
             ours, _ = clocked(evaluate, head, split, len(split), size)

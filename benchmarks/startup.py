@@ -34,23 +34,23 @@ GOAL_GROUP = 8.0
 SEEDS = {"kept": 8, "group": 2}
 WIDTH = 256
 LAYERS = 4
-SHARES_PER_GPU = {
+PARTS = {
     "process.py:_quiet_libraries": "quiet libraries",
-    "execute.py:environment": "environment",
-    "store.py:claim": "claim on the folder",
+    "run.py:environment": "environment",
+    "run_folder.py:claim": "claim on the folder",
     "engine.py:process_group": "process group made and ended",
-    "data.py:load": "tokens read (checksums with them)",
-    "source.py:load_tokenizer": "tokenizer",
-    "build.py:build_model": "model built and loaded",
+    "tokenized.py:load": "tokens read (checksums with them)",
+    "source.py:tokenizer": "tokenizer",
+    "model.py:build_model": "model built and loaded",
     "engine.py:__init__": "DeepSpeed's engine made",
     "step.py:load": "labels",
     "loop.py:_train": "training",
     "loop.py:_predict": "evaluation and predictions",
-    "records.py:save": "curves written",
-    "save.py:save_model": "model saved",
+    "history.py:save": "curves written",
+    "model.py:save_model": "model saved",
     "engine.py:close": "engine freed",
     "measure.py:measure_run": "measured",
-    "store.py:finish": "result written (checksums with it)",
+    "run_folder.py:finish": "result written (checksums with it)",
     "~:<built-in method gc.collect>": "garbage collected",
 }
 """Functions of a run by file and name; some hold others."""
@@ -204,9 +204,9 @@ def profile(folder: Path) -> None:
     found: dict[str, float] = {}
     for (path, _, name), (_, _, _, cumulative, _) in stats.items():
         key = f"{Path(path).name}:{name}"
-        if key in SHARES_PER_GPU and ("raysweep" in path or path == "~"):
+        if key in PARTS and ("raysweep" in path or path == "~"):
             found[key] = found.get(key, 0.0) + cumulative
-    for key, label in SHARES_PER_GPU.items():
+    for key, label in PARTS.items():
         print(f"  {label:36} {found.get(key, 0.0):.3f}")
 
 

@@ -73,7 +73,7 @@ def plain(case: Case) -> tuple[float, list[float]]:
     """(tokens a second, losses) of a loop as one writes it by hand."""
     import torch
 
-    from raysweep.data.examples import read_split
+    from raysweep.data.inputs import RunInputs
     from raysweep.training.batching import global_batches, learning_rate, micro_batches
     from raysweep.training.model import build_model
     from raysweep.training.sharding import Sharding
@@ -81,13 +81,14 @@ def plain(case: Case) -> tuple[float, list[float]]:
 
     spec = case.spec
     device = case.device
-    data = TokenizedSplit.load(spec, "supervisor", case.store)
+    inputs = RunInputs(spec, case.store)
+    data = TokenizedSplit.load(inputs, "supervisor")
     texts = [
         torch.tensor(data.tokens[a:b], dtype=torch.long)
         for a, b in zip(data.offsets, data.offsets[1:], strict=False)
     ]
-    labels = torch.tensor(read_split(spec.task, "supervisor", case.store)["label"].to_numpy(int)).to(device)
-    model = build_model(spec, case.store, Sharding(None)).to(device)
+    labels = torch.tensor(inputs.examples("supervisor", ["label"])["label"].to_numpy(int)).to(device)
+    model = build_model(inputs, Sharding(None)).to(device)
     model.train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.0, fused=True)
     plan = spec.optimization
@@ -123,15 +124,15 @@ def trainer(case: Case) -> tuple[float, list[float]]:
     import torch
     from transformers import DataCollatorWithPadding, Trainer, TrainerCallback, TrainingArguments
 
-    from raysweep.data.examples import read_split
-    from raysweep.models.source import load_tokenizer
+    from raysweep.data.inputs import RunInputs
     from raysweep.training.model import build_model
     from raysweep.training.sharding import Sharding
     from raysweep.training.tokenized import TokenizedSplit
 
     spec = case.spec
-    data = TokenizedSplit.load(spec, "supervisor", case.store)
-    labels = read_split(spec.task, "supervisor", case.store)["label"].tolist()
+    inputs = RunInputs(spec, case.store)
+    data = TokenizedSplit.load(inputs, "supervisor")
+    labels = inputs.examples("supervisor", ["label"])["label"].tolist()
     starts = data.offsets.tolist()
     rows = [
         {"input_ids": data.tokens[starts[n] : starts[n + 1]].tolist(), "labels": int(labels[n])}
@@ -164,12 +165,12 @@ def trainer(case: Case) -> tuple[float, list[float]]:
             use_cpu=case.device == "cpu",
             seed=spec.seed,
         )
-        model = build_model(spec, case.store, Sharding(None))
+        model = build_model(inputs, Sharding(None))
         runner = Trainer(
             model=model,
             args=arguments,
             train_dataset=rows,  # type: ignore[arg-type]
-            data_collator=Collator(load_tokenizer(spec.model, spec.task, case.store)),
+            data_collator=Collator(inputs.tokenizer),
             callbacks=[Clock()],
         )
         runner.train()

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from raysweep import Call, Evaluation, Model, ModelSpec, Optimization, RunSpec, Scratch, Sweep, TaskSpec, grid
-from raysweep.data.examples import split_names
-from raysweep.data.labels import ground_truth
+from raysweep.data.examples import split_sizes
+from raysweep.data.inputs import RunInputs
 from raysweep.files import write_json
 from raysweep.planning.plan import Plan
 from raysweep.predictions import Predictions
@@ -82,16 +82,16 @@ def finish(spec: RunSpec, store: Store, share_right: float = 0.8, draw: int = 0)
     paths = store.run(spec.id)
     paths.claim(spec)
     write_json(paths.environment, {"packages": {}, "code": {}})
-    records = History()
-    records.add_step(4, 0.5, 1e-3, 10)
-    records.save(paths)
+    history = History()
+    history.add_step(4, 0.5, 1e-3, 10)
+    history.save(paths)
     if spec.kind == "text":
         frame = pd.DataFrame({"step": [3, 3], "id": ["a", "b"], "outputs": [[2.0], [3.0]]})
         frame.to_parquet(paths.curve_predictions("validation"))
     else:
-        for split in split_names(spec.task, store):
+        for split in split_sizes(spec.task, store):
             if split != "supervisor":
-                truth = ground_truth(spec, split, store)
+                truth = RunInputs(spec, store).ground_truth(split)
                 rng = np.random.default_rng([draw, int(spec.id, 16) % 2**32, len(split)])
                 right = rng.permutation(len(truth)) < round(share_right * len(truth))
                 certain = np.where(right[:, None], truth.probabilities, 1 - truth.probabilities)
@@ -101,10 +101,15 @@ def finish(spec: RunSpec, store: Store, share_right: float = 0.8, draw: int = 0)
         (paths.model / "weights").write_text("weights")
     paths.finish(
         spec,
-        measure_run(spec, store),
+        measure_run(RunInputs(spec, store)),
         {"num_steps": 4, "seconds_total": 1.0, "finished_at": 2.0, "resources": {}},
     )
     return paths
+
+
+def specs_of(plan: Plan) -> list[RunSpec]:
+    """The specs of all runs of a plan, dependencies first."""
+    return [run.spec for run in plan.runs.values()]
 
 
 def finish_all(plan: Plan, store: Store, **share_right: float) -> None:
@@ -118,7 +123,7 @@ def draw_curve(spec: RunSpec, store: Store, **right: Mapping[int, int]) -> None:
     first ones are right."""
     paths = store.run(spec.id)
     for split, points in right.items():
-        truth = ground_truth(spec, split, store)
+        truth = RunInputs(spec, store).ground_truth(split)
         first = truth.align(truth.ids[:10])
         frames = []
         for step, count in points.items():

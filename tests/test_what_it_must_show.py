@@ -15,7 +15,7 @@ import pytest
 
 from raysweep import Evaluation, Method, Model, RunSpec, Sweep
 from raysweep.cli.main import main
-from raysweep.data.labels import ground_truth
+from raysweep.data.inputs import RunInputs
 from raysweep.metrics import metrics
 from raysweep.objectives import objectives
 from raysweep.planning.plan import Plan, PlannedCell, make_plan
@@ -85,7 +85,7 @@ class Finished:
 
     def _given_to_truth(self, run: RunSpec) -> npt.NDArray[np.float64]:
         predicted = self.store.run(run.id).read_predictions("test")
-        truth = ground_truth(run, "test", self.store).align(predicted.ids)
+        truth = RunInputs(run, self.store).ground_truth("test").align(predicted.ids)
         return (predicted.probabilities * truth.probabilities).sum(axis=1)
 
 
@@ -126,7 +126,7 @@ def test_labels_without_information_stay_below_the_floor_and_at_chance(
 
 def test_constant_labels_give_the_share_of_their_class(finished: Finished) -> None:
     for cell in finished.cells("constant_labels"):
-        truth = ground_truth(cell.runs.student, "test", finished.store)
+        truth = RunInputs(cell.runs.student, finished.store).ground_truth("test")
         assert np.mean(truth.classes == 0) == 0.5  # a balanced task
         assert finished.right(cell.runs.student).tolist() == (truth.classes == 0).tolist()
 

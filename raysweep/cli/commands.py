@@ -78,20 +78,20 @@ def show_plan(options: argparse.Namespace, console: Console) -> int:
 def run_sweep(options: argparse.Namespace, console: Console) -> int:
     """Train every run that isn't done."""
     from raysweep.report.write import try_to_publish
-    from raysweep.tracking import Tracker, log_report, shown_uri, ui_command
+    from raysweep.tracking import BackgroundSync, locate, log_report
 
     store = Store(options.store)
     sweep = load_sweep(options.file)
     runner = make_runner(options.runner)
     plan = make_plan(sweep, store, retries=True, when_open=runner.prepare)
     progress = Progress(console)
-    tracker = Tracker(options.tracking_uri, plan, store)
+    tracking = BackgroundSync(options.tracking_uri, plan, store)
 
     def changed(queue: RunQueue, queued: QueuedRun) -> None:
         progress.changed(queue, queued)
         if queued.status in ENDED:
-            tracker.extend(queue.plan)
-            tracker.run_ended(queued.run.id)
+            tracking.extend(queue.plan)
+            tracking.run_ended(queued.run.id)
 
     statuses = [run.status(store) for run in plan.runs.values()]
     num_cached = statuses.count(RunStatus.DONE)
@@ -102,19 +102,17 @@ def run_sweep(options: argparse.Namespace, console: Console) -> int:
             code = code_state(Path.cwd()) | {"command": f"raysweep run {options.file}"}
             queue = run_plan(plan, store, runner, changed, code=code)
         plan = queue.plan
-        # Shown before MLflow has everything, and before the report is made.
+        # Shown before tracking is complete, and before the report is made.
         data = read_store(plan, store)
         console.print(to_rich(results_table(data.rows)))
         _print_search(plan, data, console)
     finally:
-        unsaved = tracker.close(_TRACKING_PATIENCE_SECONDS)
+        unsaved = tracking.close(_TRACKING_PATIENCE_SECONDS)
     if not was_complete and not unsaved:
         log = partial(log_report, options.tracking_uri, plan, store)
         unsaved = try_to_publish(data, options.file, log)
-    console.print(
-        f"\nMLflow: {shown_uri(options.tracking_uri)}\nOpen its UI: {ui_command(options.tracking_uri)}",
-        markup=False,
-    )
+    location = locate(options.tracking_uri)
+    console.print(f"\n{location.system}: {location.shown}\nOpen its UI: {location.ui_command}", markup=False)
     if unsaved:
         _warn(unsaved)
     return _tell_failures(queue) or _tell_studies_without_choice(plan)
@@ -223,7 +221,7 @@ def show_results(options: argparse.Namespace, console: Console) -> int:
 def make_report(options: argparse.Namespace, console: Console) -> int:
     """The page, its figures, and both in MLflow."""
     from raysweep.report.write import publish
-    from raysweep.tracking import log_report, shown_uri, sync
+    from raysweep.tracking import locate, log_report, sync
 
     plan, store = _load(options)
     out = Path(options.out)
@@ -237,7 +235,8 @@ def make_report(options: argparse.Namespace, console: Console) -> int:
     data = read_store(plan, store)
     publish(data, options.file, log, out, figures)
     console.print(
-        f"{shown_uri(options.tracking_uri)}: all runs and cells; report and figures on the sweep's own run",
+        f"{locate(options.tracking_uri).shown}: all runs and cells; report and figures on the sweep's own "
+        "run",
         markup=False,
     )
     missing = int((~data.planned["is_finished"]).sum())
@@ -249,7 +248,7 @@ def make_report(options: argparse.Namespace, console: Console) -> int:
 def measure_again(options: argparse.Namespace, console: Console) -> int:
     """All metrics anew from saved predictions."""
     plan, store = _load(options)
-    found = remeasure(plan, store, options.metric)
+    found = remeasure([run.spec for run in plan.runs.values()], store, options.metric)
     data = read_store(plan, store, options.metric)
     if options.json:
         _print_json(
@@ -285,13 +284,14 @@ def measure_again(options: argparse.Namespace, console: Console) -> int:
 
 def sync_tracking(options: argparse.Namespace, console: Console) -> int:
     """Rebuild MLflow from the store."""
-    from raysweep.tracking import shown_uri, sync, ui_command
+    from raysweep.tracking import locate, sync
 
     plan, store = _load(options)
     summary = sync(options.tracking_uri, plan, store)
+    location = locate(options.tracking_uri)
     console.print(
-        f"{shown_uri(options.tracking_uri)}: wrote {summary.num_runs} runs and {summary.num_cells} cells; "
-        f"{summary.num_unchanged} were there already\nOpen the UI: {ui_command(options.tracking_uri)}",
+        f"{location.shown}: wrote {summary.num_runs} runs and {summary.num_cells} cells; "
+        f"{summary.num_unchanged} were there already\nOpen the UI: {location.ui_command}",
         markup=False,
     )
     return SUCCESS

@@ -1,68 +1,73 @@
-"""TODO."""
+"""Labels to train on: the task's own labels, and transforms of labels. Pure functions; `RunInputs` reads what
+they take."""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable
 
-from raysweep.data.examples import read_split
+import numpy as np
+import pandas as pd
+
 from raysweep.errors import InvalidInput
 from raysweep.predictions import Predictions
-from raysweep.spec import RunSpec, Unlabelled, WeakLabels
-from raysweep.store import Store
-from raysweep.transforms.base import Transform, TransformContext, transforms
+from raysweep.spec import Call, TaskSpec
+from raysweep.transforms.base import TransformContext, transforms
 
 
-def ground_truth(spec: RunSpec, split: str, store: Store) -> Predictions:
-    """The task's own labels of a split. Only `measure` and runs on ground truth may ask for them."""
-    if spec.task.kind == "generative":
-        frame = read_split(spec.task, split, store, ["id", "target"])
-        return Predictions.of_answers(frame["id"].tolist(), frame["target"].tolist(), "ground truth")
-    frame = read_split(spec.task, split, store, ["id", "label"])
-    return Predictions.one_hot(
-        frame["id"].tolist(), frame["label"].to_numpy(dtype=int), spec.task.num_classes or 0
-    )
+def true_labels(examples: pd.DataFrame, task: TaskSpec) -> Predictions:
+    """A task's own labels of examples.
+
+    Args:
+        examples: columns id and label (class numbers), or id and target for a generative task.
+        task: the pinned task.
+    """
+    ids = examples["id"].tolist()
+    if task.kind == "generative":
+        return Predictions.of_answers(ids, examples["target"].tolist(), "ground truth")
+    return Predictions.one_hot(ids, examples["label"].to_numpy(dtype=int), task.num_classes or 0)
 
 
-def training_labels(spec: RunSpec, split: str, store: Store) -> Predictions:
-    """What the run takes for true on a split: ground truth or its supervisor's predictions, after the
-    transforms.
+def transformed(
+    labels: Predictions, call: Call, seed: int, difficulty: pd.Series, truth: Callable[[], Predictions]
+) -> Predictions:
+    """Labels after a transform.
+
+    Args:
+        labels: of a split, or of a part of it.
+        call: the transform and its parameters.
+        seed: of the run that is trained on the labels.
+        difficulty: of the split's examples by id; larger is harder, NaN where unknown.
+        truth: reads the split's ground truth. Called only if the transform declares that it reads it.
 
     Raises:
-        InvalidInput: no example is left to train on, or the supervisor has another number of classes.
+        InvalidInput: the transform refuses the labels, or asks for ground truth without declaring it.
     """
-    assert not isinstance(spec.labels, Unlabelled)
-    if isinstance(spec.labels, WeakLabels):
-        labels = store.run(spec.labels.supervisor.id).read_predictions(split)
-    else:
-        labels = ground_truth(spec, split, store)
-    for call in spec.labels.transforms:
-        transform = transforms.get(call.name)
-        labels = transform.apply(labels, _context(spec, split, labels, transform, store), **call.params)
-    if not labels.covered.any():
-        raise InvalidInput(
-            f"after the transforms, no example of split {split!r} has a weak label; loosen the filter"
-        )
-    if labels.answers is None and labels.probabilities.shape[1] != spec.task.num_classes:
-        raise InvalidInput(
-            f"the supervisor of this run predicts {labels.probabilities.shape[1]} classes, task "
-            f"{spec.task.name!r} has {spec.task.num_classes}"
-        )
-    return labels
+    transform = transforms.get(call.name)
 
-
-def _context(
-    spec: RunSpec, split: str, labels: Predictions, transform: Transform, store: Store
-) -> TransformContext:
-    """What a transform may look at: difficulties, and the truth if it says that it reads it."""
-
-    def truth() -> Predictions:
+    def aligned_truth() -> Predictions:
         if not transform.reads_ground_truth:
             raise InvalidInput(
                 "a transform asked for ground truth; one that may must say so: "
                 "Transform(reads_ground_truth=True)"
             )
-        return ground_truth(spec, split, store).align(labels.ids)
+        return truth().align(labels.ids)
 
-    difficulties = read_split(spec.task, split, store, ["id", "difficulty"]).set_index("id")["difficulty"]
-    difficulty = difficulties.loc[labels.ids.tolist()].to_numpy(np.float64)
-    return TransformContext(spec.seed, difficulty, truth)
+    aligned = difficulty.loc[labels.ids.tolist()].to_numpy(np.float64)
+    return transform.apply(labels, TransformContext(seed, aligned, aligned_truth), **call.params)
+
+
+def require_usable(labels: Predictions, task: TaskSpec, split: str) -> None:
+    """Check that a run on a task can be trained on labels of a split.
+
+    Raises:
+        InvalidInput: they cover no example, or are over another number of classes.
+    """
+    if not labels.covered.any():
+        raise InvalidInput(
+            f"after the transforms, no example of split {split!r} has a weak label; loosen the filter"
+        )
+    if labels.answers is None and labels.probabilities.shape[1] != task.num_classes:
+        raise InvalidInput(
+            f"the supervisor of this run predicts {labels.probabilities.shape[1]} classes, task "
+            f"{task.name!r} has {task.num_classes}"
+        )

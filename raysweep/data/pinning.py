@@ -1,9 +1,9 @@
-"""Pinning and preparing: everything a run reads is checked, identified by content and put into the store
-before it trains.
+"""Pinning: whatever a run reads is checked, identified by its content and put into the store before anything
+trains.
 
-A task's examples are loaded, divided and written once; a hub model's revision becomes a commit, a folder the
-checksum of its files; texts become token numbers once for each (task, tokenizer). Workers then read files of
-the store only.
+The examples of a task are loaded, divided into splits and written once. A hub model's revision becomes a
+commit, a model folder the checksum of its files. Texts become token numbers once for each task and tokenizer.
+Workers then read only files of the store.
 """
 
 from __future__ import annotations
@@ -19,9 +19,7 @@ import pandas as pd
 from raysweep.data.tokens import prepare_tokens
 from raysweep.errors import InvalidInput, user_code
 from raysweep.files import write_json
-from raysweep.models.source import (
-    folder_problem,
-)
+from raysweep.models.source import ModelInputs, folder_problem
 from raysweep.models.tokenizers import check_tokenizer
 from raysweep.spec import Folder, Hub, ModelSpec, RunSpec, Scratch, TaskSpec, WeakLabels
 from raysweep.spec.identity import canonical_json, folder_checksum
@@ -78,14 +76,15 @@ def _content_digest(data: TaskData) -> str:
 
 
 class Pinner:
-    """Pins tasks and models for one plan, loading each task and hashing each folder once."""
+    """Pins the tasks and models of one plan. Each task is loaded, each revision resolved and each folder
+    hashed once."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._tasks: dict[str, TaskSpec] = {}
-        self._models: dict[int, tuple[ModelSpec, ModelSpec]] = {}
+        self._commits: dict[tuple[str, str], str] = {}
+        self._checksums: dict[Path, str] = {}
         self._tokens: set[tuple[str | None, str]] = set()
-        self._seen: dict[tuple[str | None, int], ModelSpec] = {}
 
     def task(self, spec: TaskSpec) -> TaskSpec:
         """The task with the digest of its content; see `pin_task`."""
@@ -95,19 +94,16 @@ class Pinner:
         return self._tasks[key]
 
     def model(self, model: ModelSpec) -> ModelSpec:
-        """The model with its weights identified: a commit, a checksum, or the pinned run that makes them.
+        """The model with its weights identified: by a commit, a checksum, or the pinned run that trains them.
 
         Raises:
-            InvalidInput: a folder lacks weights or tokenizer, a hub revision can't be resolved, a name is
-            unknown.
+            InvalidInput: a folder lacks weights or a tokenizer, a hub revision can't be resolved, or a name
+                is unknown.
         """
-        if id(model) not in self._models:
-            # The spec is kept beside its pinned form, so that its id() isn't given to another object.
-            self._models[id(model)] = (model, dataclasses.replace(model, base=self._base(model)))
-        return self._models[id(model)][1]
+        return dataclasses.replace(model, base=self._base(model))
 
     def run(self, spec: RunSpec) -> RunSpec:
-        """The run with all that it reads identified: its task, its model, its supervisor."""
+        """The run with all that it reads identified: task, model and supervisor."""
         labels = spec.labels
         if isinstance(labels, WeakLabels):
             labels = dataclasses.replace(labels, supervisor=self.run(labels.supervisor))
@@ -115,34 +111,42 @@ class Pinner:
             spec, task=self.task(spec.task), model=self.model(spec.model), labels=labels
         )
 
+    def tokens(self, task: TaskSpec, model: ModelSpec) -> None:
+        """Make a pinned task's tokens for a pinned model; see `prepare_tokens`."""
+        key = (task.content, canonical_json(model))
+        if key not in self._tokens:
+            prepare_tokens(ModelInputs(model, task, self._store))
+            self._tokens.add(key)
+
     def _base(self, model: ModelSpec) -> Hub | Folder | Scratch | RunSpec:
         base = model.base
         if isinstance(base, Hub):
-            return dataclasses.replace(base, commit=base.commit or _hub_commit(base))
+            return dataclasses.replace(base, commit=base.commit or self._commit(base))
         if isinstance(base, Folder):
             problem = folder_problem(Path(base.path))
             if problem:
                 raise InvalidInput(f"model {model.name!r}: {base.path} can't be used: {problem}")
             path = Path(base.path).absolute()
-            return Folder(path=str(path), content=folder_checksum(path)[:16])
+            return Folder(path=str(path), content=self._checksum(path)[:16])
         if isinstance(base, RunSpec):
             return self.run(base)
         check_tokenizer(base.tokenizer)
         return base
 
-    def tokens(self, task: TaskSpec, model: ModelSpec) -> None:
-        """Make a pinned task's tokens for a pinned model; see `prepare_tokens`."""
-        if (task.content, id(model)) in self._seen:
-            return
-        key = (task.content, canonical_json(model))
-        if key not in self._tokens:
-            prepare_tokens(task, model, self._store)
-            self._tokens.add(key)
-        self._seen[task.content, id(model)] = model  # kept, so that its id() isn't given to another object
+    def _commit(self, hub: Hub) -> str:
+        key = (hub.id, hub.revision)
+        if key not in self._commits:
+            self._commits[key] = _hub_commit(hub)
+        return self._commits[key]
+
+    def _checksum(self, folder: Path) -> str:
+        if folder not in self._checksums:
+            self._checksums[folder] = folder_checksum(folder)
+        return self._checksums[folder]
 
 
 def _hub_commit(hub: Hub) -> str:
-    """The commit that a hub revision names now; without a network, what the local cache holds of it."""
+    """The commit that a hub revision names now; without a network, the one in the local cache."""
     if len(hub.revision) == 40 and set(hub.revision) <= set("0123456789abcdef"):
         return hub.revision
     import huggingface_hub

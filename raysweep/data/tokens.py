@@ -1,48 +1,55 @@
-"""TODO."""
+"""Token numbers of a task's texts, made once for each task and tokenizer."""
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from raysweep.data.examples import max_answer_tokens, read_split, split_names
+from raysweep.data.examples import max_answer_tokens, read_split, split_sizes
 from raysweep.errors import InvalidInput
-from raysweep.models.source import context_key, context_length, load_config, load_tokenizer, tokenizer_key
+from raysweep.models.source import ModelInputs, context_key
 from raysweep.models.tokenizers import make_tokenizer
-from raysweep.spec import ModelSpec, RunSpec, Scratch, TaskSpec
+from raysweep.spec import ModelSpec, Scratch, TaskSpec
 from raysweep.spec.identity import digest
-from raysweep.store import Store
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-def prepare_tokens(task: TaskSpec, model: ModelSpec, store: Store) -> Path:
-    """A pinned task's texts as token numbers of a pinned model, made once: the folder with, for each split,
+def prepare_tokens(inputs: ModelInputs) -> Path:
+    """The texts of a pinned task as token numbers of a pinned model, made once.
 
-    `<split>.tokens.npy` (all tokens, int32) and `<split>.offsets.npy` (number of texts + 1, int64). Models
-    whose tokenizers and limits are equal, as those of a family often are, have the same files.
+    Models with equal tokenizers and limits, such as those of a family, share the files.
+
+    Returns:
+        The folder with, for each split, `<split>.tokens.npy` (all tokens, int32) and `<split>.offsets.npy`
+        (where each text starts; number of texts + 1, int64).
 
     Raises:
-        InvalidInput: a text is longer than the model's context and truncation is off, or has no token.
+        InvalidInput: a text is longer than the model's context and truncation is off, or has no token; or an
+            answer is longer than the task's `max_answer_tokens`.
     """
-    _ensure_tokenizer(model, task, store)
-    key = digest([task.content, tokenizer_key(model, task), context_key(model)])
+    _ensure_tokenizer(inputs)
+    task = inputs.task
+    model = inputs.model
+    store = inputs.store
+    key = digest([task.content, inputs.tokenizer_key, context_key(model)])
 
     def write(folder: Path) -> None:
-        limit = context_length(model, load_config(model, task, store)) - max_answer_tokens(task, store)
+        limit = inputs.context_length - max_answer_tokens(task, store)
         _require_room(limit, model, task)
-        tokenizer = load_tokenizer(model, task, store)
-        backend = getattr(tokenizer, "backend_tokenizer", None)  # all that a tokenizer written in Rust does
+        # The serialized tokenizer, where it is written in Rust, is all that decides the tokens.
+        backend = getattr(inputs.tokenizer, "backend_tokenizer", None)
         made_by = key if backend is None else hashlib.sha256(backend.to_str().encode()).hexdigest()
         shared = store.tokens(digest([task.content, made_by, limit, model.truncation]))
-        store.fill(shared, lambda made: _write_tokens(made, task, model, tokenizer, limit, store))
+        store.fill(shared, lambda made: _write_tokens(made, inputs, limit))
         for path in shared.glob("*.npy"):
             try:
                 os.link(path, folder / path.name)
@@ -52,52 +59,59 @@ def prepare_tokens(task: TaskSpec, model: ModelSpec, store: Store) -> Path:
     return store.fill(store.tokens(key), write)
 
 
-def _write_tokens(
-    folder: Path,
-    task: TaskSpec,
-    model: ModelSpec,
-    tokenizer: PreTrainedTokenizerBase,
-    limit: int,
-    store: Store,
-) -> None:
-    cut = model.truncation != "off"
-    if cut:
-        tokenizer.truncation_side = model.truncation
-    for split in split_names(task, store):
-        frame = read_split(task, split, store, ["id", "texts"])
+def truncating(tokenizer: PreTrainedTokenizerBase, side: Literal["left", "right"]) -> PreTrainedTokenizerBase:
+    """A copy of a tokenizer, to cut long texts at this end: a tokenizer keeps how it truncated last, and is
+    saved with that."""
+    tokenizer = copy.deepcopy(tokenizer)
+    tokenizer.truncation_side = side
+    return tokenizer
+
+
+def answer_tokens(answers: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
+    """Answers as the tokens that follow a prompt after a blank."""
+    lists: list[list[int]] = tokenizer([f" {answer}" for answer in answers], add_special_tokens=False)[
+        "input_ids"
+    ]
+    return lists
+
+
+def _write_tokens(folder: Path, inputs: ModelInputs, limit: int) -> None:
+    task = inputs.task
+    model = inputs.model
+    tokenizer = (
+        inputs.tokenizer if model.truncation == "off" else truncating(inputs.tokenizer, model.truncation)
+    )
+    options: dict[str, Any] = {} if model.truncation == "off" else {"truncation": True, "max_length": limit}
+    for split in split_sizes(task, inputs.store):
+        frame = read_split(task, split, inputs.store, ["id", "texts"])
         texts = [text for row in frame["texts"] for text in row]
-        lists = tokenizer(
-            texts, truncation=cut, max_length=limit if cut else None, return_attention_mask=False
-        )["input_ids"]
+        lists = tokenizer(texts, return_attention_mask=False, **options)["input_ids"]
         owners = [example for example, row in zip(frame["id"], frame["texts"], strict=True) for _ in row]
         for owner, tokens in zip(owners, lists, strict=True):
             _require_fit(len(tokens), limit, model, f"{task.name}/{split}/{owner}")
         if task.kind == "generative":
-            targets = read_split(task, split, store, ["target"])["target"].tolist()
-            _require_room_for_answers(
-                targets, answer_tokens(targets, tokenizer), max_answer_tokens(task, store), task
-            )
-        np.save(
-            folder / f"{split}.tokens.npy", np.concatenate([np.asarray(tokens, np.int32) for tokens in lists])
-        )
+            targets = read_split(task, split, inputs.store, ["target"])["target"].tolist()
+            room = max_answer_tokens(task, inputs.store)
+            _require_room_for_answers(targets, answer_tokens(targets, inputs.tokenizer), room, task)
+        values = np.concatenate([np.asarray(tokens, np.int32) for tokens in lists])
+        np.save(folder / f"{split}.tokens.npy", values)
         np.save(folder / f"{split}.offsets.npy", np.cumsum([0, *map(len, lists)], dtype=np.int64))
 
 
-def _ensure_tokenizer(model: ModelSpec, task: TaskSpec, store: Store) -> None:
-    base = model.base
-    if isinstance(base, RunSpec):
-        _ensure_tokenizer(base.model, base.task, store)
-    if isinstance(base, Scratch):
+def _ensure_tokenizer(inputs: ModelInputs) -> None:
+    """Make the tokenizer of a new model from the texts and answers that it is pretrained on."""
+    base = inputs.origin.base
+    if not isinstance(base, Scratch):
+        return
 
-        def write(folder: Path) -> None:
-            frame = read_split(task, "train", store)
-            texts = [text for row in frame["texts"] for text in row]
-            answers = [text for row in frame["allowed"] for text in row] + [
-                text for text in frame["target"] if text is not None
-            ]
-            make_tokenizer(base.tokenizer, texts + answers, folder)
+    def write(folder: Path) -> None:
+        frame = read_split(inputs.origin_task, "train", inputs.store)
+        texts = [text for row in frame["texts"] for text in row]
+        answers = [text for row in frame["allowed"] for text in row]
+        answers += [text for text in frame["target"] if text is not None]
+        make_tokenizer(base.tokenizer, texts + answers, folder)
 
-        store.fill(store.tokenizer(tokenizer_key(model, task)), write)
+    inputs.store.fill(inputs.store.tokenizer(inputs.tokenizer_key), write)
 
 
 def _require_room(limit: int, model: ModelSpec, task: TaskSpec) -> None:
@@ -106,14 +120,6 @@ def _require_room(limit: int, model: ModelSpec, task: TaskSpec) -> None:
             f"model {model.name!r}: its context leaves no room for the prompts of task {task.label!r} beside "
             "an answer; give a model with a longer context, or a larger max_tokens"
         )
-
-
-def answer_tokens(answers: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
-    """Answers as the tokens that follow a prompt, behind a blank."""
-    lists: list[list[int]] = tokenizer([f" {answer}" for answer in answers], add_special_tokens=False)[
-        "input_ids"
-    ]
-    return lists
 
 
 def _require_room_for_answers(
@@ -135,6 +141,5 @@ def _require_fit(num_tokens: int, limit: int, model: ModelSpec, where: str) -> N
     if num_tokens > limit:
         raise InvalidInput(
             f"the text of {where} has {num_tokens} tokens, the context of model {model.name!r} holds {limit} "
-            "and truncation "
-            'is off; set ModelSpec.truncation to "left" or "right", or leave out such texts'
+            'and truncation is off; set ModelSpec.truncation to "left" or "right", or leave out such texts'
         )

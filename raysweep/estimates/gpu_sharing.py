@@ -1,10 +1,10 @@
-"""Which fraction of a GPU a run gets, where its `Resources` leave that open ("auto"): as many runs share a
-device as its memory holds.
+"""The fraction of a GPU that a run gets if its `Resources` leave it open ("auto"): as many runs share a
+device as fit into its memory.
 
-The memory that a run needs is estimated (`raysweep.training.memory`) and corrected by what finished runs of
-the store measured: with an equal footprint, the largest of them replaces the estimate; else the estimate is
-multiplied by what the nearest size of the same tuning and precision took over its own estimate. Both get
-`MARGIN`.
+The memory that a run needs is estimated (`raysweep.training.memory`) and corrected by measurements of
+finished runs in the store. If runs with the same footprint were measured, the largest measurement replaces
+the estimate. Otherwise the estimate is multiplied by the ratio of measurement to estimate of the run of the
+nearest size with the same tuning and precision. Both get `MARGIN`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from raysweep.data.inputs import RunInputs
 from raysweep.errors import InvalidInput
 from raysweep.estimates.throughput import newest_infos
 from raysweep.planning.plan import Plan, PlannedRun
@@ -26,24 +27,27 @@ from raysweep.training.memory import Footprint, footprint
 Basis = Literal["measured", "scaled", "estimated"]
 
 MARGIN = 1.1
-"""Over what was measured: equal runs differ in which batches meet, and in how the allocator's blocks fall."""
+"""Factor over what was measured. Runs with equal footprints differ in which texts form a batch, and in how
+the allocator places its blocks."""
 SHARES_PER_GPU = 16
-"""Fractions are multiples of a device's sixteenth, exact in binary."""
+"""Fractions are multiples of a sixteenth of a device, which are exact in binary."""
 ASSUMED_DEVICE_BYTES = 80 * 10**9
-"""Of a GPU that isn't known yet (a forecast's): an H100 or A100 of 80 GB."""
+"""Memory of a GPU that isn't known yet, as in forecasts: that of an H100 or A100 with 80 GB."""
 
 
 @dataclass(frozen=True)
 class Measurements:
-    """What runs on GPUs took, by footprint: the largest, in bytes."""
+    """Memory that runs on GPUs used."""
 
     peaks: Mapping[Footprint, int]
+    """By footprint, the largest peak in bytes."""
     device_bytes: int | None
-    """Memory of the device of the newest of them."""
+    """Memory of the device of the newest of these runs; None without any."""
 
     @classmethod
     def read(cls, store: Store) -> Measurements:
-        """Of the newest runs of a store; those of another version's footprints aren't used."""
+        """Measurements of the newest runs of a store, except those whose footprints are of another
+        version."""
         peaks: dict[Footprint, int] = defaultdict(int)
         device_bytes = None
         for _, info in newest_infos(store):
@@ -57,7 +61,7 @@ class Measurements:
         return cls(dict(peaks), device_bytes)
 
     def need(self, wanted: Footprint) -> tuple[int, Basis]:
-        """(bytes, what they rest on)."""
+        """The memory that a run needs: (bytes, what they are based on)."""
         if wanted in self.peaks:
             return round(MARGIN * self.peaks[wanted]), "measured"
         alike = [
@@ -73,12 +77,12 @@ class Measurements:
 
 
 class GpuShares:
-    """Resolves `gpus_per_worker="auto"`; runs that differ in seed or labels alone are looked at once.
+    """Resolves `gpus_per_worker="auto"`. Runs with the same workload are estimated once.
 
     Args:
         store: of the runs.
-        device_bytes: memory of the smallest GPU; None if it isn't known yet: that of the newest measured run,
-            else `ASSUMED_DEVICE_BYTES`.
+        device_bytes: memory of the smallest GPU; None if it isn't known yet, for that of the newest measured
+            run, or `ASSUMED_DEVICE_BYTES`.
     """
 
     def __init__(self, store: Store, device_bytes: int | None = None) -> None:
@@ -86,8 +90,6 @@ class GpuShares:
         self._measured = Measurements.read(store)
         self.device_bytes = device_bytes or self._measured.device_bytes or ASSUMED_DEVICE_BYTES
         self._footprints: dict[tuple[object, ...], Footprint] = {}
-        self._kept: list[object] = []
-        """So that the id() of a model's spec isn't given to another object."""
 
     def resources(self, run: PlannedRun) -> Resources:
         """A run's resources with a number of GPUs.
@@ -110,24 +112,15 @@ class GpuShares:
         return replace(run.resources, gpus_per_worker=parts / SHARES_PER_GPU)
 
     def _footprint(self, run: PlannedRun) -> Footprint:
-        spec = run.spec
-        key = (
-            spec.task.content,
-            id(spec.model),
-            spec.optimization,
-            spec.kind,
-            spec.train_split,
-            run.resources,
-        )
+        key = (run.spec.workload, run.resources)
         if key not in self._footprints:
-            self._kept.append(spec.model)
-            self._footprints[key] = footprint(spec, run.resources, self._store)
+            self._footprints[key] = footprint(RunInputs(run.spec, self._store), run.resources)
         return self._footprints[key]
 
 
 def with_more_memory(resources: Resources, ended: RunFolder) -> Resources | None:
-    """Twice the fraction of a GPU, at most all of it, for a run that has just ended out of memory while it
-    shared a device; None for any other."""
+    """Resources with twice the fraction of a GPU, at most all of it, for a run that has just run out of
+    memory while it shared a device; None for any other run."""
     if (
         not 0 < resources.num_gpus < 1
         or not ended.error.exists()
@@ -138,7 +131,7 @@ def with_more_memory(resources: Resources, ended: RunFolder) -> Resources | None
 
 
 def is_open(runs: Iterable[PlannedRun]) -> bool:
-    """Whether the GPUs of a run are left open."""
+    """Whether the number of GPUs of one of the runs is left open."""
     return any(run.resources.gpus_per_worker == "auto" for run in runs)
 
 

@@ -1,4 +1,4 @@
-"""How fast finished runs of a store were: tokens per second of a device, by model."""
+"""How fast the finished runs of a store were: tokens per second and device, by model."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from raysweep.store import Store
 
 Device = Literal["CPU", "GPU"]
 _MOST_RUNS = 1_000
-"""Speeds are read from the newest runs, so that a large store doesn't hold up the start of a sweep."""
+"""Only the newest runs are read, so that a large store doesn't delay the start of a sweep."""
 
 
 class SpeedKey(NamedTuple):
-    """Runs whose speeds are compared."""
+    """What runs must have in common for their speeds to be averaged."""
 
     model: str
     tuning: str
@@ -27,48 +27,49 @@ class SpeedKey(NamedTuple):
 
 
 def device_of(resources: Resources) -> Device:
-    """What a run trains on."""
+    """The kind of device that a run trains on."""
     return "GPU" if resources.num_gpus else "CPU"
 
 
 def num_devices(resources: Resources) -> float:
-    """How many GPUs, or CPU cores, a run trains on; a fraction where runs share one."""
+    """The number of GPUs, or of CPU cores, that a run trains on; a fraction where runs share one."""
     return resources.world_size * (resources.num_gpus or resources.cpus_per_worker)
 
 
 @dataclass(frozen=True)
 class Speeds:
-    """What was measured."""
+    """Speeds that were measured."""
 
     training: Mapping[SpeedKey, float]
     """Tokens trained on, per second and device."""
     evaluation: Mapping[SpeedKey, float]
-    """Tokens evaluated, per second and device; only of runs of which it is known how many these were."""
+    """Tokens evaluated, per second and device; only of runs whose number of evaluated tokens is known."""
     overhead_seconds: Mapping[SpeedKey, float]
     """Seconds of a run that are neither training nor evaluation."""
     flops: Mapping[Device, Mapping[int, float]]
-    """FLOPs of training per second and device, by the model's number of parameters."""
+    """FLOPs of training, per second and device, by number of parameters."""
 
     def nearest_flops(self, device: Device, num_parameters: int) -> float | None:
-        """Those of the measured size that is nearest in ratio; None if nothing was measured."""
+        """FLOPs per second and device of the measured size that is nearest in ratio; None if none was
+        measured."""
         found = self.flops.get(device)
         if not found:
             return None
         return found[min(found, key=lambda size: abs(math.log(size / max(num_parameters, 1))))]
 
     def mean_overhead_seconds(self, device: Device) -> float | None:
-        """The mean over all models."""
+        """The mean of `overhead_seconds` over all models; None if none was measured."""
         found = [seconds for key, seconds in self.overhead_seconds.items() if key.device == device]
         return sum(found) / len(found) if found else None
 
     @classmethod
     def read(cls, store: Store, evaluated: Mapping[str, int]) -> Speeds:
-        """Of the newest runs of a store. Those that were resumed are left out: their seconds aren't all of
-        theirs.
+        """The speeds of the newest runs of a store. Resumed runs are left out, since their seconds are
+        incomplete.
 
         Args:
             store: where the runs are.
-            evaluated: by run id, how many tokens it evaluated, as far as known.
+            evaluated: by run id, the number of evaluated tokens, as far as known.
         """
         training: dict[SpeedKey, _Ratio] = defaultdict(_Ratio)
         evaluation: dict[SpeedKey, _Ratio] = defaultdict(_Ratio)
@@ -94,7 +95,7 @@ class Speeds:
 
 
 class _Ratio:
-    """A sum over a sum."""
+    """A sum divided by a sum; None if either is 0."""
 
     def __init__(self) -> None:
         self._above = 0.0
@@ -114,7 +115,7 @@ def _values(ratios: Mapping[SpeedKey, _Ratio]) -> dict[SpeedKey, float]:
 
 
 def newest_infos(store: Store) -> list[tuple[str, dict[str, Any]]]:
-    """(id, info) of the newest runs that are done, newest first; what can't be read isn't used."""
+    """(id, info) of the newest finished runs, newest first, without those that can't be read."""
     folder = store.run("").folder
     if not folder.exists():
         return []
@@ -130,7 +131,7 @@ def newest_infos(store: Store) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _finished(store: Store) -> list[tuple[str, SpeedKey, dict[str, Any]]]:
-    """(id, key, info) of runs whose seconds are all of theirs."""
+    """(id, key, info) of runs that weren't resumed."""
     found = []
     for run_id, info in newest_infos(store):
         try:

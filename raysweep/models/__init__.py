@@ -1,6 +1,8 @@
-"""Models: where weights come from, the named families, how a model is built and saved.
+"""Models: where their tokenizers, configurations and weights come from, and the named families.
 
-Importing this package registers the families; nothing heavy is imported and nothing is downloaded.
+It imports `spec` and `store`. `raysweep.training.model` builds models and saves them. Start with `families`
+for what a sweep names, and with `source` for how a model is found. Importing this package registers the
+families; it imports nothing heavy and downloads nothing.
 """
 
 from raysweep.models import hub_families as hub_families

@@ -1,21 +1,22 @@
-"""The chess family: small GPT-2s pretrained on the games of a folder of PGN files, the larger the more moves
-they know.
+"""The chess family: small GPT-2s pretrained on the games in a folder of PGN files. Larger ones know more
+moves.
 
-A function of the folder and not a registered name, since there is no family without games. Board "pieces" is
-what models this small can read (see `raysweep.tasks.chess.notation`); pretraining learns the moves that were
-played, answers alone, and is a run of the plan, cached like any other.
+It is a function of the folder rather than a registered name, since there is no family without games. The
+board notation is "pieces", which models this small can read (see `raysweep.tasks.chess.notation`).
+Pretraining learns only the moves that were played, as answers to positions; it is a run of the plan and
+cached like any other.
 
-Learning rates of finetuning are those with the best floor on chess_puzzles: each model on ground truth of
-half A, never a student, so nothing is tuned towards a PGR. Measured 2026-11-21 on two busy CPU cores, 45,874
-positions of 16,000 games, 3,200 puzzles in half A, three epochs, seed 0; accuracy and legality on 2,000 test
-puzzles (their standard error is 0.4 to 0.7 points):
+The learning rates of finetuning are those with the best accuracy as a supervisor on chess_puzzles: each model
+was trained on ground truth of half A, never as a student, so nothing is tuned towards a PGR. Measured
+2026-11-21 on two busy CPU cores, with 45,874 positions of 16,000 games, 3,200 puzzles in half A, three epochs
+and seed 0; accuracy and legality on 2,000 test puzzles (standard error 0.4 to 0.7 points):
 
-    width   pretraining             legal in games   floor (legal) by learning rate
+    width   pretraining             legal in games   accuracy (legal) by learning rate
     16      1,000 steps,  43 CPU s  25 %             3e-3: 2.3 % (10 %)   1e-2: 2.9 % (11 %)
     128     1,100 steps, 188 CPU s  52 %             5e-4: 8.7 % (33 %)   1e-3: 10.4 % (37 %)
 
-Both best rates lie at the end of what was tried. Of width 32 only an earlier pretraining of 700 steps was
-tried (1e-3: 1.7 %, 3e-3: 2.5 %); the rate of width 64 is that of width 32, untried.
+Both best rates are at an end of the range that was tried. For width 32, only an earlier pretraining of 700
+steps was tried (1e-3: 1.7 %, 3e-3: 2.5 %); width 64 has the rate of width 32 and was not tried.
 """
 
 from __future__ import annotations
@@ -24,17 +25,16 @@ from raysweep.models.families import Family, Model
 from raysweep.spec import Call, Evaluation, ModelSpec, Optimization, RunSpec, Scratch, TaskSpec
 
 CONTEXT = 48
-"""Room for the longest prompt of board "pieces", 35 words, and for an answer, 10 tokens."""
+"""Room for the longest prompt in notation "pieces", 35 words, and for an answer of 10 tokens."""
 
 
 def chess_family(games: str, num_positions: int = 50_000) -> Family:
     """The family of a folder of games.
 
     Args:
-        games: a folder of PGN files (.pgn, .pgn.gz, .pgn.zst), plain or in folders of its own; see task
-        `chess_games`.
-        num_positions: how many positions the models are pretrained on, the same for all sizes. Each
-            pretraining sees 64 a step for 1,000 to 1,300 steps, so more than 80,000 change little.
+        games: a folder with PGN files (.pgn, .pgn.gz, .pgn.zst) at any depth; see task `chess_games`.
+        num_positions: how many positions the models are pretrained on, the same for all sizes. A pretraining
+            takes 64 positions per step for 1,000 to 1,300 steps, so more than 80,000 change little.
     """
     task = TaskSpec(
         name="chess_games", params={"path": games, "num_positions": num_positions, "board": "pieces"}

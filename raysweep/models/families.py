@@ -1,4 +1,4 @@
-"""Families of pretrained models with the training defaults of each size."""
+"""Families of pretrained models, with default training values for each size."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from raysweep.spec import ModelSpec, Optimization
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A model of a sweep's grid: the weights to start from, and how they are trained."""
+    """A model in the grid of a sweep: the weights to start from, and how they are trained."""
 
     spec: ModelSpec
     optimization: Optimization
 
     @property
     def name(self) -> str:
-        """How the model is called in tables."""
+        """The model's name in tables."""
         return self.spec.name
 
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """Models that differ in size, smallest first."""
+    """Models of different sizes, the smallest first."""
 
     name: str
     summary: str
     models: tuple[Model, ...]
 
     def __getitem__(self, name: str) -> Model:
-        """A model by its name.
+        """The model of this name.
 
         Raises:
-            InvalidInput: there is no such model in the family.
+            InvalidInput: the family has no such model.
         """
         for model in self.models:
             if model.name == name:

@@ -1,28 +1,28 @@
 """Named families of pretrained models on the Hugging Face hub: GPT-2, Pythia, Qwen2.5, Llama 3.
 
-Purpose: a sweep names `qwen2.5-7b` and gets weights that don't change under it and training values that are
-sensible for its size. Importing this module registers the families; nothing is downloaded and nothing heavy
-is imported.
+A sweep names `qwen2.5-7b` and gets weights that don't change, with training values that are sensible for its
+size. Importing this module registers the families; it downloads nothing and imports nothing heavy.
 
-Design: each family is one table, smallest model first; a row is name, hub id, commit and learning rate; large
-models differ in their precision too. Everything that isn't in a row is a default of `ModelSpec` and
-`Optimization` (full finetuning, Adam, cosine schedule, as openai/weak-to-strong) with batch 32 and 2 epochs.
-A sweep that wants other values replaces them in the `Model` that it gets.
+Each family is one table, the smallest model first. A row is a name, hub id, commit and learning rate; large
+models also differ in precision. Everything else has the defaults of `ModelSpec` and `Optimization` (full
+finetuning, Adam, cosine schedule, as in openai/weak-to-strong) with batch size 32 and 2 epochs. A sweep that
+wants other values replaces them in the `Model` that it gets.
 
-Revisions: a row pins a commit, so that two sweeps a year apart start from equal weights and no network is
-asked what `main` is today. Each was found beside its hub id in public code of several owners (cache paths
-`models--<owner>--<name>/snapshots/<commit>`, tables of pinned revisions, links to the hub; looked up in
-November 2026). Where public code shows several commits of one repository, the row has the one that the most
-recent code gives as `main`. The hub itself couldn't be asked from here. A row without a known commit would
-say "main"; planning resolves it.
+Revisions: a row pins a commit, so that two sweeps a year apart start from the same weights and nothing asks
+the network what `main` is today. Each commit was found next to its hub id in public code of several owners
+(cache paths `models--<owner>--<name>/snapshots/<commit>`, tables of pinned revisions, links to the hub;
+looked up in November 2026). Where public code shows several commits of a repository, the row has the one that
+the most recent code gives as `main`. The hub itself couldn't be reached from the development machine. A row
+without a known commit would say "main", which planning resolves.
 
-Learning rates, "published" meaning openai/weak-to-strong (`MODEL_CONFIGS` of train_simple.py at 6b450f2,
-elsewhere weak_to_strong/config.py; "not particularly tuned", for batch 32):
-    published:     5e-5 for gpt2 and gpt2-medium; 1e-5 for gpt2-large, gpt2-xl and Qwen (1) 1.8B to 72B; 5e-5 for
-                   pythia-410m (config.py at 00c8dfd, a variant of that repository which added it).
-    conventional:  all others, untuned: the published value of the nearest size, so 5e-5 up to 0.41 billion parameters
-                   and 1e-5 from 1 to 14 billion; 2e-5 at 0.5 billion, between the two; 5e-6 from 32 billion
-                   up, as the published 1e-5 for Qwen-72B is for Adafactor and raysweep's optimizer is Adam.
+Learning rates. "Published" means openai/weak-to-strong (`MODEL_CONFIGS` of train_simple.py at 6b450f2,
+elsewhere weak_to_strong/config.py; "not particularly tuned", for batch size 32):
+    published:     5e-5 for gpt2 and gpt2-medium; 1e-5 for gpt2-large, gpt2-xl and Qwen (1) 1.8B to 72B; 5e-5
+                   for pythia-410m (config.py at 00c8dfd, a variant of that repository which added it).
+    conventional:  all others, untuned: the published value of the nearest size, so 5e-5 up to 0.41 billion
+                   parameters and 1e-5 from 1 to 14 billion; 2e-5 at 0.5 billion, between the two; 5e-6 from
+                   32 billion up, because the published 1e-5 for Qwen-72B is for Adafactor, and raysweep's
+                   optimizer is Adam.
 
 Precision: bfloat16 from about 7 billion parameters up (pythia-6.9b included), float32 below.
 """
@@ -38,7 +38,7 @@ def _model(
 ) -> Model:
     return Model(
         spec=ModelSpec(name=name, base=Hub(id=hub_id, revision=commit)),
-        # batch and epochs are written out, as the learning rate is for these, whatever the defaults become
+        # The learning rate is for this batch size and number of epochs, whatever the defaults become.
         optimization=Optimization(
             learning_rate=learning_rate, batch_size=32, epochs=2.0, precision=precision
         ),
@@ -88,7 +88,7 @@ PYTHIA = families.add(
             _model("pythia-160m", "EleutherAI/pythia-160m", "50f5173d932e8e61f858120bcb800b97af589f46", 5e-5),
             # published (see above)
             _model("pythia-410m", "EleutherAI/pythia-410m", "9879c9b5f8bea9051dcb0e68dff21493d67e9d4f", 5e-5),
-            # conventional: as gpt2-large, gpt2-xl and Qwen of like size
+            # conventional: as gpt2-large, gpt2-xl and Qwen of similar size
             _model("pythia-1b", "EleutherAI/pythia-1b", "f73d7dcc545c8bd326d8559c8ef84ffe92fea6b2", 1e-5),
             _model("pythia-1.4b", "EleutherAI/pythia-1.4b", "fedc38a16eea3bd36a96b906d78d11d2ce18ed79", 1e-5),
             _model("pythia-2.8b", "EleutherAI/pythia-2.8b", "2a259cdd96a4beb1cdf467512e3904197345f6a9", 1e-5),
@@ -111,7 +111,7 @@ QWEN2_5 = families.add(
             _model("qwen2.5-3b", "Qwen/Qwen2.5-3B", "3aab1f1954e9cc14eb9509a215f9e5ca08227a9b", 1e-5),
             _large("qwen2.5-7b", "Qwen/Qwen2.5-7B", "d149729398750b98c0af14eb82c78cfe92750796", 1e-5),
             _large("qwen2.5-14b", "Qwen/Qwen2.5-14B", "97e1e76335b7017d8f67c08a19d103c0504298c9", 1e-5),
-            # conventional: half of what is published for Qwen-72B with Adafactor
+            # conventional: half of the published value for Qwen-72B with Adafactor
             _large("qwen2.5-32b", "Qwen/Qwen2.5-32B", "1818d35814b8319459f4bd55ed1ac8709630f003", 5e-6),
             _large("qwen2.5-72b", "Qwen/Qwen2.5-72B", "efba10c8e54e91e0d9570ab5f7b51a958474d4cb", 5e-6),
         ),
@@ -126,7 +126,7 @@ LLAMA3 = families.add(
             "Llama 3.1 and 3.2 base models, 1 to 70 billion parameters; the hub asks for a token and licence"
         ),
         models=(
-            # conventional, as Qwen2.5 of like size
+            # conventional, as Qwen2.5 of similar size
             _model(
                 "llama-3.2-1b", "meta-llama/Llama-3.2-1B", "4e20de362430cd3b72f300e6b0f18e50e7166e08", 1e-5
             ),

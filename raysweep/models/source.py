@@ -1,8 +1,9 @@
-"""Where a model's configuration, tokenizer and weights are read from, for every kind of base."""
+"""Where the configuration, tokenizer and weights of a model are read from, for every kind of base."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,26 +19,34 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Source:
-    """Arguments of `from_pretrained`: a hub id or folder, and the keywords that pin it."""
+class Location:
+    """Arguments of `from_pretrained`: a hub id or folder, and keywords such as the revision."""
 
     name: str
     keywords: dict[str, Any]
 
 
+def origin(model: ModelSpec, task: TaskSpec) -> tuple[ModelSpec, TaskSpec]:
+    """Where a chain of trainings begins: the model whose base is no run, and the task it is trained on."""
+    while isinstance(model.base, RunSpec):
+        task = model.base.task
+        model = model.base.model
+    return model, task
+
+
 def tokenizer_key(model: ModelSpec, task: TaskSpec) -> str:
-    """Identity of the tokenizer that a model on a task uses; the task matters only where the tokenizer is
-    made from it."""
-    base = model.base
-    if isinstance(base, RunSpec):
-        return tokenizer_key(base.model, base.task)
+    """Identity of the tokenizer of a model on a task. The task matters only if the tokenizer is made from
+    it."""
+    first, first_task = origin(model, task)
+    base = first.base
     if isinstance(base, Scratch):
-        return digest([task.content, base.tokenizer])
+        return digest([first_task.content, base.tokenizer])
+    assert isinstance(base, Hub | Folder)
     return digest([type(base).__name__, base.commit if isinstance(base, Hub) else base.content])
 
 
 def context_key(model: ModelSpec) -> str:
-    """Identity of what decides how long a text may be and how it is cut: the architecture and the spec's own
+    """Identity of what decides how long a text may be and how it is cut: the architecture, and the spec's own
     limits."""
     base = model.base
     while isinstance(base, RunSpec):
@@ -49,89 +58,123 @@ def context_key(model: ModelSpec) -> str:
     )
 
 
-def tokenizer_source(model: ModelSpec, task: TaskSpec, store: Store) -> Source:
-    """Where the tokenizer is read from: known before any weights exist."""
-    base = model.base
-    if isinstance(base, RunSpec):
-        return tokenizer_source(base.model, base.task, store)
-    if isinstance(base, Scratch):
-        return Source(str(store.tokenizer(tokenizer_key(model, task))), {})
-    return _pretrained(model)
+class ModelInputs:
+    """What is read of a pinned model on a pinned task: tokenizer, configuration, weights. Each is read once.
+
+    A model that starts from a run has the weights of that run, and tokenizer and configuration of its origin.
+
+    Attributes:
+        model: the model.
+        task: the task.
+        store: where runs and tokenizers are.
+        origin: the model where the chain of trainings begins: `model` itself, unless it starts from a run.
+        origin_task: the task of the first training.
+    """
+
+    def __init__(self, model: ModelSpec, task: TaskSpec, store: Store) -> None:
+        self.model = model
+        self.task = task
+        self.store = store
+        self.origin, self.origin_task = origin(model, task)
+
+    @cached_property
+    def tokenizer_key(self) -> str:
+        """See the function `tokenizer_key`."""
+        return tokenizer_key(self.model, self.task)
+
+    @cached_property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The tokenizer. It pads on the right; if it has no padding token, with the end-of-text token.
+
+        It is shared: whoever changes it, as truncation does, takes a copy.
+
+        Raises:
+            InvalidInput: there is no tokenizer, or it has neither a padding nor an end token.
+        """
+        from transformers import AutoTokenizer
+
+        source = self._tokenizer_location
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(source.name, **source.keywords)
+        except (OSError, ValueError, ImportError) as error:
+            raise InvalidInput(
+                f"model {self.model.name!r}: no tokenizer can be loaded from {source.name}: "
+                f"{_one_line(error)}"
+            ) from error
+        tokenizer.padding_side = "right"
+        if tokenizer.pad_token_id is None:
+            if tokenizer.eos_token_id is None:
+                raise InvalidInput(
+                    f"model {self.model.name!r}: the tokenizer of {source.name} has neither a padding nor an "
+                    "end token"
+                )
+            tokenizer.pad_token = tokenizer.eos_token
+        return tokenizer
+
+    @property
+    def _tokenizer_location(self) -> Location:
+        """Known before any weights exist."""
+        if isinstance(self.origin.base, Scratch):
+            return Location(str(self.store.tokenizer(self.tokenizer_key)), {})
+        return _pretrained(self.origin)
+
+    @cached_property
+    def config(self) -> PretrainedConfig:
+        """The configuration of the architecture, known before any weights exist.
+
+        It is shared: whoever changes it takes a copy.
+
+        Raises:
+            InvalidInput: there is none, or the architecture refuses its values.
+        """
+        from transformers import AutoConfig
+
+        base = self.origin.base
+        try:
+            if isinstance(base, Scratch):
+                where = base.architecture
+                pad_token = self.tokenizer.pad_token_id
+                special = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": pad_token}
+                values = {"vocab_size": len(self.tokenizer)} | special | dict(base.config)
+                return AutoConfig.for_model(base.architecture, **values)
+            source = _pretrained(self.origin)
+            where = source.name
+            return AutoConfig.from_pretrained(source.name, **source.keywords)
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise InvalidInput(
+                f"model {self.origin.name!r}: no configuration can be made from {where}: {_one_line(error)}"
+            ) from error
+
+    @cached_property
+    def context_length(self) -> int:
+        """See the function `context_length`."""
+        return context_length(self.model, self.config)
+
+    @property
+    def weights(self) -> Location:
+        """Where pretrained weights are read from. Those of a run are checked against their checksums.
+
+        Raises:
+            CorruptFile: a file of the run's weights isn't what was written.
+        """
+        if isinstance(self.model.base, RunSpec):
+            return Location(str(self.store.run(self.model.base.id).verified_model()), {})
+        return _pretrained(self.model)
 
 
-def _pretrained(model: ModelSpec) -> Source:
+def _pretrained(model: ModelSpec) -> Location:
     base = model.base
     if isinstance(base, Folder):
-        return Source(base.path, {"trust_remote_code": model.trust_remote_code})
+        return Location(base.path, {"trust_remote_code": model.trust_remote_code})
     assert isinstance(base, Hub)
-    return Source(base.id, {"revision": base.commit, "trust_remote_code": model.trust_remote_code})
-
-
-def load_tokenizer(model: ModelSpec, task: TaskSpec, store: Store) -> PreTrainedTokenizerBase:
-    """The model's tokenizer, which pads on the right; without a padding token of its own, with the end of
-    text.
-
-    Raises:
-        InvalidInput: there is no tokenizer, or it has neither a padding nor an end token.
-    """
-    from transformers import AutoTokenizer
-
-    source = tokenizer_source(model, task, store)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source.name, **source.keywords)
-    except (OSError, ValueError, ImportError) as error:
-        raise InvalidInput(
-            f"model {model.name!r}: no tokenizer can be loaded from {source.name}: {_one_line(error)}"
-        ) from error
-    tokenizer.padding_side = "right"
-    if tokenizer.pad_token_id is None:
-        if tokenizer.eos_token_id is None:
-            raise InvalidInput(
-                f"model {model.name!r}: the tokenizer of {source.name} has neither a padding nor an end token"
-            )
-        tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer
-
-
-def load_config(model: ModelSpec, task: TaskSpec, store: Store) -> PretrainedConfig:
-    """The configuration of the model's architecture, known before any weights exist.
-
-    Raises:
-        InvalidInput: there is none, or the architecture's values are refused.
-    """
-    from transformers import AutoConfig
-
-    base = model.base
-    if isinstance(base, RunSpec):
-        return load_config(base.model, base.task, store)
-    try:
-        if isinstance(base, Scratch):
-            tokenizer = load_tokenizer(model, task, store)
-            special = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": tokenizer.pad_token_id}
-            return AutoConfig.for_model(
-                base.architecture, **({"vocab_size": len(tokenizer)} | special | dict(base.config))
-            )
-        source = _pretrained(model)
-        return AutoConfig.from_pretrained(source.name, **source.keywords)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        where = base.architecture if isinstance(base, Scratch) else _pretrained(model).name
-        raise InvalidInput(
-            f"model {model.name!r}: no configuration can be made from {where}: {_one_line(error)}"
-        ) from error
-
-
-def weights_source(model: ModelSpec, store: Store) -> Source:
-    """Where pretrained weights are read from; a run's are checked against their checksums."""
-    if isinstance(model.base, RunSpec):
-        return Source(str(store.run(model.base.id).verified_model()), {})
-    return _pretrained(model)
+    return Location(base.id, {"revision": base.commit, "trust_remote_code": model.trust_remote_code})
 
 
 def context_length(model: ModelSpec, config: PretrainedConfig) -> int:
-    """Longest text in tokens: what the spec says, at most what the architecture can take.
+    """Length of the longest text in tokens: `max_tokens` of the spec, or all that the architecture can take.
 
     Raises:
-        InvalidInput: the spec asks for more than the architecture can take, or neither says.
+        InvalidInput: the spec asks for more than the architecture can take, or neither names a length.
     """
     limit = getattr(config.get_text_config(), "max_position_embeddings", None) or getattr(
         config, "n_positions", None

@@ -1,21 +1,21 @@
-"""Small GPT-2s with a byte-pair encoding, pretrained on any folder of text by the sweep itself.
+"""Small GPT-2s with a byte-pair encoding that the sweep itself pretrains on any folder of text.
 
-For real text where there is no model hub: `text_family("books")` gives four sizes that two CPU cores can
-train. A model's pretraining is a run of the plan, cached like any other; all sizes share one corpus, one
-tokenizer and the tokens of every task. Each text is cut to the last 192 tokens (of about 3.3 characters with
-the default vocabulary), the context.
+They are for experiments with real text where there is no model hub: `text_family("books")` gives four sizes
+that two CPU cores can train. The pretraining of a model is a run of the plan and cached like any other. All
+sizes share one corpus, one tokenizer and the tokens of every task. Each text is cut to its last 192 tokens
+(about 3.3 characters each with the default vocabulary), the context length.
 
-Pretraining is one pass or less over 8 million characters. Small as they are, such models know little more
-than which words go together: finetuned, they can learn tasks that words alone tell, such as sentiment, and
-stay at chance on the others.
+Pretraining is at most one pass over 8 million characters. Models this small know little more than which words
+occur together: finetuned, they can learn tasks that single words decide, such as sentiment, and stay at
+chance on others.
 
-Learning rates of finetuning are those with the best accuracy on ground truth, a supervisor's as a ceiling's,
-and nothing is tuned towards a PGR. Mean of a model trained on either half of SST-2 (1,728 examples) and of
-Twitter sentiment (956), 4 epochs, seed 0, measured 2026-11-21 on novels as the text:
+The learning rates of finetuning are those with the best accuracy on ground truth, as a supervisor and as a
+ceiling; nothing is tuned towards a PGR. Means of models trained on either half of SST-2 (1,728 examples) and
+of Twitter sentiment (956), 4 epochs, seed 0, measured 2026-11-21 with novels as the text:
     width 16:    1e-2: 0.548 and 0.625;    3e-3: 0.557 and 0.563
-    width 64:    1e-3: 0.653 and 0.700;    3e-3: 0.592 and 0.718 (one of its four runs stayed near chance)
-A bag of words with logistic regression has 0.741 and 0.805. The rates of widths 32 and 128 are guesses
-between and beyond.
+    width 64:    1e-3: 0.653 and 0.700;    3e-3: 0.592 and 0.718 (one of four runs stayed near chance)
+Logistic regression on a bag of words reaches 0.741 and 0.805. The rates of widths 32 and 128 are guesses from
+these.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ def text_family(
     """GPT-2s of width 16 to 128 that a sweep pretrains on a folder's text.
 
     Args:
-        folder: where .txt and .md files are, plain or gzipped, at any depth.
+        folder: a folder with .txt and .md files, plain or gzipped, at any depth.
         num_characters: how much of them is read, spread over all files.
-        max_tokens: the models' context.
-        vocabulary_size: tokens of the byte-pair encoding, which is made from the same text.
+        max_tokens: context length of the models.
+        vocabulary_size: number of tokens of the byte-pair encoding, which is made from the same text.
     """
     corpus = {"path": folder, "num_characters": 500, "num_characters_total": num_characters}
     task = TaskSpec(name="text_folder", params=corpus)

@@ -1,7 +1,7 @@
-"""Tokenizers for models that are pretrained here, made from the corpus once and shared by a family.
+"""Tokenizers for models that a sweep pretrains: made once from the corpus and shared by a family.
 
-Call("word_level")                          one token a blank-separated word: the sandbox
-Call("byte_pair", {"vocabulary_size": n})   byte-level byte-pair encoding (Sennrich et al. 2016): real text
+Call("word_level")                          one token per blank-separated word (sandbox)
+Call("byte_pair", {"vocabulary_size": n})   byte-level byte-pair encoding (Sennrich et al. 2016; real text)
 """
 
 from __future__ import annotations
@@ -17,7 +17,11 @@ _KNOWN = ("word_level", "byte_pair")
 
 
 def check_tokenizer(call: Call) -> None:
-    """Refuse an unknown tokenizer or bad parameters before any text is read."""
+    """Refuse an unknown tokenizer or invalid parameters before any text is read.
+
+    Raises:
+        InvalidInput: says what is allowed.
+    """
     if call.name not in _KNOWN:
         raise unknown("tokenizer", call.name, _KNOWN)
     allowed = {"vocabulary_size"} if call.name == "byte_pair" else set()
@@ -29,13 +33,14 @@ def check_tokenizer(call: Call) -> None:
         isinstance(call.params["vocabulary_size"], int) and call.params["vocabulary_size"] >= 300
     ):
         raise InvalidInput(
-            "tokenizer 'byte_pair': vocabulary_size must be a whole number of at least 300 (256 are the "
-            "bytes)"
+            "tokenizer 'byte_pair': vocabulary_size must be a whole number of at least 300 (256 of them are "
+            "the bytes)"
         )
 
 
 def make_tokenizer(call: Call, texts: Iterable[str], folder: Path) -> None:
-    """Make a tokenizer from a corpus and save it as transformers reads it."""
+    """Make a tokenizer from a corpus and save it in the format of transformers; raises as
+    `check_tokenizer`."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 

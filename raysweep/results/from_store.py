@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from raysweep.data.examples import read_split
-from raysweep.data.labels import ground_truth
+from raysweep.data.inputs import RunInputs
 from raysweep.files import read_json
 from raysweep.metrics import (
     Measurement,
@@ -85,7 +84,7 @@ def read_store(plan: Plan, store: Store, added: Iterable[str] = ()) -> SweepData
             plan, store, statuses, [asdict(choice) for choice in choices(plan, data)]
         ),
         read_right=lambda run_id: reader.right(plan.runs[run_id].spec),
-        read_examples=lambda run_id: example_table(plan.runs[run_id].spec, store),
+        read_examples=lambda run_id: example_table(RunInputs(plan.runs[run_id].spec, store)),
     )
     return data
 
@@ -242,7 +241,7 @@ class CellReader:
         examples if it has none."""
         student = cell.runs.student
         curve = self._curve(student, cell.runs.supervisor)
-        points = curve_points(student, "test", self._store)
+        points = curve_points(RunInputs(student, self._store), "test")
         truth = self._split_of(student).truth
         if points:
             truth = truth.align(points[-1][1].ids)
@@ -259,7 +258,7 @@ class CellReader:
         """A run's curve, with the cell's supervisor to compare with."""
         key = (run.id, supervisor.id)
         if key not in self._curves:
-            self._curves[key] = measure_curve(run, self._store, supervisor=supervisor)
+            self._curves[key] = measure_curve(RunInputs(run, self._store), supervisor)
         return self._curves[key]
 
     def _predictions_of(self, run: RunSpec) -> Predictions:
@@ -269,13 +268,12 @@ class CellReader:
 
     def _split_of(self, run: RunSpec) -> _TestSplit:
         if run.task.content not in self._splits:
+            inputs = RunInputs(run, self._store)
             is_generative = run.task.kind == "generative"
-            columns = ["difficulty", *(["allowed"] if is_generative else [])]
-            frame = read_split(run.task, "test", self._store, columns)
             self._splits[run.task.content] = _TestSplit(
-                truth=ground_truth(run, "test", self._store),
-                difficulty=frame["difficulty"].to_numpy(np.float64),
-                allowed=tuple(tuple(answers) for answers in frame["allowed"]) if is_generative else None,
+                truth=inputs.ground_truth("test"),
+                difficulty=inputs.difficulty("test").to_numpy(np.float64),
+                allowed=tuple(inputs.allowed_answers("test")) if is_generative else None,
             )
         return self._splits[run.task.content]
 

@@ -1,6 +1,6 @@
-"""Measuring: from a finished run's saved predictions to its numbers, without training.
+"""Measuring: from a run's saved predictions to its metrics, without training.
 
-This is the only place besides training on ground truth that reads a task's true labels.
+Besides training on ground truth, this is the only place that reads a task's true labels.
 """
 
 from __future__ import annotations
@@ -13,90 +13,90 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from raysweep.data.examples import read_split
-from raysweep.data.labels import ground_truth, training_labels
+from raysweep.data.inputs import RunInputs
 from raysweep.errors import CorruptFile, InvalidInput
 from raysweep.metrics import Measurement, correct, measured, metrics
 from raysweep.predictions import Predictions
 from raysweep.spec import RunSpec, WeakLabels
 
 if TYPE_CHECKING:
-    from raysweep.planning.plan import Plan
-    from raysweep.store import Store
+    from raysweep.store import RunFolder, Store
 
 CURVE_METRICS = ("accuracy", "agreement", "legality")
-"""What is measured at every point of a curve: what people draw over training, each in microseconds."""
+"""Metrics at every point of a curve: those that are drawn over training. Each takes microseconds."""
 
 
-def measure_run(spec: RunSpec, store: Store, names: Iterable[str] | None = None) -> dict[str, float]:
-    """A run's metrics on every split that it predicted, as `<split>_<number>`: `test_accuracy`,
+def measure_run(inputs: RunInputs, names: Iterable[str] | None = None) -> dict[str, float]:
+    """The metrics of a run on every split that it predicted, as `<split>_<metric>`: `test_accuracy`,
     `transfer_auroc`…
 
-    Own labels are compared with on validation, the supervisor of a student on test. Of a run on texts alone
-    there is one number, `validation_loss`, mean nats a token.
+    On validation, predictions are also compared with the run's own labels; on test, those of a student with
+    its supervisor's. A run on texts alone has one metric, `validation_loss`, the mean in nats per token.
 
     Args:
-        spec: a run whose predictions are saved.
-        store: where they are.
-        names: metrics, registered or `module:object`; None for all that are registered.
+        inputs: of a run whose predictions are saved.
+        names: of the metrics, registered or `module:object`; None for all that are registered.
     """
-    if spec.kind == "text":
-        losses = pd.read_parquet(store.run(spec.id).curve_predictions("validation"))
+    paths = _folder(inputs)
+    if inputs.spec.kind == "text":
+        losses = pd.read_parquet(paths.curve_predictions("validation"))
         return {"validation_loss": _mean_loss(losses[losses["step"] == losses["step"].max()])}
     chosen = [name for name, _ in metrics] if names is None else list(names)
     values: dict[str, float] = {}
-    for path in sorted(store.run(spec.id).predictions("").parent.glob("*.parquet")):
-        values |= _Reference.of(spec, path.stem, store).measure(Predictions.read(path), chosen)
+    for path in sorted(paths.predictions("").parent.glob("*.parquet")):
+        values |= _Reference.of(inputs, path.stem).measure(Predictions.read(path), chosen)
     return values
 
 
-def measure_curve(spec: RunSpec, store: Store, supervisor: RunSpec | None = None) -> pd.DataFrame:
-    """The evaluation curves of a finished run by step, from the predictions it saved at each point.
+def measure_curve(inputs: RunInputs, supervisor: RunSpec | None = None) -> pd.DataFrame:
+    """The evaluation curves of a finished run by step, from the predictions that it saved at each point.
 
-    Columns: step; `validation_accuracy`, `test_accuracy` against ground truth;
-    `validation_accuracy_on_own_labels`; with a supervisor `test_agreement`,
-    `test_agreement_supervisor_right`, `test_agreement_supervisor_wrong`; where answers are predicted
-    `validation_legality`, `test_legality`; of texts alone, `validation_loss`.
+    Columns: step; `validation_accuracy` and `test_accuracy` against ground truth;
+    `validation_accuracy_on_own_labels`; with a supervisor `test_agreement`, `test_agreement_supervisor_right`
+    and `test_agreement_supervisor_wrong`; for generative tasks `validation_legality` and `test_legality`; for
+    texts alone only `validation_loss`.
 
     Args:
-        spec: a finished run.
-        store: where its predictions are.
-        supervisor: the finished run that it is compared with on test (for a ceiling, the cell's supervisor);
-            None for the run's own supervisor, if it has one.
-    """
-    rows: dict[int, dict[str, float]] = {}
-    for split in ("validation", "test"):
-        path = store.run(spec.id).curve_predictions(split)
-        if spec.kind == "text" and path.exists():
-            losses = pd.read_parquet(store.run(spec.id).verified(path))
-            for step, point in losses.groupby("step", sort=True):
-                rows.setdefault(int(str(step)), {})[f"{split}_loss"] = _mean_loss(point)
-        elif path.exists():
-            reference = _Reference.of(spec, split, store, supervisor)
-            for step, predicted in curve_points(spec, split, store):
-                rows.setdefault(step, {}).update(reference.measure(predicted, CURVE_METRICS))
-    return pd.DataFrame([{"step": step} | row for step, row in sorted(rows.items())])
-
-
-def point_measurer(spec: RunSpec, split: str, store: Store) -> Callable[[pd.DataFrame], dict[str, float]]:
-    """What measures a point of a run's curve while it trains, as `measure_curve` does afterwards, from the
-    frame that `raysweep.training.history` keeps of it."""
-    reference = _Reference.of(spec, split, store)
-    return lambda point: reference.measure(predictions_at(point, spec.id), CURVE_METRICS)
-
-
-def example_table(spec: RunSpec, store: Store) -> pd.DataFrame:
-    """A finished run's test examples one by one, in the order of its predictions.
-
-    Columns: id; is_right (bool), against ground truth; confidence, the probability of the class it chose, NaN
-    where it gives answers; difficulty, NaN where the task has none.
+        inputs: of a finished run.
+        supervisor: the finished run with which it is compared on test, such as the cell's supervisor for a
+            ceiling; None for the run's own supervisor, if it has one.
 
     Raises:
         CorruptFile: the predictions aren't what was written.
     """
-    predicted = store.run(spec.id).read_predictions("test")
-    truth = ground_truth(spec, "test", store).align(predicted.ids)
-    difficulty = read_split(spec.task, "test", store, ["id", "difficulty"]).set_index("id")["difficulty"]
+    rows: dict[int, dict[str, float]] = {}
+    for split in ("validation", "test"):
+        path = _folder(inputs).curve_predictions(split)
+        if inputs.spec.kind == "text" and path.exists():
+            losses = pd.read_parquet(_folder(inputs).verified(path))
+            for step, point in losses.groupby("step", sort=True):
+                rows.setdefault(int(str(step)), {})[f"{split}_loss"] = _mean_loss(point)
+        elif path.exists():
+            reference = _Reference.of(inputs, split, supervisor)
+            for step, predicted in curve_points(inputs, split):
+                rows.setdefault(step, {}).update(reference.measure(predicted, CURVE_METRICS))
+    return pd.DataFrame([{"step": step} | row for step, row in sorted(rows.items())])
+
+
+def point_measurer(inputs: RunInputs, split: str) -> Callable[[pd.DataFrame], dict[str, float]]:
+    """A function that measures points of a run's curve while it trains, as `measure_curve` does afterwards.
+    It takes frames of `raysweep.training.history`."""
+    reference = _Reference.of(inputs, split)
+    return lambda point: reference.measure(predictions_at(point, inputs.spec.id), CURVE_METRICS)
+
+
+def example_table(inputs: RunInputs) -> pd.DataFrame:
+    """A finished run's test examples, one row each, in the order of its predictions.
+
+    Columns: id; is_right (bool), against ground truth; confidence, the probability of the predicted class,
+    NaN for answers; difficulty, NaN where unknown.
+
+    Raises:
+        CorruptFile: the predictions aren't what was written.
+    """
+    predicted = _folder(inputs).read_predictions("test")
+    truth = inputs.ground_truth("test").align(predicted.ids)
+    difficulty = inputs.difficulty("test").loc[predicted.ids.tolist()]
     confidence = (
         predicted.probabilities.max(axis=1) if predicted.answers is None else np.full(len(predicted), np.nan)
     )
@@ -104,31 +104,35 @@ def example_table(spec: RunSpec, store: Store) -> pd.DataFrame:
         "id": predicted.ids.astype(object),
         "is_right": correct(predicted, truth),
         "confidence": confidence,
-        "difficulty": difficulty.loc[predicted.ids.tolist()].to_numpy(np.float64),
+        "difficulty": difficulty.to_numpy(np.float64),
     }
     return pd.DataFrame(columns).astype({"id": "str"})
 
 
-def curve_points(spec: RunSpec, split: str, store: Store) -> list[tuple[int, Predictions]]:
-    """What a finished run predicted at the points of its curve on a split, by step; empty if it has none.
+def curve_points(inputs: RunInputs, split: str) -> list[tuple[int, Predictions]]:
+    """The predictions of a finished run at the points of its curve on a split, by step; empty without a
+    curve.
 
     Raises:
         CorruptFile: the file isn't what was written.
     """
-    path = store.run(spec.id).curve_predictions(split)
+    path = _folder(inputs).curve_predictions(split)
     if not path.exists():
         return []
-    points = pd.read_parquet(store.run(spec.id).verified(path))
-    return [
-        (int(str(step)), predictions_at(point, spec.id)) for step, point in points.groupby("step", sort=True)
-    ]
+    points = pd.read_parquet(_folder(inputs).verified(path)).groupby("step", sort=True)
+    return [(int(str(step)), predictions_at(point, inputs.spec.id)) for step, point in points]
 
 
 def predictions_at(point: pd.DataFrame, source: str) -> Predictions:
+    """The predictions in a point of a curve: a frame with columns id, and outputs or answer."""
     ids = point["id"].to_numpy(dtype=str)
     if "answer" in point:
         return Predictions.of_answers(ids, point["answer"].to_numpy(dtype=str), source)
     return Predictions.of(ids, np.stack(point["outputs"].to_list()).astype(np.float64), source)
+
+
+def _folder(inputs: RunInputs) -> RunFolder:
+    return inputs.store.run(inputs.spec.id)
 
 
 def _mean_loss(point: pd.DataFrame) -> float:
@@ -147,22 +151,23 @@ class _Reference:
     allowed: list[tuple[str, ...]] | None
 
     @classmethod
-    def of(cls, spec: RunSpec, split: str, store: Store, supervisor: RunSpec | None = None) -> _Reference:
-        own_labels = training_labels(spec, split, store) if split == "validation" else None
-        if supervisor is None and isinstance(spec.labels, WeakLabels):
-            supervisor = spec.labels.supervisor
-        compared = (
-            store.run(supervisor.id).read_predictions(split) if supervisor and split == "test" else None
+    def of(cls, inputs: RunInputs, split: str, supervisor: RunSpec | None = None) -> _Reference:
+        labels = inputs.spec.labels
+        if supervisor is None and isinstance(labels, WeakLabels):
+            supervisor = labels.supervisor
+        return cls(
+            split=split,
+            truth=inputs.ground_truth(split),
+            own_labels=inputs.labels(split) if split == "validation" else None,
+            supervisor=None
+            if supervisor is None or split != "test"
+            else inputs.store.run(supervisor.id).read_predictions(split),
+            difficulty=inputs.difficulty(split).to_numpy(np.float64),
+            allowed=inputs.allowed_answers(split) if inputs.spec.kind == "generative" else None,
         )
-        is_generative = spec.kind == "generative"
-        frame = read_split(spec.task, split, store, ["difficulty", *(["allowed"] if is_generative else [])])
-        allowed = [tuple(answers) for answers in frame["allowed"]] if is_generative else None
-        truth = ground_truth(spec, split, store)
-        return cls(split, truth, own_labels, compared, frame["difficulty"].to_numpy(np.float64), allowed)
 
     def measure(self, predicted: Predictions, names: Iterable[str]) -> dict[str, float]:
-        """Numbers of predictions on the split, or on some of its examples, by name with the split's before
-        it."""
+        """Metrics of predictions on the split, or on some of its examples, as `<split>_<metric>`."""
         order = pd.Index(self.truth.ids).get_indexer(pd.Index(predicted.ids))
         measurement = Measurement(
             predicted=predicted,
@@ -177,57 +182,56 @@ class _Reference:
 
 @dataclass(frozen=True, kw_only=True)
 class Remeasured:
-    """What `remeasure` did with the runs of a plan."""
+    """What `remeasure` did."""
 
     measured: frozenset[str]
-    """Ids of the runs whose numbers are those of their predictions now."""
+    """Ids of the runs that were measured."""
     changed: frozenset[str]
-    """Ids of those whose `result.json` was written anew."""
+    """Ids of those whose `result.json` was rewritten because a metric changed."""
     damaged: dict[str, str]
-    """By id of a run whose files aren't what was written: what is wrong. It counts as not done from now
+    """By id, what is wrong with runs whose files aren't what was written. They count as not done from now
     on."""
     names: tuple[str, ...]
-    """Names of the numbers of the added metrics, without the split."""
+    """Names of the values of the added metrics, without the split."""
 
 
-def remeasure(plan: Plan, store: Store, added: Sequence[str] = ()) -> Remeasured:
-    """Compute the metrics of a plan's finished runs anew from their saved predictions, and write what
+def remeasure(specs: Iterable[RunSpec], store: Store, added: Sequence[str] = ()) -> Remeasured:
+    """Compute the metrics of finished runs again from their saved predictions, and rewrite those that
     changed.
 
-    Numbers of a run that nothing here computes (an added metric of an earlier call) stay. A run isn't
-    measured if its supervisor can't be. Killed at any moment, each run has its old numbers or its new ones,
-    and is done.
+    Values that nothing here computes, such as an added metric of an earlier call, stay. A run isn't measured
+    if its supervisor can't be. If this is killed, each run has either its old metrics or its new ones, and is
+    done.
 
     Args:
-        plan: whose runs.
+        specs: pinned runs, finished or not, each after its supervisor.
         store: where they are.
         added: metrics beside the registered ones, as `module:object`; registered names add nothing.
 
     Raises:
-        InvalidInput: an added metric is unknown, fails, or gives a number that another one gives.
+        InvalidInput: an added metric is unknown, fails, or has a value of the same name as another one.
     """
     registered = {name for name, _ in metrics}
     own = [name for name in dict.fromkeys(added) if name not in registered]
     for name in own:
-        metrics.get(name)  # an unknown one is told even if no run is finished
+        metrics.get(name)  # so that an unknown one is refused even if no run is finished
     done = set[str]()
     changed = set[str]()
     damaged = dict[str, str]()
     numbers = dict[str, None]()
-    for run in plan.runs.values():  # supervisors first
-        labels = run.spec.labels
-        store.run(run.id).require_own(run.spec)
-        if not store.run(run.id).result.exists() or (
-            isinstance(labels, WeakLabels) and labels.supervisor.id not in done
+    for spec in specs:
+        store.run(spec.id).require_own(spec)
+        if not store.run(spec.id).result.exists() or (
+            isinstance(spec.labels, WeakLabels) and spec.labels.supervisor.id not in done
         ):
             continue
         try:
-            is_changed, found = _remeasure_run(run.spec, store, own)
+            is_changed, found = _remeasure_run(RunInputs(spec, store), own)
         except CorruptFile as error:
-            damaged[run.id] = str(error)
+            damaged[spec.id] = str(error)
             continue
-        done.add(run.id)
-        changed |= {run.id} if is_changed else set()
+        done.add(spec.id)
+        changed |= {spec.id} if is_changed else set()
         numbers |= dict.fromkeys(found)
     names = dict.fromkeys(name.removeprefix("test_") for name in numbers if name.startswith("test_"))
     return Remeasured(
@@ -235,16 +239,16 @@ def remeasure(plan: Plan, store: Store, added: Sequence[str] = ()) -> Remeasured
     )
 
 
-def _remeasure_run(spec: RunSpec, store: Store, own: Sequence[str]) -> tuple[bool, dict[str, float]]:
-    """Whether a finished run's metrics changed, and the numbers of the added metrics; raises as
+def _remeasure_run(inputs: RunInputs, own: Sequence[str]) -> tuple[bool, dict[str, float]]:
+    """Whether a finished run's metrics changed, and the values of the added metrics; raises as
     `remeasure`."""
-    paths = store.run(spec.id)
+    paths = _folder(inputs)
     result = paths.read_result()
     for name, checksum in result["files"].items():
         if name.startswith(("predictions/", "curves/")):
             paths.check(name, checksum)
-    standard = measure_run(spec, store)
-    found = measure_run(spec, store, own) if own and spec.kind != "text" else {}
+    standard = measure_run(inputs)
+    found = measure_run(inputs, own) if own and inputs.spec.kind != "text" else {}
     twice = ", ".join(standard.keys() & found.keys())
     if twice:
         raise InvalidInput(

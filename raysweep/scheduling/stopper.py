@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from raysweep.data.inputs import RunInputs
 from raysweep.files import read_json
 from raysweep.planning.plan import Plan
 from raysweep.planning.search.config import METRICS
@@ -77,7 +78,7 @@ def _signal_history(spec: RunSpec, metric: str, store: Store) -> SignalHistory |
     if status is RunStatus.STOPPED:
         return [(percent, signal) for _, percent, signal in read_json(folder.stopped)["history"]]
     if status is RunStatus.DONE:
-        curve = measure_curve(spec, store)
+        curve = measure_curve(RunInputs(spec, store))
         last = folder.read_result()["info"]["num_steps"]
         points = zip(curve["step"], curve[metric], strict=True) if metric in curve else ()
         return [(100 * step / last, float(signal)) for step, signal in points]

@@ -1,4 +1,10 @@
-"""What a run computes: frozen values, checked when they are made and identified by their content."""
+"""Specs: frozen values that say what a run computes, checked when they are made and identified by their
+content.
+
+Specs know nothing of data, models or stores: this package imports only `errors`. Start with `run`, whose
+`RunSpec` holds all other values. `optimization` and `tuning` are parts of it, `resources` says where a run
+computes and is never part of its identity, `identity` makes ids, `validation` checks fields.
+"""
 
 from raysweep.spec.optimization import Evaluation as Evaluation
 from raysweep.spec.optimization import Optimization as Optimization

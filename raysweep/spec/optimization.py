@@ -1,4 +1,4 @@
-"""How a run is trained and looked at: the part of a `RunSpec` that knows no data and no model."""
+"""How a run is trained and evaluated: the parts of a `RunSpec` that depend on no data and no model."""
 
 from __future__ import annotations
 
@@ -14,27 +14,26 @@ Order = Literal["shuffled", "fixed"]
 
 @dataclass(frozen=True, kw_only=True)
 class Optimization:
-    """Adam with decoupled weight decay (with 0, plain Adam) and its schedule. Defaults are
-    openai/weak-to-strong's."""
+    """Adam with decoupled weight decay (plain Adam at 0) and its schedule. The defaults are those of
+    openai/weak-to-strong."""
 
     learning_rate: float
     batch_size: int = 32
-    """Global: examples in one optimizer step, over all workers and micro batches."""
+    """Examples in one optimizer step, over all workers and micro batches."""
     epochs: float = 2.0
     steps: int | None = None
-    """Optimizer steps instead of epochs."""
+    """Number of optimizer steps; None to train for `epochs`."""
     schedule: Schedule = "cosine"
     warmup_fraction: float = 0.0
-    """Share of the steps in which the learning rate grows linearly from 0."""
+    """Share of the steps during which the learning rate grows linearly from 0."""
     betas: tuple[float, float] = (0.9, 0.999)
     epsilon: float = 1e-8
     weight_decay: float = 0.0
     gradient_clipping: float | None = None
-    """Largest global norm of the gradient."""
+    """Largest global norm of the gradient; None for no clipping."""
     precision: Precision = "float32"
     order: Order = "shuffled"
-    """"shuffled": a new order each epoch; "fixed": the split's own order each epoch, as
-    openai/weak-to-strong."""
+    """"shuffled": a new order in each epoch; "fixed": the split's own order, as in openai/weak-to-strong."""
 
     def __post_init__(self) -> None:
         require_number(self, "learning_rate", 0, above=True)
@@ -54,19 +53,20 @@ class Optimization:
         require_choice(self, "order", Order)
 
     def num_steps(self, num_examples: int) -> int:
-        """Optimizer steps on a training set: whole global batches of the stream of epochs, as
+        """Optimizer steps on a training set: the whole global batches in `epochs` passes over it, as in
         openai/weak-to-strong."""
         return self.steps or int(num_examples * self.epochs) // self.batch_size
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """What is looked at while a run trains; the whole splits are always evaluated at the end."""
+    """What is evaluated while a run trains. Whole splits are always evaluated at the end."""
 
     every: int = 50
-    """Steps between two points of the curves; 0 for no curves."""
+    """Steps between two points of the evaluation curves; 0 for no points before the end."""
     num_examples: int = 500
-    """The first that many examples of `validation` and of `test` are evaluated at a point of the curves."""
+    """How many examples of `validation` and of `test` are evaluated at a point of the curves: the first
+    ones."""
 
     def __post_init__(self) -> None:
         require_int(self, "every", 0)

@@ -1,4 +1,4 @@
-"""Where and how a run computes: recorded with its result, never part of its identity."""
+"""Where a run computes: recorded with its result, never part of its identity."""
 
 from __future__ import annotations
 
@@ -13,36 +13,37 @@ ZeroStage = Literal[0, 1, 2, 3]
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """What one run gets of the cluster, and how DeepSpeed spreads it. A result doesn't depend on any of it,
-    up to floating-point noise."""
+    """The part of the cluster that one run gets, and how DeepSpeed divides the run over it. Results depend on
+    none of this, up to floating-point noise."""
 
     num_workers: int = 0
-    """0: the run trains in the trial's own process; n: in a group of n worker processes. Both are kept for
-    the next run."""
+    """0 to train in the process of the trial, n to train in a group of n worker processes. Both kinds of
+    processes are kept for the next run."""
     cpus_per_worker: float = 1
     gpus_per_worker: float | Literal["auto"] = 0
-    """May be a fraction where `num_workers` is 0 or 1: small runs then share a device. "auto": the fraction
-    that the run's memory needs, estimated, and corrected by what finished runs took (see
+    """May be a fraction if `num_workers` is 0 or 1, so that small runs share a device. "auto": the fraction
+    that the run's memory needs, estimated, and corrected by what finished runs used (see
     `raysweep.estimates.gpu_sharing`)."""
     zero_stage: ZeroStage = 0
-    """0: replicas; 1: optimizer states, 2: and gradients, 3: and parameters are divided among the workers. In
-    bfloat16, 0 runs as 1 (see the engine)."""
+    """What ZeRO divides among the workers: 0 nothing, 1 optimizer states, 2 gradients too, 3 parameters too.
+    In bfloat16, stage 0 runs as stage 1 (see `raysweep.training.zero`)."""
     offload_optimizer: bool = False
-    """Keep optimizer states in CPU memory (ZeRO 1 to 3)."""
+    """Keep optimizer states in CPU memory (ZeRO stages 1 to 3)."""
     offload_parameters: bool = False
-    """Keep parameters in CPU memory (ZeRO 3)."""
+    """Keep parameters in CPU memory (ZeRO stage 3)."""
     activation_checkpointing: bool = False
-    """Compute activations again in the backward pass instead of keeping them."""
+    """Recompute activations in the backward pass instead of keeping them."""
     micro_batch_size: int | None = None
-    """Examples in one forward pass of one worker; None for the worker's whole share of the global batch, at
-    most 16."""
+    """Examples in one forward pass of one worker; None for the largest divisor of the worker's share of the
+    global batch that is at most 16."""
     evaluation_batch_size: int = 64
     checkpoint_every: int = 200
-    """Steps between two checkpoints that a killed run resumes from; 0 for none."""
+    """Steps between two checkpoints, from which a killed run resumes; 0 for none."""
     save_student_models: bool = False
-    """Whether students' weights are kept; supervisors', ceilings' and pretrained ones always are."""
+    """Whether the weights of students are kept. Those of supervisors, ceilings and pretrainings always
+    are."""
     timeout_seconds: int = 1800
-    """Longest wait of one worker for another before the run fails."""
+    """How long a worker waits for another before the run fails."""
 
     def __post_init__(self) -> None:
         for name, low in (
@@ -76,16 +77,16 @@ class Resources:
 
     @property
     def world_size(self) -> int:
-        """Processes that train together."""
+        """Number of processes that train together."""
         return max(self.num_workers, 1)
 
     @property
     def num_gpus(self) -> float:
-        """GPUs of one worker: of "auto", until it is resolved, a whole one."""
+        """GPUs of one worker; a whole one as long as "auto" isn't resolved."""
         return 1.0 if self.gpus_per_worker == "auto" else self.gpus_per_worker
 
     def micro_batch(self, global_batch_size: int) -> int:
-        """Examples per forward pass of one worker, for a global batch size.
+        """Examples in one forward pass of one worker, for a global batch size.
 
         Raises:
             InvalidInput: the global batch can't be divided evenly among workers and micro batches.
@@ -107,5 +108,5 @@ class Resources:
         return self.micro_batch_size
 
     def total(self) -> dict[str, float]:
-        """All that the run takes of the cluster: {"CPU": …, "GPU": …}."""
+        """What the whole run takes of the cluster: {"CPU": …, "GPU": …}."""
         return {"CPU": self.cpus_per_worker * self.world_size, "GPU": self.num_gpus * self.world_size}

@@ -1,26 +1,26 @@
 """What a run computes: frozen, validated values that form a graph and are identified by content.
 
-A `RunSpec` holds everything that changes a result and nothing else. A student's spec holds its supervisor's
-spec, a finetuned model's spec may hold the spec of the run that pretrained it, so specs are the nodes *and*
-the edges of the graph. Where a run computes (GPUs, ZeRO stage, micro batch) is in `raysweep.spec.resources`
-and never part of the identity.
+A `RunSpec` holds everything that changes a result and nothing else. A student's spec contains the spec of
+its supervisor, and the spec of a finetuned model may contain the spec of the run that pretrained it, so specs
+are the nodes *and* the edges of the graph. Where a run computes (GPUs, ZeRO stage, micro batch) is in
+`raysweep.spec.resources` and never part of the identity.
 
-Specs are written down by name ("sciq", "openai-community/gpt2") and *pinned* by `raysweep.data.pinning`
-before they are planned: the task gets the digest of its examples, a hub model its commit, a folder the
-checksum of its files. Only a pinned spec has an id.
+Users write specs by name ("sciq", "openai-community/gpt2"); `raysweep.data.pinning` *pins* them before they
+are planned: a task gets the digest of its examples, a hub model its commit, a folder the checksum of its
+files. Only a pinned spec has an id.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
 from raysweep.errors import InvalidInput
-from raysweep.spec.identity import SCHEMA, digest, label_field
+from raysweep.spec.identity import SCHEMA, canonical_json, digest, label_field
 from raysweep.spec.optimization import Evaluation as Evaluation
 from raysweep.spec.optimization import Optimization as Optimization
 from raysweep.spec.optimization import Order as Order
@@ -64,22 +64,22 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskSpec:
-    """A registered task (or `module:object`) and how much of it is used. Identity: the content of its
-    examples."""
+    """A registered task, or `module:object`, and how much of it is used. Identified by its name and the
+    content of its examples."""
 
     name: str
     """The task's name in the registry, or `module:object`."""
     label: str = label_field(default="")
-    """How the task is called in tables; its name, if not given."""
+    """The task's name in tables; `name` if not given."""
     params: Mapping[str, Any] = label_field(default_factory=dict)
-    """Keyword parameters of the task's loader; recorded, the content decides the identity."""
+    """Keyword parameters of the task's loader. Recorded only: they enter the identity through the content."""
     num_train: int | None = label_field(default=None)
-    """Examples in each half of the training data; None for the task's default."""
+    """Examples in each half of the training data; here and below, None for the task's default."""
     num_validation: int | None = label_field(default=None)
     num_test: int | None = label_field(default=None)
     split_seed: int = label_field(default=0)
-    """Seed of the division into halves. The run's seed doesn't change the data, so that seeds compare on
-    equal examples."""
+    """Seed of the division into splits. The seed of a run doesn't change its data, so that seeds are compared
+    on the same examples."""
     kind: TaskKind | None = label_field(default=None)  # noqa: RUF009
     num_classes: int | None = label_field(default=None)
     class_names: tuple[str, ...] = label_field(default=())
@@ -104,8 +104,9 @@ class Hub:
 
     id: str = label_field()
     revision: str = label_field(default="main")
-    """A branch, tag or commit; resolved to a commit by pinning."""
+    """A branch, tag or commit."""
     commit: str | None = None
+    """The commit of the revision; filled in by pinning."""
 
     def __post_init__(self) -> None:
         require_name(self, "id", "a hub id such as openai-community/gpt2")
@@ -114,7 +115,7 @@ class Hub:
 
 @dataclass(frozen=True, kw_only=True)
 class Folder:
-    """A model in a local folder, as `save_pretrained` writes it: config, weights, tokenizer."""
+    """A model in a local folder, as written by `save_pretrained`: config, weights, tokenizer."""
 
     path: str = label_field()
     content: str | None = None
@@ -132,9 +133,9 @@ class Scratch:
     architecture: str
     """A `model_type` of transformers, such as "gpt2"."""
     config: Mapping[str, Any]
-    """The architecture's configuration values; the vocabulary size comes from the tokenizer."""
+    """Values of the architecture's configuration; the vocabulary size comes from the tokenizer."""
     tokenizer: Call
-    """How the tokenizer is made from the task's text: see `raysweep.models.tokenizers`."""
+    """How the tokenizer is made from the task's texts: see `raysweep.models.tokenizers`."""
 
     def __post_init__(self) -> None:
         require_name(self, "architecture", "a model_type of transformers, such as 'gpt2'")
@@ -145,22 +146,22 @@ class Scratch:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """Which model, and which part of it is trained. The head follows from the run: K logits, a scalar, or
-    tokens."""
+    """A model, and which part of it is trained. What it predicts (class logits, a score, tokens) follows from
+    the run."""
 
     name: str = label_field()
-    """How the model is called in tables."""
+    """The model's name in tables."""
     base: Hub | Folder | Scratch | RunSpec
     tuning: Full | Lora | HeadOnly | Prompting = field(default_factory=Full)
     head_init: HeadInit = "small"
-    """"small": normal with standard deviation 0.1/√width, for first logits of about 0.1; "zeros": as
-    openai/weak-to-strong."""
+    """"small": normal with standard deviation 0.1/√width, so that the first logits are about 0.1; "zeros": as
+    in openai/weak-to-strong."""
     dropout: bool = False
-    """Whether the model's own dropout is on in training."""
+    """Whether the dropout of the model's configuration is used in training."""
     max_tokens: int | None = None
-    """Longest text in tokens; None for the model's context."""
+    """Length of the longest text in tokens; None for the model's context length."""
     truncation: Truncation = "left"
-    """Which end of a longer text is cut; "off" refuses such a text before anything trains."""
+    """Which end of a longer text is cut; with "off", such a text is refused before anything trains."""
     trust_remote_code: bool = False
 
     def __post_init__(self) -> None:
@@ -169,8 +170,7 @@ class ModelSpec:
         if isinstance(self.base, RunSpec) and not isinstance(self.base.model.tuning, Full | HeadOnly):
             raise InvalidInput(
                 f"model {self.name!r}: the run of {self.base.model.name!r} that it starts from keeps no "
-                "whole "
-                f"model, since its tuning is {self.base.model.tuning}; start from one with Full()"
+                f"whole model, since its tuning is {self.base.model.tuning}; start from one with Full()"
             )
         require_type(
             self, "tuning", (Full, Lora, HeadOnly, Prompting), "Full(), Lora(…), HeadOnly() or Prompting(…)"
@@ -193,7 +193,7 @@ class GroundTruth:
 
 @dataclass(frozen=True, kw_only=True)
 class WeakLabels:
-    """Train on what another run, the supervisor, predicts, after pure transforms of these predictions."""
+    """Train on the predictions of another run, the supervisor, after pure transforms of them."""
 
     supervisor: RunSpec
     transforms: tuple[Call, ...] = ()
@@ -205,7 +205,7 @@ class WeakLabels:
 
 @dataclass(frozen=True, kw_only=True)
 class Unlabelled:
-    """Train on the texts alone, token by token."""
+    """Train on the texts alone, as a language model."""
 
 
 def _require_calls(labels: GroundTruth | WeakLabels) -> None:
@@ -217,7 +217,7 @@ def _require_calls(labels: GroundTruth | WeakLabels) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class RunSpec:
-    """One training: a model, on a split of a task, with labels, an objective, and a seed."""
+    """One training run: a model, a split of a task, labels, an objective and a seed."""
 
     task: TaskSpec
     model: ModelSpec
@@ -245,12 +245,12 @@ class RunSpec:
 
     @property
     def kind(self) -> TaskKind | None:
-        """What is learnt: what the pinned task asks, or "text" from its texts alone."""
+        """What is learnt: the kind of the pinned task, or "text" where its texts alone are learnt."""
         return "text" if isinstance(self.labels, Unlabelled) else self.task.kind
 
     @cached_property
     def is_pinned(self) -> bool:
-        """Whether everything this run reads is identified by content."""
+        """Whether everything that this run reads is identified by content."""
         base = self.model.base
         base_pinned = isinstance(base, Scratch | RunSpec) or (
             base.commit if isinstance(base, Hub) else base.content
@@ -259,15 +259,19 @@ class RunSpec:
 
     @property
     def dependencies(self) -> tuple[RunSpec, ...]:
-        """The runs whose results this run reads: its model's pretraining, its supervisor."""
+        """The runs whose results this run reads: the pretraining of its model, and its supervisor."""
         pretraining = (self.model.base,) if isinstance(self.model.base, RunSpec) else ()
         supervisor = (self.labels.supervisor,) if isinstance(self.labels, WeakLabels) else ()
         return pretraining + supervisor
 
     @cached_property
     def id(self) -> str:
-        """16 hex digits: the digest of the schema number and of all fields, dependencies entering by their
-        own ids."""
+        """16 hex digits: the digest of the schema number and all fields, in which dependencies are
+        represented by their ids.
+
+        Raises:
+            InvalidInput: the run isn't pinned.
+        """
         if not self.is_pinned:
             raise InvalidInput(
                 f"the run of {self.model.name} on {self.task.name} isn't pinned; see raysweep.data.pinning"
@@ -276,16 +280,36 @@ class RunSpec:
 
     @property
     def content(self) -> dict[str, Any]:
-        """All fields and the schema number: what the id is the digest of."""
+        """All fields and the schema number; the id is the digest of this."""
         return {"schema": SCHEMA} | {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
 
     @property
     def identity(self) -> str:
-        """What stands for this run in the identity of another one."""
+        """What represents this run in the identity of another one: its id."""
         return self.id
 
+    @cached_property
+    def workload(self) -> tuple[object, ...]:
+        """Equal for pinned runs that compute equally much: those that differ only in seed, labels or
+        objective."""
+        parts = (self.model, self.optimization, self.evaluation)
+        return (self.kind, self.task.content, self.train_split, *map(canonical_json, parts))
+
+    def curve_splits(self, splits: Iterable[str]) -> list[str]:
+        """Those of a task's splits on which the run is evaluated while it trains."""
+        wanted = ("validation",) if self.kind == "text" else ("validation", "test")
+        return [name for name in splits if name in wanted]
+
+    def evaluated_splits(self, splits: Iterable[str]) -> list[str]:
+        """Those of a task's splits on which the trained model is evaluated: all that another run could learn
+        from or that are measured, so not what supervisors and pretrainings are trained on."""
+        if self.kind == "text":
+            return self.curve_splits(splits)
+        return [name for name in splits if name not in ("supervisor", "train")]
+
     def closure(self) -> Iterator[RunSpec]:
-        """This run and all it depends on, dependencies first; shared ones may come more than once."""
+        """This run and all runs that it depends on, dependencies first; shared ones may come more than
+        once."""
         for dependency in self.dependencies:
             yield from dependency.closure()
         yield self

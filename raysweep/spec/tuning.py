@@ -1,4 +1,4 @@
-"""Which part of a model is trained: a part of a `ModelSpec`."""
+"""Which parameters of a model are trained: a field of `ModelSpec`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ class Full:
 
 @dataclass(frozen=True, kw_only=True)
 class Lora:
-    """Low-rank adapters (Hu et al. 2021, arXiv 2106.09685) on the linear layers; the head is trained too."""
+    """Low-rank adapters (Hu et al. 2021, arXiv 2106.09685) on linear layers are trained, and the head."""
 
     rank: int = 8
     alpha: float = 16.0
     target_modules: tuple[str, ...] = ()
-    """Names of the adapted modules; empty for peft's default of the architecture."""
+    """Names of the adapted modules; empty for peft's default for the architecture."""
 
     def __post_init__(self) -> None:
         require_int(self, "rank", 1)
@@ -31,27 +31,26 @@ class Lora:
 
 @dataclass(frozen=True, kw_only=True)
 class HeadOnly:
-    """Only the head is trained, on the frozen model's features (a linear probe)."""
+    """Only the head is trained, on features of the frozen model (a linear probe)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prompting:
-    """Nothing is trained: the pretrained language model is asked, after examples with their labels (zero- and
-    few-shot).
+    """Nothing is trained: a pretrained language model is prompted, zero-shot or after labelled examples.
 
-    Its class is the likeliest of the words for the classes, its answer what it writes. Burns et al. 2023,
-    section 5.2.1, compare finetuning with this.
+    Its prediction is the most likely of the words for the classes, or the answer that it generates. Burns et
+    al. 2023, section 5.2.1, compare finetuning with this.
     """
 
     num_examples: int = 0
-    """Shots: examples of the training split put before each text, in turn of each class; drawn by the run's
-    seed."""
+    """Shots: labelled examples of the training split before each text. The classes take turns; the run's seed
+    draws the examples."""
     words: tuple[str, ...] = ()
-    """What stands for each class, in the order of the classes; not needed where an answer is written."""
+    """The word for each class, in the order of the classes; not needed for generative tasks."""
     question: str = "\nAnswer:"
-    """Between a text and the word or answer."""
+    """What is put between a text and the word or answer."""
     separator: str = "\n\n"
-    """Between one example and the next."""
+    """What is put between one example and the next."""
 
     def __post_init__(self) -> None:
         require_int(self, "num_examples", 0)

@@ -1,4 +1,4 @@
-"""Checks of the fields of frozen values: a wrong one is refused with its name, its value and what is
+"""Checks of the fields of specs: an invalid value is refused with the field's name, the value and what is
 allowed."""
 
 from __future__ import annotations
@@ -7,11 +7,15 @@ import math
 from typing import get_args
 
 from raysweep.errors import InvalidInput
-from raysweep.spec.identity import canonical
+from raysweep.spec.identity import canonical_json
 
 
 def require(condition: bool, owner: object, field_name: str, allowed: str) -> None:
-    """Refuse a field's value unless the condition holds."""
+    """Refuse a field's value unless a condition holds.
+
+    Raises:
+        InvalidInput: it doesn't, as in all checks of this module.
+    """
     if not condition:
         value = getattr(owner, field_name)
         raise InvalidInput(f"{type(owner).__name__}.{field_name} is {value!r}; it must be {allowed}")
@@ -64,7 +68,7 @@ def require_choice(owner: object, field_name: str, choices: object) -> None:
 def require_stable(owner: object, field_name: str) -> None:
     """Require a value with a stable identity: numbers, strings, lists, dicts."""
     try:
-        canonical(getattr(owner, field_name))
+        canonical_json(getattr(owner, field_name))
     except InvalidInput as error:
         raise InvalidInput(f"{type(owner).__name__}.{field_name}: {error}") from error
 

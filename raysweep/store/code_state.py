@@ -1,4 +1,4 @@
-"""The state of the user's code when a sweep is started: commit and uncommitted changes."""
+"""The state of the user's code when a sweep starts: commit and uncommitted changes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ def code_state(folder: Path) -> dict[str, str | None]:
     """The git commit of a folder, the diff of its tracked files against it, and the names of its untracked
     files.
 
-    Ray uploads a job's directory without its git repository: outside of one, the commit is what
-    $RAYSWEEP_COMMIT says, and all else is None.
+    Outside of a git repository, as in a job directory that Ray uploaded, the commit is the value of
+    $RAYSWEEP_COMMIT, and the rest is None.
     """
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
@@ -28,4 +28,4 @@ def _git(folder: Path, *arguments: str) -> str | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.decode(errors="replace")  # a diff holds the bytes of the files, in whatever encoding
+    return done.stdout.decode(errors="replace")  # a diff contains bytes of files, in any encoding

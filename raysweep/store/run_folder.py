@@ -1,4 +1,4 @@
-"""TODO."""
+"""The files of one run, and its status."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class RunStatus(enum.StrEnum):
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Every file name of one run."""
+    """The folder of one run: every file name in it, and how they are written and checked."""
 
     folder: Path
 
@@ -97,15 +97,15 @@ class RunFolder:
 
     @property
     def is_damaged(self) -> bool:
-        """Whether the run was done and its files aren't what was written any more: it is missing until it is
-        computed anew."""
+        """Whether the run was done but a file of it was found damaged since. It counts as missing until it is
+        computed again."""
         return self._damaged.exists()
 
     def require_own(self, spec: RunSpec) -> None:
-        """Check that the folder isn't another run's; one without a spec is nobody's.
+        """Check that the folder doesn't belong to another run. A folder without a spec belongs to none.
 
         Raises:
-            ForeignFolder: it holds another spec.
+            ForeignFolder: it holds the spec of another run.
             CorruptFile: its spec.json is unreadable.
         """
         if not self.spec.exists():
@@ -118,8 +118,8 @@ class RunFolder:
             )
 
     def claim(self, spec: RunSpec) -> None:
-        """Make the folder this run's own, without what an earlier try left beside its checkpoints; raises as
-        `require_own`."""
+        """Make the folder this run's own, and delete what an earlier attempt left in it except checkpoints.
+        Raises as `require_own`."""
         self.require_own(spec)
         self.result.unlink(missing_ok=True)
         self.stopped.unlink(missing_ok=True)
@@ -131,8 +131,8 @@ class RunFolder:
             write_json(self.spec, {"id": spec.id, "identity": canonical(spec.content), "fields": fields})
 
     def finish(self, spec: RunSpec, metrics: Mapping[str, float], info: Mapping[str, Any]) -> None:
-        """Write result.json: the run is done. Checkpoints, progress and files that begin with a dot aren't
-        part of it."""
+        """Write result.json: the run is done. It lists the checksums of all files but checkpoints, progress
+        and files whose names begin with a dot."""
         parts = [self.spec, self.environment]
         for folder in (self.folder / "curves", self.folder / "predictions", self.model):
             parts += sorted(
@@ -145,14 +145,14 @@ class RunFolder:
         self.error.unlink(missing_ok=True)
 
     def stop(self, spec: RunSpec, reason: str, content: Mapping[str, Any]) -> None:
-        """Write stopped.json: a search ended the run early. It isn't done, and nothing reads it but the
-        search."""
+        """Write stopped.json: a search ended the run early. The run isn't done; only the search reads its
+        files."""
         write_json(self.stopped, {"id": spec.id, "reason": reason, **content})
         self.error.unlink(missing_ok=True)
 
     def replace_metrics(self, metrics: Mapping[str, float]) -> None:
-        """Write a finished run's result.json with other metrics; all else it says stays, and the run is done
-        at every moment.
+        """Replace the metrics in a finished run's result.json. The rest of it stays, and the run is done at
+        every moment.
 
         Raises:
             CorruptFile: the run has no intact result.json.
@@ -166,7 +166,7 @@ class RunFolder:
         """The content of result.json: id, metrics, info, files.
 
         Raises:
-            CorruptFile: it isn't there, or isn't what was written.
+            CorruptFile: it is missing, or isn't what was written.
         """
         result = read_json(self.result)
         checksum = result.pop("checksum", None) if isinstance(result, dict) else None
@@ -177,12 +177,11 @@ class RunFolder:
         return result
 
     def verified(self, path: Path) -> Path:
-        """`path`, if it is a file of this finished run and holds what was written.
+        """`path`, if it is a file of this finished run and is as it was written.
 
         Raises:
-            CorruptFile: it doesn't. The run then counts as not done, so that the same command computes it
-            again.
-            InvalidInput: the run has no such file.
+            CorruptFile: it isn't. The run then counts as not done, so that the same command computes it
+            again. InvalidInput: the run has no such file.
         """
         name = path.relative_to(self.folder).as_posix()
         files = self.read_result()["files"]
@@ -192,9 +191,9 @@ class RunFolder:
         return path
 
     def check(self, name: str, checksum: str) -> None:
-        """Check a file of this finished run; raises as `verified`."""
+        """Check a file of this finished run against its checksum; raises as `verified`."""
         if not has_checksum(self.folder / name, checksum):
-            with contextlib.suppress(FileNotFoundError):  # another process has noticed it too
+            with contextlib.suppress(FileNotFoundError):  # another process has found it too
                 os.replace(self.result, self._damaged)
             raise CorruptFile(
                 f"{self.folder / name} is missing or isn't what raysweep wrote (its checksum differs); it "
@@ -207,7 +206,7 @@ class RunFolder:
         return any(name.startswith("model/") for name in self.read_result()["files"])
 
     def verified_model(self) -> Path:
-        """The folder of the run's saved model, every file of it checked; raises as `verified`."""
+        """The folder of the run's saved model, with every file in it checked. Raises as `verified`."""
         files = {
             name: checksum
             for name, checksum in self.read_result()["files"].items()
@@ -222,5 +221,5 @@ class RunFolder:
         return self.model
 
     def read_predictions(self, split: str) -> Predictions:
-        """The run's predictions on a split, checked against their checksum."""
+        """The run's predictions on a split, checked against their checksum. Raises as `verified`."""
         return Predictions.read(self.verified(self.predictions(split)))

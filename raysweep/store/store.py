@@ -1,13 +1,14 @@
 """The store: a folder that is the only record of what was computed.
 
-One class owns every file name of a run. Files are written under a temporary name and renamed. A run is done
-when its `result.json` exists, which is written last and holds the checksums of all other files; every reader
-checks them.
+`RunFolder` names every file of a run. Files are written under a temporary name and renamed. A run is done
+when its `result.json` exists, which is written last and contains the checksums of all other files; every
+reader checks them.
 
-    STORE/runs/<id>/    spec.json, environment.json, progress.json, checkpoints/, predictions/, curves/, model/,
-                        error.txt (why it failed), stopped.json (ended early, by a search), result.json (done)
-    STORE/tasks/, STORE/tokenizers/, STORE/tokens/    what runs read, each identified by its content
-    STORE/model_sizes/  numbers of parameters, to estimate what runs cost
+    STORE/runs/<id>/    spec.json, environment.json, progress.json, checkpoints/, predictions/, curves/,
+                        model/, error.txt (why it failed), stopped.json (ended early by a search), result.json
+                        (done)
+    STORE/tasks/, STORE/tokenizers/, STORE/tokens/    what runs read, each folder named by its content
+    STORE/model_sizes/  numbers of parameters, for estimates of cost and memory
     STORE/ray/          scratch space of Ray Tune and Ray Train
 """
 
@@ -33,7 +34,7 @@ class Store:
     """A folder of runs and of what they read.
 
     Raises:
-        InvalidInput: the folder can't be made or written.
+        InvalidInput: the folder can't be created or written.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -57,20 +58,29 @@ class Store:
         return self.folder / "tasks" / content
 
     def tokenizer(self, content: str) -> Path:
-        """The folder of a tokenizer that was made here."""
+        """The folder of a tokenizer that a sweep made from a task's texts."""
         return self.folder / "tokenizers" / content
 
     def tokens(self, content: str) -> Path:
-        """The folder of a task's texts as a model's token numbers."""
+        """The folder of a task's texts as token numbers of a model."""
         return self.folder / "tokens" / content
 
     def model_size(self, content: str) -> Path:
-        """The file with a model's number of parameters."""
+        """The file with a model's numbers of parameters."""
         return self.folder / "model_sizes" / f"{content}.json"
 
     def fill(self, folder: Path, write: Callable[[Path], None]) -> Path:
-        """Make a folder that is named by its content, unless it is there and intact; of two writers at once,
-        one wins."""
+        """Create a folder that is named by its content, unless it exists and is intact.
+
+        Several processes may call this at once; the first one to finish wins.
+
+        Args:
+            folder: the folder.
+            write: writes its files into an empty folder, which is then renamed.
+
+        Returns:
+            `folder`.
+        """
         if self.is_intact(folder):
             return folder
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -94,7 +104,7 @@ class Store:
         return folder
 
     def is_intact(self, folder: Path) -> bool:
-        """Whether a folder that `fill` made is there, with every file as it was written."""
+        """Whether a folder that `fill` created exists, with every file as it was written."""
         try:
             checksums = read_json(folder / _CHECKSUMS)
         except CorruptFile:
@@ -105,18 +115,18 @@ class Store:
 
     @property
     def ray(self) -> Path:
-        """Scratch space of Ray Tune and Ray Train; nothing in it is read again."""
+        """Scratch space of Ray Tune and Ray Train. Nothing in it is read again."""
         return self.folder / "ray"
 
     def status(self, spec: RunSpec) -> RunStatus:
         """A run's status: MISSING, DONE, STOPPED or FAILED. A result that is unreadable or incomplete counts
         as missing, so that the run is computed again.
 
-        Predictions and curves are checked against their checksums, the (large) model for presence; its
-        content is checked when it is loaded.
+        Predictions and curves are checked against their checksums. Of the model, which is large, only the
+        presence of its files is checked here; their content is when it is loaded.
 
         Raises:
-            ForeignFolder: the run's folder holds another run's spec.
+            ForeignFolder: the run's folder holds the spec of another run.
             CorruptFile: the folder's spec.json is unreadable.
         """
         paths = self.run(spec.id)

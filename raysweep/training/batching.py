@@ -1,8 +1,8 @@
-"""Which examples form a step, and how they are spread over micro batches and ranks.
+"""Which examples form a step, and how they are divided into micro batches and among ranks.
 
-A step's global batch depends on the spec alone. Inside it, examples are sorted by length and dealt to micro
-batches and ranks, so that each is padded to the longest of a few similar ones; this changes no result, since
-losses are summed over the whole global batch.
+The global batch of a step depends only on the spec. Its examples are sorted by length and then divided, so
+that each is padded to the longest of a few similar ones. This changes no result, since losses are summed over
+the global batch.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ Rows = npt.NDArray[np.int64]
 def global_batches(
     num_examples: int, num_steps: int, batch_size: int, order: Order, seed: int
 ) -> Iterator[Rows]:
-    """Row numbers (batch_size,) of each step: the epochs one after another, cut into whole batches.
+    """Row numbers (batch_size,) of the examples of each step: all epochs in a row, cut into whole batches.
 
-    "shuffled" draws a new order each epoch from (seed, epoch); "fixed" repeats 0 … N−1.
+    "shuffled" draws a new order for each epoch from (seed, epoch); "fixed" repeats 0 … N−1.
     """
     epoch = 0
     ready = np.empty(0, np.int64)
@@ -39,10 +39,9 @@ def global_batches(
 
 
 def micro_batches(batch: Rows, lengths: Rows, micro_batch: int, rank: int, world_size: int) -> list[Rows]:
-    """This rank's micro batches of a global batch: its share of the examples sorted by length.
+    """This rank's micro batches of a global batch, whose examples are sorted by length.
 
-    At each micro step all ranks hold examples of neighbouring lengths, so that none waits for another's
-    longer ones.
+    In each micro step all ranks have examples of similar lengths, so that none waits long for another.
     """
     ordered = batch[np.argsort(lengths[batch], kind="stable")]
     return [
@@ -52,8 +51,8 @@ def micro_batches(batch: Rows, lengths: Rows, micro_batch: int, rank: int, world
 
 
 def evaluation_batches(lengths: Rows, batch_size: int, rank: int, world_size: int) -> list[Rows]:
-    """This rank's batches for a pass over N examples, longest first; every rank has equally many, an empty
-    one if need be, since ZeRO-3 gathers parameters in every forward pass."""
+    """This rank's batches in a pass over N examples, the longest first. All ranks have equally many, some of
+    them possibly empty, since ZeRO stage 3 gathers parameters in every forward pass."""
     ordered = np.argsort(-lengths, kind="stable")
     batches = [ordered[start : start + batch_size] for start in range(0, len(ordered), batch_size)]
     batches += [np.empty(0, np.int64)] * (-len(batches) % world_size)
@@ -61,9 +60,9 @@ def evaluation_batches(lengths: Rows, batch_size: int, rank: int, world_size: in
 
 
 def learning_rate(optimization: Optimization, step: int, num_steps: int) -> float:
-    """The learning rate of a step (from 0): linear warm-up, then cosine or linear to 0, or constant.
+    """The learning rate of a step (from 0): a linear warm-up, then cosine or linear decay to 0, or constant.
 
-    Without warm-up, cosine is lr·(1 + cos(π·step/num_steps))/2, as torch's CosineAnnealingLR in
+    Without warm-up, cosine is lr·(1 + cos(π·step/num_steps))/2, like torch's CosineAnnealingLR in
     openai/weak-to-strong.
     """
     warmup = round(optimization.warmup_fraction * num_steps)

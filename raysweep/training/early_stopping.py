@@ -1,51 +1,51 @@
-"""What a trial does at the points of its curve: it measures itself, tells the stopper, and is told whether to
-go on."""
+"""Early stopping inside a trial of a search: at each point of its curve it is measured, and the stopper
+decides whether it goes on."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from raysweep.data.inputs import RunInputs
 from raysweep.planning.search.config import METRICS, Search
 from raysweep.results.measure import point_measurer
-from raysweep.spec import RunSpec
-from raysweep.store import Store
 
 if TYPE_CHECKING:
     from raysweep.training.history import History
 
 
 class TrialMonitor:
-    """Judges one run in the process that records it."""
+    """Measures a trial while it trains, in the process of rank 0."""
 
-    def __init__(self, spec: RunSpec, store: Store, trial: TrialContext) -> None:
-        self._spec = spec
+    def __init__(self, inputs: RunInputs, trial: TrialContext) -> None:
+        self._spec = inputs.spec
         self._trial = trial
-        self._read = point_measurer(spec, "validation", store)
-        self.history: list[tuple[int, float, float]] = []
-        """(step, per cent of the training, signal) at the points so far."""
+        self._measure = point_measurer(inputs, "validation")
+        self.signals: list[tuple[int, float, float]] = []
+        """(step, percentage of the training, signal) at the points so far."""
         self.metrics: dict[str, float] = {}
-        """Numbers at the last point."""
-        self.records: History | None = None
+        """Metrics at the last point."""
+        self.history: History | None = None
+        """The run's history at the last point."""
 
-    def should_stop(self, step: int, num_steps: int, records: History) -> bool:
-        """Whether the run must end."""
-        self.records = records
-        if self._trial.stopper is None or "validation" not in records.points:
+    def should_stop(self, step: int, num_steps: int, history: History) -> bool:
+        """Whether the run must end after `step` of `num_steps` steps."""
+        self.history = history
+        if self._trial.stopper is None or "validation" not in history.points:
             return False
-        self.metrics = self._read(records.points["validation"][-1])
+        self.metrics = self._measure(history.points["validation"][-1])
         percent = 100 * step / num_steps
         signal = self.metrics[self._trial.metric]
-        self.history.append((step, percent, signal))
+        self.signals.append((step, percent, signal))
         return self._trial.stopper.report(self._trial.study, self._spec.id, percent, signal)
 
     def content(self) -> dict[str, Any]:
-        """What stopped.json says of how good the run was."""
-        return {"metrics": self.metrics, "history": self.history}
+        """What stopped.json records of the trial's quality."""
+        return {"metrics": self.metrics, "history": self.signals}
 
 
 class Stopper(Protocol):
-    """A stopper, or the handle of one in another process."""
+    """A stopper, or a handle of one in another process."""
 
     def report(self, study: str, run_id: str, percent: float, signal: float) -> bool:
         """See `EarlyStopper.report`."""
@@ -53,15 +53,15 @@ class Stopper(Protocol):
 
 @dataclass(frozen=True)
 class TrialContext:
-    """What a run that is a trial knows of its study."""
+    """What a trial knows of its study."""
 
     study: str
     metric: str
-    """The number that it is judged by."""
+    """The metric that decides."""
     stopper: Stopper | None
-    """None if nothing is stopped early."""
+    """None if the search stops no trials."""
 
     @classmethod
     def make(cls, study: str, search: Search, stopper: Stopper | None) -> TrialContext:
-        """A trial's part in a study."""
+        """The context of the trials of a study."""
         return cls(study, METRICS[search.select_by], stopper if search.stopping_call else None)

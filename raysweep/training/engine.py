@@ -1,5 +1,5 @@
-"""DeepSpeed behind a few methods: the only module that imports it, and only inside the process that
-trains."""
+"""DeepSpeed behind a few methods. It and `sharding` are the only modules that import DeepSpeed, and only in
+processes that train."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from raysweep.gc_control import gc_paused
 from raysweep.spec import Optimization
 from raysweep.spec.resources import Resources
-from raysweep.training.zero import LARGEST_BUCKET, deepspeed_config
+from raysweep.training.zero import deepspeed_config, effective_stage
 
 if TYPE_CHECKING:
     import torch
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 @contextmanager
 def process_group(on_gpu: bool) -> Iterator[None]:
-    """Have torch's and DeepSpeed's process groups for the block.
+    """Have the process groups of torch and DeepSpeed in the block.
 
-    In a worker group Ray Train has made torch's group already, which stays for the group's next run. In the
-    trial's own process (`num_workers=0`) a group of one is made here, over a store in memory, so that nothing
-    listens on a port, and ended.
+    In a worker group, Ray Train has created torch's group already, and it stays for the next run of the
+    workers. In the process of a trial (`num_workers=0`), a group of one is created here and destroyed after
+    the block. Its store is in memory, so that nothing listens on a port.
     """
     import torch.distributed as dist
 
@@ -39,8 +39,8 @@ def process_group(on_gpu: bool) -> Iterator[None]:
         os.environ.update({"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "LOCAL_SIZE": "1"})
         backend = "cpu:gloo,cuda:nccl" if on_gpu else "gloo"
         dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)  # type: ignore[attr-defined]
-    # Else DeepSpeed compiles an op for shared-memory inference on CPU, which takes a minute and which
-    # training doesn't use.
+    # Otherwise DeepSpeed compiles an operator for shared-memory inference on CPU, which takes a minute and
+    # which training doesn't use.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     try:
         deepspeed.init_distributed(dist_init_required=False, auto_mpi_discovery=False)
@@ -52,8 +52,8 @@ def process_group(on_gpu: bool) -> Iterator[None]:
 
 
 def _import_deepspeed() -> Any:
-    """DeepSpeed. Its autotuner, which isn't used here, would import MLflow where that is installed, which
-    takes a second; so that is hidden from it, unless this process (a local sweep's) has MLflow already."""
+    """Import DeepSpeed, with MLflow hidden from it unless this process has imported MLflow already, as that
+    of a local sweep has. DeepSpeed's autotuner, which isn't used, would import it, which takes a second."""
     hides = sys.modules.setdefault("mlflow", None) is None  # type: ignore[arg-type]
     try:
         with gc_paused():
@@ -65,8 +65,8 @@ def _import_deepspeed() -> Any:
 
 
 def _forget_model() -> None:
-    """Empty the globals in which DeepSpeed's ZeRO-3 still holds the last model: they would keep it in
-    memory."""
+    """Empty the globals in which DeepSpeed's ZeRO stage 3 still refers to the last model, so that its memory
+    is freed."""
     from deepspeed.runtime.zero import parameter_offload
     from deepspeed.runtime.zero.partitioned_param_coordinator import PartitionedParameterCoordinator
 
@@ -84,13 +84,11 @@ class Engine:
         import deepspeed
         import torch
 
-        config = deepspeed_config(optimization, resources)
         if resources.activation_checkpointing:
             model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        # DeepSpeed takes the whole bucket at once, by default 1 to 2 GB however small the model is.
         num_trained = sum(getattr(parameter, "ds_numel", parameter.numel()) for parameter in trained)
-        config["zero_optimization"]["reduce_bucket_size"] = min(num_trained, LARGEST_BUCKET)
+        config = deepspeed_config(optimization, resources, num_trained)
         optimizer = torch.optim.AdamW(
             trained,
             lr=optimization.learning_rate,
@@ -102,9 +100,8 @@ class Engine:
         self._deepspeed, *_ = deepspeed.initialize(
             model=model, optimizer=optimizer, model_parameters=trained, config=config
         )
-        # With one worker there is nothing to sum, which DeepSpeed would do nevertheless, in a copy of all
-        # gradients.
-        if resources.world_size == 1 and config["zero_optimization"]["stage"] == 0:
+        # With one worker there is nothing to sum, but DeepSpeed would do so in a copy of all gradients.
+        if resources.world_size == 1 and effective_stage(optimization, resources) == 0:
             self._deepspeed.enable_backward_allreduce = False
         self.accumulation: int = config["gradient_accumulation_steps"]
         self.world_size = resources.world_size
@@ -117,27 +114,21 @@ class Engine:
         """The model itself."""
         return self._deepspeed.module
 
-    def num_parameters(self, *, trained: bool = False) -> int:
-        """Numbers in the whole model, however it is divided, tied ones counted once; or only those that are
-        trained.
-
-        What peft keeps of a module that it copied is never used and isn't counted.
-        """
-        found = (
-            parameter for name, parameter in self.module.named_parameters() if ".original_module." not in name
-        )
-        sizes = (
-            getattr(item, "ds_numel", item.numel()) for item in found if item.requires_grad or not trained
-        )
-        return int(sum(sizes))
-
     def forward(self, **inputs: Tensor) -> Tensor:
         """Logits of a batch, in float32."""
         return self._deepspeed(**inputs).logits.float()
 
     def generate(self, inputs: Mapping[str, Tensor], num_tokens: int, end_token: int) -> Tensor:
-        """(B, L + at most num_tokens) prompts (B, L), padded on the left, with what the model writes after
-        them: always the likeliest token, up to the end token, which also pads."""
+        """Continue prompts greedily.
+
+        Args:
+            inputs: `input_ids` and `attention_mask` (B, L), padded on the left.
+            num_tokens: most tokens to generate.
+            end_token: ends a text, and pads texts that have ended.
+
+        Returns:
+            (B, L + at most num_tokens) the prompts with what follows them.
+        """
         from transformers import GenerationConfig
 
         config = GenerationConfig(
@@ -147,7 +138,7 @@ class Engine:
             eos_token_id=end_token,
             pad_token_id=end_token,
         )
-        # Under ZeRO-3 all ranks must go on together, however short their own answers are.
+        # Under ZeRO stage 3 all ranks must go on together, however short their own answers are.
         written: Tensor = self.module.generate(
             **inputs, generation_config=config, synced_gpus=self.is_sharded
         )  # type: ignore[operator]
@@ -158,9 +149,9 @@ class Engine:
         self._deepspeed.train(training)
 
     def backward(self, loss: Tensor) -> None:
-        """Add the gradient of this micro batch's share of the global batch's loss.
+        """Add the gradient of one micro batch's share of the loss of the global batch.
 
-        DeepSpeed averages over ranks and over micro batches; the share is scaled so that it sums instead.
+        DeepSpeed averages over ranks and micro batches; the loss is scaled so that the shares are summed.
         """
         self._deepspeed.backward(loss * (self.world_size * self.accumulation))
 
@@ -172,12 +163,12 @@ class Engine:
 
     @property
     def has_skipped_steps(self) -> bool:
-        """Whether an update was left out since a gradient wasn't finite: DeepSpeed does so under ZeRO 1 to
-        3."""
+        """Whether an update was skipped because a gradient wasn't finite, as DeepSpeed does under ZeRO stages
+        1 to 3."""
         return bool(self._deepspeed.skipped_steps)
 
     def gather(self, rows: Tensor) -> Tensor:
-        """The same-shaped rows of all ranks, concatenated in rank order."""
+        """The rows of all ranks, concatenated in the order of the ranks; each rank has the same shape."""
         import torch
         import torch.distributed as dist
 
@@ -196,7 +187,7 @@ class Engine:
         return values
 
     def any(self, here: bool) -> bool:
-        """Whether something holds on one of the ranks."""
+        """Whether a condition holds on at least one rank."""
         import torch
 
         return bool(self.sum(torch.tensor(float(here), device=self.device)) > 0)
@@ -212,11 +203,14 @@ class Engine:
         self._deepspeed.save_checkpoint(str(folder), tag="state", save_latest=False)
 
     def load_checkpoint(self, folder: Path) -> None:
-        """Read what `save_checkpoint` wrote, with the same number of ranks and ZeRO stage."""
+        """Read what `save_checkpoint` wrote with the same number of ranks and ZeRO stage."""
         self._deepspeed.load_checkpoint(str(folder), tag="state", load_lr_scheduler_states=False)
 
     def state_dict(self) -> Mapping[str, Tensor]:
-        """The whole model's tensors in CPU memory of rank 0 (empty on other ranks); all ranks call it."""
+        """All tensors of the model by name, on rank 0; empty on other ranks. All ranks call it.
+
+        Under ZeRO stage 3 they are copies in CPU memory, otherwise the model's own tensors.
+        """
         if not self.is_sharded:
             return self.module.state_dict() if self.rank == 0 else {}
         import deepspeed
@@ -230,7 +224,7 @@ class Engine:
                     if self.rank == 0:
                         whole[name] = parameter.detach().cpu().clone()
             elif self.rank == 0:
-                whole[name] = whole[first]  # tied weights stay one tensor, so that they are saved once
+                whole[name] = whole[first]  # tied weights stay one tensor and are saved once
         return whole | {
             name: buffer.cpu()
             for name, buffer in self.module.named_buffers()
@@ -238,5 +232,5 @@ class Engine:
         }
 
     def close(self) -> None:
-        """Free what DeepSpeed holds: hooks, buffers, its references to the model."""
+        """Free DeepSpeed's hooks, buffers and references to the model."""
         self._deepspeed.destroy()

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def evaluate(
     head: Head, split: TokenizedSplit, num_examples: int, batch_size: int
 ) -> npt.NDArray[np.float64]:
-    """The head's readings (n, K) of the first n examples of a split, equal on all ranks: class probabilities,
-    losses, or an answer's token numbers."""
+    """The head's readings (n, K) of the first n examples of a split, the same on all ranks: class
+    probabilities, losses, or the token numbers of answers."""
     import torch
 
     engine = head.engine

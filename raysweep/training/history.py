@@ -1,5 +1,5 @@
-"""What a run writes down while it trains: the training curve, and predictions at the points of the evaluation
-curves."""
+"""What is recorded of a run while it trains: the training curve, and predictions at the points of the
+evaluation curves."""
 
 from __future__ import annotations
 
@@ -22,39 +22,43 @@ if TYPE_CHECKING:
 
 @dataclass
 class History:
-    """Kept in memory, saved in every checkpoint and at the end."""
+    """The record of a run so far, kept in memory, in every checkpoint, and in the run's folder at the end."""
 
     training: dict[str, list[float]] = field(
         default_factory=lambda: {"step": [], "loss": [], "learning_rate": [], "tokens": []}
     )
-    """One entry a step: the global batch's loss, the learning rate, the tokens trained on (padding left
-    out)."""
+    """One entry per step: its number, the loss of the global batch, the learning rate, and the number of
+    tokens trained on, without padding."""
     points: dict[str, list[pd.DataFrame]] = field(default_factory=dict)
-    """By split: frames of columns step, id, and outputs (class probabilities, or one loss of a text) or
-    answer."""
+    """By split, one frame per point of its curve, with columns step, id, and either outputs (class
+    probabilities, or the loss of a text) or answer."""
     seconds: dict[str, float] = field(default_factory=lambda: {"training": 0.0, "evaluation": 0.0})
     resumed_at_step: int = 0
-    """Steps that were done already when this process took the run over from a checkpoint."""
+    """Steps that were done when this process resumed the run from a checkpoint."""
     num_parameters: int = 0
     """Of the whole model, its head included."""
     num_trainable_parameters: int = 0
-    """Those of them that are trained; 0 of a model that is only prompted."""
+    """Those of them that are trained; 0 for a model that is only prompted."""
 
     def add_step(self, step: int, loss: float, learning_rate: float, tokens: int) -> None:
-        """Write down one optimizer step."""
-        for name, value in (
-            ("step", step),
-            ("loss", loss),
-            ("learning_rate", learning_rate),
-            ("tokens", tokens),
-        ):
-            self.training[name].append(value)
+        """Record one optimizer step."""
+        self.training["step"].append(step)
+        self.training["loss"].append(loss)
+        self.training["learning_rate"].append(learning_rate)
+        self.training["tokens"].append(tokens)
 
     def add_point(
         self, split: str, step: int, ids: npt.NDArray[np.str_], readings: npt.NDArray[np.float64], head: Head
     ) -> None:
-        """Write down a point of the evaluation curves: readings (n, K) of the first n examples after `step`
-        steps."""
+        """Record a point of the evaluation curves.
+
+        Args:
+            split: what was evaluated.
+            step: number of steps done.
+            ids: (N,) of the split's examples.
+            readings: (n, K) the head's readings of the first n of them.
+            head: the head.
+        """
         says: dict[str, object] = {"outputs": list(readings.astype(np.float32))}
         if isinstance(head, AnswerHead):
             says = {"answer": head.predictions(ids[: len(readings)], readings, "curve").answers}
@@ -63,11 +67,11 @@ class History:
 
     @property
     def num_tokens(self) -> int:
-        """Tokens trained on so far."""
+        """Tokens trained on so far, without padding."""
         return int(sum(self.training["tokens"]))
 
     def save(self, paths: RunFolder) -> None:
-        """Write the curves' files of a run (or of a checkpoint laid out as one)."""
+        """Write the curves into the folder of a run, or of a checkpoint with the same layout."""
         _write(pd.DataFrame(self.training).astype({"step": "int64", "tokens": "int64"}), paths.training_curve)
         for split, frames in self.points.items():
             _write(pd.concat(frames, ignore_index=True), paths.curve_predictions(split))

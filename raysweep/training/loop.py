@@ -1,187 +1,200 @@
-"""The training loop: one flat function, for every objective, head, ZeRO stage and number of workers.
+"""The training loop: one flat function for every objective, head, ZeRO stage and number of workers.
 
-It knows no Ray and no MLflow: it is called in each worker with a process group in place, reads the store, and
-tells its progress through `report`.
+It knows neither Ray nor MLflow. It is called in each worker, with a process group in place, reads from the
+store, and reports its progress through a function.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-from raysweep.data.examples import split_names
+import numpy as np
+import numpy.typing as npt
+
+from raysweep.data.inputs import RunInputs
 from raysweep.errors import StoppedEarly
-from raysweep.models.source import load_tokenizer
-from raysweep.spec import Prompting, RunSpec
+from raysweep.spec import Prompting
 from raysweep.spec.resources import Resources
-from raysweep.store import Store
-from raysweep.store.run_folder import RunFolder
 from raysweep.training.batching import global_batches, learning_rate
 from raysweep.training.checkpoint import Checkpoints
 from raysweep.training.engine import Engine
 from raysweep.training.evaluation import evaluate
 from raysweep.training.heads import Head, make_head
 from raysweep.training.history import History
-from raysweep.training.losses import PendingLosses
+from raysweep.training.losses import PendingLosses, require_finite
 from raysweep.training.model import build_model, save_model
-from raysweep.training.prompting import prompted
+from raysweep.training.parameters import count_parameters
+from raysweep.training.prompting import Prompts
 from raysweep.training.sharding import sharded_loading
 from raysweep.training.step import TrainingSet, training_step
 from raysweep.training.tokenized import TokenizedSplit
 
 Report = Callable[[Mapping[str, Any]], None]
-ShouldStop = Callable[[int, int, "History"], bool]
-"""(steps done, all steps, what is known of them) → whether the run must end, asked at every point of its
-curves."""
+ShouldStop = Callable[[int, int, History], bool]
+"""(steps done, all steps, history) → whether the run must end. Called at every point of the curves."""
 
-_LOOK_EVERY = 10
-"""Steps between two looks at the losses: often enough to stop a diverged run soon, seldom enough not to hold
-up a GPU."""
+_STEPS_PER_FLUSH = 10
+"""Steps between two transfers of losses from the device: few enough to end a diverged run soon, enough not to
+slow down a GPU."""
 
 
 def train(
-    spec: RunSpec,
+    inputs: RunInputs,
     resources: Resources,
-    store: Store,
     save_weights: bool,
     report: Report,
     should_stop: ShouldStop | None = None,
 ) -> History:
-    """Train a run as one of its workers; rank 0 saves predictions, curves and model. Returns the records.
+    """Train a run as one of its workers. Rank 0 saves predictions, curves and model.
+
+    Args:
+        inputs: of the run.
+        resources: of the run.
+        save_weights: whether the trained model is saved.
+        report: called with the progress.
+        should_stop: for a trial of a search.
+
+    Returns:
+        The history of the run.
 
     Raises:
         TrainingDiverged: a loss, a gradient or a prediction became NaN or infinite; names the step and the
             last good checkpoint.
-        StoppedEarly: `should_stop` said so; the curves so far are saved.
+        StoppedEarly: `should_stop` returned True; the curves so far are saved.
     """
     import torch
 
     torch.set_num_threads(max(1, int(resources.cpus_per_worker)))
-    paths = store.run(spec.id)
-    is_prompted = isinstance(spec.model.tuning, Prompting)
-    load = prompted if is_prompted else TokenizedSplit.load
-    splits = {name: load(spec, name, store) for name in split_names(spec.task, store)}
-    tokenizer = load_tokenizer(spec.model, spec.task, store)
+    spec = inputs.spec
+    paths = inputs.store.run(spec.id)
+    splits = _load_splits(inputs)
     with sharded_loading(spec.optimization, resources) as sharding:
-        model = build_model(spec, store, sharding)
+        model = build_model(inputs, sharding)
     with closing(Engine(model, spec.optimization, resources)) as engine:
-        del model  # the engine's alone, so that closing frees it
-        head = make_head(spec, engine, tokenizer, store)
-        records = History()
-        if not is_prompted:
-            data = TrainingSet.load(spec, splits[spec.train_split], store, head)
-            records = _train(spec, resources, head, data, splits, paths, report, should_stop)
-        records.num_parameters = engine.num_parameters()
-        records.num_trainable_parameters = 0 if is_prompted else engine.num_parameters(trained=True)
-        _predict(spec, resources, head, splits, paths, records)
+        del model  # only the engine refers to it now, so that closing frees it
+        run = _Run(inputs, resources, make_head(inputs, engine), splits, Checkpoints(paths, resources))
+        history = History()
+        if not isinstance(spec.model.tuning, Prompting):
+            history = _train(run, report, should_stop)
+        counts = count_parameters(engine.module, spec.model.tuning)
+        history.num_parameters = counts.num_parameters
+        history.num_trainable_parameters = counts.num_trained
+        _predict(run, history)
         if engine.rank == 0:
-            records.save(paths)
+            history.save(paths)
         if save_weights:
-            save_model(engine, paths.model, tokenizer)
-    return records
+            save_model(engine, paths.model, inputs.tokenizer)
+    return history
 
 
-def _train(
-    spec: RunSpec,
-    resources: Resources,
-    head: Head,
-    data: TrainingSet,
-    splits: Mapping[str, TokenizedSplit],
-    paths: RunFolder,
-    report: Report,
-    should_stop: ShouldStop | None,
-) -> History:
-    """The loop: step, log, evaluate, save."""
+def _load_splits(inputs: RunInputs) -> dict[str, TokenizedSplit]:
+    if isinstance(inputs.model.tuning, Prompting):
+        prompts = Prompts(inputs)
+        return {name: prompts.split(name) for name in inputs.split_sizes}
+    return {name: TokenizedSplit.load(inputs, name) for name in inputs.split_sizes}
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What the steps and evaluations of a run share."""
+
+    inputs: RunInputs
+    resources: Resources
+    head: Head
+    splits: Mapping[str, TokenizedSplit]
+    checkpoints: Checkpoints
+
+    def readings(self, split: str, num_examples: int, step: int) -> npt.NDArray[np.float64]:
+        """The head's readings (n, K) of the first n examples of a split after `step` steps.
+
+        Raises:
+            TrainingDiverged: one isn't finite.
+        """
+        batch_size = self.resources.evaluation_batch_size
+        readings = evaluate(self.head, self.splits[split], num_examples, batch_size)
+        require_finite(readings, f"a prediction on {split}", step, self.checkpoints)
+        return readings
+
+
+def _train(run: _Run, report: Report, should_stop: ShouldStop | None) -> History:
+    """Train from the newest checkpoint to the last step, with evaluations and checkpoints in between."""
     import torch
 
-    engine = head.engine
-    plan = spec.optimization
-    looks = spec.evaluation
-    curve_splits = _curve_splits(spec, splits)
-    num_steps = plan.num_steps(len(data.rows))
-    checkpoints = Checkpoints(paths, resources)
-    start, records = checkpoints.restore(engine, curve_splits)
-    pending = PendingLosses(engine, checkpoints)
-    micro_batch = resources.micro_batch(plan.batch_size)
+    spec = run.inputs.spec
+    engine = run.head.engine
+    optimization = spec.optimization
+    data = TrainingSet.load(run.inputs, run.splits[spec.train_split], run.head)
+    num_steps = optimization.num_steps(len(data.rows))
+    start, history = run.checkpoints.restore(engine, run.inputs.curve_splits)
+    pending = PendingLosses(engine, run.checkpoints)
+    micro_batch = run.resources.micro_batch(optimization.batch_size)
     engine.train_mode(True)
     report({"step": start, "num_steps": num_steps})
 
-    for step, drawn in enumerate(
-        global_batches(len(data.rows), num_steps, plan.batch_size, plan.order, spec.seed)
-    ):
+    batches = global_batches(
+        len(data.rows), num_steps, optimization.batch_size, optimization.order, spec.seed
+    )
+    for step, drawn in enumerate(batches):
         if step < start:
             continue
-        with _timed(records, "training"):
-            if spec.model.dropout:  # by step, so that a resumed run drops what it would have dropped
+        with _timed(history, "training"):
+            if spec.model.dropout:  # seeded by step, so that a resumed run drops the same activations
                 torch.manual_seed((spec.seed * 1_000_003 + step) * 1_009 + engine.rank)
             batch = data.rows[drawn]
-            rate = learning_rate(plan, step, num_steps)
-            loss = training_step(head, data, batch, micro_batch, spec.objective, step, num_steps, rate)
+            rate = learning_rate(optimization, step, num_steps)
+            loss = training_step(run.head, data, batch, micro_batch, spec.objective, step, num_steps, rate)
             pending.add(step, loss, rate, int(data.split.num_tokens[batch].sum()))
             done = step + 1
             is_last = done == num_steps
-            is_point = bool(looks.every) and done % looks.every == 0 and not is_last
-            is_checkpoint = (
-                bool(resources.checkpoint_every) and done % resources.checkpoint_every == 0 and not is_last
-            )
-            if done % _LOOK_EVERY == 0 or is_point or is_checkpoint or is_last:
-                pending.flush(records)
-                report({"step": done, "num_steps": num_steps, "loss": records.training["loss"][-1]})
+            is_point = _is_due(done, spec.evaluation.every) and not is_last
+            is_checkpoint = _is_due(done, run.resources.checkpoint_every) and not is_last
+            if done % _STEPS_PER_FLUSH == 0 or is_point or is_checkpoint or is_last:
+                pending.flush(history)
+                report({"step": done, "num_steps": num_steps, "loss": history.training["loss"][-1]})
         if is_point:
-            with _timed(records, "evaluation"):
-                for name in curve_splits:
-                    readings = evaluate(
-                        head, splits[name], looks.num_examples, resources.evaluation_batch_size
-                    )
-                    checkpoints.require_finite(readings, f"a prediction on {name}", done)
-                    records.add_point(name, done, splits[name].ids, readings, head)
-            if should_stop is not None and engine.any(should_stop(done, num_steps, records)):
+            with _timed(history, "evaluation"):
+                for name in run.inputs.curve_splits:
+                    readings = run.readings(name, spec.evaluation.num_examples, done)
+                    history.add_point(name, done, run.splits[name].ids, readings, run.head)
+            if should_stop is not None and engine.any(should_stop(done, num_steps, history)):
                 if engine.rank == 0:
-                    records.save(paths)
+                    history.save(run.inputs.store.run(spec.id))
                 raise StoppedEarly(
                     f"stopped by the search after {done} of {num_steps} steps: others of its study were "
                     "better"
                 )
         if is_checkpoint:
-            checkpoints.save(done, engine, records)
-    return records
+            run.checkpoints.save(done, engine, history)
+    return history
 
 
-def _predict(
-    spec: RunSpec,
-    resources: Resources,
-    head: Head,
-    splits: Mapping[str, TokenizedSplit],
-    paths: RunFolder,
-    records: History,
-) -> None:
-    """Evaluate the trained model on whole splits: the last points of the curves, and the predictions (rank 0
-    writes)."""
-    curve_splits = _curve_splits(spec, splits)
-    step = len(records.training["step"])
-    with _timed(records, "evaluation"):
-        for name in splits if spec.kind != "text" else curve_splits:
-            if name in ("supervisor", "train"):
-                continue  # nobody is trained on what a run says of them
-            readings = evaluate(head, splits[name], len(splits[name]), resources.evaluation_batch_size)
-            Checkpoints(paths, resources).require_finite(readings, f"a prediction on {name}", step)
-            if name in curve_splits:
-                records.add_point(
-                    name, step, splits[name].ids, readings[: spec.evaluation.num_examples], head
-                )
-            if spec.kind != "text" and head.engine.rank == 0:
-                head.predictions(splits[name].ids, readings, spec.id).write(paths.predictions(name))
+def _is_due(step: int, every: int) -> bool:
+    """Whether something is done after a step; never if `every` is 0."""
+    return every > 0 and step % every == 0
 
 
-def _curve_splits(spec: RunSpec, splits: Iterable[str]) -> list[str]:
-    """The splits that a run is looked at on while it trains."""
-    return [name for name in splits if name == "validation" or (name == "test" and spec.kind != "text")]
+def _predict(run: _Run, history: History) -> None:
+    """Evaluate the trained model on whole splits: the last points of the curves, and the predictions, which
+    rank 0 writes."""
+    spec = run.inputs.spec
+    paths = run.inputs.store.run(spec.id)
+    step = len(history.training["step"])
+    with _timed(history, "evaluation"):
+        for name in run.inputs.evaluated_splits:
+            ids = run.splits[name].ids
+            readings = run.readings(name, len(ids), step)
+            if name in run.inputs.curve_splits:
+                history.add_point(name, step, ids, readings[: spec.evaluation.num_examples], run.head)
+            if spec.kind != "text" and run.head.engine.rank == 0:
+                run.head.predictions(ids, readings, spec.id).write(paths.predictions(name))
 
 
 @contextmanager
-def _timed(records: History, what: str) -> Iterator[None]:
+def _timed(history: History, what: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
-    records.seconds[what] += time.perf_counter() - start
+    history.seconds[what] += time.perf_counter() - start

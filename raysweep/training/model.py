@@ -1,34 +1,32 @@
-"""Build a run's model: weights, new head, tuning mode, and the checks that its numbers start sane.
+"""Build the model of a run: pretrained weights, a new head, the tuning, and a check of the numbers; and save
+it.
 
-With ZeRO-3, transformers builds and loads the model sharded (`HfDeepSpeedConfig` must be alive: see the
-engine), so that no rank holds the whole; everything here then touches one parameter at a time.
+Under ZeRO stage 3, transformers divides the model while it loads it (see `sharding`), so that no rank holds
+the whole. Everything here then touches one parameter at a time.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from raysweep.data.inputs import RunInputs
 from raysweep.errors import InvalidInput
 from raysweep.files import written_atomically
-from raysweep.models.source import load_config, load_tokenizer, weights_source
 from raysweep.spec import Full, HeadOnly, Lora, Prompting, RunSpec, Scratch
 from raysweep.training.engine import Engine
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
-if TYPE_CHECKING:
     import torch
-    from transformers import PretrainedConfig, PreTrainedModel
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-    from raysweep.store import Store
     from raysweep.training.sharding import Sharding
 
 
-def build_model(spec: RunSpec, store: Store, sharding: Sharding) -> PreTrainedModel:
-    """The model of a run, in float32, ready for the engine.
+def build_model(inputs: RunInputs, sharding: Sharding) -> PreTrainedModel:
+    """The model of a run in float32, ready for the engine.
 
     Raises:
         InvalidInput: weights are missing, of another architecture, or not finite.
@@ -36,47 +34,50 @@ def build_model(spec: RunSpec, store: Store, sharding: Sharding) -> PreTrainedMo
     import torch
     from transformers import set_seed
 
+    spec = inputs.spec
     set_seed(spec.seed)
-    auto, config = _architecture(spec, store)
+    auto, config = _architecture(inputs)
     new: list[str]
     if isinstance(spec.model.base, Scratch):
         model = auto.from_config(config, dtype=torch.float32)
         new = []
         _draw_weights(model, spec.seed, sharding)
     else:
-        model, new = _from_pretrained(auto, config, spec, store)
+        model, new = _from_pretrained(auto, config, inputs)
     _initialise(model, new, spec, sharding)
-    set_seed(spec.seed)  # adapters are drawn alike however much transformers drew while it loaded
+    set_seed(spec.seed)  # so that adapters don't depend on how much transformers drew while it loaded
     model = _tune(model, spec, new)
     sharding.divide(model)
     _require_finite(model, spec.model.name, sharding)
     return model
 
 
-def _architecture(spec: RunSpec, store: Store) -> tuple[Any, PretrainedConfig]:
+def _architecture(inputs: RunInputs) -> tuple[Any, PretrainedConfig]:
     """The class that makes a run's model, and its configuration."""
     from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
-    config = load_config(spec.model, spec.task, store)
+    spec = inputs.spec
+    config = copy.deepcopy(inputs.config)
     if not spec.model.dropout:
         _switch_off_dropout(config)
-    config.pad_token_id = load_tokenizer(spec.model, spec.task, store).pad_token_id
+    config.pad_token_id = inputs.tokenizer.pad_token_id
     if _writes(spec):
         return AutoModelForCausalLM, config
     config.num_labels = 1 if spec.task.kind == "preference" else spec.task.num_classes or 0
     return AutoModelForSequenceClassification, config
 
 
-def meta_model(spec: RunSpec, store: Store) -> PreTrainedModel:
-    """The modules of a run's model without memory, with what is trained of them marked;
-    `raysweep.training.memory` counts them.
+def meta_model(inputs: RunInputs) -> PreTrainedModel:
+    """The modules of a run's model on the meta device, which takes no memory. Trained parameters require
+    gradients.
 
     Raises:
         InvalidInput: the model's configuration can't be loaded, or the tuning doesn't fit it.
     """
     import torch
 
-    auto, config = _architecture(spec, store)
+    spec = inputs.spec
+    auto, config = _architecture(inputs)
     with torch.device("meta"):
         model = auto.from_config(config, dtype=torch.float32, trust_remote_code=spec.model.trust_remote_code)
         is_new = not isinstance(spec.model.base, Scratch) and not _writes(spec)
@@ -85,19 +86,30 @@ def meta_model(spec: RunSpec, store: Store) -> PreTrainedModel:
         return _tune(model, spec, new)
 
 
+def meta_body(inputs: RunInputs) -> PreTrainedModel:
+    """The modules of a run's model on the meta device, without head and adapters.
+
+    Raises:
+        InvalidInput: the model's configuration can't be loaded.
+    """
+    import torch
+    from transformers import AutoModel
+
+    with torch.device("meta"):
+        return AutoModel.from_config(inputs.config, trust_remote_code=inputs.origin.trust_remote_code)
+
+
 def _writes(spec: RunSpec) -> bool:
-    """Whether a run's model gives tokens rather than classes or scores."""
+    """Whether a run's model predicts tokens rather than classes or scores."""
     return spec.kind in ("text", "generative") or isinstance(spec.model.tuning, Prompting)
 
 
-def _from_pretrained(
-    auto: Any, config: PretrainedConfig, spec: RunSpec, store: Store
-) -> tuple[Any, list[str]]:
+def _from_pretrained(auto: Any, config: PretrainedConfig, inputs: RunInputs) -> tuple[Any, list[str]]:
     """The model with its pretrained weights, and the names of the parameters that the checkpoint lacks."""
     import torch
     from safetensors import SafetensorError
 
-    source = weights_source(spec.model, store)
+    source = inputs.weights
     options = {
         "config": config,
         "dtype": torch.float32,
@@ -108,7 +120,7 @@ def _from_pretrained(
         model, report = auto.from_pretrained(source.name, **source.keywords, **options)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise InvalidInput(
-            f"model {spec.model.name!r}: weights can't be loaded from {source.name}: {error}"
+            f"model {inputs.model.name!r}: weights can't be loaded from {source.name}: {error}"
         ) from error
     lacking = {*report["missing_keys"], *(key[0] for key in report["mismatched_keys"])}
     return model, [name for name, _ in model.named_parameters() if name in lacking]
@@ -123,10 +135,11 @@ def _switch_off_dropout(config: PretrainedConfig) -> None:
 
 
 def _draw_weights(model: PreTrainedModel, seed: int, sharding: Sharding) -> None:
-    """Draw a new model's weights again, by its architecture's rules but always in one order, in float32 and
-    on the CPU.
+    """Draw the weights of a new model again, by the rules of its architecture but always in the same order,
+    in float32 and on the CPU.
 
-    transformers draws them otherwise where it builds the model sharded, and a result mustn't depend on that.
+    transformers draws them differently when it divides the model while building it, and a result must not
+    depend on that.
     """
     import torch
     from transformers import PreTrainedModel, set_seed
@@ -135,7 +148,7 @@ def _draw_weights(model: PreTrainedModel, seed: int, sharding: Sharding) -> None
         owner = module if isinstance(module, PreTrainedModel) else owner
         for child in module.children():
             draw(child, owner)
-        # A module's rule may reach into its children.
+        # The rule of a module may change parameters of its children.
         parameters = {
             id(item): item for part in (module, *module.children()) for item in part.parameters(recurse=False)
         }
@@ -152,14 +165,14 @@ def _draw_weights(model: PreTrainedModel, seed: int, sharding: Sharding) -> None
 
 
 def _initialise(model: PreTrainedModel, names: list[str], spec: RunSpec, sharding: Sharding) -> None:
-    """Give every parameter that the checkpoint lacks a value of our own: transformers can leave them
-    uninitialised.
+    """Initialise every parameter that the checkpoint lacks, which transformers can leave uninitialised.
 
-    Weights get a normal with standard deviation 0.1/√width, so that a head's first logits are about 0.1;
-    biases 0, scales of norms 1; with head_init="zeros" the last layer is 0, as in openai/weak-to-strong.
+    Weights are drawn from a normal distribution with standard deviation 0.1/√width, so that the first logits
+    of a head are about 0.1. Biases are 0 and scales of norms 1. With head_init="zeros" the last layer is 0,
+    as in openai/weak-to-strong.
 
     Raises:
-        InvalidInput: the checkpoint lacks parameters below the head: it isn't of this architecture.
+        InvalidInput: the checkpoint lacks parameters below the head, so it isn't of this architecture.
     """
     import torch
 
@@ -171,7 +184,7 @@ def _initialise(model: PreTrainedModel, names: list[str], spec: RunSpec, shardin
             f"{model.config.model_type} architecture, such as {below_head[0]}"
         )
     generator = torch.Generator().manual_seed(spec.seed)
-    for name in names:  # in the order of the modules: the last one gives the logits
+    for name in names:  # in the order of the modules; the last one computes the logits
         parameter = parameters[name]
         with sharding.whole(parameter):
             is_last_layer = name.rpartition(".")[0] == names[-1].rpartition(".")[0]
@@ -191,7 +204,7 @@ def _tune(model: PreTrainedModel, spec: RunSpec, new: list[str]) -> PreTrainedMo
     if isinstance(tuning, Full):
         return model
     if isinstance(tuning, Prompting):
-        for parameter in list(model.parameters())[:-1]:  # DeepSpeed wants one to train; none is
+        for parameter in list(model.parameters())[:-1]:  # DeepSpeed needs one to train; it isn't
             parameter.requires_grad_(False)
         return model
     if isinstance(tuning, HeadOnly):
@@ -202,9 +215,8 @@ def _tune(model: PreTrainedModel, spec: RunSpec, new: list[str]) -> PreTrainedMo
             parameter.requires_grad_(name in head or name in new)
         if not head:
             raise InvalidInput(
-                f"model {spec.model.name!r}: tuning is HeadOnly(), but its output layer is its "
-                "embedding; use "
-                "Full() or Lora(…)"
+                f"model {spec.model.name!r}: tuning is HeadOnly(), but its output layer is its embedding; "
+                "use Full() or Lora(…)"
             )
         return model
     assert isinstance(tuning, Lora)
@@ -228,7 +240,7 @@ def _tune(model: PreTrainedModel, spec: RunSpec, new: list[str]) -> PreTrainedMo
 
 
 def _new_modules(model: PreTrainedModel, new: list[str]) -> list[str]:
-    """The modules that the checkpoint lacks: what peft must train and save beside the adapters."""
+    """The modules that the checkpoint lacks, which peft must train and save beside the adapters."""
     body = f"{model.base_model_prefix}."
     return sorted(
         {name.rpartition(".")[0] if name.startswith(body) else name.partition(".")[0] for name in new}
@@ -242,8 +254,8 @@ def _require_finite(model: torch.nn.Module, name: str, sharding: Sharding) -> No
 
 
 def save_model(engine: Engine, folder: Path, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Write the model's folder (rank 0); all ranks call it. Under LoRA only the adapters and the head are
-    written."""
+    """Write a trained model with its tokenizer into a folder; all ranks call it. Under LoRA, only adapters
+    and head are written."""
     tensors = engine.state_dict()
     if engine.rank == 0:
         with written_atomically(folder) as temporary:

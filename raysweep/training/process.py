@@ -1,4 +1,4 @@
-"""A kept process: a run leaves nothing behind, or the process isn't kept."""
+"""Processes that are kept from run to run: a run must leave nothing behind, or the process ends."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from raysweep.gc_control import gc_paused
 
 
 class ProcessNotClean(Exception):
-    """A run left threads, a process group or GPU memory behind; the process must end."""
+    """A run left threads, a process group or GPU memory behind, so the process must end."""
 
 
 _GPU_SLACK_BYTES = 64 * 2**20
-"""What CUDA libraries keep for themselves after their first use (workspaces of cuBLAS)."""
+"""What CUDA libraries keep after their first use, such as workspaces of cuBLAS."""
 
 
 @contextmanager
 def clean_process(*, keeps_group: bool = False) -> Iterator[None]:
-    """Restore random state, environment, thread count and torch's defaults after the block, and look at what
-    is left.
+    """After the block, restore random states, environment, number of threads and torch's defaults, and check
+    what it left behind.
 
     Args:
-        keeps_group: whether torch's process group is to stay: that of a worker group.
+        keeps_group: whether torch's process group stays, as in a worker group.
 
     Raises:
-        ProcessNotClean: the block succeeded but left something that can't be taken back.
+        ProcessNotClean: the block succeeded but left something that can't be undone.
     """
     _import_libraries()
     import torch
@@ -52,7 +52,7 @@ def clean_process(*, keeps_group: bool = False) -> Iterator[None]:
     try:
         yield
     finally:
-        # Only what differs, since other threads of a driver read the environment meanwhile.
+        # Only what differs is written, since other threads of a driver may read the environment.
         for name in set(os.environ) - set(environment):
             del os.environ[name]
         for name in [name for name, value in environment.items() if os.environ.get(name) != value]:
@@ -84,8 +84,7 @@ def clean_process(*, keeps_group: bool = False) -> Iterator[None]:
 
 @functools.cache
 def _import_libraries() -> None:
-    """Once: what every run imports, which takes two thirds of the time if nobody looks for garbage
-    meanwhile."""
+    """Once: import what every run needs, without garbage collection, which would take a third of the time."""
     with gc_paused():
         import sklearn.metrics  # noqa: F401
         import torch  # noqa: F401
@@ -95,8 +94,8 @@ def _import_libraries() -> None:
 
 @functools.cache
 def _freeze_libraries() -> None:
-    """Once: take what the first run imported out of the garbage collector's sight, or to look through it (and
-    even to ask how much of it there is, `gc.get_freeze_count`) would take longer than a small run."""
+    """Once: exclude what the first run imported from garbage collection. To go through it (and even to count
+    it with `gc.get_freeze_count`) would take longer than a small run."""
     gc.freeze()
 
 
@@ -105,8 +104,7 @@ def _belongs_to_ray(thread: threading.Thread) -> bool:
 
 
 def _quiet_libraries() -> None:
-    """No progress bars (tqdm would leave its monitor thread behind) and only warnings in the logs of a
-    run."""
+    """Show no progress bars, since tqdm would leave its monitor thread behind, and log only warnings."""
     import logging
 
     import tqdm

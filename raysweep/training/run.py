@@ -1,4 +1,4 @@
-"""Execute one run in the processes that train it, from its claim on the folder to its `result.json`."""
+"""Execute one run in the processes that train it, from its claim on a folder to its `result.json`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from raysweep.data.inputs import RunInputs
 from raysweep.errors import ForeignFolder, RaysweepError, StoppedEarly, TrainingDiverged
 from raysweep.files import write_json
 from raysweep.results.measure import measure_run
@@ -22,7 +23,7 @@ from raysweep.training.checkpoint import Checkpoints
 from raysweep.training.early_stopping import TrialContext, TrialMonitor
 from raysweep.training.engine import process_group
 from raysweep.training.loop import Report, ShouldStop, train
-from raysweep.training.memory import forget_peak, memory_info
+from raysweep.training.memory import memory_info, reset_peak
 
 if TYPE_CHECKING:
     from raysweep.training.history import History
@@ -32,28 +33,28 @@ _PROGRESS_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Job:
-    """One run to be executed: what, with what, and where its record is."""
+    """A run to be executed: the spec, the resources, and where its result goes."""
 
     spec: RunSpec
     resources: Resources
     store_folder: str
     save_weights: bool
     code: Mapping[str, Any]
-    """The state of the user's code when the sweep was started: commit, uncommitted changes."""
+    """The state of the user's code when the sweep started: commit, uncommitted changes."""
     trial: TrialContext | None = None
-    """Its part in a search, if it is a trial of one: it may be ended early."""
+    """What it knows of its search, if it is a trial, which may be ended early."""
 
 
 def execute(job: Job) -> None:
-    """Train, measure and record a run; called by every worker of it, rank 0 writes.
+    """Train, measure and record a run. Every worker of it calls this; rank 0 writes.
 
-    A failure is written to the run's error.txt, its cause in the first line and the traceback after it, and
-    raised on.
+    A failure is written to error.txt in the run's folder, the cause in the first line and the traceback
+    below, and raised.
     """
     try:
         _execute(job)
     except ForeignFolder:
-        raise  # nothing is written into another run's folder
+        raise  # nothing is written into the folder of another run
     except Exception as error:
         cause = str(error) if isinstance(error, RaysweepError) else f"{type(error).__name__}: {error}"
         path = Store(job.store_folder).run(job.spec.id).error
@@ -66,49 +67,49 @@ def execute(job: Job) -> None:
 def _execute(job: Job) -> None:
     started = time.time()
     store = Store(job.store_folder)
+    inputs = RunInputs(job.spec, store)
     paths = store.run(job.spec.id)
     rank = int(os.environ.get("RANK", "0"))
     if rank == 0:
         paths.claim(job.spec)
         write_json(paths.environment, environment(job))
     with process_group(on_gpu=job.resources.num_gpus > 0):
-        forget_peak()
+        reset_peak()
         report = _progress_writer(job) if rank == 0 else lambda progress: None
-        monitor = TrialMonitor(job.spec, store, job.trial) if job.trial and rank == 0 else None
+        monitor = TrialMonitor(inputs, job.trial) if job.trial and rank == 0 else None
         should_stop: ShouldStop | None = None
-        if job.trial:  # only rank 0 decides, but all ranks must ask
-            should_stop = monitor.should_stop if monitor else lambda step, num_steps, records: False
+        if job.trial:  # rank 0 decides, but all ranks must ask
+            should_stop = monitor.should_stop if monitor else lambda step, num_steps, history: False
         try:
-            records = train(job.spec, job.resources, store, job.save_weights, report, should_stop)
+            history = train(inputs, job.resources, job.save_weights, report, should_stop)
         except (StoppedEarly, TrainingDiverged) as error:
             if job.trial is None:
                 raise
-            if monitor is not None:  # in a search, to diverge is to be bad
-                paths.stop(
-                    job.spec, str(error), monitor.content() | {"info": _info(job, monitor.records, started)}
-                )
+            if monitor is not None:  # a trial that diverges is a bad one, not a failure
+                info = _info(job, inputs, monitor.history, started)
+                paths.stop(job.spec, str(error), monitor.content() | {"info": info})
         else:
             if rank == 0:
-                paths.finish(job.spec, measure_run(job.spec, store), _info(job, records, started))
+                paths.finish(job.spec, measure_run(inputs), _info(job, inputs, history, started))
         if rank == 0:
             Checkpoints(paths, job.resources).remove()
 
 
-def _info(job: Job, records: History | None, started: float) -> dict[str, Any]:
-    """What a run took: counts and seconds."""
+def _info(job: Job, inputs: RunInputs, history: History | None, started: float) -> dict[str, Any]:
+    """What a run took: counts, seconds and memory."""
     counts: dict[str, Any] = {}
-    if records is not None:
+    if history is not None:
         counts = {
-            "num_steps": len(records.training["step"]),
-            "resumed_at_step": records.resumed_at_step,
-            "num_tokens": records.num_tokens,
-            "seconds_training": records.seconds["training"],
-            "seconds_evaluation": records.seconds["evaluation"],
+            "num_steps": len(history.training["step"]),
+            "resumed_at_step": history.resumed_at_step,
+            "num_tokens": history.num_tokens,
+            "seconds_training": history.seconds["training"],
+            "seconds_evaluation": history.seconds["evaluation"],
         }
-        if records.num_parameters:  # counted when the training is over
-            counts["num_parameters"] = records.num_parameters
-            counts["num_trainable_parameters"] = records.num_trainable_parameters
-            counts |= memory_info(job.spec, job.resources, Store(job.store_folder), records)
+        if history.num_parameters:  # counted once training is over
+            counts["num_parameters"] = history.num_parameters
+            counts["num_trainable_parameters"] = history.num_trainable_parameters
+            counts |= memory_info(inputs, job.resources, history)
     now = time.time()
     return counts | {
         "seconds_total": now - started,
@@ -119,7 +120,7 @@ def _info(job: Job, records: History | None, started: float) -> dict[str, Any]:
 
 
 def _progress_writer(job: Job) -> Report:
-    """Write progress.json at most twice a second: what the live table shows of a run."""
+    """A function that writes progress.json, which the live table shows, at most twice a second."""
     path = Store(job.store_folder).run(job.spec.id).progress
     last = 0.0
 
@@ -133,7 +134,7 @@ def _progress_writer(job: Job) -> Report:
 
 
 def environment(job: Job) -> dict[str, Any]:
-    """What the run was computed with and on: resources, versions of all packages, machine, code."""
+    """What a run is computed with: resources, machine, versions of all packages, code."""
     import torch
 
     devices = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]

@@ -1,4 +1,5 @@
-"""TODO."""
+"""Models that ZeRO stage 3 divides among the ranks: how they are loaded, and how their parameters are
+reached."""
 
 from __future__ import annotations
 
@@ -18,14 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sharding:
-    """How to reach a parameter, whether ZeRO-3 divides it among the ranks or not."""
+    """Access to parameters, whether ZeRO stage 3 divides them among the ranks or not."""
 
     config: Mapping[str, Any] | None
-    """DeepSpeed's configuration if ZeRO-3 divides the model."""
+    """DeepSpeed's configuration if ZeRO stage 3 divides the model; None if each rank has the whole."""
 
     @contextmanager
     def whole(self, *parameters: Tensor) -> Iterator[None]:
-        """Have the whole of parameters for writing; rank 0's values are kept."""
+        """Gather whole parameters for the block, which may write them; the values of rank 0 are kept."""
         if self.config is None:
             yield
             return
@@ -35,11 +36,11 @@ class Sharding:
             yield
 
     def local(self, parameter: Tensor) -> Tensor:
-        """This rank's share of the parameter."""
+        """This rank's share of a parameter."""
         return parameter if self.config is None else parameter.ds_tensor  # type: ignore[attr-defined, no-any-return]
 
     def divide(self, model: torch.nn.Module) -> None:
-        """Divide what was added to a model since it was built sharded (adapters, peft's copy of the head)."""
+        """Divide what was added to a model after it was loaded: adapters, and peft's copy of the head."""
         if self.config is not None:
             import deepspeed
 
@@ -48,7 +49,7 @@ class Sharding:
 
 @contextmanager
 def sharded_loading(optimization: Optimization, resources: Resources) -> Iterator[Sharding]:
-    """While the block builds a model under ZeRO-3, transformers divides it among the ranks as it loads it."""
+    """Under ZeRO stage 3, have transformers divide a model that the block loads among the ranks."""
     if resources.zero_stage != 3:
         yield Sharding(None)
         return

@@ -1,4 +1,4 @@
-"""One optimizer step: the global batch's loss, its micro batches, and the statistics that span them."""
+"""One optimizer step: the loss of the global batch, its micro batches, and statistics over all of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from raysweep.data.labels import training_labels
+from raysweep.data.inputs import RunInputs
 from raysweep.errors import InvalidInput
 from raysweep.objectives import BatchContext, objectives
 from raysweep.training.batching import Rows, micro_batches
@@ -19,24 +19,23 @@ from raysweep.training.tokenized import TokenizedSplit
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from raysweep.spec import Call, RunSpec
-    from raysweep.store import Store
+    from raysweep.spec import Call
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """The examples a run trains on, with what it takes for true."""
+    """The examples that a run is trained on, with their labels."""
 
     split: TokenizedSplit
     rows: Rows
-    """Rows of the split that have a label; the others are never drawn."""
+    """Rows of the split that have a label. The others are never drawn."""
     weights: npt.NDArray[np.float64]
-    """(N,) weight of each row in the mean over a global batch; where tokens are learnt, times their
-    number."""
+    """(N,) weight of each row in the mean over a global batch, multiplied by its number of targets where
+    tokens are learnt."""
     labels: Tensor
-    """(N, K) on the device; (N, 0) where tokens are learnt."""
+    """(N, K) labels on the device; (N, 0) where tokens are learnt."""
     known: Tensor
-    """(R, K) labels of the R rows."""
+    """(R, K) labels of `rows`."""
 
     @cached_property
     def prior(self) -> Tensor:
@@ -44,19 +43,20 @@ class TrainingSet:
         return self.known.mean(dim=0)
 
     @classmethod
-    def load(cls, spec: RunSpec, split: TokenizedSplit, store: Store, head: Head) -> TrainingSet:
-        """The run's training split with its labels.
+    def load(cls, inputs: RunInputs, split: TokenizedSplit, head: Head) -> TrainingSet:
+        """A run's training split with its labels.
 
         Raises:
-            InvalidInput: there are fewer examples than one global batch.
+            InvalidInput: the labelled examples are fewer than one global batch; see also `RunInputs.labels`.
         """
         import torch
 
+        spec = inputs.spec
         if spec.kind == "text":
             probabilities = np.zeros((len(split), 0))
             weights = split.num_targets.astype(np.float64)
         else:
-            given = training_labels(spec, spec.train_split, store).align(split.ids)
+            given = inputs.labels(spec.train_split).align(split.ids)
             probabilities = given.probabilities
             weights = given.weight * given.covered
             if given.answers is not None:
@@ -84,10 +84,23 @@ def training_step(
     num_steps: int,
     rate: float,
 ) -> Tensor:
-    """Forward, backward and update on a global batch (rows of the split): this rank's share of its mean loss.
+    """Forward pass, backward pass and update on a global batch.
 
-    An objective that looks at the whole batch gets the logits of all ranks and micro batches: from the one
-    forward pass where the rank holds its share in one micro batch, else from an extra pass without gradients.
+    An objective that needs the whole batch gets the logits of all ranks and micro batches: those of the
+    forward pass if each rank has a single micro batch, otherwise those of an extra pass without gradients.
+
+    Args:
+        head: of the run.
+        data: what it is trained on.
+        batch: (batch_size,) rows of the split.
+        micro_batch: examples in one forward pass.
+        objective: of the run.
+        step: from 0.
+        num_steps: of the run.
+        rate: learning rate of this step.
+
+    Returns:
+        Scalar, this rank's share of the mean loss of the global batch.
     """
     import torch
 

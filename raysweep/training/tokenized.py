@@ -1,4 +1,4 @@
-"""What a run reads, in memory: token numbers, labels and weights of a split, and the labels' source."""
+"""Splits as token numbers, and the padded batches that a model takes."""
 
 from __future__ import annotations
 
@@ -6,16 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from raysweep.data.examples import read_split
-from raysweep.data.tokens import prepare_tokens
-from raysweep.spec import RunSpec
-from raysweep.store import Store
+from raysweep.data.inputs import RunInputs
 
 if TYPE_CHECKING:
     import torch
@@ -23,44 +19,42 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TokenizedSplit:
-    """N examples of S texts each, as token numbers; memory-mapped."""
+    """N examples of S texts each, as token numbers."""
 
     ids: npt.NDArray[np.str_]
     tokens: npt.NDArray[np.int32]
-    """(T,) the tokens of all texts, one after another."""
+    """(T,) the tokens of all texts, one text after another; memory-mapped if they come from the store."""
     offsets: npt.NDArray[np.int64]
-    """(N·S + 1,) where each text starts."""
+    """(N·S + 1,) where each text starts in `tokens`."""
     num_texts: int
     """S: 1, or 2 for preferences."""
     starts: npt.NDArray[np.int64] | None = None
-    """(N·S,) the first token of each text that is to be predicted, counted from the text's start; None for
-    its second one."""
+    """(N·S,) position in each text of the first token that a language model learns to predict; None for the
+    second token of each text."""
 
     @classmethod
-    def load(cls, spec: RunSpec, split: str, store: Store) -> TokenizedSplit:
-        """A split of a run's task, in the tokens of its model."""
-        folder: Path = prepare_tokens(spec.task, spec.model, store)
-        ids = read_split(spec.task, split, store, ["id"])["id"].to_numpy(dtype=str)
-        tokens = np.load(folder / f"{split}.tokens.npy", mmap_mode="r")
-        offsets = np.load(folder / f"{split}.offsets.npy")
-        return cls(ids, tokens, offsets, (len(offsets) - 1) // len(ids))
+    def load(cls, inputs: RunInputs, split: str) -> TokenizedSplit:
+        """A split of a run's task in the tokens of its model; raises as `RunInputs.tokens`."""
+        ids = inputs.examples(split, ["id"])["id"].to_numpy(dtype=str)
+        tokens, offsets = inputs.tokens(split)
+        return cls(ids, tokens, np.array(offsets), (len(offsets) - 1) // len(ids))
 
     def __len__(self) -> int:
         return len(self.ids)
 
     @cached_property
     def lengths(self) -> npt.NDArray[np.int64]:
-        """(N,) tokens of each example's longest text."""
+        """(N,) number of tokens of each example's longest text."""
         return np.diff(self.offsets).reshape(len(self), self.num_texts).max(axis=1)
 
     @cached_property
     def num_tokens(self) -> npt.NDArray[np.int64]:
-        """(N,) tokens of each example's texts together."""
+        """(N,) number of tokens of all texts of each example."""
         return np.diff(self.offsets).reshape(len(self), self.num_texts).sum(axis=1)
 
     @cached_property
     def num_targets(self) -> npt.NDArray[np.int64]:
-        """(N,) tokens that a language model is to predict of each example."""
+        """(N,) number of tokens of each example that a language model learns to predict."""
         starts = 1 if self.starts is None else self.starts
         return np.maximum(np.diff(self.offsets) - starts, 0).reshape(len(self), self.num_texts).sum(axis=1)
 
@@ -68,7 +62,13 @@ class TokenizedSplit:
     def of_lists(
         cls, ids: npt.NDArray[np.str_], lists: Sequence[Sequence[int]], starts: Sequence[int] | None = None
     ) -> TokenizedSplit:
-        """Examples of one text each, from lists of token numbers."""
+        """Examples of one text each, from lists of token numbers.
+
+        Args:
+            ids: (N,) of the examples.
+            lists: N texts.
+            starts: as the attribute of this name.
+        """
         offsets = np.cumsum([0, *map(len, lists)], dtype=np.int64)
         tokens = np.fromiter(
             (token for tokens in lists for token in tokens), np.int32, count=int(offsets[-1])
@@ -76,7 +76,7 @@ class TokenizedSplit:
         return cls(ids, tokens, offsets, 1, None if starts is None else np.asarray(starts, np.int64))
 
     def continued(self, endings: Sequence[Sequence[int]]) -> TokenizedSplit:
-        """The same examples with more tokens after each text, and only these to be predicted."""
+        """The same examples with more tokens after each text; only these are learnt."""
         prompts = [self.tokens[start:end].tolist() for start, end in pairwise(self.offsets.tolist())]
         lists = [[*prompt, *ending] for prompt, ending in zip(prompts, endings, strict=True)]
         return TokenizedSplit.of_lists(self.ids, lists, [len(prompt) for prompt in prompts])
@@ -84,7 +84,8 @@ class TokenizedSplit:
     def collate(
         self, rows: npt.NDArray[np.int64], pad_token: int, device: torch.device, *, pad_left: bool = False
     ) -> dict[str, torch.Tensor]:
-        """Padded inputs of B examples: `input_ids` and `attention_mask` (B·S, L), L the longest of them."""
+        """Padded inputs of B examples: `input_ids` and `attention_mask` (B·S, L), where L is the length of
+        the longest text."""
         import torch
 
         texts = self._texts(rows)
@@ -101,7 +102,7 @@ class TokenizedSplit:
         return {name: tensor.to(device, non_blocking=True) for name, tensor in inputs.items()}
 
     def first_targets(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """(B·S,) the first token to be predicted of each text of `collate`."""
+        """(B·S,) position of the first token to predict in each text of `collate`."""
         texts = self._texts(rows)
         return np.ones(len(texts), np.int64) if self.starts is None else self.starts[texts]
 

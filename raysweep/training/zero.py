@@ -1,4 +1,5 @@
-"""TODO."""
+"""DeepSpeed's configuration: how ZeRO divides a run, as the engine uses it and as the memory estimate counts
+it. Imports no DeepSpeed."""
 
 from __future__ import annotations
 
@@ -7,15 +8,47 @@ from typing import Any
 from raysweep.spec import Optimization
 from raysweep.spec.resources import Resources
 
+MAX_BUCKET_SIZE = 500_000_000
+"""Gradients that DeepSpeed reduces at once: its default `reduce_bucket_size`."""
 
-def deepspeed_config(optimization: Optimization, resources: Resources) -> dict[str, Any]:
-    """DeepSpeed's configuration: from `Resources`, and the two things of it that change a result, precision
-    and clipping."""
+
+def effective_stage(optimization: Optimization, resources: Resources) -> int:
+    """The ZeRO stage that a run is trained with.
+
+    In bfloat16, stage 0 becomes stage 1, which computes the same: without ZeRO, DeepSpeed's bfloat16
+    optimizer takes a step when it is created, which makes Adam's first updates too small.
+    """
+    if optimization.precision == "bfloat16":
+        return max(resources.zero_stage, 1)
+    return resources.zero_stage
+
+
+def bucket_size(num_trained: int) -> int:
+    """Gradients that are reduced at once, for a number of trained parameters.
+
+    DeepSpeed allocates the whole bucket at once, so its default would cost 1 to 2 GB for a model of any size.
+    """
+    return min(num_trained, MAX_BUCKET_SIZE)
+
+
+def deepspeed_config(
+    optimization: Optimization, resources: Resources, num_trained: int | None = None
+) -> dict[str, Any]:
+    """DeepSpeed's configuration. It follows from `Resources`, except precision and clipping, which change the
+    result of a run.
+
+    Args:
+        optimization: of the run.
+        resources: of the run.
+        num_trained: number of trained parameters; None while the model isn't built yet.
+
+    Raises:
+        InvalidInput: the global batch can't be divided among workers and micro batches.
+    """
     micro_batch = resources.micro_batch(optimization.batch_size)
-    in_bfloat16 = optimization.precision == "bfloat16"
-    # In bfloat16 without ZeRO, DeepSpeed's optimizer takes a step at its creation, so that Adam's first
-    # updates come out too small: stage 1, which computes the same, doesn't.
-    zero: dict[str, Any] = {"stage": max(resources.zero_stage, 1) if in_bfloat16 else resources.zero_stage}
+    zero: dict[str, Any] = {"stage": effective_stage(optimization, resources)}
+    if num_trained is not None:
+        zero["reduce_bucket_size"] = bucket_size(num_trained)
     if resources.offload_optimizer:
         zero["offload_optimizer"] = {"device": "cpu"}
     if resources.offload_parameters:
@@ -27,15 +60,10 @@ def deepspeed_config(optimization: Optimization, resources: Resources) -> dict[s
         "train_micro_batch_size_per_gpu": micro_batch,
         "gradient_accumulation_steps": optimization.batch_size // (micro_batch * resources.world_size),
         "gradient_clipping": optimization.gradient_clipping or 0.0,
-        "bf16": {"enabled": in_bfloat16},
+        "bf16": {"enabled": optimization.precision == "bfloat16"},
         "zero_optimization": zero,
         "zero_allow_untested_optimizer": True,
         "zero_force_ds_cpu_optimizer": False,
         "steps_per_print": 2**31,
         "wall_clock_breakdown": False,
     }
-
-
-LARGEST_BUCKET = 500_000_000
-"""Gradients that DeepSpeed reduces at once, its default `reduce_bucket_size`; the engine lowers it for models
-with fewer."""

@@ -28,7 +28,9 @@ METHODS = ("naive", "confidence", "shuffled_labels")
 SEEDS = (0, 1, 2)
 WEAK = ("weak-4", "weak-6")
 NUM_CELLS = len(METHODS) * len(SEEDS) * len(WEAK)
-NUM_RUNS = 3 + len(WEAK) * len(SEEDS) + len(SEEDS) + NUM_CELLS  # pretraining, floors, ceilings, students
+NUM_RUNS = (
+    3 + len(WEAK) * len(SEEDS) + len(SEEDS) + NUM_CELLS
+)  # pretrainings, supervisors, ceilings, students
 REPORT = """<!doctype html><html><body><p id="text">nothing ran</p>
 <script>document.getElementById("text").textContent = "the script ran"</script></body></html>"""
 
@@ -116,7 +118,7 @@ def test_filters_give_the_right_rows_and_nested_runs_open_and_close(page: Page, 
         "tags.kind = 'cell' and tags.weak = 'weak-4'": cells(weak="weak-4"),
         "tags.kind = 'cell' and tags.method = 'confidence'": cells(method="confidence"),
         "tags.kind = 'cell' and tags.seed = '1' and tags.method = 'naive'": cells(seed=1, method="naive"),
-        "tags.kind = 'ceiling'": {"sweep small"},  # collapsed
+        "tags.kind = 'run' and tags.role = 'ceiling'": {"sweep small"},  # collapsed
     }.items():
         search(page, condition)
         expect_rows(page, names)
@@ -167,10 +169,10 @@ def test_a_cell_shows_its_data_and_links_to_its_runs(page: Page, recorded: Recor
     expect(page.get_by_role("heading", name=cell.info.run_name)).to_be_visible()
     expect(page.get_by_text(re.compile(r"sandbox \([0-9a-f]{16}\)")).first).to_be_visible()
     for what, name in {
-        "supervisor": "weak weak-6 on sandbox, seed 1",
+        "supervisor": "supervisor weak-6 on sandbox, seed 1",
         "student": "student strong of weak-6 on sandbox, naive, seed 1",
         "ceiling": "ceiling strong on sandbox, seed 1",
-        "the student's supervisor": "weak weak-6 on sandbox, seed 1",
+        "the student's supervisor": "supervisor weak-6 on sandbox, seed 1",
     }.items():
         with page.context.expect_page() as opened:
             page.get_by_role("listitem").filter(has_text=re.compile(f"^{what}: ")).get_by_role("link").click()
@@ -192,7 +194,7 @@ def test_cells_are_compared(page: Page, recorded: Recorded) -> None:
 def test_models_that_were_kept_are_listed_with_their_runs(page: Page, recorded: Recorded) -> None:
     page.goto(recorded.url("models?workflowType=machine_learning"))
     expect(page.get_by_role("link", name="ceiling strong on sandbox seed 0")).to_be_visible()
-    expect(page.get_by_role("link", name="weak weak-4 on sandbox, seed 2")).to_be_visible()
+    expect(page.get_by_role("link", name="supervisor weak-4 on sandbox, seed 2")).to_be_visible()
 
 
 def test_the_report_and_its_files_are_previewed(page: Page, recorded: Recorded) -> None:

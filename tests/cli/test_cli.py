@@ -407,7 +407,10 @@ OWN_TASK = """
 from raysweep.tasks.base import Example, Task
 
 def examples(rows):
-    return {"train": [Example(id=str(n), group=str(n), texts=(r["text"],), label=r["label"]) for n, r in enumerate(rows)]}
+    examples = []
+    for n, row in enumerate(rows):
+        examples.append(Example(id=str(n), group=str(n), texts=(row["text"],), label=row["label"]))
+    return {"train": examples}
 
 def task(rows):
     return Task(name="mine", summary="", kind="classification", load=lambda: examples(rows))

@@ -9,6 +9,7 @@ import pytest
 from grid_helpers import small_model, small_sweep
 
 from raysweep import Resources, RunSpec, grid
+from raysweep.data.inputs import RunInputs
 from raysweep.errors import InvalidInput
 from raysweep.estimates.forecast import forecast
 from raysweep.estimates.gpu_sharing import (
@@ -29,7 +30,7 @@ AUTO = Resources(gpus_per_worker="auto")
 
 @pytest.fixture
 def plan(store: Store) -> Plan:
-    """Two pretrainings; of each of two seeds a floor, a ceiling and a student."""
+    """Two pretrainings; for each of two seeds a supervisor, a ceiling and a student."""
     return make_plan(small_sweep(seeds=[0, 1], resources=AUTO), store)
 
 
@@ -39,7 +40,7 @@ def find(plan: Plan, kind: str, seed: int = 0) -> PlannedRun:
 
 def finish(run: PlannedRun, store: Store, peak: int, total: int = 80 * 10**9, **shape: Any) -> None:
     """Let a run be done that took so many bytes of a device."""
-    found = asdict(footprint(run.spec, run.resources, store)) | shape
+    found = asdict(footprint(RunInputs(run.spec, store), run.resources)) | shape
     paths = store.run(run.id)
     paths.claim(run.spec)
     paths.model.mkdir(exist_ok=True)
@@ -49,18 +50,17 @@ def finish(run: PlannedRun, store: Store, peak: int, total: int = 80 * 10**9, **
 
 def test_a_fraction_is_as_many_sixteenths_as_the_memory_needs(plan: Plan, store: Store) -> None:
     run = find(plan, "supervisor")
-    need = footprint(run.spec, AUTO, store).num_bytes()
+    need = footprint(RunInputs(run.spec, store), AUTO).num_bytes()
     for device, parts in ((4 * need, 4), (4 * need - 16, 5), (need, 16), (2 * need - 1, 9), (1000 * need, 1)):
         assert GpuShares(store, device).resources(run) == replace(AUTO, gpus_per_worker=parts / 16)
 
 
 def test_a_run_that_fits_no_device_is_refused_with_what_to_change(plan: Plan, store: Store) -> None:
     run = find(plan, "student")
-    need = footprint(run.spec, AUTO, store).num_bytes()
-    told = rf"the student run of 'strong' on task 'sandbox' needs about {need / 1e9:.3g} GB of memory \(estimated\), and a GPU"
-    with pytest.raises(
-        InvalidInput, match=told + r" has 1\.07 GB\. .*micro_batch_size.*offload_optimizer.*num_workers"
-    ):
+    need = footprint(RunInputs(run.spec, store), AUTO).num_bytes()
+    told = rf"the student run of 'strong' on task 'sandbox' needs about {need / 1e9:.3g} GB of memory "
+    told += r"\(estimated\), and a GPU has 1\.07 GB\. .*micro_batch_size.*offload_optimizer.*num_workers"
+    with pytest.raises(InvalidInput, match=told):
         GpuShares(store, 1_070_000_000).resources(run)
 
 
@@ -81,19 +81,22 @@ def test_a_run_like_one_that_was_measured_gets_what_that_took_and_a_tenth(plan: 
     first = find(plan, "supervisor", 0)
     second = find(plan, "supervisor", 1)
     finish(first, store, 40 * 10**9)
-    need = Measurements.read(store).need(footprint(second.spec, AUTO, store))
+    need = Measurements.read(store).need(footprint(RunInputs(second.spec, store), AUTO))
     assert need == (44 * 10**9, "measured")
     assert GpuShares(store, 80 * 10**9).resources(second).gpus_per_worker == 9 / 16  # of 44 / 80 · 16 = 8.8
     finish(second, store, 50 * 10**9)  # the largest counts
-    assert Measurements.read(store).need(footprint(second.spec, AUTO, store)) == (55 * 10**9, "measured")
+    assert Measurements.read(store).need(footprint(RunInputs(second.spec, store), AUTO)) == (
+        55 * 10**9,
+        "measured",
+    )
 
 
 def test_other_sizes_are_scaled_by_the_nearest_and_other_kinds_are_not(plan: Plan, store: Store) -> None:
     weak = find(plan, "supervisor")
     strong = find(plan, "ceiling")
-    estimates = [footprint(run.spec, AUTO, store).num_bytes() for run in (weak, strong)]
+    estimates = [footprint(RunInputs(run.spec, store), AUTO).num_bytes() for run in (weak, strong)]
     finish(weak, store, 3 * estimates[0])
-    wanted = footprint(strong.spec, AUTO, store)
+    wanted = footprint(RunInputs(strong.spec, store), AUTO)
     assert Measurements.read(store).need(wanted) == (pytest.approx(1.1 * 3 * estimates[1]), "scaled")
     for change in ({"precision": "bfloat16", "zero_stage": 1}, {"tuning": "Lora"}):
         other = replace(wanted, **change)

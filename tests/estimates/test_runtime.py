@@ -2,23 +2,20 @@
 goes first."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from grid_helpers import small_model, small_sweep
 
-from raysweep import Folder, HeadOnly, Method, Resources, RunSpec, grid
+from raysweep import HeadOnly, Method, Resources, RunSpec, grid
 from raysweep.cli.exit_codes import BAD_INPUT, SUCCESS
 from raysweep.cli.main import main
 from raysweep.data.examples import read_split
 from raysweep.estimates.forecast import forecast
 from raysweep.estimates.runtime import ASSUMED_FLOPS, RunCost, estimate_costs, remaining_seconds
-from raysweep.models.source import load_tokenizer
 from raysweep.planning.plan import Plan, PlannedRun, make_plan
 from raysweep.store import Store
-from raysweep.training.parameters import count_parameters
 
 
 @pytest.fixture
@@ -28,7 +25,7 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def plan(store: Store) -> Plan:
-    """Two pretrainings; of each of two seeds a floor, a ceiling and a student."""
+    """Two pretrainings; for each of two seeds a supervisor, a ceiling and a student."""
     return make_plan(small_sweep(seeds=[0, 1]), store)
 
 
@@ -53,31 +50,6 @@ def finish(run: PlannedRun, store: Store, **info: Any) -> None:
     paths.model.mkdir(exist_ok=True)
     (paths.model / "weights").write_text("weights")
     paths.finish(run.spec, {}, took | {"num_steps": 4, "num_tokens": 0, "resources": resources} | info)
-
-
-def test_parameters_are_those_of_the_architecture_and_counted_once(plan: Plan, store: Store) -> None:
-    spec = find(plan, "supervisor").spec
-    width = 4
-    words = len(load_tokenizer(spec.model, spec.task, store))
-    layer = 12 * width**2 + 13 * width  # attention 4·d² + 4·d, MLP 8·d² + 5·d, two norms 4·d
-    assert count_parameters(spec.model, spec.task, store) == layer + 2 * width + (words + 16) * width
-    (path, *others) = (store.folder / "model_sizes").iterdir()
-    path.write_text('{"num_parameters": 7}')
-    assert others == [] and count_parameters(spec.model, spec.task, store) == 7
-
-
-def test_parameters_of_a_folder_are_read_from_its_files(plan: Plan, store: Store, tmp_path: Path) -> None:
-    from transformers import GPT2Config, GPT2ForSequenceClassification
-
-    model = GPT2ForSequenceClassification(
-        GPT2Config(n_embd=4, n_layer=2, n_head=1, n_positions=8, vocab_size=11)
-    )
-    model.save_pretrained(tmp_path)
-    spec = replace(find(plan, "supervisor").spec.model, base=Folder(path=str(tmp_path), content="0"))
-    layer = 12 * 4**2 + 13 * 4  # as above; the head's 2·4 numbers aren't counted
-    assert (
-        count_parameters(spec, plan.cells[0].runs.supervisor.task, store) == 2 * layer + 2 * 4 + (11 + 8) * 4
-    )
 
 
 def test_tokens_are_those_of_the_steps_the_curves_and_the_splits(plan: Plan, store: Store) -> None:

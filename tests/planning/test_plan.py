@@ -217,7 +217,8 @@ def test_the_json_of_a_plan(store: Store, tmp_path: Path) -> None:
     ]
     assert cell["supervisor"] in by_id[cell["student"]]["depends_on"]
     assert by_id[cell["student"]] | {"status": "", "depends_on": [], "id": ""} == {
-        "id": "", "role": "student", "task": "attribute [0]", "model": "strong", "seed": 3, "depends_on": [], "status": "",
+        "id": "", "role": "student", "task": "attribute [0]", "model": "strong", "seed": 3,
+        "depends_on": [], "status": "",
     }  # fmt: skip
 
 

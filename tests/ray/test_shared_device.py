@@ -17,6 +17,7 @@ import pytest
 from grid_helpers import small_sweep
 
 from raysweep import Resources
+from raysweep.data.inputs import RunInputs
 from raysweep.errors import InvalidInput
 from raysweep.planning.plan import make_plan
 from raysweep.scheduling.run import run_plan
@@ -89,7 +90,7 @@ def test_runs_share_a_device_and_the_one_that_overran_is_tried_again(
 
     monkeypatch.setattr(tune, "SlotTrial", IdleTrial)
     plan = make_plan(small_sweep(seeds=[0, 1], resources=AUTO), store)
-    needs = {run.id: footprint(run.spec, AUTO, store).num_bytes() for run in plan.runs.values()}
+    needs = {run.id: footprint(RunInputs(run.spec, store), AUTO).num_bytes() for run in plan.runs.values()}
     assert max(needs.values()) < 1.1 * min(needs.values())  # all but CUDA's own share is nothing here
     cluster.write_text(f"{round(4.5 * max(needs.values()) / 2**20)}\n")
     queue = run_plan(plan, store, "ray")

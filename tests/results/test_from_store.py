@@ -9,7 +9,7 @@ import pytest
 from grid_helpers import draw_curve, finish_all, small_model, small_sweep
 
 from raysweep import Method
-from raysweep.data.labels import ground_truth
+from raysweep.data.inputs import RunInputs
 from raysweep.errors import CorruptFile
 from raysweep.metrics import Measurement, correct, metric, metrics
 from raysweep.planning.plan import Plan, make_plan
@@ -50,7 +50,7 @@ def test_the_agreement_of_a_cell_is_with_its_supervisor(plan: Plan, store: Store
         store.run(run.id).read_predictions("test").classes
         for run in (cell.runs.supervisor, cell.runs.student, cell.runs.ceiling)
     )
-    truth = ground_truth(cell.runs.supervisor, "test", store).classes
+    truth = RunInputs(cell.runs.supervisor, store).ground_truth("test").classes
     assert metrics["ceiling_agreement"] == pytest.approx((ceiling == weak).mean())
     assert metrics["ceiling_agreement_supervisor_right"] == pytest.approx(
         (ceiling == weak)[weak == truth].mean()
@@ -78,12 +78,14 @@ def test_the_three_readings_of_a_cell(plan: Plan, store: Store) -> None:
     cell = plan.cells[0]
     draw_curve(cell.runs.student, store, validation={2: 8, 4: 9, 6: 9, 8: 5}, test={2: 6, 4: 8, 6: 9, 8: 7})
     metrics = CellReader(store).numbers(cell)
-    truth = ground_truth(cell.runs.supervisor, "test", store)
+    truth = RunInputs(cell.runs.supervisor, store).ground_truth("test")
     weak = store.run(cell.runs.supervisor.id).read_predictions("test")
     floor = float((weak.classes == truth.classes)[:10].mean())  # on the examples of the curve, not on all 40
     assert metrics["weak_accuracy"] == 0.6 and metrics["weak_accuracy_at_last"] == floor
     assert metrics["ceiling_accuracy_at_last"] == 1
-    own = measure_curve(cell.runs.student, store).set_index("step")["validation_accuracy_on_own_labels"]
+    own = measure_curve(RunInputs(cell.runs.student, store)).set_index("step")[
+        "validation_accuracy_on_own_labels"
+    ]
     weak_label_stop = own.index[own == own.max()][0]
     for name, step in (("last", 8), ("ground_truth_stop", 4), ("weak_label_stop", weak_label_stop)):
         accuracy = {2: 0.6, 4: 0.8, 6: 0.9, 8: 0.7}[step]
@@ -148,7 +150,7 @@ def test_a_registered_metric_is_in_results_cells_and_tables(store: Store, regist
     assert registered in {name.removeprefix("test_") for name in _result(cell.runs.student.id, store)}
     assert not {f"test_{registered}"} & set(_result(cell.runs.ceiling.id, store))
     data = read_store(plan, store)
-    truth = ground_truth(cell.runs.supervisor, "test", store)
+    truth = RunInputs(cell.runs.supervisor, store).ground_truth("test")
     weak, student = (
         store.run(run.id).read_predictions("test") for run in (cell.runs.supervisor, cell.runs.student)
     )
@@ -211,7 +213,7 @@ def test_curves_are_those_of_the_student_and_of_the_ceilings_comparison(plan: Pl
     draw_curve(runs.ceiling, store, test={2: 5, 4: 10})
     found = CellReader(store).curves(plan.cells[0])
     assert found["test_accuracy"] == [(2, 0.6), (4, 0.8)]
-    ceiling = measure_curve(runs.ceiling, store, supervisor=runs.supervisor)
+    ceiling = measure_curve(RunInputs(runs.ceiling, store), runs.supervisor)
     assert found["ceiling_test_agreement"] == list(
         zip(ceiling["step"], ceiling["test_agreement"], strict=True)
     )

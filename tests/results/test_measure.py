@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from grid_helpers import draw_curve, finish_all, small_model, small_sweep
+from grid_helpers import draw_curve, finish_all, small_model, small_sweep, specs_of
 from sklearn.metrics import accuracy_score, roc_auc_score
 
 from raysweep import Call, InvalidInput, TaskSpec, WeakLabels, grid
 from raysweep.data.examples import read_split
-from raysweep.data.labels import ground_truth
+from raysweep.data.inputs import RunInputs
 from raysweep.errors import CorruptFile
 from raysweep.planning.plan import Plan, make_plan
 from raysweep.predictions import Predictions
@@ -43,13 +43,13 @@ def plan(store: Store) -> Plan:
 def test_metrics_are_those_of_the_saved_predictions(plan: Plan, store: Store) -> None:
     finish_all(plan, store, supervisor=0.7, student=0.8)
     ends = plan.cells[0].runs
-    floor = measure_run(ends.supervisor, store)
-    student = measure_run(ends.student, store)
+    supervisor = measure_run(RunInputs(ends.supervisor, store))
+    student = measure_run(RunInputs(ends.student, store))
     numbers = {"accuracy", "expected_calibration_error", "brier_score", "auroc"}
     numbers |= {f"accuracy_in_difficulty_quarter_{number}" for number in (1, 2, 3, 4)}
     own = {"validation_accuracy_on_own_labels"}
     assert (
-        set(floor)
+        set(supervisor)
         == {f"{split}_{name}" for split in ("transfer", "validation", "test") for name in numbers} | own
     )
     compared = {"agreement", "agreement_supervisor_right", "agreement_supervisor_wrong"}
@@ -58,28 +58,30 @@ def test_metrics_are_those_of_the_saved_predictions(plan: Plan, store: Store) ->
         for what in ("misfit", "gain")
         for form in ("squared_error", "error_rate", "cross_entropy")
     }
-    assert set(student) == set(floor) | {f"test_{name}" for name in compared}
-    assert floor["test_accuracy"] == pytest.approx(0.7) and student["validation_accuracy"] == pytest.approx(
-        0.8
-    )
-    assert floor["validation_accuracy_on_own_labels"] == floor["validation_accuracy"]
+    assert set(student) == set(supervisor) | {f"test_{name}" for name in compared}
+    assert supervisor["test_accuracy"] == pytest.approx(0.7) and student[
+        "validation_accuracy"
+    ] == pytest.approx(0.8)
+    assert supervisor["validation_accuracy_on_own_labels"] == supervisor["validation_accuracy"]
     weak, own_predictions = (
         store.run(run.id).read_predictions("validation") for run in (ends.supervisor, ends.student)
     )
     assert student["validation_accuracy_on_own_labels"] == pytest.approx(
         (weak.classes == own_predictions.classes).mean()
     )
-    truth = ground_truth(ends.supervisor, "test", store)
+    truth = RunInputs(ends.supervisor, store).ground_truth("test")
     predicted = store.run(ends.supervisor.id).read_predictions("test")
-    assert floor["test_auroc"] == pytest.approx(roc_auc_score(truth.classes, predicted.probabilities[:, 1]))
+    assert supervisor["test_auroc"] == pytest.approx(
+        roc_auc_score(truth.classes, predicted.probabilities[:, 1])
+    )
     difficulty = read_split(ends.supervisor.task, "test", store)["difficulty"].to_numpy()
     easiest = difficulty <= np.quantile(difficulty, 0.25)
     expected = accuracy_score(truth.classes[easiest], predicted.classes[easiest])
-    assert floor["test_accuracy_in_difficulty_quarter_1"] == pytest.approx(expected)
+    assert supervisor["test_accuracy_in_difficulty_quarter_1"] == pytest.approx(expected)
     pretraining = next(run.spec for run in plan.runs.values() if run.role == "pretrain")
-    assert measure_run(pretraining, store) == {"validation_loss": 2.5}
-    assert measure_run(ends.supervisor, store, ["auroc"]) == {
-        name: floor[name] for name in floor if name.endswith("_auroc")
+    assert measure_run(RunInputs(pretraining, store)) == {"validation_loss": 2.5}
+    assert measure_run(RunInputs(ends.supervisor, store), ["auroc"]) == {
+        name: supervisor[name] for name in supervisor if name.endswith("_auroc")
     }
 
 
@@ -106,7 +108,7 @@ def test_what_a_transform_dropped_is_not_measured(
     ends = plan.cells[0].runs
     weak, own = (store.run(run.id).read_predictions("validation") for run in (ends.supervisor, ends.student))
     expected = float((weak.classes == own.classes)[:4].mean())
-    assert measure_run(ends.student, store)["validation_accuracy_on_own_labels"] == expected
+    assert measure_run(RunInputs(ends.student, store))["validation_accuracy_on_own_labels"] == expected
 
 
 # Curves
@@ -117,14 +119,14 @@ def test_a_curve_is_measured_at_its_points(plan: Plan, store: Store) -> None:
     finish_all(plan, store, supervisor=0.7)
     ends = plan.cells[0].runs
     draw_curve(ends.student, store, validation={2: 7, 4: 9}, test={2: 6, 4: 8})
-    curve = measure_curve(ends.student, store).set_index("step")
+    curve = measure_curve(RunInputs(ends.student, store)).set_index("step")
     assert curve.index.tolist() == [2, 4]
     assert curve["validation_accuracy"].tolist() == [0.7, 0.9] and curve["test_accuracy"].tolist() == [
         0.6,
         0.8,
     ]
     for split, name in (("validation", "validation_accuracy_on_own_labels"), ("test", "test_agreement")):
-        for step, predicted in curve_points(ends.student, split, store):
+        for step, predicted in curve_points(RunInputs(ends.student, store), split):
             weak = store.run(ends.supervisor.id).read_predictions(split).align(predicted.ids)
             assert curve.loc[step, name] == pytest.approx(float((predicted.classes == weak.classes).mean()))
     assert {name for name in curve if str(name).startswith("test_")} == {
@@ -135,16 +137,16 @@ def test_a_curve_is_measured_at_its_points(plan: Plan, store: Store) -> None:
     }
     store.run(ends.student.id).curve_predictions("test").write_bytes(b"")
     with pytest.raises(CorruptFile):
-        measure_curve(ends.student, store)
+        measure_curve(RunInputs(ends.student, store))
 
 
 def test_a_ceiling_has_a_curve_of_agreement_with_the_floor(plan: Plan, store: Store) -> None:
     finish_all(plan, store, supervisor=0.6)
     ends = plan.cells[0].runs
     draw_curve(ends.ceiling, store, test={2: 5, 4: 10})
-    assert not [name for name in measure_curve(ends.ceiling, store) if "agreement" in str(name)]
-    curve = measure_curve(ends.ceiling, store, supervisor=ends.supervisor).set_index("step")
-    truth = ground_truth(ends.supervisor, "test", store)
+    assert not [name for name in measure_curve(RunInputs(ends.ceiling, store)) if "agreement" in str(name)]
+    curve = measure_curve(RunInputs(ends.ceiling, store), supervisor=ends.supervisor).set_index("step")
+    truth = RunInputs(ends.supervisor, store).ground_truth("test")
     first = truth.ids[:10]
     right = (
         store.run(ends.supervisor.id).read_predictions("test").align(first).classes
@@ -175,7 +177,7 @@ def test_a_metric_that_a_result_lacks_comes_back(plan: Plan, store: Store) -> No
     }
     student.replace_metrics(old)
     assert student.read_result() == before | {"metrics": old}
-    found = remeasure(plan, store)
+    found = remeasure(specs_of(plan), store)
     assert (
         found.measured == set(plan.runs)
         and found.changed == {plan.cells[0].runs.student.id}
@@ -184,7 +186,7 @@ def test_a_metric_that_a_result_lacks_comes_back(plan: Plan, store: Store) -> No
     assert student.read_result() == before
     assert all(store.status(run.spec) is RunStatus.DONE for run in plan.runs.values())
     written = {path: path.stat().st_mtime_ns for path in store.folder.rglob("*")}
-    assert remeasure(plan, store).changed == frozenset()
+    assert remeasure(specs_of(plan), store).changed == frozenset()
     assert {path: path.stat().st_mtime_ns for path in store.folder.rglob("*")} == written
 
 
@@ -199,13 +201,13 @@ def test_a_metric_of_ones_own_is_added_and_stays(
     monkeypatch.syspath_prepend(tmp_path)
     finish_all(plan, store)
     student = plan.cells[0].runs.student
-    found = remeasure(plan, store, ["measure_metrics:confidence", "auroc"])
+    found = remeasure(specs_of(plan), store, ["measure_metrics:confidence", "auroc"])
     labelled = {run.id for run in plan.runs.values() if run.role != "pretrain"}
     assert found.changed == labelled and found.names == ("confidence",)
     expected = store.run(student.id).read_predictions("test").probabilities.max(axis=1).mean()
     assert store.run(student.id).read_result()["metrics"]["test_confidence"] == pytest.approx(expected)
     assert CellReader(store).numbers(plan.cells[0])["student_confidence"] == pytest.approx(expected)
-    assert remeasure(plan, store).changed == frozenset()
+    assert remeasure(specs_of(plan), store).changed == frozenset()
     assert "test_confidence" in store.run(student.id).read_result()["metrics"]
     before = store.run(student.id).result.read_bytes()
     for name, told in (
@@ -215,14 +217,14 @@ def test_a_metric_of_ones_own_is_added_and_stays(
         ("confidnce", "unknown metric 'confidnce'"),
     ):
         with pytest.raises(InvalidInput, match=told):
-            remeasure(plan, store, [name])
+            remeasure(specs_of(plan), store, [name])
     assert store.run(student.id).result.read_bytes() == before
 
 
 def test_an_unknown_metric_is_told_before_any_run_is_finished(plan: Plan, store: Store) -> None:
     with pytest.raises(InvalidInput, match="unknown metric 'f1'"):
-        remeasure(plan, store, ["f1"])
-    assert remeasure(plan, store).measured == frozenset()
+        remeasure(specs_of(plan), store, ["f1"])
+    assert remeasure(specs_of(plan), store).measured == frozenset()
 
 
 def test_a_damaged_file_is_one_error_and_holds_up_no_other_run(plan: Plan, store: Store) -> None:
@@ -230,14 +232,14 @@ def test_a_damaged_file_is_one_error_and_holds_up_no_other_run(plan: Plan, store
     ends = plan.cells[0].runs
     path = store.run(ends.supervisor.id).predictions("test")
     path.write_bytes(path.read_bytes()[:-9])
-    found = remeasure(plan, store)
+    found = remeasure(specs_of(plan), store)
     (problem,) = found.damaged.values()
     assert (
         set(found.damaged) == {ends.supervisor.id}
         and str(path) in problem
         and "its checksum differs" in problem
     )
-    # The student is compared with the floor, so it can't be measured now; nothing is wrong with it.
+    # The student is compared with the supervisor, so it can't be measured now; nothing is wrong with it.
     assert found.measured == set(plan.runs) - {ends.supervisor.id, ends.student.id}
     assert store.status(ends.supervisor) is RunStatus.MISSING and store.status(ends.student) is RunStatus.DONE
 
@@ -263,7 +265,7 @@ def test_killed_at_any_moment_a_run_has_its_old_numbers_or_its_new_ones(plan: Pl
         assert (
             paths.read_result()["metrics"]["test_accuracy"] >= 1 and store.status(student) is RunStatus.DONE
         )
-    assert remeasure(plan, store).changed == {student.id}
+    assert remeasure(specs_of(plan), store).changed == {student.id}
     assert paths.read_result()["metrics"]["test_accuracy"] == 0.8
 
 
@@ -326,7 +328,7 @@ def answer(spec: RunSpec, store: Store, number_right: int, number_legal: int) ->
             pd.concat([points.assign(step=2, answer="none"), points]).to_parquet(
                 paths.curve_predictions(split)
             )
-    paths.finish(spec, measure_run(spec, store), {"num_steps": 4})
+    paths.finish(spec, measure_run(RunInputs(spec, store)), {"num_steps": 4})
     return predicted
 
 
@@ -341,7 +343,7 @@ def test_answers_are_measured_as_classes_are(store: Store) -> None:
     answer(ends.supervisor, store, 8, 20)
     answer(ends.student, store, 16, 20)
     answer(ends.ceiling, store, 20, 20)
-    metrics = measure_run(ends.student, store)
+    metrics = measure_run(RunInputs(ends.student, store))
     assert metrics["test_accuracy"] == 0.4 and metrics["test_legality"] == 0.5
     assert (
         metrics["test_agreement"] == 0.8
@@ -352,10 +354,10 @@ def test_answers_are_measured_as_classes_are(store: Store) -> None:
     assert metrics["validation_accuracy_on_own_labels"] == pytest.approx(0.6)
     assert "test_accuracy_in_difficulty_quarter_4" in metrics
     assert not [name for name in metrics if "auroc" in name or "calibration" in name or "squared" in name]
-    curve = measure_curve(ends.student, store).set_index("step")
+    curve = measure_curve(RunInputs(ends.student, store)).set_index("step")
     assert curve["test_legality"].tolist() == [0.0, 1.0] and curve["test_accuracy"].tolist() == [0.0, 1.0]
     cell = CellReader(store).numbers(plan.cells[0])
     assert (cell["weak_accuracy"], cell["student_accuracy"], cell["ceiling_accuracy"]) == (0.2, 0.4, 0.5)
     assert cell["pgr"] == pytest.approx(2 / 3) and cell["ceiling_agreement"] == pytest.approx(0.7)
     assert cell["step_at_ground_truth_stop"] == 4 and cell["student_accuracy_at_ground_truth_stop"] == 1
-    assert remeasure(plan, store).measured >= {ends.supervisor.id, ends.student.id, ends.ceiling.id}
+    assert remeasure(specs_of(plan), store).measured >= {ends.supervisor.id, ends.student.id, ends.ceiling.id}

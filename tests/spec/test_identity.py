@@ -292,6 +292,36 @@ def test_checksums_of_files_and_folders(tmp_path: Path) -> None:
     assert folder_checksum(tmp_path / "a") != first
 
 
+TEXTS = [
+    (None, "null"),
+    ([True, -3, 2.0, 2.5, 1e-30, 1e300], "[true,-3,2,2.5,1e-30,1e+300]"),
+    (float(2**53), "9007199254740992.0"),
+    ('a "quoted" ü\n', '"a \\"quoted\\" \\u00fc\\n"'),
+    ({"b": (), "a": {"z": 1, "ä": 2}}, '{"a":{"z":1,"\\u00e4":2},"b":[]}'),
+    (Lora(alpha=8), '{"alpha":8,"rank":8,"target_modules":[],"type":"Lora"}'),
+    (Hub(id="a/b", commit="c"), '{"commit":"c","type":"Hub"}'),
+]
+
+
+@pytest.mark.parametrize(("value", "text"), TEXTS, ids=[text for _, text in TEXTS])
+def test_the_canonical_text_by_hand(value: Any, text: str) -> None:
+    assert canonical_json(value) == text == canonical_json(value)
+
+
+def test_a_digest_is_the_beginning_of_the_sha256_of_the_text() -> None:
+    # printf '[]' | sha256sum
+    assert digest([]) == "4f53cda18c2baa0c" and digest([], 4) == "4f53"
+
+
+def test_a_record_has_labels_and_the_order_of_the_fields() -> None:
+    hub = Hub(id="a/b", commit="c")
+    assert list(canonical(hub).items()) == [("type", "Hub"), ("commit", "c")]
+    named = [("type", "Hub"), ("id", "a/b"), ("revision", "main"), ("commit", "c")]
+    assert list(canonical(hub, labels=True).items()) == named
+    run = pinned_run()
+    assert canonical(WeakLabels(supervisor=run), labels=True)["supervisor"] == run.id
+
+
 @pytest.mark.parametrize("again", [False, True])
 @pytest.mark.parametrize(
     "value",

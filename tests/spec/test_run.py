@@ -2,6 +2,7 @@
 found or told."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from raysweep import (
     Optimization,
     Prompting,
     Resources,
+    RunSpec,
     Scratch,
     TaskSpec,
     Unlabelled,
@@ -225,3 +227,45 @@ def test_a_model_cannot_start_from_a_run_that_keeps_no_whole_model(tuning: Lora 
 def test_what_is_learnt_follows_from_task_and_labels() -> None:
     assert pinned_run().kind == "classification"
     assert pinned_run(labels=Unlabelled()).kind == "text"
+
+
+def test_runs_that_differ_in_seed_labels_or_objective_have_the_same_workload() -> None:
+    run = pinned_run()
+    labels = WeakLabels(supervisor=pinned_run(), transforms=(Call("harden"),))
+    assert run.workload == pinned_run(seed=1, labels=labels, objective=Call("confidence")).workload
+    assert run.workload == pinned_run(task=replace(run.task, label="other")).workload
+    others = [
+        pinned_run(train_split="transfer"),
+        pinned_run(labels=Unlabelled()),
+        pinned_run(task=replace(run.task, content="f" * 16)),
+        pinned_run(model=replace(run.model, max_tokens=5)),
+        pinned_run(optimization=Optimization(learning_rate=2e-3)),
+        pinned_run(evaluation=Evaluation(every=3)),
+    ]
+    assert len({run.workload, *(other.workload for other in others)}) == 1 + len(others)
+
+
+@pytest.mark.parametrize(
+    ("run", "splits", "curves", "evaluated"),
+    [
+        (
+            pinned_run(),
+            ("supervisor", "transfer", "validation", "test"),
+            2,
+            ("transfer", "validation", "test"),
+        ),
+        (
+            pinned_run(labels=Unlabelled()),
+            ("supervisor", "transfer", "validation", "test"),
+            1,
+            ("validation",),
+        ),
+        (pinned_run(labels=Unlabelled()), ("train", "validation"), 1, ("validation",)),
+        (pinned_run(), ("train", "validation"), 1, ("validation",)),
+    ],
+)
+def test_runs_are_evaluated_on_what_nobody_was_trained_on(
+    run: RunSpec, splits: tuple[str, ...], curves: int, evaluated: tuple[str, ...]
+) -> None:
+    assert run.curve_splits(splits) == ["validation", "test"][:curves]
+    assert run.evaluated_splits(splits) == list(evaluated)

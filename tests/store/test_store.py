@@ -7,13 +7,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from grid_helpers import finish, finish_all, pinned_run, small_sweep, small_task
 
-from raysweep.data.examples import read_split, split_names, split_sizes
-from raysweep.data.pinning import Pinner
-from raysweep.data.tokens import prepare_tokens
+from raysweep.data.examples import read_split
 from raysweep.errors import CorruptFile, ForeignFolder, InvalidInput
 from raysweep.files import read_json, write_json, written_atomically
 from raysweep.planning.plan import Plan, make_plan
@@ -336,36 +333,12 @@ def test_damage_to_what_runs_read_is_made_good(plan: Plan, store: Store, what: s
     assert not store.is_intact(folder)
     if what == "tasks" and folder == store.task(spec.task.content or ""):
         with pytest.raises(
-            CorruptFile, match="isn't what raysweep wrote; run the same command again, which makes it anew"
+            CorruptFile, match="isn't what raysweep wrote; run the same command again, which restores it"
         ):
             read_split(spec.task, "test", store)
     assert make_plan(small_sweep(), store).runs.keys() == plan.runs.keys()
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
     assert {path: names_below(path) for path in (store.folder / what).iterdir()} == folders
-
-
-def test_the_splits_of_a_task_are_kept_as_they_were_divided(store: Store) -> None:
-    task = Pinner(store).task(small_task())
-    assert split_names(task, store) == ["supervisor", "transfer", "validation", "test"]
-    assert split_sizes(task, store) == {"supervisor": 32, "transfer": 32, "validation": 20, "test": 40}
-    frame = read_split(task, "test", store)
-    assert list(frame.columns) == ["id", "group", "texts", "label", "difficulty", "target", "allowed"]
-    assert sorted(frame["label"].unique()) == [0, 1] and frame["id"].is_unique
-    with pytest.raises(
-        InvalidInput, match="unknown split 'train' of task 'sandbox'; it has supervisor, transfer, validation"
-    ):
-        read_split(task, "train", store)
-
-
-def test_tokens_are_those_of_the_models_tokenizer(plan: Plan, store: Store) -> None:
-    spec = floor_of(plan)
-    folder = prepare_tokens(spec.task, spec.model, store)
-    tokens = np.load(folder / "test.tokens.npy")
-    offsets = np.load(folder / "test.offsets.npy")
-    texts = [text for row in read_split(spec.task, "test", store)["texts"] for text in row]
-    assert len(offsets) == len(texts) + 1 and offsets[-1] == len(tokens)
-    assert np.diff(offsets).tolist() == [len(text.split()) for text in texts]
-    assert folder == prepare_tokens(spec.task, spec.model, store)
 
 
 def test_a_spec_that_is_claimed_is_written_once(store: Store) -> None:

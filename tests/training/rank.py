@@ -16,6 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from raysweep.data.inputs import RunInputs
 from raysweep.spec import RunSpec
 from raysweep.spec.resources import Resources
 from raysweep.store import Store
@@ -42,7 +43,7 @@ def built_parameters(
 
     with process_group(on_gpu=False):
         with sharded_loading(spec.optimization, resources) as sharding:
-            model = build_model(spec, Store(store_folder), sharding)
+            model = build_model(RunInputs(spec, Store(store_folder)), sharding)
         held = {}
         for name, parameter in model.named_parameters():
             sizes = (parameter.numel(), parameter.ds_tensor.numel(), parameter.ds_numel)

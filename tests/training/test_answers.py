@@ -20,6 +20,7 @@ from raysweep.data.examples import read_split
 from raysweep.data.pinning import Pinner
 from raysweep.data.tokens import prepare_tokens
 from raysweep.errors import InvalidInput
+from raysweep.models.source import ModelInputs
 from raysweep.spec import Lora, Optimization, RunSpec, TaskSpec, WeakLabels
 from raysweep.spec.resources import Resources
 from raysweep.store import Store
@@ -207,11 +208,11 @@ def test_an_answer_without_room_is_refused(
     with pytest.raises(
         InvalidInput, match="'ba be' has 2 tokens and an end token, and the task's max_answer_tokens is 2"
     ):
-        prepare_tokens(task, tiny_world.model, tiny_store)
+        prepare_tokens(ModelInputs(tiny_world.model, task, tiny_store))
 
 
 def test_prompts_leave_room_for_an_answer(tiny_world: TinyWorld, tiny_store: Store) -> None:
     """The context holds 16 tokens, an answer 4 of them."""
     task = Pinner(tiny_store).task(TaskSpec(name="test_answers:LONG"))
-    folder = prepare_tokens(task, tiny_world.model, tiny_store)
+    folder = prepare_tokens(ModelInputs(tiny_world.model, task, tiny_store))
     assert set(np.diff(np.load(folder / "test.offsets.npy"))) == {12}

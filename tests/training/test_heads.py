@@ -15,6 +15,7 @@ from tiny import WORDS, TinyWorld, Trained
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
 from raysweep.data.examples import read_split
+from raysweep.data.inputs import RunInputs
 from raysweep.data.pinning import Pinner
 from raysweep.spec import Call, Evaluation, HeadOnly, Optimization, RunSpec, TaskSpec, WeakLabels
 from raysweep.store import Store
@@ -121,7 +122,7 @@ def test_the_first_preference_loss_by_hand(
     preference: RunSpec, tiny_store: Store, trained: Callable[..., Trained]
 ) -> None:
     spec = replace(preference, optimization=replace(preference.optimization, order="fixed"))
-    model = build_model(spec, tiny_store, Sharding(None)).eval()
+    model = build_model(RunInputs(spec, tiny_store), Sharding(None)).eval()
     assert model.config.num_labels == 1
     tokenizer = AutoTokenizer.from_pretrained(tiny_store.run(spec.model.base.id).model)  # type: ignore[union-attr]
     losses = []
@@ -250,7 +251,7 @@ def test_a_head_alone_is_trained_on_the_frozen_model_s_features(
     spec = tiny_world.finetuning(model=replace(tiny_world.model, tuning=HeadOnly()))
     before = {
         name: value.clone()
-        for name, value in build_model(spec, tiny_store, Sharding(None)).named_parameters()
+        for name, value in build_model(RunInputs(spec, tiny_store), Sharding(None)).named_parameters()
     }
     after = AutoModelForSequenceClassification.from_pretrained(
         trained(spec, tiny_store, save_weights=True).paths.model

@@ -15,6 +15,7 @@ from tiny import TinyWorld
 
 from raysweep import HeadOnly, Lora, Prompting
 from raysweep.data.examples import read_split
+from raysweep.data.inputs import RunInputs
 from raysweep.errors import InvalidInput
 from raysweep.spec import Optimization, RunSpec
 from raysweep.spec.resources import Resources
@@ -22,6 +23,7 @@ from raysweep.store import Store
 from raysweep.training.engine import Engine, process_group
 from raysweep.training.memory import CONTEXT_BYTES, Footprint, footprint
 from raysweep.training.model import build_model, meta_model
+from raysweep.training.parameters import ParameterCounts
 from raysweep.training.process import clean_process
 from raysweep.training.sharding import Sharding
 
@@ -133,7 +135,7 @@ def test_states_and_activations_are_those_of_a_gpt2_that_trains(
     store = Store(tiny_world.folder)
     spec = replace(spec, optimization=Optimization(learning_rate=1e-2, batch_size=16, precision=precision))
     resources = Resources(micro_batch_size=16, zero_stage=stage)
-    said = footprint(spec, resources, store)
+    said = footprint(RunInputs(spec, store), resources)
     held_while_training(
         spec, resources, store, said.tokens
     )  # what libraries make once and keep isn't the run's
@@ -154,7 +156,7 @@ def held_while_training(
     buffers."""
     with clean_process(), process_group(on_gpu=False):
         before = storages()
-        model = build_model(spec, store, Sharding(None))
+        model = build_model(RunInputs(spec, store), Sharding(None))
         with closing(Engine(model, spec.optimization, resources)) as engine:
             ids = torch.full((16, num_tokens), 3)
             kept: dict[int, int] = {}
@@ -189,18 +191,20 @@ def test_parameters_are_counted_on_what_would_be_built(
 ) -> None:
     spec = tiny_world.finetuning(model=replace(tiny_world.model, tuning=tuning))
     store = tiny_world.copy(tmp_path / "store")
-    model = build_model(spec, store, Sharding(None))
+    model = build_model(RunInputs(spec, store), Sharding(None))
     real = {name: (item.shape, item.requires_grad) for name, item in model.named_parameters()}
-    empty = meta_model(spec, store)
+    empty = meta_model(RunInputs(spec, store))
     assert {name: (item.shape, item.requires_grad) for name, item in empty.named_parameters()} == real
     assert all(item.is_meta for item in empty.parameters())
-    said = footprint(spec, Resources(), store)
+    said = footprint(RunInputs(spec, store), Resources())
     used = {name: size.numel() for name, (size, _) in real.items() if ".original_module." not in name}
     trained = (
         0 if isinstance(tuning, Prompting) else sum(size for name, size in used.items() if real[name][1])
     )
     assert (said.num_parameters, said.num_trained) == (sum(used.values()), trained)
-    assert footprint(spec, Resources(), store, (sum(used.values()), trained)) == said
+    assert (
+        footprint(RunInputs(spec, store), Resources(), ParameterCounts(sum(used.values()), trained)) == said
+    )
     assert said.texts == (0 if isinstance(tuning, Prompting) else 16) and said.evaluation_texts == 64
     assert Footprint(**asdict(said)) == said
 
@@ -208,7 +212,7 @@ def test_parameters_are_counted_on_what_would_be_built(
 def test_lengths_are_those_of_the_longest_texts(tiny_world: TinyWorld) -> None:
     spec = tiny_world.finetuning()
     store = Store(tiny_world.folder)
-    said = footprint(spec, Resources(micro_batch_size=4, evaluation_batch_size=7), store)
+    said = footprint(RunInputs(spec, store), Resources(micro_batch_size=4, evaluation_batch_size=7))
     longest = max(
         len(text[0].split()) for text in read_split(spec.task, "supervisor", store, ["texts"])["texts"]
     )
@@ -221,7 +225,7 @@ def test_lengths_are_those_of_the_longest_texts(tiny_world: TinyWorld) -> None:
     assert (said.width, said.inner, said.num_layers, said.vocabulary) == (16, 64, 2, 0)
     reads = tiny_world.model.base
     assert isinstance(reads, RunSpec)
-    assert footprint(reads, Resources(), Store(tiny_world.folder)).vocabulary > 40
+    assert footprint(RunInputs(reads, Store(tiny_world.folder)), Resources()).vocabulary > 40
 
 
 def test_auto_is_for_one_process() -> None:

@@ -18,6 +18,7 @@ from tiny import TinyWorld, Trained
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
 
 from raysweep.data.examples import read_split
+from raysweep.data.inputs import RunInputs
 from raysweep.data.pinning import Pinner
 from raysweep.errors import InvalidInput
 from raysweep.spec import Folder, HeadOnly, Lora, ModelSpec, RunSpec, Scratch
@@ -45,7 +46,7 @@ def run_of(folder: Path, world: TinyWorld, store: Store, **changes: Any) -> RunS
 
 
 def built(spec: RunSpec, store: Store) -> PreTrainedModel:
-    return build_model(spec, store, Sharding(None))
+    return build_model(RunInputs(spec, store), Sharding(None))
 
 
 def logits_of(model: torch.nn.Module) -> torch.Tensor:

@@ -13,11 +13,12 @@ from tiny import TinyWorld, Trained
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from raysweep.data.examples import read_split
+from raysweep.data.inputs import RunInputs
 from raysweep.data.pinning import Pinner
 from raysweep.errors import InvalidInput
 from raysweep.spec import Optimization, Prompting, RunSpec, TaskSpec, WeakLabels
 from raysweep.store import Store
-from raysweep.training.prompting import prompted, shots
+from raysweep.training.prompting import Prompts
 
 UNTRAINED = Optimization(learning_rate=1.0, steps=1)
 WORDS = ("ba", "de")
@@ -26,6 +27,10 @@ WORDS = ("ba", "de")
 def asked(world: TinyWorld, **changes: object) -> RunSpec:
     model = replace(world.model, tuning=Prompting(words=WORDS, question=" da", separator=" be ", **changes))  # type: ignore[arg-type]
     return world.finetuning(model=model, optimization=UNTRAINED)
+
+
+def shots(spec: RunSpec, store: Store) -> list[str]:
+    return Prompts(RunInputs(spec, store)).shots
 
 
 def test_a_class_is_the_likelier_word_of_the_pretrained_model(
@@ -75,10 +80,10 @@ def test_shots_come_before_the_text_each_class_in_turn(tiny_world: TinyWorld, ti
 def test_a_prompt_that_is_too_long_loses_its_beginning(tiny_world: TinyWorld, tiny_store: Store) -> None:
     """A context of 16 tokens holds one text of about 8 words, the question, and the end of the last shot."""
     spec = asked(tiny_world, num_examples=4)
-    split = prompted(spec, "test", tiny_store)
+    split = Prompts(RunInputs(spec, tiny_store)).split("test")
     lengths = np.diff(split.offsets)
     assert lengths.max() == 16
-    zero = prompted(asked(tiny_world), "test", tiny_store)
+    zero = Prompts(RunInputs(asked(tiny_world), tiny_store)).split("test")
     for row in range(5):
         whole = split.tokens[split.offsets[row] : split.offsets[row + 1]].tolist()
         text = zero.tokens[zero.offsets[row] : zero.offsets[row + 1]].tolist()

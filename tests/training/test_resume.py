@@ -16,6 +16,7 @@ import pytest
 import tiny
 from tiny import TinyWorld, Trained
 
+from raysweep.data.inputs import RunInputs
 from raysweep.spec import Call, Lora, Optimization, RunSpec
 from raysweep.spec.resources import Resources
 from raysweep.store import Store
@@ -39,7 +40,7 @@ def interrupt(spec: RunSpec, store: Store, at: int, **resources: Any) -> None:
             raise Interrupted
 
     with pytest.raises(Interrupted), clean_process(), process_group(on_gpu=False):
-        train(spec, Resources(**resources), store, True, report)
+        train(RunInputs(spec, store), Resources(**resources), True, report)
 
 
 def checkpoints(paths: RunFolder) -> list[Path]:

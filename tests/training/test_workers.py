@@ -20,6 +20,7 @@ import torch
 from safetensors.torch import load_file
 from tiny import TinyWorld, Trained
 
+from raysweep.data.inputs import RunInputs
 from raysweep.spec import Call, Lora, Optimization, RunSpec
 from raysweep.spec.resources import Resources
 from raysweep.store import Store
@@ -200,7 +201,7 @@ def test_bfloat16_with_two_workers(pair: dict[str, Any], alone: Callable[..., Tr
 def test_zero_3_builds_no_parameter_whole(name: str, pair: dict[str, Any], tiny_world: TinyWorld) -> None:
     ranks = pair[f"build {name}"]
     assert not isinstance(ranks, str), ranks
-    whole_model = build_model(specs(tiny_world)[name], Store(tiny_world.folder), Sharding(None))
+    whole_model = build_model(RunInputs(specs(tiny_world)[name], Store(tiny_world.folder)), Sharding(None))
     whole = {key: parameter.detach() for key, parameter in whole_model.named_parameters()}
     for held in ranks:
         assert held.keys() == whole.keys()

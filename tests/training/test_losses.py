@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from tiny import TinyWorld, Trained
 from torch import Tensor
 
+from raysweep.data.inputs import RunInputs
 from raysweep.errors import InvalidInput, TrainingDiverged
 from raysweep.objectives import BatchContext, Objective, cross_entropy
 from raysweep.spec import Call, Optimization
+from raysweep.spec.resources import Resources
 from raysweep.store import Store
-from raysweep.store.run_folder import RunStatus
+from raysweep.store.run_folder import RunFolder, RunStatus
+from raysweep.training.checkpoint import Checkpoints
+from raysweep.training.engine import Engine, process_group
+from raysweep.training.history import History
+from raysweep.training.losses import PendingLosses, require_finite
+from raysweep.training.model import build_model
+from raysweep.training.process import clean_process
+from raysweep.training.sharding import Sharding
 
 
 def _nan_loss(logits: Tensor, labels: Tensor, context: BatchContext, *, step: int) -> Tensor:
@@ -30,6 +43,44 @@ def _nan_gradient(logits: Tensor, labels: Tensor, context: BatchContext) -> Tens
 
 NAN_LOSS = Objective(_nan_loss)
 NAN_GRADIENT = Objective(_nan_gradient)
+
+
+def test_finite_numbers_of_any_shape_pass_and_the_first_other_one_is_named(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(RunFolder(tmp_path), Resources())
+    require_finite(0.5, "the loss", 3, checkpoints)
+    require_finite(np.zeros((2, 0)), "a prediction", 3, checkpoints)
+    with pytest.raises(TrainingDiverged, match=r"a prediction became inf at step 3; .* none was written"):
+        require_finite(np.array([[0.0, np.inf], [np.nan, 1.0]]), "a prediction", 3, checkpoints)
+
+
+def test_losses_reach_the_history_when_they_are_flushed(tiny_world: TinyWorld, tmp_path: Path) -> None:
+    spec = tiny_world.finetuning()
+    checkpoints = Checkpoints(RunFolder(tmp_path), Resources())
+    with clean_process(), process_group(on_gpu=False):
+        model = build_model(RunInputs(spec, Store(tiny_world.folder)), Sharding(None))
+        with closing(Engine(model, spec.optimization, Resources())) as engine:
+            del model
+            pending = PendingLosses(engine, checkpoints)
+            history = History()
+            pending.flush(history)
+            for step, loss in enumerate((0.75, 0.5)):
+                pending.add(step, torch.tensor(loss), 1e-3 / (step + 1), 10 + step)
+            assert history.training["loss"] == []
+            pending.flush(history)
+            pending.flush(history)
+            recorded = {
+                "step": [0, 1],
+                "loss": [0.75, 0.5],
+                "learning_rate": [1e-3, 5e-4],
+                "tokens": [10, 11],
+            }
+            assert history.training == recorded and history.num_tokens == 21
+            pending.add(2, torch.tensor(0.25), 1e-3, 5)
+            pending.add(3, torch.tensor(float("nan")), 1e-3, 5)
+            pending.add(4, torch.tensor(float("inf")), 1e-3, 5)
+            with pytest.raises(TrainingDiverged, match="the loss became nan at step 3"):
+                pending.flush(history)
+            assert history.training["step"] == [0, 1, 2]
 
 
 @pytest.mark.parametrize("stage", [0, 2])
@@ -55,7 +106,7 @@ def test_an_absurd_learning_rate_fails_with_the_step(
 def test_the_last_good_checkpoint_is_one_whose_loss_was_finite(
     step: int, good: str, tiny_world: TinyWorld, tiny_store: Store, trained: Callable[..., Trained]
 ) -> None:
-    spec = tiny_world.finetuning(objective=Call("test_divergence:NAN_LOSS", {"step": step}))
+    spec = tiny_world.finetuning(objective=Call("test_losses:NAN_LOSS", {"step": step}))
     for _ in range(2):  # when run again, it resumes and fails in the same way
         with pytest.raises(
             TrainingDiverged, match=rf"the loss became nan at step {step}; last good checkpoint: .*{good}"
@@ -69,7 +120,7 @@ def test_a_gradient_that_is_not_finite_fails_the_run_under_every_stage(
     stage: int, tiny_world: TinyWorld, tiny_store: Store, trained: Callable[..., Trained]
 ) -> None:
     """DeepSpeed's ZeRO would leave out the update and go on, so that a run's result depended on the stage."""
-    spec = tiny_world.finetuning(objective=Call("test_divergence:NAN_GRADIENT"))
+    spec = tiny_world.finetuning(objective=Call("test_losses:NAN_GRADIENT"))
     with pytest.raises(TrainingDiverged, match=r"at step (6|7); last good checkpoint: .*step-00000005"):
         trained(spec, tiny_store, checkpoint_every=5, zero_stage=stage)
     assert not tiny_store.run(spec.id).result.exists()

@@ -1,0 +1,139 @@
+"""Everything that a run reads: its task's examples, its model's configuration and tokens, its labels."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from raysweep.data.examples import max_answer_tokens, read_split, split_sizes
+from raysweep.data.labels import require_usable, transformed, true_labels
+from raysweep.data.tokens import prepare_tokens
+from raysweep.models.source import ModelInputs
+from raysweep.predictions import Predictions
+from raysweep.spec import RunSpec, Unlabelled, WeakLabels
+from raysweep.store import Store
+
+T = TypeVar("T")
+
+
+class Tokens(NamedTuple):
+    """The texts of a split as token numbers, memory-mapped."""
+
+    values: npt.NDArray[np.int32]
+    """(T,) the tokens of all texts, one text after another."""
+    offsets: npt.NDArray[np.int64]
+    """(number of texts + 1,) where each text starts in `values`."""
+
+
+def _read_once(read: Callable[[RunInputs, str], T]) -> Callable[[RunInputs, str], T]:
+    """Keep what a method of `RunInputs` returns for each split."""
+
+    @functools.wraps(read)
+    def kept(inputs: RunInputs, split: str) -> T:
+        key = (read.__name__, split)
+        if key not in inputs._kept:
+            inputs._kept[key] = read(inputs, split)
+        return inputs._kept[key]
+
+    return kept
+
+
+class RunInputs(ModelInputs):
+    """What a pinned run reads: training, measuring and estimates take this instead of a spec and a store.
+
+    Each part is read when it is first asked for, and kept; callers must not change it. Asking for a part
+    raises `CorruptFile` if the task in the store is missing or isn't what was written.
+
+    Attributes:
+        spec: the run.
+    """
+
+    def __init__(self, spec: RunSpec, store: Store) -> None:
+        super().__init__(spec.model, spec.task, store)
+        self.spec = spec
+        self._kept: dict[tuple[str, str], Any] = {}
+
+    @cached_property
+    def split_sizes(self) -> dict[str, int]:
+        """The number of examples in each split of the task."""
+        return split_sizes(self.task, self.store)
+
+    @property
+    def curve_splits(self) -> list[str]:
+        """The splits on which the run is evaluated while it trains."""
+        return self.spec.curve_splits(self.split_sizes)
+
+    @property
+    def evaluated_splits(self) -> list[str]:
+        """The splits on which the trained model is evaluated."""
+        return self.spec.evaluated_splits(self.split_sizes)
+
+    @cached_property
+    def max_answer_tokens(self) -> int:
+        """Room for an answer in tokens, its end token included; 0 unless the task is generative."""
+        return max_answer_tokens(self.task, self.store)
+
+    def examples(self, split: str, columns: list[str]) -> pd.DataFrame:
+        """Columns of a split's examples, read from the store each time; see `read_split`."""
+        return read_split(self.task, split, self.store, columns)
+
+    @_read_once
+    def difficulty(self, split: str) -> pd.Series:
+        """(N,) difficulties of a split's examples by id; larger is harder, NaN where unknown."""
+        return self.examples(split, ["id", "difficulty"]).set_index("id")["difficulty"]
+
+    @_read_once
+    def allowed_answers(self, split: str) -> list[tuple[str, ...]]:
+        """The valid answers to each prompt of a split; empty where any text is valid."""
+        return [tuple(answers) for answers in self.examples(split, ["allowed"])["allowed"]]
+
+    @_read_once
+    def ground_truth(self, split: str) -> Predictions:
+        """The task's own labels of a split. Only measuring and runs on ground truth may ask for them."""
+        column = "target" if self.task.kind == "generative" else "label"
+        return true_labels(self.examples(split, ["id", column]), self.task)
+
+    @_read_once
+    def labels(self, split: str) -> Predictions:
+        """The run's labels of a split: ground truth or its supervisor's predictions, after the transforms.
+
+        Raises:
+            InvalidInput: no example is left to train on, or the supervisor has another number of classes.
+            CorruptFile: also if the supervisor's predictions aren't what was written.
+        """
+        source = self.spec.labels
+        assert not isinstance(source, Unlabelled)
+        if isinstance(source, WeakLabels):
+            labels = self.store.run(source.supervisor.id).read_predictions(split)
+        else:
+            labels = self.ground_truth(split)
+        for call in source.transforms:
+            labels = transformed(
+                labels, call, self.spec.seed, self.difficulty(split), lambda: self.ground_truth(split)
+            )
+        require_usable(labels, self.task, split)
+        return labels
+
+    @_read_once
+    def tokens(self, split: str) -> Tokens:
+        """A split's texts as tokens of the run's model; made if they aren't in the store yet.
+
+        Raises:
+            InvalidInput: a text can't be tokenized as the model's spec says; see `prepare_tokens`.
+        """
+        arrays = (
+            np.load(self._token_folder / f"{split}.{name}.npy", mmap_mode="r")
+            for name in ("tokens", "offsets")
+        )
+        return Tokens(*arrays)
+
+    @cached_property
+    def _token_folder(self) -> Path:
+        return prepare_tokens(self)
