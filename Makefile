@@ -6,12 +6,12 @@ BIN := .venv/bin
 # One thread a process: the sweep itself runs as many processes as there are cores.
 export OMP_NUM_THREADS := 1
 
-.PHONY: quickstart check lint test test-ray benchmark constraints clean
+.PHONY: quickstart check lint test test-ray test-lowest benchmark constraints clean
 
 quickstart: .venv/.installed
 	$(BIN)/raysweep run experiments/quickstart.py
 
-check: lint test test-ray
+check: lint test test-ray test-lowest
 
 lint: .venv/.installed-test
 	$(BIN)/ruff check .
@@ -19,10 +19,15 @@ lint: .venv/.installed-test
 	$(BIN)/mypy
 
 test: .venv/.installed-test
-	$(BIN)/pytest -m "not ray" -n 2 --dist loadfile
+	$(BIN)/pytest -m "not ray" -n 2 --dist loadfile --cov raysweep --cov-report term:skip-covered
 
 test-ray: .venv/.installed-test
 	$(BIN)/pytest -m ray
+
+# The tests that train little, on the lowest versions of the direct dependencies.
+FAST := spec store planning objectives transforms metrics recipes results estimates
+test-lowest: .venv-lowest/.installed
+	.venv-lowest/bin/python -m pytest -p no:cacheprovider -m "not ray" -n 2 --dist loadfile $(FAST:%=tests/%)
 
 # Alone on the machine, or the numbers mean nothing; 17 minutes on two cores.
 benchmark: .venv/.installed
@@ -38,10 +43,15 @@ benchmark: .venv/.installed
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e .[test]
 	touch $@
 
+.venv-lowest/.installed: pyproject.toml constraints-lowest.txt
+	test -x .venv-lowest/bin/python || $(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet -c constraints-lowest.txt -e .[chess,optuna] pytest pytest-timeout pytest-xdist
+	touch $@
+
 # After an upgrade that passed `make check`: pin what is installed. "+cpu" marks one machine's build of torch.
 constraints: .venv/.installed-test
 	{ sed -n '/^#/p' constraints.txt; $(BIN)/pip freeze --exclude-editable | sed 's/+cpu//'; } > constraints.new
 	mv constraints.new constraints.txt
 
 clean:
-	rm -rf .venv build *.egg-info
+	rm -rf .venv .venv-lowest build *.egg-info

@@ -169,7 +169,7 @@ def own_mib() -> tuple[float, float]:
 
 
 def memory(folder: Path) -> None:
-    """Entry what each of four processes holds."""
+    """Record what each of four processes holds."""
     held: dict[str, dict[str, float]] = {}
     for kind in ("map", "copy"):
         children = [Child(folder, kind) for _ in range(4)]
@@ -192,8 +192,7 @@ def counted_sweep(folder: Path, task: TaskSpec) -> None:
     from raysweep import Evaluation, Sweep
     from raysweep.models.families import Model
     from raysweep.planning.plan import make_plan
-    from raysweep.scheduling.local import run_locally
-    from raysweep.scheduling.queue import RunQueue
+    from raysweep.scheduling.run import run_plan
     from raysweep.store import Store
 
     small = dataclasses.replace(task, num_train=200, num_validation=50, num_test=50)
@@ -219,8 +218,7 @@ def counted_sweep(folder: Path, task: TaskSpec) -> None:
     try:
         store = Store(folder / "counted")
         for _ in range(2):  # the second time, all of it is cached
-            queue = RunQueue(make_plan(sweep, store), store)
-            run_locally(queue, {})
+            queue = run_plan(make_plan(sweep, store), store, code={})
     finally:
         PreTrainedTokenizerBase.__call__ = call  # type: ignore[method-assign]
     assert queue.count(RunStatus.CACHED) == 6
@@ -230,7 +228,7 @@ def counted_sweep(folder: Path, task: TaskSpec) -> None:
 
 
 def curves(spec: RunSpec, store: Store) -> None:
-    """Entry what points of curves cost, and what evaluations cost beside their forward passes."""
+    """Record what points of curves cost, and what evaluations cost beside their forward passes."""
     from raysweep import Evaluation, Resources
     from raysweep.data.examples import split_sizes
     from raysweep.data.pinning import Pinner

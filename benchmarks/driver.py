@@ -26,12 +26,12 @@ from rich.console import Console
 
 from raysweep import Sweep, TaskSpec, grid
 from raysweep.cli.progress import Progress
-from raysweep.estimates.runtime import estimate_costs, remaining_seconds
+from raysweep.estimates.runtime import estimate_costs
 from raysweep.files import write_json
 from raysweep.planning.plan import make_plan
 from raysweep.scheduling import local, tune
 from raysweep.scheduling import ray_startup as start
-from raysweep.scheduling.queue import RunQueue
+from raysweep.scheduling.run import run_plan
 from raysweep.store import RunStatus, Store
 from raysweep.training import process
 from raysweep.training.run import Job
@@ -69,7 +69,7 @@ class IdleTrial(tune.SlotTrial):
 
 
 def sweep(num_runs: int) -> Sweep:
-    """One floor, one ceiling and three students a seed, after three pretrainings."""
+    """One supervisor, one ceiling and three students a seed, after three pretrainings."""
     task = TaskSpec(
         name="sandbox",
         params=WORDS | {"num_test_sentences": 150},
@@ -99,10 +99,8 @@ def measure(runner: str, num_runs: int) -> tuple[int, float, float]:
         process._freeze_libraries.cache_clear()
         clock = time.perf_counter()
         cpu = time.process_time()
-        queue = RunQueue(plan, store, progress.changed)
-        queue.order_by(remaining_seconds(plan, estimate_costs(plan, store)))
-        with progress.show(queue):
-            (local.run_locally if runner == "local" else tune.run_with_tune)(queue, {})
+        with progress:
+            queue = run_plan(plan, store, runner, progress.changed, code={})
         clock = time.perf_counter() - clock
         cpu = time.process_time() - cpu
         assert queue.count(RunStatus.DONE) == len(plan.runs), queue.failures[:1]
@@ -115,8 +113,8 @@ def main() -> None:
     print(machine())
     local.execute = do_nothing
     tune.SlotTrial = IdleTrial
-    for runner in ("local", "tune"):
-        if runner == "tune":
+    for runner in ("local", "ray"):
+        if runner == "ray":
             start.start()
         measure(runner, 20)  # imports
         print(f"{runner:>6}  {'runs':>6}  {'CPU ms/run':>10}  {'clock ms/run':>12}")

@@ -39,6 +39,7 @@ from raysweep.estimates.simulation import simulate
 from raysweep.planning.plan import PlannedRun, make_plan
 from raysweep.scheduling import tune
 from raysweep.scheduling.capacity import ClusterCapacity
+from raysweep.scheduling.jobs import Jobs
 from raysweep.scheduling.queue import QueuedRun, RunQueue
 from raysweep.store import RunStatus, Store
 from raysweep.training.memory import Footprint
@@ -133,8 +134,8 @@ class WaitTrial(tune.SlotTrial):
 class FirstFit(ClusterCapacity):
     """What fits may start, whoever waits."""
 
-    def choose(self, heads: Sequence[PlannedRun]) -> PlannedRun | None:
-        for run in heads:
+    def choose(self, candidates: Sequence[PlannedRun]) -> PlannedRun | None:
+        for run in candidates:
             shape = run.resources
             if not self._short_of(shape):
                 return run
@@ -142,7 +143,7 @@ class FirstFit(ClusterCapacity):
 
 
 def sweep(num_seeds: int, resources: Callable[[RunSpec], Resources]) -> Sweep:
-    """A floor, a ceiling and a student a seed, after two pretrainings."""
+    """A supervisor, a ceiling and a student a seed, after two pretrainings."""
     task = TaskSpec(
         name="sandbox",
         params=WORDS | {"num_test_sentences": 150},
@@ -181,7 +182,9 @@ def run(swept: Sweep) -> list[tuple[int, float]]:
         queue.order_by({item.id: item.resources.num_gpus for item in plan.runs.values()})
         begun = time.monotonic()
         ready.update({item.id: begun for item in queue.ready()})
-        tune.run_with_tune(queue, {})
+        runner = tune.RayRunner()
+        runner.nodes()  # connects to the cluster
+        runner.run(queue, Jobs(store, {}))
         assert queue.count(RunStatus.DONE) == len(plan.runs), queue.failures[:1]
         wide = [item.id for item in plan.runs.values() if item.resources.num_gpus == 1]
         narrow = [moment for item, moment in started.items() if item not in wide]

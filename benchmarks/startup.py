@@ -66,7 +66,7 @@ IMPORTS = (
 
 
 def sweep(kind: str) -> Sweep:
-    """A floor, a ceiling and a student a seed."""
+    """A supervisor, a ceiling and a student a seed."""
     from raysweep import Evaluation, Folder, ModelSpec, Optimization, Resources, Sweep, TaskSpec
     from raysweep.models.families import Model
 

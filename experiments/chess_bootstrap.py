@@ -1,21 +1,21 @@
 """Chess puzzles and bootstrapping: does a chain of students of growing size recover more than one large step?
 
 Hypothesis (Burns et al. 2023, sections 4.2 and 4.3.1): naive finetuning recovers almost nothing of the
-largest gaps and more than 40 % of small ones, so a chain weak → middle → … → strong, each step a small one,
-recovers more than the large step.
+largest gaps and more than 40 % of small ones, so a chain of small steps, weak → middle → … → strong, recovers
+more than one large step.
 
-`sweep` is the paper's, with models of the hub in place of GPT-4's family, and the board in place of the
-game's moves, which few puzzles come with. Half B is cut in three for "fresh"; the paper drew 50,000 new
-puzzles for each step. Grid: 1 task × 6 pairs × 3 methods × 3 seeds = 54 cells: 105 trainings. Cost: 12 GPU
-hours of an H100 for the training steps, if they reach 40 % of its bf16 peak of 989 TFLOP/s: 6·N FLOPs a
-token, 50,000 puzzles × 45 tokens (an estimate) × 5 epochs a training (a third of it for "fresh"). That is a
-lower bound: steps of 1,440 tokens won't reach 40 % with the small models, and each run also writes answers to
-the 56,000 puzzles of half B, validation and test.
+sweep(): the experiment of the paper, with models of the hub instead of the GPT-4 family, and the board
+    instead of the moves of the game, which few puzzles come with. For "fresh", half B is cut into three
+    parts; the paper drew 50,000 new puzzles for each step. Grid: 1 task × 6 pairs × 3 methods × 3 seeds = 54
+    cells: 105 trainings. Cost: 12 GPU hours of an H100 for the training steps, if they reach 40 % of its
+    bfloat16 peak of 989 TFLOP/s: 6·N FLOPs per token, 50,000 puzzles × 45 tokens (an estimate) × 5 epochs per
+    training (a third of it for "fresh"). This is a lower bound: steps of 1,440 tokens won't reach 40 % with
+    the small models, and each run also writes answers to the 56,000 puzzles of half B, validation and test.
+small(): needs RAYSWEEP_GAMES=<folder of PGN files>, and the puzzles from the hub or from
+    RAYSWEEP_DATASETS=<local mirror>. Grid: 1 task × 1 pair × 3 methods × 2 seeds = 6 cells: 18 trainings and
+    4 pretrainings of GPT-2s of width 16 to 128. It took 360 s on two CPU cores, half of it for pretraining.
 
-`small` needs RAYSWEEP_GAMES=<folder of PGN files>, and the puzzles from the hub or from
-RAYSWEEP_DATASETS=<local mirror>. Grid: 1 task × 1 pair × 3 methods × 2 seeds = 6 cells: 18 trainings and 4
-pretrainings of GPT-2s of width 16 to 128. Took 360 s on two CPU cores, half of it for pretraining. What it
-showed is in README.md.
+README.md has the results of small().
 """
 
 import os
@@ -64,13 +64,12 @@ def sweep() -> Sweep:
 
 
 def small() -> Sweep:
-    """The same question with GPT-2s of width 16 to 128, pretrained on games, and 3,200 puzzles in each
-    half."""
+    """The same with GPT-2s of width 16 to 128, pretrained on games, and 3,200 puzzles in each half."""
     games = os.environ.get("RAYSWEEP_GAMES")
     if not games:
         raise InvalidInput(
-            "small() pretrains its models on chess games: set RAYSWEEP_GAMES to a folder of PGN files (.pgn, "
-            ".pgn.gz, .pgn.zst)"
+            "small() pretrains its models on chess games: set RAYSWEEP_GAMES to a folder of PGN files "
+            "(.pgn, .pgn.gz, .pgn.zst)"
         )
     weak, *middle, strong = chess_family(games).models
     return Sweep(
@@ -93,8 +92,8 @@ def small() -> Sweep:
 
 
 def _bootstrapping(middle: list[Model]) -> list[Method]:
-    """The chain through the middle, each step on the whole of half B, and each on a part that is new to all
-    before it."""
+    """A chain through the middle models, with the whole of half B at each step, and with a new part of it at
+    each step."""
     return [
         Method(name=f"bootstrapping {data}", recipe="bootstrapping", params={"middle": middle, "data": data})
         for data in ("same", "fresh")
@@ -102,14 +101,14 @@ def _bootstrapping(middle: list[Model]) -> list[Method]:
 
 
 def _as_in_the_paper(model: Model) -> Model:
-    """Five epochs, batches of 32; all sizes in bfloat16, so that no gap is one of precision."""
+    """Five epochs and batches of 32, with all sizes in bfloat16, so that no gap is due to precision."""
     return replace(
         model, optimization=replace(model.optimization, batch_size=32, epochs=5.0, precision="bfloat16")
     )
 
 
 def _resources(spec: RunSpec) -> Resources:
-    """The largest model needs four GPUs of 80 GB for its 16 bytes a weight, the small ones share one."""
+    """Four GPUs of 80 GB for the largest model, at 16 bytes per parameter; the small models share one."""
     if spec.model.name == "pythia-6.9b":
         return Resources(num_workers=4, gpus_per_worker=1, zero_stage=3, micro_batch_size=8)
     large = spec.model.name in ("pythia-1.4b", "pythia-2.8b")
@@ -117,5 +116,5 @@ def _resources(spec: RunSpec) -> Resources:
 
 
 def _two_cores(spec: RunSpec) -> Resources:
-    """One core a run; a batch in one piece, which is faster for models this small."""
+    """One core per run and whole batches at once, which is faster for models this small."""
     return Resources(micro_batch_size=spec.optimization.batch_size, evaluation_batch_size=256)

@@ -1,26 +1,27 @@
-"""Controls and baselines: students whose result is known beforehand, and what the strong model does by other
-means.
+"""Controls and baselines: students with a known result, and other uses of the strong model.
 
-Hypotheses, to be read beside the naive student:
-    shuffled, random and constant labels   at or below the floor, near chance; else something leaks
-    ceiling_labels                         PGR 1: the pipeline itself costs nothing
-    simulated, uniform errors              near the ceiling, as they cancel; hard ones less so (Burns et al. 2023, fig. 25)
-    easy to hard                           ground truth of the easier half is almost as good as all; weak labels of it aren't
-    ground truth of half A, linear probe, zero-shot prompting   what the student has to beat to be worth its name
+Hypotheses, to be compared with the naive student:
+    shuffled, random and constant labels: at or below the floor, near chance; otherwise something leaks
+    ceiling_labels: a PGR of 1, since the pipeline itself costs nothing
+    simulated supervisors: near the ceiling with uniform errors, which cancel out; lower with errors on hard
+        examples (Burns et al. 2023, figure 25)
+    easy to hard: ground truth of the easier half is almost as good as all of it; weak labels of it aren't
+    ground truth of half A, linear probe, zero-shot prompting: what a student must beat to be of use
+
 sweep(): 4 tasks × 2 pairs × 9 methods × 3 seeds = 216 cells, 216 trainings. Cost: about 2 GPU hours on H100s.
-    6·N FLOPs a token in training (2·N in prediction), N = 1.54 billion, 2 epochs of at most 10,000 texts of
+    6·N FLOPs per token in training (2·N in prediction), N = 1.54 billion, 2 epochs of at most 10,000 texts of
     55 tokens (sciq 22, boolq 146, sst2 24, tweets 30: characters / 4.3), at 40 % of 989 TFLOP/s (bfloat16,
-    dense): 26 s a training, 33 s with its evaluations, 70 s a probe of 10 epochs. Short texts may not reach
-    40 %; downloads, loading and padding come on top.
-small(): 1 task × 2 pairs × 11 methods × 3 seeds = 66 cells, 72 trainings and 3 pretrainings. Took 144 s on
-two CPU cores.
+    dense): 26 s per training, 33 s with its evaluations, 70 s per probe of 10 epochs. Short texts may not
+    reach 40 %; downloads, loading and padding come on top.
+small(): 1 task × 2 pairs × 11 methods × 3 seeds = 66 cells, 72 trainings and 3 pretrainings. It took 144 s on
+    two CPU cores.
 
-What it showed is in README.md.
+README.md has the results of small().
 
-Not in the grid: what asks for an example's difficulty is left out of sweep(), since none of the NLP tasks has
-one. Prompting is left out of small(): the sandbox's words are made up, none of them means "no" or "yes" to
-its models. Of all tasks the zero-shot prompt ends in "Answer:" and the words are the task's own, else "no"
-and "yes"; no prompt was searched for.
+sweep() leaves out the methods that need the difficulty of examples, which the NLP tasks don't have. small()
+leaves out prompting: the words of the sandbox are made up, so none means "no" or "yes" to its models. The
+zero-shot prompt of all tasks ends in "Answer:", and its words are those of the task, else "no" and "yes"; no
+prompts were searched.
 """
 
 from dataclasses import replace
@@ -37,7 +38,7 @@ CONTROLS: list[str | Method] = [
     "ground_truth_half_a",
     Method(name="linear probe", recipe="linear_probe"),
 ]
-# These ask how hard an example is.
+# These need the difficulty of examples.
 BY_DIFFICULTY = [
     Method(name="simulated: hard errors", recipe="simulated_supervisor", params={"where": "hard"}),
     Method(name="easy to hard: ground truth", recipe="easy_to_hard", params={"labels": "ground_truth"}),
@@ -47,7 +48,7 @@ PROMPTING = Method(name="prompting: zero-shot", recipe="prompting", params={"que
 
 
 def sweep() -> Sweep:
-    """Four NLP tasks, two GPT-2s, one Qwen2.5; a GPU a run."""
+    """Four NLP tasks, two GPT-2s and one Qwen2.5, one GPU per run."""
     gpt2 = families.get("gpt2")
     qwen = families.get("qwen2.5")
     return Sweep(
@@ -61,7 +62,7 @@ def sweep() -> Sweep:
 
 
 def small() -> Sweep:
-    """The sandbox's attribute 0, two weak models, one strong one."""
+    """Attribute 0 of the sandbox, two weak models and one strong model."""
     sandbox = families.get("sandbox")
     return Sweep(
         name="controls_small",

@@ -1,18 +1,18 @@
-"""Losses: every objective that learns from labels side by side, and what is done to the labels before.
+"""Losses: all objectives for labels side by side, and transforms of the labels.
 
-Hypothesis: at the values of their papers, the confidence losses beat naive finetuning where the gap is large
-(Burns et al. 2023; Guo et al. 2024), and most others don't beat it by more than the noise (as EleutherAI's
-blog found). `kl` must equal naive but for rounding, as their gradients are equal.
+Hypothesis: with the values of their papers, the confidence losses beat naive finetuning where the gap is
+large (Burns et al. 2023; Guo et al. 2024), and most others don't beat it by more than noise (as in the blog
+post of EleutherAI). `kl` must equal naive up to rounding, since their gradients are equal.
 
 sweep(): 4 tasks × 2 pairs × 23 methods × 3 seeds = 552 cells, 588 trainings. Cost: about 5 GPU hours on
-    H100s. 6·N FLOPs a token in training (2·N in prediction), N = 1.54 billion, 2 epochs of at most 10,000
+    H100s. 6·N FLOPs per token in training (2·N in prediction), N = 1.54 billion, 2 epochs of at most 10,000
     texts of 55 tokens (sciq 22, boolq 146, sst2 24, tweets 30: characters / 4.3), at 40 % of 989 TFLOP/s
-    (bfloat16, dense): 26 s a training, 33 s with its evaluations. Short texts may not reach 40 %; downloads,
-    loading and padding come on top.
-small(): 1 task × 2 pairs × 23 methods × 3 seeds = 138 cells, 147 trainings and 3 pretrainings, 18 of them in
-    controls.py too. Took 156 s on two CPU cores after controls.py.
+    (bfloat16, dense): 26 s per training, 33 s with its evaluations. Short texts may not reach 40 %;
+    downloads, loading and padding come on top.
+small(): 1 task × 2 pairs × 23 methods × 3 seeds = 138 cells, 147 trainings and 3 pretrainings, 18 of which
+    are also in controls.py. It took 156 s on two CPU cores after controls.py.
 
-What it showed is in README.md.
+README.md has the results of small().
 """
 
 from dataclasses import replace
@@ -21,7 +21,7 @@ from raysweep import Call, Evaluation, Method, Model, Resources, Sweep, TaskSpec
 
 
 def sweep() -> Sweep:
-    """Four NLP tasks, two GPT-2s, one Qwen2.5; a GPU a run."""
+    """Four NLP tasks, two GPT-2s and one Qwen2.5, one GPU per run."""
     gpt2 = families.get("gpt2")
     qwen = families.get("qwen2.5")
     return Sweep(
@@ -35,8 +35,7 @@ def sweep() -> Sweep:
 
 
 def small() -> Sweep:
-    """The sandbox's attribute 0, two weak models, one strong one; 62 steps, so that warm-ups by step are
-    shorter."""
+    """Attribute 0 of the sandbox, two weak models and one strong model; warm-ups for runs of 62 steps."""
     sandbox = families.get("sandbox")
     return Sweep(
         name="losses_small",
@@ -49,7 +48,7 @@ def small() -> Sweep:
 
 
 def _methods(warmup_steps: int) -> list[Method]:
-    """An objective or a transform a method; `warmup_steps` is for those of EleutherAI/w2s, which count
+    """One method per objective and transform. `warmup_steps` is for those of EleutherAI/w2s, which count
     steps."""
     surest = {"keep": 0.5}
     return [

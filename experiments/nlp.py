@@ -1,27 +1,29 @@
-"""NLP: weak-to-strong generalization on the 22 tasks of Burns et al. 2023 (arXiv 2312.09390), with open
-models.
+"""NLP: weak-to-strong generalization on the 22 tasks of Burns et al. 2023 (arXiv 2312.09390), open models.
 
-Hypothesis: naive students recover part of the gap on most tasks, the more the larger they are; the confidence
-loss adds to that for the largest students and takes from it for small ones (as the paper's figure 3 and the
-code of openai/weak-to-strong).
+Hypothesis: naive students recover part of the gap on most tasks, more so the larger they are. The confidence
+loss adds to that for the largest students and takes from it for small ones (as in figure 3 of the paper and
+in the code of openai/weak-to-strong).
 
-sweep()      22 tasks × 16 pairs (four GPT-2 → Qwen2.5 of 0.5 to 7 billion parameters) × 3 methods × 3 seeds = 3,168 cells:
-             3,696 trainings. About 80 H100 hours.
-baselines()  What the students do by other means, four pairs, 6 methods: 1,584 cells. About 40 H100 hours more.
-small()      Those 17 tasks that a small mirror of the hub has, 1 pair of GPT-2s that the sweep itself pretrains, 2 methods,
-             2 seeds = 68 cells: 136 trainings, 2 pretrainings. Took 332 s on two CPU cores. No hypothesis
-             about PGR: it shows real rows, real tokenizers and long texts going through, and a gap where
-             words alone tell the label.
+sweep(): 22 tasks × 16 pairs (four GPT-2 → Qwen2.5 of 0.5 to 7 billion parameters) × 3 methods × 3 seeds =
+    3,168 cells: 3,696 trainings. About 80 H100 hours.
+baselines(): other ways to the accuracy of the students, four pairs × 6 methods: 1,584 cells. About 40 H100
+    hours more.
+small(): the 17 tasks that a small mirror of the hub has, 1 pair of GPT-2s that the sweep itself pretrains, 2
+    methods, 2 seeds = 68 cells: 136 trainings, 2 pretrainings. It took 332 s on two CPU cores. It has no
+    hypothesis about PGR: it shows that real rows, real tokenizers and long texts work, and a gap where words
+    alone predict the label.
 
 H100 hours are 6·N·tokens of training and 2·N·tokens of evaluation (N parameters; on test, validation and half
-B) at 40 % of the 989 TFLOP/s of bfloat16. With both epochs one run of each of the 22 tasks trains on 29
-million tokens together and is evaluated on 23 million: estimated from the sizes of the hub's data sets and
+B) at 40 % of the 989 TFLOP/s of bfloat16. With both epochs, one run of each of the 22 tasks trains on 29
+million tokens in total and is evaluated on 23 million, estimated from the sizes of the hub's data sets and
 the lengths of the mirror's texts.
 
-Where small()'s data and models come from:
-    RAYSWEEP_DATASETS=<folder>   rows from a local mirror of the hub (<org>/<name>/<config>/<split>.parquet), else the hub
-    RAYSWEEP_TEXT=<folder>       a folder of .txt and .md files, on which the two models are pretrained
-    RAYSWEEP_MODELS=<weak>,<strong>   two hub ids or model folders instead; with neither, Pythia 14M and 70M of the hub
+Data and models of small() come from:
+    RAYSWEEP_DATASETS=<folder>: a local mirror of the hub (<org>/<name>/<config>/<split>.parquet); by default
+        the hub itself
+    RAYSWEEP_TEXT=<folder>: .txt and .md files, on which the two models are pretrained
+    RAYSWEEP_MODELS=<weak>,<strong>: two hub ids or model folders instead
+Without the last two, the models are Pythia 14M and 70M of the hub.
 """
 
 import os
@@ -70,7 +72,7 @@ TASKS = [
     "wic",
     "twitter_sentiment",
 ]
-# Within what a small local mirror holds, and fewer where texts are long; (each half, test).
+# (Each half, test): what a small local mirror has, and less where texts are long.
 SIZES = {
     "boolq": (160, 200),
     "cosmos_qa": (300, 300),
@@ -94,7 +96,7 @@ MAX_TOKENS = 1_024
 
 
 def sweep() -> Sweep:
-    """The 22 tasks, GPT-2 as the supervisors, Qwen2.5 as the students."""
+    """The 22 tasks, with GPT-2 as supervisors and Qwen2.5 as students."""
     return Sweep(
         name="nlp",
         tasks=TASKS,
@@ -102,9 +104,8 @@ def sweep() -> Sweep:
         methods=[
             "naive",
             Method(name="confidence 0.5", recipe="confidence", params={"alpha_max": 0.5}),
-            Method(
-                name="confidence 0.75", recipe="confidence", params={"alpha_max": 0.75}
-            ),  # the paper's for its largest
+            # The paper's value for its largest models.
+            Method(name="confidence 0.75", recipe="confidence", params={"alpha_max": 0.75}),
         ],
         seeds=[0, 1, 2],
         resources=resources,
@@ -112,8 +113,8 @@ def sweep() -> Sweep:
 
 
 def baselines() -> Sweep:
-    """Other ways to the same accuracy; floors and ceilings are those of `sweep` and aren't trained again in
-    its store."""
+    """Other ways to the same accuracy. In the store of `sweep`, its supervisors and ceilings aren't trained
+    again."""
     shots = {"num_examples": 4}
     return Sweep(
         name="nlp_baselines",
@@ -133,8 +134,8 @@ def baselines() -> Sweep:
 
 
 def students() -> list[Model]:
-    """Qwen2.5 from 0.5 to 7 billion parameters, all in bfloat16 and with the context of GPT-2, so that size
-    alone differs."""
+    """Qwen2.5 of 0.5 to 7 billion parameters, all in bfloat16 and with the context of GPT-2, so that they
+    differ only in size."""
     return [
         replace(
             model,
@@ -146,13 +147,13 @@ def students() -> list[Model]:
 
 
 def resources(spec: RunSpec) -> Resources:
-    """GPUs of 80 GB by the model's size: one up to 1.5 billion parameters, two with ZeRO-2 for 3, four with
-    ZeRO-3 for 7.
+    """GPUs of 80 GB by model size: one up to 1.5 billion parameters, two with ZeRO-2 for 3 billion, four with
+    ZeRO-3 for 7 billion.
 
-    In bfloat16 a parameter takes 16 bytes in training (weights, gradients, Adam's states and its own copy in
-    float32).
+    In bfloat16 a parameter takes 16 bytes in training (weights, gradients, Adam's states and its copy of the
+    weights in float32).
     """
-    # A prompted model makes logits of the whole vocabulary at every token.
+    # A prompted model computes logits of the whole vocabulary at every token.
     evaluation_batch_size = 4 if isinstance(spec.model.tuning, Prompting) else 64
     if spec.model.name == "qwen2.5-7b":
         workers = 4
@@ -178,7 +179,7 @@ def resources(spec: RunSpec) -> Resources:
 
 
 def small() -> Sweep:
-    """17 tasks at the size of a small mirror, one weak and one strong model for two CPU cores."""
+    """17 tasks at the sizes of a small mirror, with one weak and one strong model for two CPU cores."""
     return Sweep(
         name="nlp_small",
         tasks=[
@@ -194,7 +195,7 @@ def small() -> Sweep:
 
 
 def small_models() -> tuple[Model, Model]:
-    """The weak and the strong model, from wherever the environment says."""
+    """The weak and the strong model that the environment variables ask for."""
     named = os.environ.get("RAYSWEEP_MODELS")
     folder = os.environ.get("RAYSWEEP_TEXT")
     if named:
@@ -208,7 +209,7 @@ def small_models() -> tuple[Model, Model]:
 
 
 def pretrained(location: str) -> Model:
-    """A hub id, or a folder that `save_pretrained` wrote."""
+    """A model by its hub id, or in a folder that `save_pretrained` wrote."""
     base = Folder(path=location) if Path(location).is_dir() else Hub(id=location)
     name = location.rstrip("/").rpartition("/")[2]
     return Model(

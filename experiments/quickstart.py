@@ -1,17 +1,18 @@
-"""Quickstart: the paper's picture on a laptop, in under two minutes and without a network.
+"""Quickstart: weak-to-strong generalization on a laptop, in under two minutes and without a network.
 
-Hypothesis: a strong model finetuned on a weaker model's labels recovers part of the gap to its ceiling, since
-it knows more than the labels say (Burns et al. 2023).
+Hypothesis: a strong model finetuned on the labels of a weaker model recovers part of the gap to its ceiling,
+since it knows more than the labels say (Burns et al. 2023).
+
 Grid: 1 task × 2 pairs × 2 methods × 3 seeds = 12 cells: 21 trainings and 3 pretrainings of GPT-2s with 6 to
 48 dimensions.
-Cost: 1 min 43 s on two CPU cores, the report included.
+Cost: 1 min 43 s on two CPU cores, including the report.
 """
 
 from raysweep import Evaluation, Method, Resources, Sweep, TaskSpec, families, grid
 
 
 def sweep() -> Sweep:
-    """The sandbox's attribute 0, two weak models, one strong model."""
+    """Attribute 0 of the sandbox, two weak models and one strong model."""
     sandbox = families.get("sandbox")
     return Sweep(
         name="quickstart",

@@ -1,24 +1,22 @@
-"""Reward models: weak-to-strong generalization on preferences, and what generative finetuning adds (Burns et
-al. 2023).
+"""Reward models: weak-to-strong generalization on preferences, and the gain of generative finetuning.
 
-Hypothesis: naive students recover little of the gap between reward models (about 10 % in the paper, which has
-ChatGPT's own comparisons); language modelling on the same dialogs first, without labels, adds 10 to 20 %
-(section 5.2.2).
+Hypothesis (Burns et al. 2023): naive students recover little of the gap between reward models (about 10 % in
+the paper, which uses ChatGPT's own comparisons). Language modelling on the same dialogs first, without
+labels, adds 10 to 20 % (section 5.2.2).
 
-sweep()   Anthropic HH, harmless and helpful × 16 pairs (four GPT-2 → Qwen2.5 of 0.5 to 7 billion parameters) × 3 methods
-          × 3 seeds = 288 cells: 384 trainings of 1 epoch in batches of 220, as the paper. About 30 H100
-          hours: 6·N·tokens of training and 2·N·tokens of evaluation (N parameters) at 40 % of the 989 TFLOP/s
-          of bfloat16, with 10,000 pairs a half of 2 × 220 tokens. Floors will be near 0.5: GPT-2 is at chance
-          on HH in openai/weak-to-strong's own table.
-small()   Up to 4 tasks × 1 pair × 3 methods × 2 seeds = 24 cells on models that two CPU cores can train, in 6 minutes.
-          Models that small learn nothing on HH; "sst2_pairs" asks which of two film reviews is the positive
-          one, which they can learn. No hypothesis about PGR.
+sweep(): Anthropic HH, harmless and helpful × 16 pairs (four GPT-2 → Qwen2.5 of 0.5 to 7 billion parameters) ×
+    3 methods × 3 seeds = 288 cells: 384 trainings of 1 epoch in batches of 220, as in the paper. About 30
+    H100 hours: 6·N·tokens of training and 2·N·tokens of evaluation (N parameters) at 40 % of the 989 TFLOP/s
+    of bfloat16, with 10,000 pairs of 2 × 220 tokens in each half. Floors will be near 0.5: GPT-2 is at chance
+    on HH in the table of openai/weak-to-strong.
+small(): up to 4 tasks × 1 pair × 3 methods × 2 seeds = 24 cells, on models that two CPU cores can train, in 6
+    minutes. Models this small learn nothing on HH. "sst2_pairs" asks which of two film reviews is the
+    positive one, which they can learn. It has no hypothesis about PGR.
 
-Where small()'s data and models come from: RAYSWEEP_DATASETS, RAYSWEEP_TEXT and RAYSWEEP_MODELS as for nlp.py,
-    and
-    RAYSWEEP_PREFERENCES=<folder>   human judgements of answers by two models, in preference_pandalm/testset-v1.json (of
-        github.com/WeOpenML/PandaLM) and preference_autoj/testdata_pairwise.jsonl.gz (GAIR-NLP/auto-j);
-        without it, 2 tasks
+Data and models of small() come from RAYSWEEP_DATASETS, RAYSWEEP_TEXT and RAYSWEEP_MODELS as in nlp.py, and
+from RAYSWEEP_PREFERENCES=<folder>: human judgements of answers by two models, in
+preference_pandalm/testset-v1.json (of github.com/WeOpenML/PandaLM) and
+preference_autoj/testdata_pairwise.jsonl.gz (of GAIR-NLP/auto-j). Without it, there are only 2 tasks.
 """
 
 import os
@@ -38,7 +36,7 @@ PREFERENCES = os.environ.get("RAYSWEEP_PREFERENCES", "")
 
 
 def sweep() -> Sweep:
-    """Both halves of Anthropic HH, GPT-2 as the supervisors, Qwen2.5 as the students."""
+    """Harmless and helpful dialogs of Anthropic HH, with GPT-2 as supervisors and Qwen2.5 as students."""
     return Sweep(
         name="reward_model",
         tasks=["anthropic_hh", "anthropic_hh_helpful"],
@@ -54,15 +52,15 @@ def sweep() -> Sweep:
 
 
 def as_reward_model(model: Model) -> Model:
-    """A model trained for 1 epoch in batches of 220, as in the paper; learning rates stay those for batches
-    of 32."""
+    """The model with the paper's 1 epoch and batches of 220, but its own learning rate for batches of 32."""
     return replace(model, optimization=replace(model.optimization, batch_size=220, epochs=1.0))
 
 
 def resources(spec: RunSpec) -> Resources:
     """The GPUs of `nlp.resources`, with micro batches of pairs that divide each worker's share of 220.
 
-    Language modelling makes logits of the whole vocabulary at every token of both texts, so fewer pairs fit.
+    Language modelling computes logits of the whole vocabulary at every token of both texts, so that fewer
+    pairs fit.
     """
     chosen = nlp.resources(spec)
     if isinstance(spec.labels, Unlabelled):
@@ -71,7 +69,7 @@ def resources(spec: RunSpec) -> Resources:
 
 
 def small() -> Sweep:
-    """The mirror's rows of HH, pairs of film reviews, and a user's own files of human judgements."""
+    """HH of a small mirror, pairs of film reviews, and a user's own files of human judgements."""
     own = [TaskSpec(name="reward_model:sst2_pairs", label="sst2_pairs", num_validation=40)]
     if PREFERENCES:
         files = ("pandalm", "autoj")
@@ -91,8 +89,7 @@ def small() -> Sweep:
 
 
 def sentiment_pairs() -> dict[str, list[Example]]:
-    """Each positive review of SST-2 with a negative one, drawn by the digests of their texts; none is used
-    twice."""
+    """Pairs of a positive and a negative review of SST-2, in the order of their ids. None is used twice."""
     pools = {}
     for pool, examples in tasks.get("sst2").load().items():
         ordered = sorted(examples, key=lambda example: example.id)
@@ -119,7 +116,7 @@ sst2_pairs = Task(
 
 
 def majority(row: Row) -> int:
-    """What two of PandaLM's three annotators say: 1 or 2, the better response; 0 without a majority."""
+    """The better response, 1 or 2, by two of PandaLM's three annotators; 0 without a majority."""
     answer, votes = Counter(row[f"annotator{number}"] for number in (1, 2, 3)).most_common(1)[0]
     return int(answer) if votes > 1 else 0
 

@@ -1,17 +1,17 @@
-"""Search: does a learning rate that was searched on weak labels do as well as one that an oracle chose?
+"""Search: is a learning rate that was searched by weak labels as good as one that an oracle chose?
 
-Hypothesis: weak labels prefer learning rates at which the student copies its supervisor, errors and all;
-ground truth prefers slower ones; so the oracle gains. Nothing is stopped early: what a stopping rule ends by
-weak labels, no oracle can choose.
+Hypothesis: weak labels prefer learning rates at which the student copies its supervisor, errors included;
+ground truth prefers slower ones, so the oracle gains. No trial is stopped early, since an oracle can't choose
+trials that a rule stopped by weak labels.
 
-sweep(): 4 tasks × 1 pair × 2 methods × 3 seeds = 24 cells, searched: 16 trials for each of 4 supervisors and
-    8 students, by Optuna: 64 + 128 trials, and 36 to 52 trainings of what was chosen. Cost: about 0.6 GPU
-    hours on H100s, computed from FLOPs as in losses.py (10 s a student, 3 s a supervisor); such small models
-    may not reach its 40 %.
-small(): 1 task × 1 pair × 2 methods × 3 seeds = 6 cells, 8 trials for each of 1 supervisor and 2 students.
-    Took 101 s on two CPU cores.
+sweep(): 4 tasks × 1 pair × 2 methods × 3 seeds = 24 cells. Optuna runs 16 trials for each of 4 supervisors
+    and 8 students: 64 + 128 trials, and 36 to 52 trainings with the chosen values. Cost: about 0.6 GPU hours
+    on H100s, computed from FLOPs as in losses.py (10 s per student, 3 s per supervisor). Models as small as
+    these may not reach its 40 % of the peak.
+small(): 1 task × 1 pair × 2 methods × 3 seeds = 6 cells, with 8 trials for each of 1 supervisor and 2
+    students. It took 101 s on two CPU cores.
 
-What it showed is in README.md.
+README.md has the results of small().
 """
 
 from ray import tune
@@ -20,7 +20,7 @@ from raysweep import Evaluation, Resources, Search, Sweep, TaskSpec, families, g
 
 
 def sweep() -> Sweep:
-    """Four NLP tasks, GPT-2 and Qwen2.5 0.5b; a GPU a run."""
+    """Four NLP tasks, GPT-2 and Qwen2.5 0.5B, one GPU per run."""
     return Sweep(
         name="search",
         tasks=["sciq", "boolq", "sst2", "twitter_sentiment"],
@@ -41,7 +41,7 @@ def sweep() -> Sweep:
 
 
 def small() -> Sweep:
-    """The sandbox's attribute 0, one pair."""
+    """Attribute 0 of the sandbox and one pair of models."""
     sandbox = families.get("sandbox")
     return Sweep(
         name="search_small",

@@ -1,19 +1,22 @@
-"""The learning rate of each size of a family: the one whose floor is best, as the family's file wants it.
+"""The best learning rate for each size of a family, by accuracy on ground truth.
 
     .venv/bin/python experiments/tune_learning_rates.py small
 
 trains a grid of learning rates for every model, on ground truth of half A, and prints for each size the rate
-with the best mean validation accuracy, beside what the family has now; nothing is tuned towards a PGR.
-`sandbox`, `gpt2` and `qwen` are other grids below; options of `raysweep run` (--store, --tracking-uri,
+with the best mean accuracy on validation, beside the rate that the family has now. Nothing is tuned towards a
+PGR. `sandbox`, `gpt2` and `qwen` are larger grids. Options of `raysweep run` (--store, --tracking-uri,
 --local) may follow. `raysweep run experiments/tune_learning_rates.py:small` trains the same without the
 table.
 
-A model is weak and strong in its own cell, and the student learns from half A's ground truth as the floor and
-the ceiling do: the three are one run.
+Each model is both weak and strong in its own cell, and the student also trains on ground truth of half A, so
+the supervisor, the ceiling and the student of a cell are the same run.
 
-sandbox(): 1 task × 4 models × 7 rates × 3 seeds = 84 trainings. small(): 2 models × 3 rates × 2 seeds = 12.
-gpt2(), qwen(): 4 tasks × 4 or 3 models × 6 rates × 3 seeds = 288 or 216 trainings; about 1.2 and 2.2 GPU
-    hours on H100s, from FLOPs as in losses.py (21 s for each billion parameters).
+sandbox(): 1 task × 4 models × 7 rates × 3 seeds = 84 trainings.
+small(): 1 task × 2 models × 3 rates × 2 seeds = 12 trainings.
+gpt2(): 4 tasks × 4 models × 6 rates × 3 seeds = 288 trainings, about 1.2 GPU hours on H100s.
+qwen(): 4 tasks × 3 models × 6 rates × 3 seeds = 216 trainings, about 2.2 GPU hours on H100s.
+
+GPU hours are computed from FLOPs as in losses.py (21 s per billion parameters).
 """
 
 import sys
@@ -32,27 +35,29 @@ TASKS = ["sciq", "boolq", "sst2", "twitter_sentiment"]
 
 def sandbox() -> Sweep:
     """The sandbox family on attribute 0."""
-    return _floors(
+    return _supervisors(
         "sandbox", None, [_sandbox_task()], [1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1], 3, Resources()
     )
 
 
 def small() -> Sweep:
-    """Two sizes of it, in a minute."""
-    return _floors(
+    """Two sizes of the sandbox family, in a minute."""
+    return _supervisors(
         "sandbox", ["sandbox-6", "sandbox-12"], [_sandbox_task()], [1e-3, 1e-2, 1e-1], 2, Resources()
     )
 
 
 def gpt2() -> Sweep:
-    """GPT-2, a GPU a run."""
-    return _floors("gpt2", None, TASKS, [3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3], 3, Resources(gpus_per_worker=1))
+    """GPT-2, one GPU per run."""
+    return _supervisors(
+        "gpt2", None, TASKS, [3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3], 3, Resources(gpus_per_worker=1)
+    )
 
 
 def qwen() -> Sweep:
-    """The three smallest Qwen2.5, a GPU a run."""
+    """The three smallest Qwen2.5, one GPU per run."""
     names = ["qwen2.5-0.5b", "qwen2.5-1.5b", "qwen2.5-3b"]
-    return _floors(
+    return _supervisors(
         "qwen2.5", names, TASKS, [1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4], 3, Resources(gpus_per_worker=1)
     )
 
@@ -63,7 +68,7 @@ def _sandbox_task() -> TaskSpec:
     )
 
 
-def _floors(
+def _supervisors(
     family: str,
     names: Sequence[str] | None,
     tasks: Sequence[TaskSpec | str],
@@ -86,7 +91,7 @@ def _floors(
 
 
 def table(sweep: Sweep, store: Store) -> list[str]:
-    """A line a model: the best rate over all tasks, that of each task, and the family's own."""
+    """One line per model: the best rate over all tasks, that of each task, and the family's own."""
     driver = make_plan(sweep, store).driver
     assert driver is not None
     by_model: dict[str, list[dict[float, float]]] = {}
@@ -97,7 +102,7 @@ def table(sweep: Sweep, store: Store) -> list[str]:
             for found in study.ended
             if signal in found.signals
         }
-        by_model.setdefault(study.place.model, []).append(scores)
+        by_model.setdefault(study.scope.model, []).append(scores)
     own = {model.name: model.optimization.learning_rate for model, _ in sweep.pairs}
     lines = [f"{'model':<16} {'learning_rate':>13} {'accuracy':>9} {'now':>9}  best of each task"]
     for model, tasks in by_model.items():
@@ -115,8 +120,8 @@ def table(sweep: Sweep, store: Store) -> list[str]:
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in ("sandbox", "small", "gpt2", "qwen"):
         sys.exit(
-            "usage: python experiments/tune_learning_rates.py sandbox|small|gpt2|qwen [options of raysweep "
-            "run]"
+            "usage: python experiments/tune_learning_rates.py sandbox|small|gpt2|qwen "
+            "[options of raysweep run]"
         )
     options = sys.argv[2:]
     code = raysweep(["run", f"{__file__}:{sys.argv[1]}", *options])

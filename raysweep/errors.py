@@ -1,6 +1,6 @@
-"""What can go wrong, as the user meets it.
+"""Errors whose messages are written for the user.
 
-Every error that a user can cause or must act upon is a `RaysweepError`: the command line prints its message
+Every error that a user can cause or must act on is a `RaysweepError`: the command line prints its message
 without a traceback. A message says what is wrong, where, what is allowed, and what to do.
 """
 
@@ -18,15 +18,15 @@ class RaysweepError(Exception):
 
 
 class InvalidInput(RaysweepError, ValueError):
-    """A spec, a sweep or a data set that can't be used: refused before anything trains."""
+    """A spec, a sweep or a data set that can't be used; refused before anything trains."""
 
 
 class CorruptFile(RaysweepError):
-    """A file of the store whose content isn't what was written there: never used."""
+    """A file of the store whose content isn't what was written to it; such a file is never used."""
 
 
 class ForeignFolder(RaysweepError):
-    """A run's folder that holds another run's spec."""
+    """A run folder that holds the spec of another run."""
 
 
 class TrainingDiverged(RaysweepError):
@@ -34,38 +34,41 @@ class TrainingDiverged(RaysweepError):
 
 
 class StoppedEarly(RaysweepError):
-    """A search has ended the run: others of its study are better."""
+    """A search stopped the run early, since other trials of its study are better."""
 
 
 def unknown(what: str, name: object, known: Iterable[object], hint: str = "") -> InvalidInput:
-    """The error for a name that isn't in a fixed set; lists what is allowed."""
+    """The error for a name outside a fixed set; it lists the known names."""
     listed = ", ".join(sorted(str(item) for item in known)) or "none"
     return InvalidInput(f"unknown {what} {name!r}; known: {listed}{'. ' + hint if hint else ''}")
 
 
 @contextmanager
 def user_code(what: str) -> Iterator[None]:
-    """Turn what the user's own code raises in the block into an `InvalidInput` with the traceback of that
-    code.
+    """Turn an exception of the user's own code in the block into an `InvalidInput`.
+
+    Its message has the traceback, from the first frame of the user's code on.
 
     Args:
-        what: begins the message: "experiments/mine.py", "the loader of task 'mine:TASK'".
+        what: the code that runs, which begins the message: "experiments/mine.py", "the loader of task
+            'mine:TASK'".
 
     Raises:
-        InvalidInput: the block raised something other than a `RaysweepError`, which passes unchanged.
+        InvalidInput: the block raised an exception. A `RaysweepError` passes unchanged.
     """
     try:
         yield
     except RaysweepError:
         raise
     except Exception as error:
-        theirs = _without_our_frames(error.__traceback__)
-        told = "".join(traceback.format_exception(type(error), error, theirs, chain=False)).rstrip()
-        raise InvalidInput(f"{what} failed:{chr(10) if chr(10) in told else ' '}{told}") from error
+        trace = _without_our_frames(error.__traceback__)
+        details = "".join(traceback.format_exception(type(error), error, trace, chain=False)).rstrip()
+        separator = "\n" if "\n" in details else " "
+        raise InvalidInput(f"{what} failed:{separator}{details}") from error
 
 
 def _without_our_frames(trace: TracebackType | None) -> TracebackType | None:
-    """A traceback from the first frame that is neither raysweep's nor the import machinery's."""
+    """The traceback from the first frame that is neither in raysweep nor in Python's import machinery."""
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
         if not file.startswith((_PACKAGE, "<frozen importlib")) and not file.endswith(

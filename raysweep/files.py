@@ -1,4 +1,4 @@
-"""Reading and writing files so that nobody ever sees half of one."""
+"""Atomic writes, so that readers never see a half-written file, and JSON files."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from raysweep.errors import CorruptFile
 
 @contextmanager
 def written_atomically(path: Path) -> Iterator[Path]:
-    """A temporary path in the same folder that becomes `path` if the block succeeds; readers never see half
-    of it."""
+    """Yield a temporary path in the same folder, and rename it to `path` if the block succeeds.
+
+    A file or folder that is already there is replaced. If the block raises, it stays as it is.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:

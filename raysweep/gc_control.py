@@ -1,4 +1,4 @@
-"""Python's garbage collector, kept from looking again and again through what is only ever added to."""
+"""Fewer garbage collections: Python's collector rescans large heaps that only ever grow."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from contextlib import contextmanager
 
 
 def raise_gc_thresholds() -> None:
-    """For the process of a command: with Python's thresholds a third of its imports' time goes into looking
-    through the half million objects that they make, none of which is garbage."""
+    """Raise the collector's thresholds for the rest of the process.
+
+    For commands, whose imports make half a million objects, none of them garbage: with Python's own
+    thresholds a third of the time of the imports goes into scanning them.
+    """
     gc.set_threshold(10_000, 50, 50)
 
 
 @contextmanager
 def gc_paused() -> Iterator[None]:
-    """Don't collect at all in the block."""
+    """Collect no garbage in the block."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -1,8 +1,9 @@
-"""Registries: a dict from name to object with one line of help, open to the user's own code by
-`module:object`."""
+"""Registries: objects by name, open to the user's own code as `module:object`."""
 
 import importlib
+import sys
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any, Generic, TypeVar
 
 from raysweep.errors import InvalidInput, unknown, user_code
@@ -22,17 +23,32 @@ class Registry(Generic[T]):
         self.what = what
         self._kind = kind
         self._entries: dict[str, T] = {}
+        self._origins: dict[str, str] = {}
+        """By name, the module that registered the entry."""
 
     def add(self, name: str, entry: T) -> T:
-        """Register an object; a name can be taken once."""
-        if name in self._entries:
-            raise InvalidInput(f"{self.what} {name!r} is registered already; choose another name")
-        self._entries[name] = entry
-        return entry
+        """Register an object.
+
+        A module may register its own name again, since an experiment file is executed each time it is loaded.
+
+        Raises:
+            InvalidInput: another module has registered the name.
+        """
+        return self._add(name, entry, _caller())
 
     def register(self, name: str) -> Callable[[T], T]:
         """The decorator form of `add`."""
-        return lambda entry: self.add(name, entry)
+        origin = _caller()
+        return lambda entry: self._add(name, entry, origin)
+
+    def _add(self, name: str, entry: T, origin: str) -> T:
+        earlier = self._origins.setdefault(name, origin)
+        if earlier != origin:
+            raise InvalidInput(
+                f"{self.what} {name!r} of {origin} is registered by {earlier} already; choose another name"
+            )
+        self._entries[name] = entry
+        return entry
 
     def get(self, name: str) -> T:
         """The object of that name, or `module:object` imported from the user's own code.
@@ -70,6 +86,24 @@ class Registry(Generic[T]):
         return iter(sorted(self._entries.items()))
 
 
+def _caller() -> str:
+    """The module that registers an entry, with its file, which tells apart two experiment files of one name.
+
+    It is found on the stack: most entries are instances, whose `__module__` is that of their class. A
+    function of this package that registers for another module (`hub_tasks.hub_task`) is passed over.
+    """
+    frame = sys._getframe(2)
+    while frame.f_code.co_name != "<module>" and _is_ours(frame) and frame.f_back is not None:
+        frame = frame.f_back
+    module = f"module {frame.f_globals.get('__name__')!r}"
+    file = frame.f_globals.get("__file__")
+    return f"{module} ({file})" if file else module
+
+
+def _is_ours(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__")).startswith("raysweep.")
+
+
 def summary(entry: object) -> str:
-    """The first line of an object's docstring, for `raysweep list`."""
-    return (entry.__doc__ or "").strip().partition("\n")[0]
+    """The first paragraph of an object's docstring in one line, for `raysweep list`."""
+    return " ".join((entry.__doc__ or "").strip().partition("\n\n")[0].split())

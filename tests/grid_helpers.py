@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -115,3 +116,20 @@ def finish_all(plan: Plan, store: Store, **share_right: float) -> None:
     """Finish every run of a plan; by kind, the share of its predictions that are right."""
     for run in plan.runs.values():
         finish(run.spec, store, share_right.get(run.role, 0.8))
+
+
+def draw_curve(spec: RunSpec, store: Store, **right: Mapping[int, int]) -> None:
+    """Give a finished run a curve on the first 10 examples of some splits; by split and step, how many of the
+    first ones are right."""
+    paths = store.run(spec.id)
+    for split, points in right.items():
+        truth = RunInputs(spec, store).ground_truth(split)
+        first = truth.align(truth.ids[:10])
+        frames = []
+        for step, count in points.items():
+            outputs = np.where((np.arange(10) < count)[:, None], first.probabilities, 1 - first.probabilities)
+            frames.append(pd.DataFrame({"step": step, "id": first.ids, "outputs": list(outputs)}))
+        paths.curve_predictions(split).parent.mkdir(exist_ok=True)
+        pd.concat(frames).to_parquet(paths.curve_predictions(split))
+    result = paths.read_result()
+    paths.finish(spec, result["metrics"], result["info"])

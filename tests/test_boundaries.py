@@ -56,8 +56,9 @@ def importers(package: str, *, at_import_time: bool = False) -> set[str]:
 
 
 LAYERS = (
-    "errors, gc_control < files, registry, spec < tasks, objectives, predictions < store, metrics, transforms < models "
-    "< data, recipes < planning < results < training, tracking, report < estimates < scheduling < cli"
+    "errors, gc_control < files, registry, spec < tasks, objectives, predictions < store, metrics, "
+    "transforms < models < data, recipes < planning < results < training, tracking, report < estimates < "
+    "scheduling < cli"
 )
 """A package imports only packages before it, for its types too."""
 
@@ -69,7 +70,8 @@ def level_of() -> dict[str, int]:
 
 
 def own_imports(file: Path) -> Iterator[str]:
-    """What a module imports of raysweep, as dotted names without "raysweep."; a name may be that of an object."""
+    """What a module imports of raysweep, as dotted names without "raysweep."; a name may be that of an
+    object."""
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             yield from (
@@ -141,6 +143,32 @@ def test_only_mlflows_backend_imports_mlflow() -> None:
     assert importers("mlflow", at_import_time=True) == set()
 
 
+def texts(file: Path) -> Iterator[str]:
+    """The texts in a module's code, docstrings left out."""
+    tree = ast.parse(file.read_text())
+    prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
+            yield node.value
+
+
+def test_only_mlflows_backend_knows_its_tags() -> None:
+    knowing = {
+        file.relative_to(PACKAGE).as_posix()
+        for file in MODULES
+        if any(re.search(r"\bmlflow\.", text) for text in texts(file))
+    }
+    own = {name for name in knowing if name.startswith("tracking/mlflow/")}
+    assert {"tracking/mlflow/tags.py", "tracking/mlflow/views.py"} <= own
+    assert knowing - own == {"cli/main.py"}  # the help, which names the file mlflow.db
+
+
+def test_tracking_knows_no_backend() -> None:
+    for file in PACKAGE.glob("tracking/*.py"):
+        if file.name != "__init__.py":  # which registers them
+            assert not any(name.startswith("tracking.mlflow") for name in own_imports(file)), file
+
+
 def test_only_the_engine_and_sharding_import_deepspeed_and_only_where_they_train() -> None:
     assert importers("deepspeed") == {"training/engine.py", "training/sharding.py"}
     assert importers("deepspeed", at_import_time=True) == set()
@@ -185,7 +213,9 @@ def test_what_needs_no_training_loads_nothing_heavy(code: str) -> None:
 
 def test_every_dependency_names_a_file_that_exists() -> None:
     listed = re.findall(
-        r'^ +"([\w-]+)(?:\[.*\])?", +# (.*)$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE
+        r'^ +"([\w-]+)(?:\[.*\])?(?:>=[\d.]+)?", +# (.*)$',
+        (ROOT / "pyproject.toml").read_text(),
+        re.MULTILINE,
     )
     assert {"torch", "ray", "mlflow", "scipy", "numpy"} <= {name for name, _ in listed}
     for name, comment in listed:

@@ -1,7 +1,9 @@
-"""A store that an earlier raysweep wrote (commit db251c4) holds for this one: every run is cached, and the numbers are the same.
+"""A store that an earlier raysweep wrote (commit db251c4) holds for this one: every run is cached, and the
+numbers are the same.
 
-tests/data/earlier_store.tar.xz has the runs of tests/experiments/earlier_store.py, without their tasks and tokens, which planning
-makes again; tests/data/earlier_results.json is what `raysweep results --json` printed of them then.
+tests/data/earlier_store.tar.xz has the runs of tests/experiments/earlier_store.py, without their tasks and
+tokens, which planning makes again; tests/data/earlier_results.json is what `raysweep results --json` printed
+of them then.
 """
 
 import json
@@ -50,7 +52,9 @@ def equal(found: Any, expected: Any) -> bool:
     if isinstance(expected, list):
         return len(found) == len(expected) and all(map(equal, found, expected))
     if isinstance(expected, dict):
-        return found.keys() == expected.keys() and all(equal(found[name], expected[name]) for name in expected)
+        return found.keys() == expected.keys() and all(
+            equal(found[name], expected[name]) for name in expected
+        )
     return bool(found == expected)
 
 

@@ -88,7 +88,7 @@ def test_the_nlp_sweep_has_the_papers_22_tasks_and_shares_floors_and_ceilings(st
     assert 22 * len(plan.cells) == 3_168
     assert 22 * plan.num_trainings == 3_696
     kinds = Counter(run.role for run in plan.runs.values())
-    assert (kinds["weak"], kinds["ceiling"], kinds["student"]) == (4 * 3, 4 * 3, 16 * 3 * 3)
+    assert (kinds["supervisor"], kinds["ceiling"], kinds["student"]) == (4 * 3, 4 * 3, 16 * 3 * 3)
     for run in plan.runs.values():
         if run.spec.model.name.startswith("qwen"):
             assert run.spec.optimization.precision == "bfloat16" or run.role == "pretrain"

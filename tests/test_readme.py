@@ -116,7 +116,7 @@ def test_the_search_can_be_planned(tmp_path: Path) -> None:
     (tmp_path / "searched.py").write_text(example)
     printed = json.loads(run(f"{ROOT}/.venv/bin/raysweep plan searched.py --json", tmp_path))
     # 4 trials of the supervisor, which Optuna must hear of first, and the ceilings of 3 seeds.
-    assert [run["kind"] for run in printed["runs"]].count("weak") == 4 and printed["num_trainings"] == 7
+    assert [run["role"] for run in printed["runs"]].count("supervisor") == 4 and printed["num_trainings"] == 7
 
 
 @pytest.mark.parametrize(

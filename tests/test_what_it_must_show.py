@@ -21,9 +21,9 @@ from raysweep.objectives import objectives
 from raysweep.planning.plan import Plan, PlannedCell, make_plan
 from raysweep.planning.sweep import load_sweep
 from raysweep.recipes import recipes
-from raysweep.results.cells import CellResult, Results, Row
-from raysweep.scheduling.local import run_locally
-from raysweep.scheduling.queue import RunQueue
+from raysweep.results.cells import Row
+from raysweep.results.from_store import CellReader, read_store
+from raysweep.scheduling.run import run_plan
 from raysweep.store import Store
 from raysweep.tasks.base import tasks
 from raysweep.transforms import transforms
@@ -68,7 +68,7 @@ class Finished:
 
     def row(self, method: str) -> Row:
         """The only row of a method."""
-        (row,) = [row for row in Results(self.plan, self.store).rows() if row.method == method]
+        (row,) = [row for row in read_store(self.plan, self.store).rows if row.group.method == method]
         return row
 
     def cells(self, method: str) -> list[PlannedCell]:
@@ -94,8 +94,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """All methods, trained."""
     store = Store(tmp_path_factory.mktemp("must_show") / "store")
     plan = make_plan(small_gap(METHODS), store)
-    queue = RunQueue(plan, store)
-    run_locally(queue, {})
+    queue = run_plan(plan, store)
     assert not queue.failures
     return Finished(plan, store)
 
@@ -154,8 +153,7 @@ def test_a_chain_of_one_is_naive_finetuning_to_the_last_bit(finished: Finished, 
     shutil.copytree(finished.store.folder, tmp_path / "store")
     again = Store(tmp_path / "store")
     shutil.rmtree(again.run(student.id).result.parent)
-    queue = RunQueue(make_plan(small_gap(METHODS[-1:]), again), again)
-    run_locally(queue, {})
+    run_plan(make_plan(small_gap(METHODS[-1:]), again), again)
     for split in ("validation", "test"):
         first, second = (store.run(student.id).read_predictions(split) for store in (finished.store, again))
         assert first.ids.tolist() == second.ids.tolist() and np.array_equal(
@@ -166,10 +164,11 @@ def test_a_chain_of_one_is_naive_finetuning_to_the_last_bit(finished: Finished, 
 def test_accuracy_follows_from_agreement_on_every_student(finished: Finished) -> None:
     """accuracy = accuracy_w·A⁺ + (1 − accuracy_w)·(1 − A⁻) of two classes (Burns et al. 2023, figure 8), by
     our own count."""
-    results = Results(finished.plan, finished.store)
+    reader = CellReader(finished.store)
     agreements = set()
     for cell in finished.plan.cells:
-        values = _checked(results.cell(cell))
+        values = reader.numbers(cell)
+        assert all(np.isfinite(value) for value in values.values())
         student = finished.right(cell.runs.student)
         weak = finished.right(cell.runs.supervisor)
         of_right = values["agreement_supervisor_right"]
@@ -182,11 +181,6 @@ def test_accuracy_follows_from_agreement_on_every_student(finished: Finished) ->
         assert of_wrong == pytest.approx((student == weak)[~weak].mean(), abs=1e-9)
         agreements.add(round(of_wrong, 6))
     assert len(agreements) > 3, "a constant would satisfy all of this"
-
-
-def _checked(result: CellResult) -> dict[str, float]:
-    assert all(np.isfinite(value) for value in result.metrics.values())
-    return dict(result.metrics)
 
 
 SOURCE = re.compile(r"arXiv|\bet al\.|\b(19|20)\d\d\b|openai|EleutherAI|automated-w2s-research")

@@ -147,7 +147,7 @@ def _focused(logits: Tensor, labels: Tensor, context: BatchContext) -> Tensor:
     return losses * (losses.detach() > mean)
 
 
-FOCUSED = Objective(_focused, lambda: None, needs_global_batch=True)
+FOCUSED = Objective(_focused, needs_global_batch=True)
 
 
 def digest_of(tensor: Any) -> str:

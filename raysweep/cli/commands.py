@@ -10,25 +10,26 @@ from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 
+from raysweep.cli.console import to_rich
+from raysweep.cli.exit_codes import FAILED, SUCCESS, UNFINISHED
+from raysweep.cli.plans import plan_summary, plan_table
 from raysweep.cli.progress import Progress
 from raysweep.estimates.forecast import forecast
 from raysweep.planning.plan import Plan, make_plan
 from raysweep.planning.sweep import load_sweep
-from raysweep.results.cells import Results
+from raysweep.results.cells import cells_to_json
 from raysweep.results.choices import choices
-from raysweep.results.comparisons import compare_methods, over_tasks
+from raysweep.results.frames import SweepData
+from raysweep.results.from_store import read_store
 from raysweep.results.measure import remeasure
 from raysweep.results.tables import (
-    added_table,
     comparisons_table,
+    metrics_table,
     over_tasks_table,
-    plan_summary,
-    plan_table,
-    quality_table,
     results_table,
     search_table,
     stops_table,
@@ -36,18 +37,12 @@ from raysweep.results.tables import (
 from raysweep.scheduling.queue import ENDED, QueuedRun, RunQueue
 from raysweep.scheduling.run import make_runner, run_plan
 from raysweep.store import Store
+from raysweep.store.code_state import code_state
 from raysweep.store.run_folder import RunStatus
 
-if TYPE_CHECKING:
-    pass
-
-SUCCESS = 0
-FAILED = 1
-BAD_INPUT = 2
-UNFINISHED = 3
-INTERNAL_ERROR = 70
-INTERRUPTED = 130
 _TRACKING_PATIENCE_SECONDS = 60
+_STORED = (RunStatus.MISSING, RunStatus.FAILED, RunStatus.STOPPED, RunStatus.DONE)
+"""Statuses that the files of a run tell."""
 
 
 def _load(options: argparse.Namespace) -> tuple[Plan, Store]:
@@ -59,6 +54,10 @@ def _print_json(value: Any) -> None:
     print(json.dumps(value, indent=1, allow_nan=False))
 
 
+def _warn(message: str) -> None:
+    print(f"raysweep: {message}", file=sys.stderr)
+
+
 def show_plan(options: argparse.Namespace, console: Console) -> int:
     """The graph of runs, and with --gpus how long they take."""
     plan, store = _load(options)
@@ -66,7 +65,7 @@ def show_plan(options: argparse.Namespace, console: Console) -> int:
     if options.json:
         _print_json(plan.to_json(store) | ({"forecast": predicted.to_json()} if predicted else {}))
         return SUCCESS
-    console.print(plan_table(plan, store))
+    console.print(to_rich(plan_table(plan, store)))
     num_done = sum(run.status(store) is RunStatus.DONE for run in plan.runs.values())
     console.print(plan_summary(plan, num_done), markup=False)
     if predicted:
@@ -79,20 +78,20 @@ def show_plan(options: argparse.Namespace, console: Console) -> int:
 def run_sweep(options: argparse.Namespace, console: Console) -> int:
     """Train every run that isn't done."""
     from raysweep.report.write import try_to_publish
-    from raysweep.tracking import Tracker, log_report, shown_uri, ui_command
+    from raysweep.tracking import BackgroundSync, locate, log_report
 
     store = Store(options.store)
     sweep = load_sweep(options.file)
     runner = make_runner(options.runner)
     plan = make_plan(sweep, store, retries=True, when_open=runner.prepare)
     progress = Progress(console)
-    tracker = Tracker(options.tracking_uri, plan, store)
+    tracking = BackgroundSync(options.tracking_uri, plan, store)
 
     def changed(queue: RunQueue, queued: QueuedRun) -> None:
         progress.changed(queue, queued)
         if queued.status in ENDED:
-            tracker.extend(queue.plan)
-            tracker.run_ended(queued.run.id)
+            tracking.extend(queue.plan)
+            tracking.run_ended(queued.run.id)
 
     statuses = [run.status(store) for run in plan.runs.values()]
     num_cached = statuses.count(RunStatus.DONE)
@@ -100,30 +99,29 @@ def run_sweep(options: argparse.Namespace, console: Console) -> int:
     was_complete = all(status in (RunStatus.DONE, RunStatus.STOPPED) for status in statuses)
     try:
         with nullcontext() if was_complete else progress:
-            queue = run_plan(plan, store, runner, changed, command=f"raysweep run {options.file}")
+            code = code_state(Path.cwd()) | {"command": f"raysweep run {options.file}"}
+            queue = run_plan(plan, store, runner, changed, code=code)
         plan = queue.plan
-        # Shown before MLflow has everything, and before the report is made.
-        results = Results(plan, store)
-        console.print(results_table(results.rows()))
-        _print_search(plan, results, console)
+        # Shown before tracking is complete, and before the report is made.
+        data = read_store(plan, store)
+        console.print(to_rich(results_table(data.rows)))
+        _print_search(plan, data, console)
     finally:
-        unsaved = tracker.close(_TRACKING_PATIENCE_SECONDS)
+        unsaved = tracking.close(_TRACKING_PATIENCE_SECONDS)
     if not was_complete and not unsaved:
         log = partial(log_report, options.tracking_uri, plan, store)
-        unsaved = try_to_publish(plan, store, options.file, log)
-    console.print(
-        f"\nMLflow: {shown_uri(options.tracking_uri)}\nOpen its UI: {ui_command(options.tracking_uri)}",
-        markup=False,
-    )
+        unsaved = try_to_publish(data, options.file, log)
+    location = locate(options.tracking_uri)
+    console.print(f"\n{location.system}: {location.shown}\nOpen its UI: {location.ui_command}", markup=False)
     if unsaved:
-        print(f"raysweep: {unsaved}", file=sys.stderr)
+        _warn(unsaved)
     return _tell_failures(queue) or _tell_studies_without_choice(plan)
 
 
-def _print_search(plan: Plan, results: Results, console: Console) -> None:
-    found = choices(plan, results)
+def _print_search(plan: Plan, data: SweepData, console: Console) -> None:
+    found = choices(plan, data)
     if found:
-        console.print("", search_table(found))
+        console.print("", to_rich(search_table(found)))
 
 
 def _tell_failures(queue: RunQueue) -> int:
@@ -151,10 +149,9 @@ def _tell_failures(queue: RunQueue) -> int:
 def _tell_studies_without_choice(plan: Plan) -> int:
     studies = plan.driver.studies.without_choice if plan.driver else []
     for study in studies:
-        print(
-            f"raysweep: nothing can be chosen for {study.scope}: none of its {len(study.trials)} trials is "
-            "done; search other values, or more of them (the report says how each ended)",
-            file=sys.stderr,
+        _warn(
+            f"nothing can be chosen for {study.scope}: none of its {len(study.trials)} trials is "
+            "done; search other values, or more of them (the report says how each ended)"
         )
     return FAILED if studies else SUCCESS
 
@@ -168,7 +165,7 @@ def show_status(options: argparse.Namespace, console: Console) -> int:
         for run_id, status in statuses.items()
         if status is RunStatus.FAILED
     }
-    counts = {str(status): list(statuses.values()).count(status) for status in RunStatus}
+    counts = {str(status): list(statuses.values()).count(status) for status in _STORED}
     if options.json:
         _print_json({"sweep": plan.sweep.name, "num_runs": len(statuses), **counts, "failures": failures})
     else:
@@ -194,50 +191,37 @@ def show_status(options: argparse.Namespace, console: Console) -> int:
 def show_results(options: argparse.Namespace, console: Console) -> int:
     """The results of the finished cells."""
     plan, store = _load(options)
-    results = Results(plan, store)
-    rows = results.rows()
-    comparisons = compare_methods(results.finished_cells(), results.right)
-    gaps = {(row.task, row.weak, row.strong, row.method): row.gap for row in rows}
-    summaries = over_tasks(gaps) if len({row.task for row in rows}) > 1 else []
+    data = read_store(plan, store)
     if options.json:
-        told = {
-            "sweep": plan.sweep.name,
-            "rows": [row.to_json() for row in rows],
-            "cells": _cells_json(results),
-        }
-        told |= {"comparisons": list(map(asdict, comparisons)), "over_tasks": list(map(asdict, summaries))}
-        _print_json(told | {"search": list(map(asdict, choices(plan, results)))})
+        _print_json(
+            {
+                "sweep": data.name,
+                "rows": [row.to_json() for row in data.rows],
+                "cells": cells_to_json(data.cells),
+                "comparisons": [comparison.to_json() for comparison in data.comparisons],
+                "over_tasks": [asdict(summary) for summary in data.over_tasks],
+                "search": [asdict(choice) for choice in choices(plan, data)],
+            }
+        )
     else:
-        console.print(results_table(rows))
-        if comparisons:
-            console.print("", comparisons_table(comparisons))
-        if summaries:
-            console.print("", over_tasks_table(summaries))
-        _print_search(plan, results, console)
+        console.print(to_rich(results_table(data.rows)))
+        if data.comparisons:
+            console.print("", to_rich(comparisons_table(data.comparisons)))
+        if data.over_tasks:
+            console.print("", to_rich(over_tasks_table(data.over_tasks)))
+        _print_search(plan, data, console)
     if plan.num_open_cells:
-        print(
-            f"raysweep: {plan.num_open_cells} cells wait for what the search chooses; see raysweep status",
-            file=sys.stderr,
-        )
-    missing = sum(len(row.missing_seeds) for row in rows)
+        _warn(f"{plan.num_open_cells} cells wait for what the search chooses; see raysweep status")
+    missing = sum(len(row.missing_seeds) for row in data.rows)
     if missing:
-        print(
-            f"raysweep: {missing} of {len(plan.cells)} cells aren't finished; see raysweep status",
-            file=sys.stderr,
-        )
+        _warn(f"{missing} of {len(plan.cells)} cells aren't finished; see raysweep status")
     return UNFINISHED if missing or plan.num_open_cells else SUCCESS
-
-
-def _cells_json(results: Results) -> list[dict[str, Any]]:
-    cells = [results.cell(cell) for cell in results.plan.cells if results.is_finished(cell)]
-    names = ("task", "weak", "strong", "method", "seed")
-    return [{name: getattr(found.cell, name) for name in names} | dict(found.metrics) for found in cells]
 
 
 def make_report(options: argparse.Namespace, console: Console) -> int:
     """The page, its figures, and both in MLflow."""
     from raysweep.report.write import publish
-    from raysweep.tracking import log_report, shown_uri, sync
+    from raysweep.tracking import locate, log_report, sync
 
     plan, store = _load(options)
     out = Path(options.out)
@@ -245,22 +229,19 @@ def make_report(options: argparse.Namespace, console: Console) -> int:
 
     def log(folder: Path) -> None:
         console.print(f"{out}: the report" + (f"\n{figures}: its figures" if figures else ""), markup=False)
-        sync(
-            options.tracking_uri, plan, store
-        )  # a report on runs that MLflow hasn't would be all that it knows
+        sync(options.tracking_uri, plan, store)  # so that MLflow has the runs that the report is about
         log_report(options.tracking_uri, plan, store, folder)
 
-    publish(plan, store, options.file, log, out, figures)
+    data = read_store(plan, store)
+    publish(data, options.file, log, out, figures)
     console.print(
-        f"{shown_uri(options.tracking_uri)}: all runs and cells; report and figures on the sweep's own run",
+        f"{locate(options.tracking_uri).shown}: all runs and cells; report and figures on the sweep's own "
+        "run",
         markup=False,
     )
-    missing = len(plan.cells) - len(Results(plan, store).finished_cells())
+    missing = int((~data.planned["is_finished"]).sum())
     if missing:
-        print(
-            f"raysweep: {missing} of {len(plan.cells)} cells aren't finished; the report says which",
-            file=sys.stderr,
-        )
+        _warn(f"{missing} of {len(plan.cells)} cells aren't finished; the report says which")
     return UNFINISHED if missing else SUCCESS
 
 
@@ -268,20 +249,25 @@ def measure_again(options: argparse.Namespace, console: Console) -> int:
     """All metrics anew from saved predictions."""
     plan, store = _load(options)
     found = remeasure([run.spec for run in plan.runs.values()], store, options.metric)
-    results = Results(plan, store)
-    rows = [(row, results.means(row)) for row in results.rows()]
+    data = read_store(plan, store, options.metric)
     if options.json:
-        told = {
-            "sweep": plan.sweep.name,
-            "num_measured": len(found.measured),
-            "num_changed": len(found.changed),
-        }
-        listed = [row.to_json() | {"means": dict(means)} for row, means in rows]
-        _print_json(told | {"rows": listed, "cells": _cells_json(results)})
+        _print_json(
+            {
+                "sweep": data.name,
+                "num_measured": len(found.measured),
+                "num_changed": len(found.changed),
+                "rows": [item.row.to_json() | {"means": item.means} for item in data.row_means],
+                "cells": cells_to_json(data.cells),
+            }
+        )
     else:
-        tables = [results_table([row for row, _ in rows]), stops_table(rows), quality_table(rows)]
-        for table in [*tables, added_table(rows, found.names)] if found.names else tables:
-            console.print(table, "")
+        tables = (
+            results_table(data.rows),
+            stops_table(data.row_means),
+            metrics_table(data.row_means, options.metric),
+        )
+        for table in tables:
+            console.print(to_rich(table), "")
         console.print(
             f"{plan.sweep.name}: measured {len(found.measured)} of {len(plan.runs)} runs, "
             f"{len(found.changed)} of them have other numbers "
@@ -289,25 +275,23 @@ def measure_again(options: argparse.Namespace, console: Console) -> int:
             markup=False,
         )
     for run_id, problem in found.damaged.items():
-        print(f"raysweep: run {run_id} can't be measured: {problem}", file=sys.stderr)
+        _warn(f"run {run_id} can't be measured: {problem}")
     unmeasured = len(plan.runs) - len(found.measured)
     if unmeasured:
-        print(
-            f"raysweep: {unmeasured} of {len(plan.runs)} runs aren't finished; raysweep run computes them",
-            file=sys.stderr,
-        )
+        _warn(f"{unmeasured} of {len(plan.runs)} runs aren't finished; raysweep run computes them")
     return UNFINISHED if unmeasured else SUCCESS
 
 
 def sync_tracking(options: argparse.Namespace, console: Console) -> int:
     """Rebuild MLflow from the store."""
-    from raysweep.tracking import shown_uri, sync, ui_command
+    from raysweep.tracking import locate, sync
 
     plan, store = _load(options)
     summary = sync(options.tracking_uri, plan, store)
+    location = locate(options.tracking_uri)
     console.print(
-        f"{shown_uri(options.tracking_uri)}: wrote {summary.num_runs} runs and {summary.num_cells} cells; "
-        f"{summary.num_unchanged} were there already\nOpen the UI: {ui_command(options.tracking_uri)}",
+        f"{location.shown}: wrote {summary.num_runs} runs and {summary.num_cells} cells; "
+        f"{summary.num_unchanged} were there already\nOpen the UI: {location.ui_command}",
         markup=False,
     )
     return SUCCESS

@@ -7,6 +7,7 @@ from raysweep.models.families import families
 from raysweep.objectives import objectives
 from raysweep.recipes import recipes
 from raysweep.registry import summary
+from raysweep.scheduling.run import runners
 from raysweep.tasks.base import tasks
 from raysweep.transforms import transforms
 
@@ -27,4 +28,5 @@ def catalogue() -> dict[str, dict[str, str]]:
         "objectives": {name: summary(objective.loss) for name, objective in objectives},
         "transforms": {name: summary(transform.apply) for name, transform in transforms},
         "metrics": {name: summary(metric) for name, metric in metrics},
+        "runners": {name: summary(runner) for name, runner in runners},
     }

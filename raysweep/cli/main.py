@@ -19,7 +19,7 @@ from typing import Any
 from rich.console import Console
 
 from raysweep.cli import commands
-from raysweep.cli.commands import BAD_INPUT, INTERNAL_ERROR, INTERRUPTED
+from raysweep.cli.exit_codes import BAD_INPUT, INTERNAL_ERROR, INTERRUPTED
 from raysweep.errors import RaysweepError
 from raysweep.gc_control import raise_gc_thresholds
 
@@ -46,12 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="raysweep",
-        description="Weak-to-strong sweeps on Ray, DeepSpeed and MLflow. FILE is an experiment: a Python file with a function "
-        "sweep() that returns a raysweep.Sweep, or FILE:function.",
-        epilog="Running the same command again is the resume: what is done isn't trained again, what was killed goes on from "
-        "its last checkpoint. Exit codes: 0 success, 1 a run failed, 2 bad input (nothing was trained), 3 "
-        "not finished yet (status, results, report, measure), 70 an internal error, 130 interrupted. "
-        "Example: raysweep run experiments/quickstart.py",
+        description="Weak-to-strong sweeps on Ray, DeepSpeed and MLflow. FILE is an experiment: a Python "
+        "file with a function sweep() that returns a raysweep.Sweep, or FILE:function.",
+        epilog="Running the same command again resumes a sweep: finished runs aren't trained again, and a "
+        "run that was killed goes on from its last checkpoint. Exit codes: 0 success, 1 a run failed, 2 bad "
+        "input (nothing was trained), 3 not finished yet (status, results, report, measure), 70 an internal "
+        "error, 130 interrupted. Example: raysweep run experiments/quickstart.py",
     )
     add = partial(_add, parser.add_subparsers(required=True, metavar="COMMAND"))
     plan = add(
@@ -64,8 +64,8 @@ def _parser() -> argparse.ArgumentParser:
         "--gpus",
         type=_positive,
         metavar="N",
-        help="tell also how long the runs that aren't done take on a cluster of N GPUs (N CPU cores, if no run takes a GPU), "
-        "their GPU hours and the share of the time that GPUs stand idle",
+        help="also estimate the time that the open runs take on a cluster of N GPUs (N CPU cores, if no run "
+        "takes a GPU), their GPU hours, and the share of the time in which GPUs are idle",
     )
     run = add(
         "run", commands.run_sweep, "train every run that isn't done, show progress, and print the results"
@@ -74,8 +74,8 @@ def _parser() -> argparse.ArgumentParser:
         "--runner",
         default="ray",
         metavar="NAME|module:object",
-        help="what executes the runs: ray (the cluster of $RAY_ADDRESS, or this machine), local, or a runner of your own "
-        "(default: ray)",
+        help="what executes the runs: ray (the cluster of $RAY_ADDRESS, or this machine), local, or a runner "
+        "of your own (default: ray)",
     )
     run.add_argument(
         "--local",
@@ -122,7 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "list",
         commands.list_registered,
-        "list the tasks, models, methods, objectives, transforms and metrics by name",
+        "list the tasks, models, methods, objectives, transforms, metrics and runners by name",
         file=False,
         as_json=True,
     )

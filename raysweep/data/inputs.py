@@ -102,7 +102,7 @@ class RunInputs(ModelInputs):
 
     @_read_once
     def labels(self, split: str) -> Predictions:
-        """The run's labels of a split: ground truth or predictions of its supervisor, after the transforms.
+        """The run's labels of a split: ground truth or its supervisor's predictions, after the transforms.
 
         Raises:
             InvalidInput: no example is left to train on, or the supervisor has another number of classes.

@@ -53,11 +53,12 @@ class Forecast:
             if self.shared_bytes
             else ""
         )
+        speeds = ", ".join(text for basis, text in told.items() if self.bases.get(basis))  # type: ignore[call-overload]
         return (
             f"{num_runs} runs on {found.num_devices:g} {unit}{'s' if found.num_devices != 1 else ''}: about "
             f"{_duration(found.makespan)}, {found.device_seconds / 3600:.3g} {unit} hours, "
             f"{found.idle_share:.0%} idle; the longest chain of runs alone takes "
-            f"{_duration(self.critical_path_seconds)}\nSpeeds: {', '.join(text for basis, text in told.items() if self.bases.get(basis))}"  # type: ignore[call-overload]
+            f"{_duration(self.critical_path_seconds)}\nSpeeds: {speeds}"
             f"{shared}"
         )
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from numbers import Real
+from typing import Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ from raysweep.registry import Registry
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """What a metric may look at: the same N examples of one split, in the same order in every field.
+    """What a metric may read: the same N examples of one split, in the same order in every field.
 
     Raises:
         InvalidInput: they aren't the same examples, or there are none.
@@ -28,15 +29,16 @@ class Measurement:
     truth: Predictions
     """Ground truth: certain class probabilities, or answers."""
     own_labels: Predictions | None = None
-    """What the run took for true in its training, on this split; not covered where it has no label. None if
-    not asked for."""
+    """The labels of this split that the run was trained on; not covered where an example has none. None where
+    they aren't compared with."""
     supervisor: Predictions | None = None
     """Predictions of the run that `predicted` is compared with; None where there is none."""
     difficulty: npt.NDArray[np.float64] | None = None
-    """(N,) larger is harder, in a unit of the task's own; NaN where unknown. None if unknown of all."""
+    """(N,) difficulty of the examples, larger is harder, in the task's own unit; NaN where unknown. None if
+    it isn't known of any."""
     allowed: tuple[tuple[str, ...], ...] | None = None
-    """(N,) the valid answers to each example, right or wrong; empty where any text is. None where answers
-    aren't asked for."""
+    """(N,) the valid answers to each example, right or wrong; empty where any text is valid. None unless the
+    task is generative."""
 
     def __post_init__(self) -> None:
         for other in (self.truth, self.own_labels, self.supervisor):
@@ -68,10 +70,63 @@ def correct(predicted: Predictions, truth: Predictions) -> npt.NDArray[np.bool_]
 
 
 MetricFunction = Callable[[Measurement], Mapping[str, float]]
-"""A measurement → finite numbers by name; what is undefined (an empty share, a missing supervisor) is left
-out."""
+"""A measurement → finite numbers by name; undefined numbers (a share of nothing, no supervisor to compare
+with) are left out."""
 
 metrics: Registry[MetricFunction] = Registry("metric", Callable)
+
+Compared = Literal["student", "ceiling"]
+"""A run of a cell that can be compared with the cell's supervisor."""
+_Function = TypeVar("_Function", bound=MetricFunction)
+_ATTRIBUTE = "raysweep_declaration"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declaration:
+    """What a metric says of its numbers; see `metric`."""
+
+    columns: Mapping[str, str] | None = None
+    compares_with_supervisor: tuple[Compared, ...] = ()
+
+
+def metric(
+    *, columns: Mapping[str, str] | None = None, compares_with_supervisor: Sequence[Compared] = ()
+) -> Callable[[_Function], _Function]:
+    """A decorator by which a metric, registered or `module:object`, says what results tables need to know.
+
+    Without it, the metric is of one run alone, and each of its numbers has a column of its name in the tables
+    of `raysweep measure`.
+
+    Args:
+        columns: every number that the metric may give, with the title of its column; "" for none.
+        compares_with_supervisor: the runs of a cell that the metric compares with the cell's supervisor,
+            whichever supervisor they were trained on. Its numbers have to be declared.
+
+    Raises:
+        InvalidInput: a metric that compares with the supervisor declares no numbers.
+    """
+    if compares_with_supervisor and not columns:
+        raise InvalidInput(
+            "a metric that compares with the supervisor has to declare its numbers: "
+            "@metric(columns={number: title}, compares_with_supervisor=...)"
+        )
+    found = Declaration(columns=columns, compares_with_supervisor=tuple(compares_with_supervisor))
+
+    def declare(function: _Function) -> _Function:
+        setattr(function, _ATTRIBUTE, found)
+        return function
+
+    return declare
+
+
+def declaration(name: str) -> Declaration:
+    """What a metric, registered or `module:object`, says of its numbers.
+
+    Raises:
+        InvalidInput: the metric is unknown.
+    """
+    found: Declaration = getattr(metrics.get(name), _ATTRIBUTE, Declaration())
+    return found
 
 
 def measured(measurement: Measurement, names: Iterable[str]) -> dict[str, float]:
@@ -82,15 +137,15 @@ def measured(measurement: Measurement, names: Iterable[str]) -> dict[str, float]
         names: registered metrics, or `module:object`.
 
     Raises:
-        InvalidInput: a metric is unknown, fails, gives something other than finite numbers, or a name of
-        another metric.
+        InvalidInput: a metric is unknown, fails, gives something other than finite numbers, a number that it
+            doesn't declare, or one that another metric gives too.
     """
     values: dict[str, float] = {}
     for name in names:
         function = metrics.get(name)
         with user_code(f"metric {name!r}") if ":" in name else nullcontext():
             found = function(measurement)
-        _require_numbers(name, found)
+        _require_numbers(name, found, declaration(name))
         twice = ", ".join(key for key in found if key in values)
         if twice:
             raise InvalidInput(
@@ -100,7 +155,7 @@ def measured(measurement: Measurement, names: Iterable[str]) -> dict[str, float]
     return values
 
 
-def _require_numbers(name: str, found: object) -> None:
+def _require_numbers(name: str, found: object, declared: Declaration) -> None:
     if not isinstance(found, Mapping):
         raise InvalidInput(
             f"metric {name!r} returned a {type(found).__name__}; it must return a dict of numbers by name"
@@ -114,3 +169,9 @@ def _require_numbers(name: str, found: object) -> None:
             raise InvalidInput(
                 f"metric {name!r}: {key} is {value!r}; it must be a finite number, or be left out"
             )
+    undeclared = [key for key in found if declared.columns is not None and key not in declared.columns]
+    if undeclared:
+        raise InvalidInput(
+            f"metric {name!r} gives {', '.join(undeclared)}, which it doesn't declare; it declares "
+            f"{', '.join(declared.columns or ())}"
+        )

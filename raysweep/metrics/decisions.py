@@ -1,17 +1,22 @@
-"""Metrics of what is decided, a class or an answer: right or wrong, agreed or not, allowed or not."""
+"""Metrics of decisions, which are classes or answers: right or wrong, agreed or not, allowed or not."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from raysweep.errors import RaysweepError
-from raysweep.metrics.base import Measurement, correct, metrics
+from raysweep.metrics.base import Measurement, correct, metric, metrics
 
 _ROUNDING = 1e-9
 NUM_QUARTERS = 4
 
 
+def _in_quarter(number: int) -> str:
+    return f"accuracy_in_difficulty_quarter_{number}"
+
+
 @metrics.register("accuracy")
+@metric(columns={"accuracy": "", "accuracy_on_own_labels": ""})
 def accuracy(measurement: Measurement) -> dict[str, float]:
     """Share of examples whose most probable class, or whose answer, is the true one.
 
@@ -26,12 +31,20 @@ def accuracy(measurement: Measurement) -> dict[str, float]:
 
 
 @metrics.register("agreement")
+@metric(
+    columns={
+        "agreement": "",
+        "agreement_supervisor_right": "",
+        "agreement_supervisor_wrong": "with errors",
+    },
+    compares_with_supervisor=("student", "ceiling"),
+)
 def agreement(measurement: Measurement) -> dict[str, float]:
-    """Agreement with the supervisor: over all, where it is right, and where it is wrong (Burns et al. 2023,
-    figure 8).
+    """Agreement with the supervisor: overall, where it is right, where it is wrong (Burns et al. 2023).
 
-    A = mean[ŷ = ŷ_w], A⁺ = mean[ŷ = ŷ_w | ŷ_w = y], A⁻ = mean[ŷ = ŷ_w | ŷ_w ≠ y], each left out where there
-    is no such example. On two classes accuracy = accuracy_w·A⁺ + (1 − accuracy_w)·(1 − A⁻), which is checked.
+    A = mean[ŷ = ŷ_w], A⁺ = mean[ŷ = ŷ_w | ŷ_w = y], A⁻ = mean[ŷ = ŷ_w | ŷ_w ≠ y] (their figure 8), each left
+    out where there is no such example. On two classes accuracy = accuracy_w·A⁺ + (1 − accuracy_w)·(1 − A⁻),
+    which is checked.
 
     Raises:
         RaysweepError: two classes, and accuracy doesn't follow from agreement: something mixed up the
@@ -64,6 +77,7 @@ def agreement(measurement: Measurement) -> dict[str, float]:
 
 
 @metrics.register("difficulty")
+@metric(columns={_in_quarter(number): "" for number in range(1, NUM_QUARTERS + 1)})
 def accuracy_by_difficulty(measurement: Measurement) -> dict[str, float]:
     """Accuracy by quarter of difficulty, 1 the easiest, where a task tells how hard its examples are.
 
@@ -80,7 +94,7 @@ def accuracy_by_difficulty(measurement: Measurement) -> dict[str, float]:
     right = correct(measurement.predicted, measurement.truth)
     within = [known & (quarters == number) for number in range(NUM_QUARTERS)]
     return {
-        f"accuracy_in_difficulty_quarter_{number}": float(right[chosen].mean())
+        _in_quarter(number): float(right[chosen].mean())
         for number, chosen in enumerate(within, start=1)
         if chosen.any()
     }
@@ -88,8 +102,7 @@ def accuracy_by_difficulty(measurement: Measurement) -> dict[str, float]:
 
 @metrics.register("legality")
 def legality(measurement: Measurement) -> dict[str, float]:
-    """Share of answers that are among the allowed ones (legal chess moves), of generative tasks that list
-    them."""
+    """Share of answers that are among the allowed ones (legal chess moves), where a task lists them."""
     answers = measurement.predicted.answers
     allowed = measurement.allowed
     if answers is None or allowed is None:

@@ -1,5 +1,5 @@
-"""The gap recovered, and early stopping as three readings of one run: numbers of a cell, from its
-accuracies."""
+"""Numbers of a cell from the accuracies of its runs: the performance gap recovered, and three readings of the
+student at early stops."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ STOPS = {
     "ground_truth_stop": "validation_accuracy",
     "weak_label_stop": "validation_accuracy_on_own_labels",
 }
-"""The three readings, each with the curve it maximises. A ground-truth stop is an oracle: it looks at true
-labels."""
+"""The three readings, each with the curve it maximises ("last" has none). The ground-truth stop is an oracle,
+as it needs true labels."""
 
 
 def performance_gap_recovered(weak: float, student: float, ceiling: float) -> float | None:
@@ -30,7 +30,7 @@ def stop_steps(curve: pd.DataFrame) -> dict[str, int]:
 
     Args:
         curve: columns step, and of `validation_accuracy`, `validation_accuracy_on_own_labels` and
-            `test_accuracy` those that are known; points without a test accuracy aren't looked at.
+            `test_accuracy` those that are known; points without a test accuracy are left out.
     """
     points = curve.dropna(subset=["test_accuracy"]).sort_values("step", kind="stable")
     if points.empty:
@@ -45,11 +45,11 @@ def stop_steps(curve: pd.DataFrame) -> dict[str, int]:
 
 
 def stop_readings(curve: pd.DataFrame, weak: float, ceiling: float) -> dict[str, float]:
-    """What a student is worth at each stop.
+    """A student's test accuracy and PGR at each stop.
 
     For each stop of `stop_steps`: `step_at_<stop>`, `student_accuracy_at_<stop>` on test, and `pgr_at_<stop>`
-    (left out without a gap); beside them `weak_accuracy_at_last` and `ceiling_accuracy_at_last`, which every
-    PGR here is taken with.
+    (left out without a gap); and `weak_accuracy_at_last` and `ceiling_accuracy_at_last`, from which every PGR
+    here is computed.
 
     Args:
         curve: the student's; see `stop_steps`.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from raysweep.metrics.base import Measurement, correct, metrics
+from raysweep.metrics.base import Measurement, correct, metric, metrics
 
 NUM_BINS = 15
 _LEAST = 1e-12
@@ -14,14 +14,15 @@ would be infinite."""
 
 
 @metrics.register("calibration")
+@metric(columns={"expected_calibration_error": "ECE", "brier_score": ""})
 def calibration(measurement: Measurement) -> dict[str, float]:
-    """Expected calibration error (Guo et al. 2017, arXiv 1706.04599) and Brier score, both in [0, 1], 0 the
-    best.
+    """Expected calibration error (Guo et al. 2017, arXiv 1706.04599) and Brier score.
 
-    `expected_calibration_error` = Σ_m |B_m|/N·|accuracy(B_m) − confidence(B_m)| over 15 bins of equal width:
-    B_m holds the examples whose confidence (probability of the most probable class) is in ((m − 1)/15, m/15].
-    With K classes no confidence is below 1/K, so two classes fill 8 of the bins. `brier_score` = mean ½·Σ_k
-    (p_k − y_k)²; of two classes that is mean (p_1 − y)² (Brier 1950, halved).
+    Both are in [0, 1], 0 the best. `expected_calibration_error` = Σ_m |B_m|/N·|accuracy(B_m) −
+    confidence(B_m)| over 15 bins of equal width: B_m holds the examples whose confidence (probability of the
+    most probable class) is in ((m − 1)/15, m/15]. With K classes no confidence is below 1/K, so two classes
+    fill 8 of the bins. `brier_score` = mean ½·Σ_k (p_k − y_k)²; of two classes that is mean (p_1 − y)² (Brier
+    1950, halved).
     """
     predicted = measurement.predicted
     if predicted.answers is not None:
@@ -38,6 +39,7 @@ def calibration(measurement: Measurement) -> dict[str, float]:
 
 
 @metrics.register("auroc")
+@metric(columns={"auroc": "AUROC"})
 def auroc(measurement: Measurement) -> dict[str, float]:
     """Area under the ROC curve of the class probabilities: mean over the classes of one against the rest.
 
@@ -58,15 +60,25 @@ def auroc(measurement: Measurement) -> dict[str, float]:
 
 
 @metrics.register("misfit")
+@metric(
+    columns={
+        "misfit_squared_error": "misfit²",
+        "gain_squared_error": "gain²",
+        "misfit_error_rate": "",
+        "gain_error_rate": "",
+        "misfit_cross_entropy": "",
+        "gain_cross_entropy": "",
+    },
+    compares_with_supervisor=("student",),
+)
 def misfit(measurement: Measurement) -> dict[str, float]:
-    """Misfit with the supervisor and gain over it; theory expects gain ≥ misfit (Charikar et al. 2024, arXiv
-    2405.15116).
+    """Misfit with the supervisor and gain over it; theory expects gain ≥ misfit (Charikar et al. 2024).
 
-    With p of the student, q of the supervisor, y the truth, means over the examples:
-    `misfit_squared_error` ½·Σ_k (p_k − q_k)², `gain_squared_error` brier(q) − brier(p): the theory's own
-    form; `misfit_error_rate` share of other decisions, `gain_error_rate` accuracy(p) − accuracy(q);
-    `misfit_cross_entropy` KL(p‖q) in nats, `gain_cross_entropy` CE(y, q) − CE(y, p) in nats (Mulgund and
-    Pabbaraju 2025, arXiv 2501.19105). Of answers, the error rates alone.
+    The theory: arXiv 2405.15116. With p of the student, q of the supervisor, y the truth, means
+    over the examples: `misfit_squared_error` ½·Σ_k (p_k − q_k)², `gain_squared_error` brier(q) − brier(p):
+    the theory's own form; `misfit_error_rate` share of other decisions, `gain_error_rate` accuracy(p) −
+    accuracy(q); `misfit_cross_entropy` KL(p‖q) in nats, `gain_cross_entropy` CE(y, q) − CE(y, p) in nats
+    (Mulgund and Pabbaraju 2025, arXiv 2501.19105). Of answers, the error rates alone.
     """
     predicted = measurement.predicted
     supervisor = measurement.supervisor

@@ -1,7 +1,11 @@
-"""Objectives: per-example losses, pure functions of logits and labels.
+"""Objectives: the per-example losses that a run can minimise.
 
-The trainer weights, reduces, accumulates and gathers; an objective never sees ranks or micro batches. What a
-loss needs of the whole global batch (the confidence loss's threshold) it takes from `BatchContext`.
+An objective is a pure function of logits, labels and a `BatchContext`. The trainer weights, accumulates and
+reduces the losses, so that an objective knows nothing of ranks or micro batches; what it needs of the whole
+global batch (the threshold of the confidence loss) or of all training labels comes with the context.
+
+Imports `errors`, `registry` and `spec` only, and torch only inside functions, so that planning doesn't load
+it. Start with `base`, then `likelihood`; the other modules are the losses, by family.
 """
 
 from raysweep.objectives import divergences, eleuther, own_targets

@@ -1,14 +1,14 @@
-"""What an objective is: a per-example loss, a pure function of logits and labels, and what it needs of the
-trainer."""
+"""The interface of an objective: a per-example loss, and what it needs of the trainer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
 from raysweep.registry import Registry
 from raysweep.spec import TaskKind
+from raysweep.spec.parameters import Parameters
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BatchContext:
-    """What is known beyond the examples at hand."""
+    """What a loss may know beyond the examples of its micro batch."""
 
     step_fraction: float
     """Steps done over all steps, in [0, 1)."""
@@ -25,12 +25,11 @@ class BatchContext:
     prior: Tensor
     """(K,) mean of the training labels over the whole training set."""
     batch_logits: Tensor | None
-    """(G, K) logits of the whole global batch without gradient, for objectives that ask for it."""
+    """(G, K) logits of the whole global batch, without gradient; None unless the objective asks for them."""
     batch_labels: Tensor | None
-    """(G, K) labels of the whole global batch, in the same order."""
+    """(G, K) labels of the whole global batch, in the same order; None as `batch_logits`."""
     labels: Tensor
-    """(N, K) labels of all examples that are trained on, in any order; for objectives that look at their
-    distribution."""
+    """(N, K) labels of the whole training set, in any order: their distribution is what a loss may use."""
 
 
 LossFunction = Callable[..., "Tensor"]
@@ -42,25 +41,28 @@ class Objective:
     """A loss function and what it needs of the trainer."""
 
     loss: LossFunction
-    check: Callable[..., None]
-    """Called with the parameters when a sweep is planned; raises `InvalidInput` on a bad one."""
+    """Its signature declares its parameters, from which they are checked (see `raysweep.spec.parameters`)."""
+    _: KW_ONLY
+    check: Callable[..., None] | None = None
+    """Only for a rule that binds several parameters: see `Parameters.rule`."""
     needs_global_batch: bool = False
     num_classes: int | None = None
     """The number of classes that it is for; None for any."""
     kinds: tuple[TaskKind, ...] = ("classification", "preference")
-    """What it can teach. Where tokens are learnt ("generative", "text"), the trainer gives the negative
-    log-likelihood of each example's tokens and `loss` isn't called."""
+    """Kinds of task that it can be trained on. For tokens ("generative", "text") the trainer computes the
+    negative log-likelihood of each example's tokens itself and doesn't call `loss`."""
+
+    @property
+    def parameters(self) -> Parameters:
+        """The parameters of the loss: those after logits, labels and context."""
+        return Parameters(self.loss, num_leading=3, rule=self.check)
 
 
 objectives: Registry[Objective] = Registry("objective", Objective)
 
 
-def no_parameters() -> None:
-    """The check of an objective without parameters."""
-
-
 def linear_warmup(done: float, length: float) -> float:
-    """How far a linear climb from 0 to 1 over `length` has come after `done`; 1 where there is none."""
+    """Value after `done` of a linear warm-up from 0 to 1 over `length` (in the same unit); 1 without one."""
     return min(1.0, done / length) if length > 0 else 1.0
 
 

@@ -1,22 +1,23 @@
 """Auxiliary confidence losses: the student's own hardened predictions as a second target.
 
-The threshold that hardens is a statistic of the whole global batch, the same on every rank and in every micro
-batch: at a global batch of 32, a threshold per rank would change half of the hardened targets.
+The threshold that hardens them is a statistic of the whole global batch, the same on every rank and in every
+micro batch: with a threshold per rank, half of the hardened targets would differ at a global batch of 32.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from raysweep.errors import InvalidInput
 from raysweep.objectives.base import BatchContext, Objective, linear_warmup, objectives, soft_cross_entropy
-from raysweep.spec.validation import check_number
+from raysweep.spec.parameters import Between
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+Threshold = Literal["prior", "balanced"]
 
 
 def hardened(batch_logits: Tensor, prior: Tensor, logits: Tensor) -> Tensor:
@@ -25,8 +26,8 @@ def hardened(batch_logits: Tensor, prior: Tensor, logits: Tensor) -> Tensor:
     A bias per class is added to the log-probabilities such that, over the global batch, class k is the
     largest G·prior_k times, rounded to whole examples. With K = 2 this is the threshold t of Burns et al.
     2023 (appendix A.4): an example is positive if its probability exceeds the batch's quantile at 1 −
-    prior_1. Examples that tie at the threshold go to the class of the lowest number, as in the paper's `f >
-    t`.
+    prior_1. Examples that tie at the threshold go to the class of the lowest index, as in the paper's
+    `f > t`.
 
     Args:
         batch_logits: (G, K) of the global batch.
@@ -45,15 +46,14 @@ def hardened(batch_logits: Tensor, prior: Tensor, logits: Tensor) -> Tensor:
 
 
 def _threshold(margins: Tensor, share: Tensor) -> Tensor:
-    """Midway between the margins (G,) on the two sides of the cut above which the nearest whole number to
-    G·share lies.
+    """A threshold that G·share of the margins (G,) exceed, rounded to a whole number of them.
 
-    The lower one of two equally near: of an odd batch at a share of one half, ⌊G/2⌋ margins exceed the
-    median.
+    If two whole numbers are equally near, the lower one: of an odd batch at a share of one half, ⌊G/2⌋
+    margins exceed the median. The threshold lies midway between its two neighbours among the margins, so that
+    noise in their last digits changes no target.
 
-    Not `torch.quantile`: between its order statistics it leaves ⌈(G − 1)·share⌉ margins above, at a share of
-    0.1 and a batch of 32 on average 0.4 too many, and never all G. Midway, so that noise in the last digits
-    changes no target.
+    Not `torch.quantile`: it interpolates between order statistics and leaves ⌈(G − 1)·share⌉ margins above,
+    on average 0.4 too many at a share of 0.1 and a batch of 32, and never all G.
     """
     import torch
 
@@ -67,21 +67,21 @@ def _matching_bias(scores: Tensor, prior: Tensor) -> Tensor:
     """(K,) biases with which the argmax counts over the rows of scores (G, K) match `prior`, up to ties.
 
     The assignment of rows to classes with these counts and the largest sum of scores is a linear assignment
-    problem; biases that make it the argmax are its dual. Solving for one class after the other instead gets
-    stuck: the dual isn't smooth.
+    problem; biases that make it the argmax solve its dual. Coordinate descent on the dual (one class after
+    the other) gets stuck, since the dual isn't smooth.
     """
     from scipy.optimize import linear_sum_assignment
 
     values = scores.cpu().numpy()
     shares = prior.double().cpu().numpy()
     if not np.isfinite(values).all():
-        return scores.new_zeros(len(shares))  # the loss isn't finite either, which the trainer tells
+        return scores.new_zeros(len(shares))  # the loss isn't finite either, which the trainer reports
     places = np.repeat(np.arange(len(shares)), _whole_counts(shares, len(values)))
     order, place = linear_sum_assignment(values[:, places], maximize=True)
     chosen = np.empty(len(values), dtype=int)
     chosen[order] = places[place]
-    # bias_k − bias_j may be at most slack[j, k], or a row of class j would go to class k. Along paths the
-    # bounds add up.
+    # bias_k − bias_j may be at most slack[j, k], or a row of class j would move to class k. Bounds add up
+    # along paths of classes.
     slack = np.full((len(shares), len(shares)), np.inf)
     for j in np.unique(chosen):
         rows = values[chosen == j]
@@ -90,29 +90,17 @@ def _matching_bias(scores: Tensor, prior: Tensor) -> Tensor:
         slack = np.minimum(slack, slack[:, [middle]] + slack[[middle], :])
     used = np.unique(chosen)
     between = slack[np.ix_(used, used)]
-    biases = np.full(len(shares), -np.inf)  # of a class without a place
+    biases = np.full(len(shares), -np.inf)  # of classes that no row is assigned to
     biases[used] = (between - between.T).mean(axis=0) / 2  # in the middle of what the bounds allow
     return scores.new_tensor(biases)
 
 
 def _whole_counts(shares: npt.NDArray[np.float64], total: int) -> npt.NDArray[np.int64]:
-    """Whole numbers (K,) near total·shares that sum to the total: what is left goes to the largest
-    remainders."""
+    """Whole numbers (K,) near total·shares that sum to the total, by the largest-remainder method."""
     amounts = total * shares
     counts = np.floor(amounts + 1e-6).astype(int)  # 32·0.25 in float32 may be a little less than 8
     counts[np.argsort(counts - amounts, kind="stable")[: total - counts.sum()]] += 1
     return counts
-
-
-def _check_confidence(
-    *, alpha_max: float = 0.5, warmup_fraction: float = 0.2, threshold: str = "prior"
-) -> None:
-    for name, value in (("alpha_max", alpha_max), ("warmup_fraction", warmup_fraction)):
-        check_number("objective 'confidence'", name, value, 0, 1)
-    if threshold not in ("prior", "balanced"):
-        raise InvalidInput(
-            f"objective 'confidence': threshold is {threshold!r}; it must be 'prior' or 'balanced'"
-        )
 
 
 def confidence(
@@ -120,14 +108,14 @@ def confidence(
     labels: Tensor,
     context: BatchContext,
     *,
-    alpha_max: float = 0.5,
-    warmup_fraction: float = 0.2,
-    threshold: str = "prior",
+    alpha_max: Annotated[float, Between(0, 1)] = 0.5,
+    warmup_fraction: Annotated[float, Between(0, 1)] = 0.2,
+    threshold: Threshold = "prior",
 ) -> Tensor:
     """Auxiliary confidence loss (Burns et al. 2023, appendix A.4), for K classes.
 
     L = (1 − α)·CE(labels, p) + α·CE(hardened p, p), where α grows linearly from 0 to α_max over the first
-    `warmup_fraction` of the steps (20 % in the paper; α_max 0.75 for the largest students, 0.5 else).
+    `warmup_fraction` of the steps (20 % in the paper; α_max is 0.75 for its largest students, otherwise 0.5).
     Predictions are hardened so that the class shares of the global batch equal the prior of all training
     labels (threshold="prior") or are equal (threshold="balanced": for K = 2, the batch median of the paper).
     """
@@ -142,21 +130,15 @@ def confidence(
     return (1 - alpha) * soft_cross_entropy(logits, labels) + alpha * soft_cross_entropy(logits, own)
 
 
-def _check_openai(*, alpha_max: float = 0.5, warmup_fraction: float = 0.1) -> None:
-    for name, value in (("alpha_max", alpha_max), ("warmup_fraction", warmup_fraction)):
-        check_number("objective 'confidence_openai'", name, value, 0, 1)
-
-
 def confidence_openai(
     logits: Tensor,
     labels: Tensor,
     context: BatchContext,
     *,
-    alpha_max: float = 0.5,
-    warmup_fraction: float = 0.1,
+    alpha_max: Annotated[float, Between(0, 1)] = 0.5,
+    warmup_fraction: Annotated[float, Between(0, 1)] = 0.1,
 ) -> Tensor:
-    """The confidence loss as openai/weak-to-strong's code publishes it (`logconf`), its warm-up included; two
-    classes.
+    """The confidence loss of openai/weak-to-strong's code (`logconf`) with its warm-up; two classes.
 
     Differs from `confidence`: the coefficient is α_max·s while the step fraction s ≤ warmup_fraction and then
     jumps to α_max (their issue 33); the threshold is the quantile of P(class 0) at the batch's mean label of
@@ -165,8 +147,8 @@ def confidence_openai(
     import torch
 
     assert context.batch_logits is not None and context.batch_labels is not None
-    warm = context.step_fraction > warmup_fraction
-    coefficient = alpha_max * (1.0 if warm else context.step_fraction)
+    is_warm = context.step_fraction > warmup_fraction
+    coefficient = alpha_max * (1.0 if is_warm else context.step_fraction)
     batch_first = context.batch_logits.detach().softmax(dim=-1)[:, 0]
     cut = torch.quantile(batch_first, context.batch_labels.mean(dim=0)[1].to(batch_first.dtype))
     is_first = logits.detach().softmax(dim=-1)[:, 0] >= cut
@@ -174,7 +156,5 @@ def confidence_openai(
     return soft_cross_entropy(logits, (1 - coefficient) * labels + coefficient * own)
 
 
-objectives.add("confidence", Objective(confidence, _check_confidence, needs_global_batch=True))
-objectives.add(
-    "confidence_openai", Objective(confidence_openai, _check_openai, needs_global_batch=True, num_classes=2)
-)
+objectives.add("confidence", Objective(confidence, needs_global_batch=True))
+objectives.add("confidence_openai", Objective(confidence_openai, needs_global_batch=True, num_classes=2))

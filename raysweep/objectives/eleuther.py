@@ -1,84 +1,72 @@
-"""The losses of EleutherAI/w2s as published (`w2s/loss.py` at a929af0), so that their numbers can be
-reproduced.
+"""The losses of EleutherAI/w2s as published (`w2s/loss.py` at a929af0), to reproduce their numbers.
 
-They warm up over a number of *steps*. There, `logconf_warmup_steps` is 100; the functions' own default of 200
-isn't used.
+They warm up over a number of *steps*: 100, the `logconf_warmup_steps` of that repository, whose functions
+have an unused default of 200.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from raysweep.errors import InvalidInput
 from raysweep.objectives.base import BatchContext, Objective, linear_warmup, objectives, soft_cross_entropy
-from raysweep.spec.validation import check_number, check_whole_number, is_number
+from raysweep.spec.parameters import Above, AtLeast, Between
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-
-def _check_entropy(*, alpha_max: float = 0.5, warmup_steps: int = 100) -> None:
-    check_number("objective 'entropy'", "alpha_max", alpha_max, 0, 1)
-    check_whole_number("objective 'entropy'", "warmup_steps", warmup_steps)
+Prior = Literal["half", "labels"]
 
 
 def entropy(
-    logits: Tensor, labels: Tensor, context: BatchContext, *, alpha_max: float = 0.5, warmup_steps: int = 100
+    logits: Tensor,
+    labels: Tensor,
+    context: BatchContext,
+    *,
+    alpha_max: Annotated[float, Between(0, 1)] = 0.5,
+    warmup_steps: Annotated[int, AtLeast(0)] = 100,
 ) -> Tensor:
-    """The entropy loss as EleutherAI/w2s publishes it; in effect, cross-entropy at a smaller rate.
+    """The entropy loss of EleutherAI/w2s as published; in effect, cross-entropy at a lower learning rate.
 
     A cross-entropy with the target (1 − c)·w + c·p, where c grows linearly to `alpha_max` over `warmup_steps`
-    steps. As p has no gradient in the target, the gradient is (1 − c)·(p − w): that of cross-entropy times (1
-    − c), which Adam all but cancels. Nothing pushes the entropy down; `entropy_regularization` does. Without
-    their `balance_batch`, which is off by default.
+    steps. As p has no gradient in the target, the gradient is (1 − c)·(p − w): that of cross-entropy times
+    (1 − c), a factor that Adam all but cancels. Nothing lowers the entropy; the objective
+    `entropy_regularization` does. Their `balance_batch`, off by default, is left out.
     """
     coefficient = alpha_max * linear_warmup(context.step, warmup_steps)
     own = logits.detach().softmax(dim=-1)
     return soft_cross_entropy(logits, (1 - coefficient) * labels + coefficient * own)
 
 
-def _check_window(*, radius: float | str = 0.15) -> None:
-    if radius != "midweak" and not is_number(radius, 0, 1, above=True):
-        raise InvalidInput(
-            f"objective 'confidence_window': radius is {radius!r}; it must be a number in (0, 1] or 'midweak'"
-        )
-
-
 def confidence_window(
-    logits: Tensor, labels: Tensor, context: BatchContext, *, radius: float | str = 0.15
+    logits: Tensor,
+    labels: Tensor,
+    context: BatchContext,
+    *,
+    radius: Annotated[float, Above(0, 1)] | Literal["midweak"] = 0.15,
 ) -> Tensor:
     """Cross-entropy only where the student is still unsure: the confidence window of EleutherAI/w2s.
 
-    An example whose max_k p_k isn't below ½ + radius counts 0. The trainer still divides by the whole batch,
-    as theirs does, so that a batch of confident examples teaches nothing, even where the student is wrong.
-    Above 0.5 a radius keeps all. For more than two classes the bound stays ½ + radius, as their formula
-    reads; it doesn't become 1/K + radius.
+    The loss of an example whose max_k p_k isn't below ½ + radius is 0. The trainer still divides by the whole
+    batch, as theirs does, so that a batch of confident examples teaches nothing, even where the student is
+    wrong. A radius above 0.5 keeps all examples. With more than two classes the bound stays ½ + radius, as in
+    their formula; it doesn't become 1/K + radius.
 
     Args:
-        radius: a number, or "midweak" for the median of max_k w_k − ½ over all training labels (the lower of
-            the two middle ones, as torch takes it), with two classes the median of |w_1 − ½|.
+        logits: (B, K).
+        labels: (B, K) probabilities.
+        context: its `labels` give the median.
+        radius: a number, or "midweak" for the median of max_k w_k − ½ over all training labels, which with
+            two classes is the median of |w_1 − ½|. Of two middle values torch takes the lower one.
     """
     import torch
 
     if radius == "midweak":
         bound: float | Tensor = context.labels.max(dim=-1).values.median()
     else:
-        bound = 0.5 + float(radius)
+        bound = 0.5 + radius
     unsure = logits.detach().softmax(dim=-1).max(dim=-1).values < bound
     losses = soft_cross_entropy(logits, labels)
     return torch.where(unsure, losses, torch.zeros_like(losses))
-
-
-def _check_confidence(
-    *, alpha_max: float = 0.5, warmup_steps: int = 100, prior: str = "half", balance_batch: bool = False
-) -> None:
-    where = "objective 'confidence_eleuther'"
-    check_number(where, "alpha_max", alpha_max, 0, 1)
-    check_whole_number(where, "warmup_steps", warmup_steps)
-    if prior not in ("half", "labels"):
-        raise InvalidInput(f"{where}: prior is {prior!r}; it must be 'half' or 'labels'")
-    if not isinstance(balance_batch, bool):
-        raise InvalidInput(f"{where}: balance_batch is {balance_batch!r}; it must be True or False")
 
 
 def confidence_eleuther(
@@ -86,29 +74,34 @@ def confidence_eleuther(
     labels: Tensor,
     context: BatchContext,
     *,
-    alpha_max: float = 0.5,
-    warmup_steps: int = 100,
-    prior: str = "half",
+    alpha_max: Annotated[float, Between(0, 1)] = 0.5,
+    warmup_steps: Annotated[int, AtLeast(0)] = 100,
+    prior: Prior = "half",
     balance_batch: bool = False,
 ) -> Tensor:
-    """The confidence loss as EleutherAI/w2s publishes it (`logconf`): warm-up over steps; two classes.
+    """The confidence loss of EleutherAI/w2s as published (`logconf`): warm-up over steps; two classes.
 
     A cross-entropy with the target (1 − c)·w + c·ŷ, where c grows linearly to `alpha_max` over `warmup_steps`
     steps and ŷ is class 0 where P(class 0) ≥ t, else class 1; t is the quantile of P(class 0), at a prior,
     over a window of predictions.
 
-    Theirs is the last 32 predictions (their batch size), taken minibatch by minibatch; ours is the global
-    batch. The two are the same where their minibatch is the batch. At their default minibatch of 1, an
-    example's window is itself and the 31 before it, so that early in a batch most of it was predicted before
-    the last update; and as their trainer calls the loss to evaluate too, the first windows after an
-    evaluation hold validation and test examples. Neither is imitated.
+    Their window is the last 32 predictions (their batch size), taken minibatch by minibatch; ours is the
+    global batch. The two are the same where their minibatch is the batch. At their default minibatch of 1, an
+    example's window is itself and the 31 before it, so that early in a batch most of the window was predicted
+    before the last update; and since their trainer also calls the loss to evaluate, the first windows after
+    an evaluation hold validation and test examples. We imitate neither.
 
     Args:
+        logits: (B, 2).
+        labels: (B, 2) probabilities.
+        context: with the logits and labels of the global batch.
+        alpha_max: largest weight of the student's own predictions.
+        warmup_steps: steps after which `alpha_max` is reached.
         prior: "half" as in their code at a minibatch of 1; "labels" for the mean of the batch's labels, as in
             their code at larger minibatches.
-        balance_batch: shift the labels' log-odds by their mean over the batch, and take a half for the prior.
-            Their code at a minibatch of 1 makes every label ½ that way; ours never does, since the mean is
-            the global batch's.
+        balance_batch: shift the labels' log-odds by their mean over the batch, and take one half as the
+            prior. At a minibatch of 1 their code makes every label ½ that way; ours never does, since it
+            takes the mean over the global batch.
     """
     import torch
 
@@ -127,14 +120,11 @@ def confidence_eleuther(
 
 
 def _log_odds(labels: Tensor) -> Tensor:
-    """(B,) of class 1 in labels (B, 2); the summand, theirs, keeps them finite."""
+    """(B,) log-odds of class 1 in labels (B, 2), kept finite by the summand of their code."""
     positive = labels[:, 1]
     return (positive + 1e-7).log() - (1 - positive + 1e-7).log()
 
 
-objectives.add("entropy", Objective(entropy, _check_entropy))
-objectives.add("confidence_window", Objective(confidence_window, _check_window))
-objectives.add(
-    "confidence_eleuther",
-    Objective(confidence_eleuther, _check_confidence, needs_global_batch=True, num_classes=2),
-)
+objectives.add("entropy", Objective(entropy))
+objectives.add("confidence_window", Objective(confidence_window))
+objectives.add("confidence_eleuther", Objective(confidence_eleuther, needs_global_batch=True, num_classes=2))

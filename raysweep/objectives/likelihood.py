@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from raysweep.errors import InvalidInput
-from raysweep.objectives.base import BatchContext, Objective, no_parameters, objectives, soft_cross_entropy
+from raysweep.objectives.base import BatchContext, Objective, objectives, soft_cross_entropy
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,7 +22,6 @@ def language_modelling(logits: Tensor, labels: Tensor, context: BatchContext) ->
 
 
 objectives.add(
-    "cross_entropy",
-    Objective(cross_entropy, no_parameters, kinds=("classification", "preference", "generative")),
+    "cross_entropy", Objective(cross_entropy, kinds=("classification", "preference", "generative"))
 )
-objectives.add("language_modelling", Objective(language_modelling, no_parameters, kinds=("text",)))
+objectives.add("language_modelling", Objective(language_modelling, kinds=("text",)))

@@ -28,6 +28,11 @@ class CellGroup(NamedTuple):
     strong: str
     method: str
 
+    @property
+    def pair(self) -> str:
+        """Its two models as tables and figures show them."""
+        return f"{self.weak} → {self.strong}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedRun:

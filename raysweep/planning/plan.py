@@ -17,46 +17,47 @@ from raysweep.planning.graph import distinct_runs
 from raysweep.planning.search.space_checks import check_search_space
 from raysweep.planning.search.studies import Studies
 from raysweep.planning.sweep import Method, Sweep
-from raysweep.planning.validate import RunValidator, check_parameters
+from raysweep.planning.validate import RunValidator
 from raysweep.recipes import Cell, CellRuns, recipes
 from raysweep.spec import Prompting, TaskSpec
+from raysweep.spec.parameters import Parameters
 from raysweep.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Distinct runs in an order in which each comes after all that it depends on, and the cells that they
-    answer."""
+    """Distinct runs, in an order in which dependencies come first, and the cells that they answer."""
 
     sweep: Sweep
     runs: Mapping[str, PlannedRun]
     cells: tuple[PlannedCell, ...]
     driver: SearchDriver | None = None
-    """How the plan goes on when its runs end, if it searches."""
+    """Extends the plan when its runs end, if the sweep searches hyperparameters."""
 
     @property
     def num_pretrainings(self) -> int:
-        """Runs that make a model rather than answer a cell."""
+        """The number of runs that make a model for other runs to start from."""
         return sum(run.roles == ("pretrain",) for run in self.runs.values())
 
     @property
     def num_trainings(self) -> int:
-        """Distinct finetunings."""
+        """The number of distinct finetunings."""
         return len(self.runs) - self.num_pretrainings
 
     @property
     def num_trainings_without_sharing(self) -> int:
-        """Finetunings if every cell trained its own supervisor, student, ceiling and whatever lies
-        between."""
+        """The number of finetunings if every cell trained its own supervisor, student, ceiling and
+        intermediate models."""
         return sum(max(1, run.num_cells) for run in self.runs.values() if run.roles != ("pretrain",))
 
     @property
     def num_open_cells(self) -> int:
-        """Cells that aren't in the plan yet, since a search hasn't chosen what they are made of."""
+        """The number of cells that aren't in the plan yet, since a search hasn't chosen their
+        hyperparameters."""
         return self.driver.studies.num_open_cells if self.driver else 0
 
     def to_json(self, store: Store) -> dict[str, Any]:
-        """What `raysweep plan --json` prints."""
+        """The content of `raysweep plan --json`."""
         runs = [
             {
                 "id": run.id,
@@ -98,14 +99,14 @@ def make_plan(
     """Check a sweep, pin all that it reads, and lay out its runs. Nothing is trained.
 
     Args:
-        sweep: what is asked.
-        store: where its data is put, and where a search looks what has been trained.
-        retries: whether runs that failed are about to be tried again, so that a search waits for them.
-        when_open: called as soon as it is known that runs have no result, which is before they are prepared;
-            for a sweep that searches, never.
+        sweep: the sweep.
+        store: the folder that its data is written to, and in which a search finds what was trained.
+        retries: whether failed runs are about to be tried again, so that a search waits for them.
+        when_open: called as soon as it is known that some runs have no result, before their data is prepared;
+            never called for a sweep that searches.
 
     Raises:
-        InvalidInput: something in the sweep or its data can't be used; told before anything trains.
+        InvalidInput: something in the sweep or its data can't be used; raised before anything trains.
     """
     pinner = Pinner(store)
     validator = RunValidator(store)
@@ -131,7 +132,7 @@ def make_plan(
 
 
 class SearchDriver:
-    """A searched sweep's plan, which grows when its runs end: more trials, then the cells that are made of
+    """Extends the plan of a sweep that searches when its runs end: by more trials, then by the cells that use
     what was chosen."""
 
     def __init__(self, sweep: Sweep, studies: Studies, validator: RunValidator, pinner: Pinner) -> None:
@@ -156,18 +157,18 @@ class SearchDriver:
         return Plan(sweep=self._sweep, runs=runs, cells=tuple(cells), driver=self)
 
     def after(self, run_id: str, *, has_failed: bool) -> Plan | None:
-        """The larger plan once a run has ended; None if it is as large as before. Raises as `plan`."""
+        """The larger plan once a run has ended; None if nothing was added. Raises as `plan`."""
         return self.plan() if self.studies.ended(run_id, has_failed=has_failed) else None
 
 
 def _prepare(run: PlannedRun, validator: RunValidator, pinner: Pinner) -> None:
-    """Refuse what can't be trained, and make what it reads."""
+    """Refuse a run that can't be trained, and make its tokens."""
     validator.check(run)
     _make_tokens(run, pinner)
 
 
 def _make_tokens(run: PlannedRun, pinner: Pinner) -> None:
-    if not isinstance(run.spec.model.tuning, Prompting):  # which makes its prompts itself
+    if not isinstance(run.spec.model.tuning, Prompting):  # prompts are made when the run starts
         pinner.tokens(run.spec.task, run.spec.model)
 
 
@@ -178,9 +179,15 @@ def _cells(
     for task in task_specs:
         for weak, strong in pairs:
             split = sweep.ceiling_split
-            looks = sweep.evaluation
             points = [
-                Cell(task=task, weak=weak, strong=strong, seed=seed, ceiling_split=split, evaluation=looks)
+                Cell(
+                    task=task,
+                    weak=weak,
+                    strong=strong,
+                    seed=seed,
+                    ceiling_split=split,
+                    evaluation=sweep.evaluation,
+                )
                 for seed in sweep.seeds
             ]
             for method in methods:
@@ -192,14 +199,10 @@ def _cells(
 
 
 def _checked(method: Method | str, pinner: Pinner) -> Method:
-    """A method whose parameters its recipe takes, with the models among them pinned."""
+    """A method, once its recipe takes its parameters, with the models among them pinned."""
     method = Method(name=method, recipe=method) if isinstance(method, str) else method
-    check_parameters(
-        recipes.get(method.recipe),
-        method.params,
-        f"method {method.name!r}: recipe {method.recipe!r}",
-        num_leading=1,
-    )
+    parameters = Parameters(recipes.get(method.recipe), num_leading=1)
+    parameters.check(method.params, f"method {method.name!r}: recipe {method.recipe!r}")
     return replace(method, params={name: _pinned(value, pinner) for name, value in method.params.items()})
 
 

@@ -45,19 +45,18 @@ class Sweep:
     """Also the name of the MLflow experiment."""
     tasks: Sequence[TaskSpec | str]
     pairs: Sequence[tuple[Model, Model]]
-    """(weak, strong); `grid` gives all combinations."""
+    """(weak, strong) models; `grid` gives all combinations."""
     methods: Sequence[Method | str]
     """Recipes by name, or `Method` for one with parameters."""
     seeds: Sequence[int]
     ceiling_split: CeilingSplit = "transfer"
-    """Half on which the ceiling learns from ground truth: the students', or "supervisor" (as
-    openai/weak-to-strong)."""
+    """The half on whose ground truth the ceiling is trained: the student's ("transfer"), or "supervisor" as
+    in openai/weak-to-strong."""
     evaluation: Evaluation = field(default_factory=Evaluation)
     resources: Resources | Callable[[RunSpec], Resources] = field(default_factory=Resources)
-    """For all runs, or chosen run by run (by the model's size, say)."""
+    """For all runs, or a function that chooses them for each run, for example by the size of its model."""
     search: Search | None = None
-    """Hyperparameters that are searched before the cells are trained; None to take all as it is spelled
-    out."""
+    """Hyperparameters that are searched before the cells are trained; None to use all values as given."""
 
     def __post_init__(self) -> None:
         require_name(self, "name", "a non-empty name")
@@ -181,7 +180,7 @@ def load_sweep(location: str) -> Sweep:
 
 
 def _place(path: Path, error: BaseException) -> str:
-    """The line of an experiment file that an error comes from, to be put before its message."""
+    """The line of an experiment file that an error comes from, as the beginning of a message."""
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if frame.filename == str(path.absolute())]
     return f"{path}, line {lines[-1]}: " if lines else ""

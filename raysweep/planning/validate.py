@@ -3,14 +3,13 @@ message."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from raysweep.data.examples import split_sizes
-from raysweep.errors import InvalidInput, user_code
+from raysweep.errors import InvalidInput
 from raysweep.objectives import objectives
 from raysweep.spec import Call, GroundTruth, Prompting, RunSpec, TaskSpec, WeakLabels
+from raysweep.spec.parameters import Parameters
 from raysweep.store import Store
 from raysweep.transforms import transforms
 
@@ -42,7 +41,7 @@ class RunValidator:
             )
         for call in spec.labels.transforms if isinstance(spec.labels, WeakLabels | GroundTruth) else ():
             transform = transforms.get(call.name)
-            self._check_call(transform.check, call, f"{where}: transform")
+            self._check_call(transform.parameters, call, f"{where}: transform")
             if transform.needs_probabilities and spec.kind == "generative":
                 raise InvalidInput(
                     f"{where}: transform {call.name!r} needs class probabilities; the labels here are answers"
@@ -74,7 +73,7 @@ class RunValidator:
     def _check_objective(self, spec: RunSpec, where: str) -> None:
         objective = objectives.get(spec.objective.name)
         name = spec.objective.name
-        self._check_call(objective.check, spec.objective, f"{where}: objective")
+        self._check_call(objective.parameters, spec.objective, f"{where}: objective")
         if spec.kind not in objective.kinds:
             fitting = [known for known, entry in objectives if spec.kind in entry.kinds]
             raise InvalidInput(
@@ -87,15 +86,11 @@ class RunValidator:
                 f"{spec.task.num_classes}; use another one, such as 'confidence'"
             )
 
-    def _check_call(self, check: Callable[..., None], call: Call, what: str) -> None:
-        """Have the parameters of an objective or a transform checked by its own function."""
-        key = (check, repr(call.params))
-        if key in self._passed:
-            return
-        check_parameters(check, call.params, f"{what} {call.name!r}")
-        with user_code(f"{what} {call.name!r}"):
-            check(**call.params)
-        self._passed.add(key)
+    def _check_call(self, parameters: Parameters, call: Call, what: str) -> None:
+        key = (parameters, repr(call.params))
+        if key not in self._passed:
+            parameters.check(call.params, f"{what} {call.name!r}")
+            self._passed.add(key)
 
 
 def _check_prompting(spec: RunSpec, where: str) -> None:
@@ -111,15 +106,3 @@ def _check_prompting(spec: RunSpec, where: str) -> None:
             f"{where}: Prompting has the words {', '.join(map(repr, tuning.words)) or '(none)'} for the "
             f"{spec.task.num_classes} classes of the task; give one for each"
         )
-
-
-def check_parameters(
-    function: Callable[..., object], params: Mapping[str, Any], what: str, num_leading: int = 0
-) -> None:
-    """Refuse parameters that a function doesn't have, or lacks."""
-    signature = inspect.signature(function)
-    try:
-        signature.bind(*[None] * num_leading, **params)
-    except TypeError as error:
-        allowed = ", ".join(list(signature.parameters)[num_leading:]) or "none"
-        raise InvalidInput(f"{what}: {error}; its parameters: {allowed}") from error

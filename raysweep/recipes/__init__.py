@@ -1,4 +1,8 @@
-"""Recipes: a method is a small function from a cell of the grid to the runs that answer it."""
+"""Recipes: the methods of a sweep, each a small function from a cell of the grid to the runs that answer it.
+
+Imports packages up to `transforms` and `models`, never planning, training or results: a recipe only describes
+runs. Start with `cell`, then `methods`; `baselines` and `controls` are what methods are compared with.
+"""
 
 from raysweep.recipes import baselines as baselines  # these modules register their recipes
 from raysweep.recipes import controls as controls

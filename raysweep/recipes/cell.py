@@ -1,19 +1,23 @@
-"""A cell of the grid, and the runs that a recipe makes of it."""
+"""The interface of a recipe: a cell of the grid, and the runs that answer it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal
 
 from raysweep.models.families import Model
 from raysweep.registry import Registry
 from raysweep.spec import Call, Evaluation, GroundTruth, RunSpec, TaskSpec, Unlabelled, WeakLabels
 
+LabelSource = Literal["ground_truth", "weak"]
+"""Where a recipe's labels come from: the task, or the supervisor."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CellRuns:
-    """The three runs whose accuracies make a PGR."""
+    """The three runs whose accuracies give the performance gap recovered (PGR)."""
 
     supervisor: RunSpec
     student: RunSpec
@@ -22,7 +26,7 @@ class CellRuns:
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One point of the grid, all parts pinned."""
+    """One point of the grid, its task and models pinned to their content."""
 
     task: TaskSpec
     weak: Model
@@ -32,18 +36,24 @@ class Cell:
     evaluation: Evaluation
 
     def on_ground_truth(self, model: Model, split: str, transforms: Sequence[Call] = ()) -> RunSpec:
-        """A model finetuned on the true labels of a half, after transforms of them."""
+        """A model finetuned on ground truth.
+
+        Args:
+            model: what is finetuned.
+            split: the training split, "supervisor" (half A) or "transfer" (half B).
+            transforms: applied to the labels, in this order.
+        """
         return self._run(model, split, GroundTruth(transforms=tuple(transforms)), Call("cross_entropy"))
 
     def supervisor(self) -> RunSpec:
-        """The supervisor: the weak model on ground truth of half A. Its accuracy is the floor."""
+        """The supervisor: the weak model finetuned on ground truth of half A. Its accuracy is the floor."""
         return self._supervisor
 
     def ceiling(self) -> RunSpec:
-        """The strong model on ground truth."""
+        """The ceiling: the strong model finetuned on ground truth of the sweep's `ceiling_split`."""
         return self._ceiling
 
-    # Every method asks a cell for the same two.
+    # Cached, since every method of a cell asks for the same two.
     @cached_property
     def _supervisor(self) -> RunSpec:
         return self.on_ground_truth(self.weak, "supervisor")
@@ -59,15 +69,28 @@ class Cell:
         transforms: Sequence[Call] = (),
         model: Model | None = None,
     ) -> RunSpec:
-        """A model, by default the strong one, on a supervisor's labels of half B, after transforms of
-        them."""
+        """A model finetuned on a supervisor's labels of half B.
+
+        Args:
+            supervisor: the run that labels.
+            objective: cross-entropy, if not given.
+            transforms: applied to the labels, in this order.
+            model: what is finetuned; the strong model, if not given.
+        """
         labels = WeakLabels(supervisor=supervisor, transforms=tuple(transforms))
         return self._run(model or self.strong, "transfer", labels, objective or Call("cross_entropy"))
 
     def language_modelling(
         self, model: Model, split: str, epochs: float, learning_rate: float | None
     ) -> RunSpec:
-        """A model trained on the texts of a half, without labels."""
+        """A model trained on texts, without their labels.
+
+        Args:
+            model: what is trained.
+            split: the split whose texts are used.
+            epochs: replaces the steps or epochs of the model's optimization.
+            learning_rate: replaces the model's own, if given.
+        """
         own = model.optimization
         optimization = replace(
             own, steps=None, epochs=epochs, learning_rate=learning_rate or own.learning_rate
@@ -78,7 +101,7 @@ class Cell:
     def runs(
         self, student: RunSpec, supervisor: RunSpec | None = None, ceiling: RunSpec | None = None
     ) -> CellRuns:
-        """A student with the ends of its gap: the usual supervisor and ceiling, unless others are given."""
+        """A student with the ends of its gap: the cell's supervisor and ceiling, unless others are given."""
         return CellRuns(
             supervisor=supervisor or self.supervisor(), student=student, ceiling=ceiling or self.ceiling()
         )
@@ -99,6 +122,7 @@ class Cell:
 
 
 Recipe = Callable[..., CellRuns]
-"""(cell, **params) → its runs."""
+"""(cell, **params) → the runs of the cell. The signature declares the parameters, from which they are checked
+(see `raysweep.spec.parameters`)."""
 
 recipes: Registry[Recipe] = Registry("method", Callable)

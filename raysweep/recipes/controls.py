@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from raysweep.errors import InvalidInput
-from raysweep.recipes.cell import Cell, CellRuns, recipes
+from raysweep.recipes.cell import Cell, CellRuns, LabelSource, recipes
 from raysweep.spec import Call
+from raysweep.transforms.supervisors import Where
 
 
 @recipes.register("shuffled_labels")
 def shuffled_labels(cell: Cell) -> CellRuns:
-    """Control: the supervisor's labels dealt out at random; students that beat the floor show a broken
-    pipeline."""
+    """Control: the supervisor's labels, shuffled; a student that beats the floor shows a broken pipeline."""
     return cell.runs(cell.student(cell.supervisor(), transforms=[Call("shuffle")]))
 
 
 @recipes.register("random_labels")
 def random_labels(cell: Cell) -> CellRuns:
-    """Control: labels drawn at random, each class alike; over a few seeds, students must be at chance."""
+    """Control: labels drawn uniformly at random; over a few seeds, students must be at chance."""
     return cell.runs(cell.student(cell.supervisor(), transforms=[Call("random_labels")]))
 
 
 @recipes.register("constant_labels")
 def constant_labels(cell: Cell, class_index: int = 0) -> CellRuns:
-    """Control: one class for every example; the student's accuracy is that class's share."""
+    """Control: one class for every example; the student's accuracy must be that class's share."""
     return cell.runs(
         cell.student(cell.supervisor(), transforms=[Call("constant", {"class_index": class_index})])
     )
@@ -30,18 +29,17 @@ def constant_labels(cell: Cell, class_index: int = 0) -> CellRuns:
 
 @recipes.register("ceiling_labels")
 def ceiling_labels(cell: Cell) -> CellRuns:
-    """Control: the ceiling's own labels; PGR must be near 1."""
+    """Control: the ceiling's own predictions as labels; PGR must be near 1."""
     ceiling = cell.ceiling()
     return cell.runs(cell.student(ceiling), ceiling=ceiling)
 
 
 @recipes.register("simulated_supervisor")
-def simulated_supervisor(cell: Cell, where: str = "uniform") -> CellRuns:
-    """Simulation: ground truth with as many errors as the supervisor makes, but others (Burns et al. 2023,
-    figures 25, 26).
+def simulated_supervisor(cell: Cell, where: Where = "uniform") -> CellRuns:
+    """Simulation: as many errors as the supervisor's, but other ones (Burns et al. 2023, figures 25, 26).
 
-    where="uniform": anywhere; "hard": on the hardest examples first. Reads ground truth of half B, as it
-    must.
+    The labels are ground truth with errors on random examples (where="uniform") or on the hardest ones
+    (where="hard"), so that this recipe reads ground truth of half B.
     """
     return cell.runs(
         cell.student(cell.supervisor(), transforms=[Call("simulated_supervisor", {"where": where})])
@@ -49,18 +47,14 @@ def simulated_supervisor(cell: Cell, where: str = "uniform") -> CellRuns:
 
 
 @recipes.register("easy_to_hard")
-def easy_to_hard(cell: Cell, share: float = 0.5, labels: str = "ground_truth") -> CellRuns:
-    """Easy-to-hard: supervision from the easiest share only, by the task's difficulty (Burns et al. 2023,
-    appendix C).
+def easy_to_hard(cell: Cell, share: float = 0.5, labels: LabelSource = "ground_truth") -> CellRuns:
+    """Easy-to-hard: supervision on the easiest examples only (Burns et al. 2023, appendix C).
 
-    The supervisor is the weak model on the easy part of half A. The student learns from the easy part of half
-    B, labelled by ground truth (labels="ground_truth") or by that supervisor (labels="weak"). The ceiling
-    learns from all of half B. Accuracy by quarter of difficulty is among the metrics of every run.
+    `share` of each half counts as easy, by the task's difficulty. The supervisor is the weak model finetuned
+    on the easy part of half A. The student learns from the easy part of half B, labelled by ground truth
+    (labels="ground_truth") or by that supervisor (labels="weak"). The ceiling learns from all examples of its
+    half. The metric `difficulty` of every run gives accuracy by quarter of difficulty.
     """
-    if labels not in ("ground_truth", "weak"):
-        raise InvalidInput(
-            f"recipe 'easy_to_hard': labels is {labels!r}; it must be 'ground_truth' or 'weak'"
-        )
     easy = [Call("easiest", {"share": share})]
     supervisor = cell.on_ground_truth(cell.weak, "supervisor", easy)
     student = (

@@ -1,12 +1,17 @@
-"""Methods of weak-to-strong learning: what is done with the supervisor's labels."""
+"""Methods of weak-to-strong learning: what the student does with the supervisor's labels.
+
+A parameter that a recipe passes on declares only its type here; its bounds are those of the objective.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
-from raysweep.errors import InvalidInput
 from raysweep.models.families import Model
+from raysweep.objectives.confidence import Threshold
+from raysweep.objectives.eleuther import Prior
 from raysweep.recipes.cell import Cell, CellRuns, recipes
 from raysweep.spec import Call
 
@@ -19,17 +24,21 @@ def naive(cell: Cell) -> CellRuns:
 
 @recipes.register("transfer")
 def transfer(cell: Cell, objective: Call | None = None, transforms: Sequence[Call] = ()) -> CellRuns:
-    """Finetuning on the supervisor's labels with any objective and any transforms of the labels, as the
-    parameters say."""
+    """Finetuning on the supervisor's labels with any objective and any transforms of the labels.
+
+    `objective` is cross-entropy if not given; `transforms` are applied in their order.
+    """
     return cell.runs(cell.student(cell.supervisor(), objective, transforms))
 
 
 @recipes.register("confidence")
 def confidence(
-    cell: Cell, alpha_max: float = 0.5, warmup_fraction: float = 0.2, threshold: str = "prior"
+    cell: Cell, alpha_max: float = 0.5, warmup_fraction: float = 0.2, threshold: Threshold = "prior"
 ) -> CellRuns:
-    """Auxiliary confidence loss (Burns et al. 2023, appendix A.4); α_max 0.75 for the largest students, 0.5
-    else."""
+    """Auxiliary confidence loss (Burns et al. 2023, appendix A.4).
+
+    The paper has α_max 0.75 for its largest students, otherwise 0.5.
+    """
     params = {"alpha_max": alpha_max, "warmup_fraction": warmup_fraction, "threshold": threshold}
     return cell.runs(cell.student(cell.supervisor(), Call("confidence", params)))
 
@@ -46,11 +55,13 @@ def confidence_eleuther(
     cell: Cell,
     alpha_max: float = 0.5,
     warmup_steps: int = 100,
-    prior: str = "half",
+    prior: Prior = "half",
     balance_batch: bool = False,
 ) -> CellRuns:
-    """Confidence loss as EleutherAI/w2s's code publishes it: warm-up over steps, prior one half at its
-    default minibatch."""
+    """Confidence loss as EleutherAI/w2s's code publishes it, with its warm-up over steps.
+
+    The prior of one half is that of their code at its default minibatch of 1.
+    """
     params = {
         "alpha_max": alpha_max,
         "warmup_steps": warmup_steps,
@@ -62,33 +73,25 @@ def confidence_eleuther(
 
 @recipes.register("bootstrapping")
 def bootstrapping(
-    cell: Cell, middle: Sequence[Model] = (), objective: Call | None = None, data: str = "same"
+    cell: Cell,
+    middle: Sequence[Model] = (),
+    objective: Call | None = None,
+    data: Literal["same", "fresh"] = "same",
 ) -> CellRuns:
-    """Bootstrapping: a chain weak → middle → … → strong, each taught by the one before (Burns et al. 2023,
-    section 4.3.1).
+    """Bootstrapping: weak → … → strong, each supervising the next (Burns et al. 2023, section 4.3.1).
 
-    Without models in the middle it is naive finetuning, to the last bit. With data="same" every step learns
-    from the whole of half B; with data="fresh" half B is cut into as many parts as there are steps, and each
-    step learns from a part that nobody before it has seen, as in the paper's chess runs. The ceiling always
-    learns from the whole half.
+    `middle` holds the models between weak and strong; without any, this is naive finetuning, to the last bit.
+    With data="same" every step learns from the whole of half B; with data="fresh" half B is cut into as many
+    parts as there are steps, and each step learns from a part that no earlier step has seen, as in the
+    paper's chess runs. The ceiling always learns from all examples of its half.
     """
-    if data not in ("same", "fresh"):
-        raise InvalidInput(f"recipe 'bootstrapping': data is {data!r}; it must be 'same' or 'fresh'")
-    for model in middle:
-        if not isinstance(model, Model):
-            raise InvalidInput(
-                f"recipe 'bootstrapping': middle holds {model!r:.80}; it must be a list of Model objects"
-            )
-    teacher = cell.supervisor()
+    run = cell.supervisor()
     steps = [*middle, cell.strong]
     for number, model in enumerate(steps):
-        part = (
-            (Call("part", {"number": number, "of": len(steps)}),)
-            if data == "fresh" and len(steps) > 1
-            else ()
-        )
-        teacher = cell.student(teacher, objective, part, model)
-    return cell.runs(teacher)
+        part = Call("part", {"number": number, "of": len(steps)})
+        transforms = [part] if data == "fresh" and len(steps) > 1 else []
+        run = cell.student(run, objective, transforms, model)
+    return cell.runs(run)
 
 
 @recipes.register("generative_finetuning")
@@ -99,11 +102,11 @@ def generative_finetuning(
     learning_rate: float | None = None,
     ceiling_too: bool = True,
 ) -> CellRuns:
-    """Generative finetuning: language modelling on half B's texts first, without labels (Burns et al. 2023,
-    section 5.2.2).
+    """Generative finetuning: unlabelled texts of half B first (Burns et al. 2023, section 5.2.2).
 
-    In preference tasks the texts are the prompts with both responses. `learning_rate` None is the strong
-    model's own. The ceiling gets the step as well, as in the paper, unless ceiling_too=False.
+    The strong model is first trained on these texts by language modelling. In preference tasks the texts are
+    the prompts with both responses. `learning_rate` None is the strong model's own. The ceiling starts from
+    the same model, as in the paper, unless ceiling_too=False.
     """
     adapted = cell.language_modelling(cell.strong, "transfer", epochs, learning_rate)
     strong = replace(cell.strong, spec=replace(cell.strong.spec, base=adapted))

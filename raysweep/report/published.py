@@ -1,52 +1,51 @@
-"""Numbers that others published, beside those of a sweep.
+"""Published numbers beside those of a sweep.
 
-`analysis/published.csv` holds them, a number a row, each with where it is written. A sweep rarely has the
-models or the tasks of a paper, so every published number that stands beside ours says what it has in common
-with them. An accuracy of other models tells nothing about ours and isn't drawn; a PGR, a share of each one's
-own gap, is.
+`analysis/published.csv` has one published number per row, with its source. A sweep rarely has the models or
+the tasks of a paper, so every published number that stands beside ours says what the two have in common. PGRs
+are compared whatever the models are, since each is a share of its own gap; accuracies only if the models are
+the same.
 """
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.csv
 
 from raysweep.errors import InvalidInput
-from raysweep.results.frames import ENDS, SweepData
-from raysweep.results.statistics import GapRecovered, gap_recovered
+from raysweep.planning.graph import CellGroup
+from raysweep.results.frames import SweepData
 
 SETTINGS = ("nlp", "chess", "reward_model", "vision", "reasoning", "easy_to_hard")
-"""A row whose task is its setting is of all the setting's tasks together."""
+"""A number whose task is its setting is of all tasks of the setting together."""
 _SHARES_OF_TASKS = ("share_above_zero", "share_better_than_naive")
 SHARES = ("accuracy", "agreement_supervisor_wrong", "supervision_gap_recovered", "p_value", *_SHARES_OF_TASKS)
 """Quantities in [0, 1]."""
 QUANTITIES = (*SHARES, "pgr", "pgr_gain", "recovery")
 COMPARED = ("accuracy", "pgr")
-"""Quantities that a sweep has too."""
+"""Quantities that a sweep has as well."""
 
 _NLP = (
     "amazon_polarity anli_r2 anli_r2_three boolq cola cosmos_qa dream ethics_deontology ethics_justice "
     "ethics_utilitarianism ethics_virtue hellaswag mc_taco multirc openbookqa paws piqa quail quartz sciq "
     "social_i_qa sst2 twitter_sentiment wic"
 )
-_TASK_SETTINGS = dict.fromkeys(_NLP.split(), "nlp") | {
-    **dict.fromkeys(("chess_puzzles", "chess_games"), "chess"),
-    **dict.fromkeys(("anthropic_hh", "anthropic_hh_helpful"), "reward_model"),
-}
+_TASK_SETTINGS = (
+    dict.fromkeys(_NLP.split(), "nlp")
+    | dict.fromkeys(("chess_puzzles", "chess_games"), "chess")
+    | dict.fromkeys(("anthropic_hh", "anthropic_hh_helpful"), "reward_model")
+)
 _MODEL_ALIASES = {f"gpt-2{size}": f"gpt2{size}" for size in ("", "-medium", "-large", "-xl")} | {
-    **{
-        "meta-llama-3-8b": "llama-3-8b",
-        "llama3-8b": "llama-3-8b",
-        "llama3-70b": "llama-3-70b",
-        "qwen-1_8b": "qwen-1.8b",
-    },
+    "meta-llama-3-8b": "llama-3-8b",
+    "llama3-8b": "llama-3-8b",
+    "llama3-70b": "llama-3-70b",
+    "qwen-1_8b": "qwen-1.8b",
 }
 """Other spellings of a model, in lower case and without its owner on the hub."""
 
@@ -79,51 +78,58 @@ class PublishedNumber:
     """How sure it is, and what differs from raysweep; begins with "approximate" where the value is."""
 
 
+_COLUMNS = [field.name for field in fields(PublishedNumber)]
+_KEYS = _COLUMNS[: _COLUMNS.index("value")]
+
+
 def read_published(path: str | Path) -> tuple[PublishedNumber, ...]:
     """The published numbers of a CSV file with the columns of `PublishedNumber`.
 
     Raises:
-        InvalidInput: the columns are others, a value is missing, isn't a number or out of range, or a row is
-            there twice; says the line and the column.
+        InvalidInput: the file isn't such a table; columns are others; a value is missing, isn't a number or
+            out of range; or a number is there twice. The message has the line and the column.
     """
-    columns = [field.name for field in fields(PublishedNumber)]
+    texts_only = dict.fromkeys(_COLUMNS, pyarrow.string())
+    try:
+        table = pyarrow.csv.read_csv(
+            path,
+            read_options=pyarrow.csv.ReadOptions(use_threads=False),  # else errors don't name the row
+            parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
+            convert_options=pyarrow.csv.ConvertOptions(column_types=texts_only),
+        )
+    except pyarrow.ArrowInvalid as error:
+        raise InvalidInput(f"{path} isn't a table of published numbers: {error}") from error
+    if table.column_names != _COLUMNS:
+        raise InvalidInput(
+            f"{path}, line 1: the columns are {', '.join(table.column_names)}; expected {', '.join(_COLUMNS)}"
+        )
     found: list[PublishedNumber] = []
     lines: dict[tuple[str, ...], int] = {}
-    with Path(path).open(encoding="utf-8", newline="") as file:
-        reader = csv.reader(file)
-        header = next(reader, [])
-        if header != columns:
+    line = 2
+    for texts in table.to_pylist():
+        where = f"{path}, line {line}"
+        found.append(_number(where, texts))
+        key = tuple(texts[column] for column in _KEYS)
+        if key in lines:
             raise InvalidInput(
-                f"{path}, line 1: the columns are {', '.join(header) or 'none'}; expected "
-                f"{', '.join(columns)}"
+                f"{where}: the same number as in line {lines[key]}, all columns before 'value' being equal"
             )
-        for texts in reader:
-            where = f"{path}, line {reader.line_num}"
-            if len(texts) != len(columns):
-                raise InvalidInput(f"{where}: {len(texts)} values for {len(columns)} columns")
-            number = _number(where, dict(zip(columns, texts, strict=True)))
-            key = tuple(texts[: columns.index("value")])
-            if key in lines:
-                raise InvalidInput(
-                    f"{where}: the same number as in line {lines[key]}, all columns before 'value' being "
-                    "equal"
-                )
-            lines[key] = reader.line_num
-            found.append(number)
+        lines[key] = line
+        line += 1 + sum(text.count("\n") for text in texts.values())
     return tuple(found)
 
 
 def matching(published: Iterable[PublishedNumber], data: SweepData) -> pd.DataFrame:
     """The published numbers that can stand beside a sweep's: of a method and a task that it has.
 
-    A number of all tasks of a setting stands beside the sweep's tasks of that setting. A sweep's methods
-    count by their first word ("confidence 0.75" as confidence); a task without a setting of its own counts as
-    the sweep's others do, else as NLP.
+    A number of all tasks of a setting stands beside the sweep's tasks of that setting. A sweep's methods are
+    compared by their first word ("confidence 0.75" is confidence). A task without a setting has the one that
+    the sweep's other tasks have, or is NLP.
 
     Returns:
-        The columns of `PublishedNumber`, those that were compared with `COMPARED` only; `panel`, the task of
-        the sweep, or "nlp: median over 3 tasks"; `same_task` and `same_models` (bool); and `beside`, both of
-        these in words.
+        The numbers whose quantity is one of `COMPARED`: the columns of `PublishedNumber`; `panel`, the task
+        of the sweep, or "nlp: median over 3 tasks"; `same_task` and `same_models` (bool); and `beside`, both
+        of these in words.
     """
     cells = data.cells
     panels = _panels(data)
@@ -140,39 +146,26 @@ def matching(published: Iterable[PublishedNumber], data: SweepData) -> pd.DataFr
         models = (_model(number.weak), _model(number.strong))
         same_models = models in (alone if number.method == "ground_truth" else pairs)
         beside = f"{'same task' if same_task else 'other tasks'}, {'same' if same_models else 'other'} models"
-        found = {
-            "panel": panels[number.task],
-            "same_task": same_task,
-            "same_models": same_models,
-            "beside": beside,
-        }
-        rows.append(asdict(number) | found)
-    columns = [
-        *(field.name for field in fields(PublishedNumber)),
-        "panel",
-        "same_task",
-        "same_models",
-        "beside",
-    ]
-    types = dict.fromkeys(("value", "low", "high"), "float64") | dict.fromkeys(
-        ("same_task", "same_models"), "bool"
-    )
-    return pd.DataFrame(rows, columns=columns).astype(types)
+        found = {"panel": panels[number.task], "same_task": same_task, "same_models": same_models}
+        rows.append(asdict(number) | found | {"beside": beside})
+    columns = [*_COLUMNS, "panel", "same_task", "same_models", "beside"]
+    numbers = dict.fromkeys(("value", "low", "high"), "float64")
+    return pd.DataFrame(rows, columns=columns).astype(numbers | {"same_task": "bool", "same_models": "bool"})
 
 
 def comparison_table(published: Iterable[PublishedNumber], data: SweepData) -> pd.DataFrame:
-    """A sweep's numbers and the published ones that stand beside them, a number a row; empty if none do.
+    """A sweep's numbers and the published ones that stand beside them, one number per row; empty if there are
+    none.
 
-    Published accuracies are those of the same models; of other models there are PGRs only.
-    Ours are means over the finished seeds; a PGR is that of the mean accuracies, with its 90 % interval, and
-    absent where the gap is inside the noise; over several tasks of a setting it is the median of those that
-    are defined, if most are.
+    Of other models, only PGRs stand beside ours. Our accuracies are means over the finished seeds. Our PGRs
+    are those of the mean accuracies, with 90 % intervals, and absent where the gap is inside the noise; for
+    several tasks of a setting, the median of those that are defined, if most are.
 
     Returns:
         `whose` ("ours", "published"), panel, task, weak, strong, method (ours as the sweep calls it),
         quantity, value, low, high (NaN if none), num_seeds (<NA> of published ones), source, aggregate,
-        beside, citation, note; by panel and quantity, ours first. Of ours, those that a published number of
-        their method stands beside; and the reverse.
+        beside, citation, note; by panel and quantity, ours first. Numbers of a method are there if both a
+        number of ours and a published one are.
     """
     theirs = matching(published, data)
     theirs = theirs[theirs["same_models"] | (theirs["quantity"] == "pgr")]
@@ -259,41 +252,46 @@ def _panels(data: SweepData) -> dict[str, str]:
 
 
 def _ours(data: SweepData, families: set[str]) -> list[dict[str, Any]]:
-    """The sweep's numbers of these methods; `family` is the name that published numbers have for the
-    method."""
-    finished = data.cells[data.cells["is_finished"]]
+    """The sweep's numbers of these methods; `family` is the method's name among published numbers."""
     settings = _settings(data)
-    panels = _panels(data)
-    rows = _ground_truth(finished)
-    pgrs: dict[tuple[str, str, str, str], list[float]] = {}
-    chosen = finished[finished["method"].map(_method).isin(families)]
-    for _, cells in chosen.groupby(["task", "weak", "strong", "method"], sort=False):
-        task, weak, strong, method = (
-            str(cells[name].iloc[0]) for name in ("task", "weak", "strong", "method")
-        )
-        common = _named(task, weak, strong, method) | {
-            "panel": task,
-            "num_seeds": len(cells),
+    rows = _ground_truth(data.cells[data.cells["is_finished"]])
+    pgrs: dict[CellGroup, list[float]] = {}
+    for row in data.rows:
+        gap = row.gap
+        if gap is None or _method(row.group.method) not in families:
+            continue
+        common = _named(row.group) | {
+            "panel": row.group.task,
+            "num_seeds": len(row.seeds),
             "aggregate": "mean over seeds",
         }
-        gap = _gap(data, cells)
         rows.append(common | {"quantity": "accuracy", "value": gap.student_accuracy})
         if gap.pgr is not None and gap.interval is not None:
-            rows.append(
-                common
-                | {"quantity": "pgr", "value": gap.pgr, "low": gap.interval[0], "high": gap.interval[1]}
-            )
-            pgrs.setdefault((settings[task], weak, strong, method), []).append(gap.pgr)
-    for names, values in pgrs.items():
-        panel = panels[names[0]]
-        num_tasks = list(settings.values()).count(names[0])
+            low, high = gap.interval
+            rows.append(common | {"quantity": "pgr", "value": gap.pgr, "low": low, "high": high})
+            of_setting = row.group._replace(task=settings[row.group.task])
+            pgrs.setdefault(of_setting, []).append(gap.pgr)
+    return rows + _medians(data, pgrs)
+
+
+def _medians(data: SweepData, pgrs: Mapping[CellGroup, Sequence[float]]) -> list[dict[str, Any]]:
+    """Median PGRs over the tasks of a setting, where most are defined; groups have the setting for a task."""
+    settings = _settings(data)
+    panels = _panels(data)
+    rows = []
+    for group, values in pgrs.items():
+        panel = panels[group.task]
+        num_tasks = list(settings.values()).count(group.task)
         if panel not in settings and len(values) > num_tasks / 2:
-            median = {
-                "quantity": "pgr",
-                "value": float(np.median(values)),
-                "aggregate": f"{len(values)} of {num_tasks} tasks",
-            }
-            rows.append(_named(*names) | {"panel": panel} | median)
+            rows.append(
+                _named(group)
+                | {
+                    "panel": panel,
+                    "quantity": "pgr",
+                    "value": float(np.median(values)),
+                    "aggregate": f"{len(values)} of {num_tasks} tasks",
+                }
+            )
     return rows
 
 
@@ -307,18 +305,11 @@ def _ground_truth(finished: pd.DataFrame) -> list[dict[str, Any]]:
     rows = []
     for _, found in models.drop_duplicates(columns[:3]).groupby(["task", "model"], sort=False):
         task = str(found["task"].iloc[0])
-        model = str(found["model"].iloc[0])
+        group = CellGroup(task=task, weak="", strong=str(found["model"].iloc[0]), method="ground_truth")
         mean = {"quantity": "accuracy", "value": float(found["value"].mean()), "num_seeds": len(found)}
-        rows.append(
-            _named(task, "", model, "ground_truth") | {"panel": task, "aggregate": "mean over seeds"} | mean
-        )
+        rows.append(_named(group) | {"panel": task, "aggregate": "mean over seeds"} | mean)
     return rows
 
 
-def _named(task: str, weak: str, strong: str, method: str) -> dict[str, Any]:
-    return {"task": task, "weak": weak, "strong": strong, "method": method, "family": _method(method)}
-
-
-def _gap(data: SweepData, cells: pd.DataFrame) -> GapRecovered:
-    rights = [[data.examples(run)["is_right"].to_numpy(dtype=bool) for run in cells[end]] for end in ENDS]
-    return gap_recovered(*(np.stack(right) for right in rights))
+def _named(group: CellGroup) -> dict[str, Any]:
+    return group._asdict() | {"family": _method(group.method)}

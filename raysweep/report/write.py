@@ -1,5 +1,5 @@
-"""A sweep's report as files: the page, and every figure as vector graphics, picture and numbers, with its
-caption."""
+"""Writes a sweep's report: the page, and every figure as vector graphics, picture and numbers, with the
+captions."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from pathlib import Path
 
 from raysweep.errors import InvalidInput
 from raysweep.files import written_atomically
-from raysweep.planning.plan import Plan
-from raysweep.store import Store
+from raysweep.results.frames import SweepData
 
 _PAGE = "report.html"
 _FIGURES = "figures"
@@ -21,8 +20,7 @@ _MAX_CAUSE = 300
 
 
 def publish(
-    plan: Plan,
-    store: Store,
+    data: SweepData,
     experiment: str,
     log: Callable[[Path], None],
     page_file: Path | None = None,
@@ -31,12 +29,11 @@ def publish(
     """Make a sweep's report, finished or not; write it where it is wanted, then log it.
 
     Args:
-        plan: the sweep.
-        store: where its runs are.
-        experiment: FILE or FILE:function, as the command line has it; its docstrings say what is asked.
+        data: the sweep.
+        experiment: FILE or FILE:function, as on the command line; its docstrings say what is asked.
         log: takes a folder with report.html, figures/NAME.svg, .pdf, .png and .csv, and figures/captions.md.
-        page_file: where the page is written; the folder is made.
-        figures_folder: where the figures are written, beside what is there.
+        page_file: where to write the page; its folder is made.
+        figures_folder: where to write the figures; other files there stay.
 
     Raises:
         InvalidInput: the page or the figures can't be written there.
@@ -53,7 +50,7 @@ def publish(
         )
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        write_report(plan, store, experiment, folder)
+        write_report(data, experiment, folder)
         try:
             if page_file:
                 with written_atomically(page_file.resolve()) as path:  # a link stays one
@@ -67,11 +64,11 @@ def publish(
         log(folder)
 
 
-def try_to_publish(plan: Plan, store: Store, experiment: str, log: Callable[[Path], None]) -> str | None:
-    """`publish` at the end of a sweep, whose runs are done whatever goes wrong here: None, or what went
-    wrong, in one line."""
+def try_to_publish(data: SweepData, experiment: str, log: Callable[[Path], None]) -> str | None:
+    """`publish` at the end of a sweep, whose runs are done whatever fails here: None, or what failed, in one
+    line."""
     try:
-        publish(plan, store, experiment, log)
+        publish(data, experiment, log)
     except Exception as error:
         why = " ".join(f"{type(error).__name__}: {error}".split())
         return (
@@ -81,14 +78,12 @@ def try_to_publish(plan: Plan, store: Store, experiment: str, log: Callable[[Pat
     return None
 
 
-def write_report(plan: Plan, store: Store, experiment: str, folder: Path) -> None:
+def write_report(data: SweepData, experiment: str, folder: Path) -> None:
     """Write report.html and figures/ into an empty folder."""
     from raysweep.report.figures import figures_of
     from raysweep.report.figures.save import captions, save
     from raysweep.report.page import page
-    from raysweep.results.from_store import read_store
 
-    data = read_store(plan, store)
     figures = figures_of(data)
     text = page(data, figures, question=question(experiment), command=f"raysweep run {experiment}")
     (folder / _PAGE).write_text(text, encoding="utf-8")
@@ -99,7 +94,7 @@ def write_report(plan: Plan, store: Store, experiment: str, folder: Path) -> Non
 
 
 def question(experiment: str) -> str:
-    """What an experiment asks: the docstring of its file, and that of its function; "" if it has none."""
+    """The question of an experiment: the docstrings of its file and of its function; "" if it has none."""
     file, _, function = experiment.partition(":")
     module = ast.parse(Path(file).read_text(encoding="utf-8"))
     functions = (

@@ -1,49 +1,49 @@
-"""What a sweep's studies chose, beside what an oracle would have chosen and gained, as plain values."""
+"""The choices of a sweep's studies, and what an oracle would have chosen and gained."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from raysweep.planning.graph import CellGroup
+from raysweep.planning.plan import Plan
 from raysweep.planning.search.config import Signal
 from raysweep.planning.search.studies import CHOICES
 from raysweep.planning.search.study import Study
+from raysweep.results.cells import GROUP
+from raysweep.results.frames import SweepData
 from raysweep.store import RunStatus
-
-if TYPE_CHECKING:
-    from raysweep.planning.plan import Plan
-    from raysweep.results.cells import Results
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """The trial of a study that a signal chooses. Of students there are two; the first is by
-    `weak_validation`."""
+    """The trial of a study that a signal chooses. A study of students has two choices, by `weak_validation`
+    first; the others have one."""
 
     study: str
     role: str
     chosen_by: Signal
     num_trials: int
-    """That have been suggested; of these:"""
+    """Trials suggested so far; `num_done`, `num_stopped` and `num_failed` of them have ended."""
     num_done: int
     num_stopped: int
     num_failed: int
     is_complete: bool
-    """Whether the study has no more to suggest; until then nothing is chosen."""
+    """Whether the study suggests no more trials; until then nothing is chosen."""
     values: Mapping[str, Any] | None
-    """What was chosen, by path; None if nothing is, or no trial is done."""
+    """The chosen values by path; None if nothing is chosen yet, or no trial is done."""
     signals: Mapping[Signal, float]
-    """Of the chosen trial, both."""
+    """Both signals of the chosen trial."""
     test_accuracy: float | None
-    """Of students: the mean over the seeds whose cells of both choices are finished; None if there is
-    none."""
+    """Of students, the mean over the seeds whose cells of both choices are finished; None if there is no such
+    seed."""
     gain: float | None
-    """Of the oracle's choice of students: its test accuracy less that of the honest choice."""
+    """Of the oracle's choice of students, its test accuracy less that of the honest choice."""
 
 
-def choices(plan: Plan, results: Results) -> list[Choice]:
-    """The choices of all studies of a sweep, in the order of the grid; none for a sweep that doesn't
+def choices(plan: Plan, data: SweepData) -> list[Choice]:
+    """The choices of all studies of a sweep, in the order of the grid; empty for a sweep that doesn't
     search."""
     if plan.driver is None:
         return []
@@ -53,22 +53,19 @@ def choices(plan: Plan, results: Results) -> list[Choice]:
         if study.scope.role != "student":
             found.append(_choice(study, select_by, None, None))
             continue
-        accuracies = _accuracies(study, plan, results)
-        honest = accuracies.get("weak_validation")
+        accuracies = _accuracies(study, data)
+        gain = None
+        if accuracies:
+            gain = accuracies["ground_truth_validation"] - accuracies["weak_validation"]
         for signal in CHOICES:
-            accuracy = accuracies.get(signal)
-            is_oracle = signal == "ground_truth_validation" and accuracy is not None and honest is not None
-            found.append(
-                _choice(
-                    study, signal, accuracy, accuracy - honest if is_oracle and accuracy and honest else None
-                )
-            )
+            is_oracle = signal == "ground_truth_validation"
+            found.append(_choice(study, signal, accuracies.get(signal), gain if is_oracle else None))
     return found
 
 
 def _choice(study: Study, signal: Signal, accuracy: float | None, gain: float | None) -> Choice:
     chosen = study.chosen(signal) if study.is_complete else None
-    statuses = [judged.status for judged in study.ended]
+    statuses = [trial.status for trial in study.ended]
     return Choice(
         study=str(study.scope),
         role=study.scope.role,
@@ -85,16 +82,19 @@ def _choice(study: Study, signal: Signal, accuracy: float | None, gain: float | 
     )
 
 
-def _accuracies(study: Study, plan: Plan, results: Results) -> dict[Signal, float]:
-    """Mean test accuracies of the students of both choices, over the seeds for which both are finished."""
+def _accuracies(study: Study, data: SweepData) -> dict[Signal, float]:
+    """Mean test accuracies of the students of both choices, over the seeds for which both are finished; empty
+    if there is no such seed."""
     scope = study.scope
-    cells: dict[Signal, dict[int, float]] = {}
+    finished = data.planned[data.planned["is_finished"]]
+    students: dict[Signal, dict[int, str]] = {}
     for signal, label in CHOICES.items():
-        names = (scope.task, scope.weak, scope.strong, f"{scope.method} ({label})")
-        cells[signal] = {
-            cell.seed: float(results.right(cell.runs.student.id).mean())
-            for cell in plan.cells
-            if (cell.task, cell.weak, cell.strong, cell.method) == names and results.is_finished(cell)
-        }
-    seeds = set.intersection(*(set(of_seeds) for of_seeds in cells.values()))
-    return {signal: sum(cells[signal][seed] for seed in seeds) / len(seeds) for signal in cells if seeds}
+        group = CellGroup(scope.task, scope.weak, scope.strong, f"{scope.method} ({label})")
+        cells = finished[(finished[GROUP] == group).all(axis=1)]
+        students[signal] = dict(zip(cells["seed"], cells["student"], strict=True))
+    seeds = set.intersection(*(set(of_seeds) for of_seeds in students.values()))
+    return {
+        signal: sum(float(data.right(of_seeds[seed]).mean()) for seed in seeds) / len(seeds)
+        for signal, of_seeds in students.items()
+        if seeds
+    }

@@ -1,21 +1,22 @@
-"""Methods against each other on the same seeds and examples, methods over tasks, and how many seeds would
-tell them apart."""
+"""Methods compared on the same seeds and test examples, with the seeds needed to tell them apart; and methods
+over tasks."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from raysweep.planning.graph import CellGroup
+from raysweep.results.cells import CELL, CELL_RUNS, Row
 from raysweep.results.statistics import (
     CONFIDENCE,
     Correct,
     Difference,
-    GapRecovered,
     mean_difference,
     ratio_of_means,
 )
@@ -23,41 +24,46 @@ from raysweep.results.statistics import (
 _POWER = 0.8
 _SIGNIFICANCE = 0.05
 _BASELINE = "naive"
-_NAMES = ("task", "weak", "strong", "method")
 
-_Runs = dict[int, tuple[str, str, str]]
-"""Seed → the ids of supervisor, student and ceiling."""
+
+class _Runs(NamedTuple):
+    """The run ids of one cell."""
+
+    supervisor: str
+    student: str
+    ceiling: str
+
+
+_BySeed = dict[int, _Runs]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Power:
-    """What it would take to tell two methods apart with 80 % power at two-sided 5 %, if the difference seen
+    """The seeds needed to tell two methods apart with 80 % power at two-sided 5 %, if the observed difference
     is the true one.
 
-    A plan for the next sweep, not a finding about this one, from whose difference and noise it is taken:
-    rough with few seeds.
+    It is computed from this sweep's difference and noise, so it is a plan for the next sweep and not a
+    finding about this one. With few seeds it is rough.
     """
 
     seeds_deviation: float | None
-    """Standard deviation over seeds of the difference in accuracy on these test examples; None with one seed:
-    unknown."""
+    """Standard deviation over seeds of the difference in accuracy on these test examples; None (unknown) with
+    one seed."""
     num_seeds: int | None
-    """Seeds needed, at least 3, of a paired t-test over seeds; None if no number of them is enough, or if it
+    """Seeds needed by a paired t-test over seeds, at least 3; None if no number of seeds is enough, or if it
     is unknown."""
     resolvable: float | None
-    """The smallest difference that this test set can tell from 0 however many seeds there are; None if there
-    is one example."""
+    """The smallest difference that can be told from 0 on this test set with any number of seeds; None if it
+    has one example."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
     """A method against the baseline of its (task, weak, strong), over the seeds that both have finished."""
 
-    task: str
-    weak: str
-    strong: str
-    method: str
+    group: CellGroup
     baseline: str
+    """The method that it is compared with."""
     seeds: tuple[int, ...]
     baseline_accuracy: float
     method_accuracy: float
@@ -74,20 +80,25 @@ class Comparison:
     """Difference / gap; None where the gap isn't the same, or inside the noise."""
     pgr_interval: tuple[float, float] | None
     covers_seeds: bool
-    """Whether intervals and p-values hold the noise of training; with one seed they are of the test set's
+    """Whether intervals and p-values include the noise of training; with one seed they are of the test set's
     noise alone."""
     power: Power
+
+    def to_json(self) -> dict[str, Any]:
+        """A dict for `raysweep results --json`."""
+        flat = asdict(self)
+        return flat.pop("group")._asdict() | flat
 
 
 @dataclass(frozen=True, kw_only=True)
 class OverTasks:
-    """A (weak, strong, method) over its tasks."""
+    """One (weak, strong, method) over its tasks."""
 
     weak: str
     strong: str
     method: str
     defined: tuple[str, ...]
-    """Tasks whose PGR is defined: mean and median are of these alone."""
+    """Tasks whose PGR is defined; mean and median are over these."""
     undefined: tuple[str, ...]
     """Tasks whose gap is inside the noise."""
     missing: tuple[str, ...]
@@ -95,78 +106,77 @@ class OverTasks:
     weak_accuracy: float | None
     student_accuracy: float | None
     ceiling_accuracy: float | None
-    """Means over all tasks with a finished seed, those whose PGR is undefined too; None if there are none."""
+    """Means over all tasks with a finished seed, also those whose PGR is undefined; None if there are
+    none."""
     median_pgr: float | None
-    """As Burns et al. 2023 report their NLP tasks; None if no task's PGR is defined."""
+    """The number that Burns et al. 2023 report of their NLP tasks; None if no task's PGR is defined."""
     mean_pgr: float | None
     interval: tuple[float, float] | None
-    """90 % interval of the mean, by Student's t over tasks as a sample of all such tasks; None with fewer
+    """90 % interval of the mean, by Student's t, the tasks being a sample of all such tasks; None with fewer
     than two."""
-
-
-Gaps = Mapping[tuple[str, str, str, str], GapRecovered | None]
-"""(task, weak, strong, method) → its PGR; None if no seed is finished."""
 
 
 def compare_methods(cells: pd.DataFrame, right: Callable[[str], Correct]) -> list[Comparison]:
     """Every method against the baseline of its (task, weak, strong): "naive" if it is there, else the first.
 
-    p-values are corrected by Holm's method, over all that is returned. It holds however the comparisons
-    depend on each other (they share a baseline, seeds and examples; Hochberg's method or a false discovery
-    rate would have to assume something of that) and never finds less than Bonferroni's. Methods without a
+    p-values are corrected by Holm's method over all comparisons that are returned. It holds whatever the
+    dependence between comparisons, which share baselines, seeds and examples (Hochberg's method or a false
+    discovery rate would need assumptions on it), and is never weaker than Bonferroni's. Methods that have no
     finished seed in common with their baseline are left out.
 
     Args:
-        cells: a row a finished cell, in the plan's order: task, weak, strong, method, seed, and the run ids
-            supervisor, student, ceiling.
+        cells: one row per finished cell, in the plan's order: task, weak, strong, method, seed, and the run
+            ids supervisor, student, ceiling.
         right: run id → (examples,) whether each test example was right, in the same order for all runs of a
-        task.
+            task.
     """
-    groups: dict[tuple[str, str, str], dict[str, _Runs]] = {}
-    for task, weak, strong, method, seed, *ends in cells[
-        [*_NAMES, "seed", "supervisor", "student", "ceiling"]
-    ].itertuples(index=False):
-        groups.setdefault((task, weak, strong), {}).setdefault(method, {})[int(seed)] = (
-            ends[0],
-            ends[1],
-            ends[2],
-        )
     found = []
-    for group, methods in groups.items():
-        baseline = _BASELINE if _BASELINE in methods else next(iter(methods))
-        for method, runs in methods.items():
-            if method != baseline and methods[baseline].keys() & runs.keys():
-                found.append(_compare((*group, method, baseline), runs, methods[baseline], right))
+    for methods in _methods_by_pair(cells):
+        baseline = next((group for group in methods if group.method == _BASELINE), next(iter(methods)))
+        for group, by_seed in methods.items():
+            if group != baseline and methods[baseline].keys() & by_seed.keys():
+                found.append(_compare(group, by_seed, baseline.method, methods[baseline], right))
     return _corrected(found)
 
 
+def _methods_by_pair(cells: pd.DataFrame) -> list[dict[CellGroup, _BySeed]]:
+    """For each (task, weak, strong), the runs of its methods by seed."""
+    pairs: dict[tuple[str, str, str], dict[CellGroup, _BySeed]] = {}
+    for *names, seed, supervisor, student, ceiling in cells[[*CELL, *CELL_RUNS]].itertuples(index=False):
+        group = CellGroup(*names)
+        methods = pairs.setdefault((group.task, group.weak, group.strong), {})
+        methods.setdefault(group, {})[int(seed)] = _Runs(supervisor, student, ceiling)
+    return list(pairs.values())
+
+
 def _compare(
-    names: tuple[str, str, str, str, str], method: _Runs, baseline: _Runs, right: Callable[[str], Correct]
+    group: CellGroup, runs: _BySeed, baseline: str, baseline_runs: _BySeed, right: Callable[[str], Correct]
 ) -> Comparison:
-    """A method and its baseline over their common seeds; names are of task, weak, strong, method,
-    baseline."""
-    seeds = [seed for seed in baseline if seed in method]
-    supervisors, students_of_baseline, ceilings = zip(*(baseline[seed] for seed in seeds), strict=True)
+    """A method and its baseline over their common seeds."""
+    seeds = [seed for seed in baseline_runs if seed in runs]
+    own = [runs[seed] for seed in seeds]
+    theirs = [baseline_runs[seed] for seed in seeds]
 
-    def of(runs: Sequence[str]) -> Correct:
-        return np.stack([right(run) for run in runs])
+    def of(run_ids: Sequence[str]) -> Correct:
+        return np.stack([right(run_id) for run_id in run_ids])
 
-    students = of([method[seed][1] for seed in seeds]), of(students_of_baseline)
-    difference = mean_difference(*students)
-    same_gap = [method[seed][::2] for seed in seeds] == list(zip(supervisors, ceilings, strict=True))
+    students = of([cell.student for cell in own])
+    baseline_students = of([cell.student for cell in theirs])
+    difference = mean_difference(students, baseline_students)
+    same_gap = all(
+        (cell.supervisor, cell.ceiling) == (other.supervisor, other.ceiling)
+        for cell, other in zip(own, theirs, strict=True)
+    )
     pgr = None
     if same_gap:
-        gap = of(ceilings).astype(float) - of(supervisors)
-        pgr = ratio_of_means(students[0].astype(float) - students[1], gap)
+        gap = of([cell.ceiling for cell in own]).astype(float) - of([cell.supervisor for cell in own])
+        pgr = ratio_of_means(students.astype(float) - baseline_students, gap)
     return Comparison(
-        task=names[0],
-        weak=names[1],
-        strong=names[2],
-        method=names[3],
-        baseline=names[4],
+        group=group,
+        baseline=baseline,
         seeds=tuple(seeds),
-        baseline_accuracy=float(students[1].mean()),
-        method_accuracy=float(students[0].mean()),
+        baseline_accuracy=float(baseline_students.mean()),
+        method_accuracy=float(students.mean()),
         difference=difference.value,
         interval=difference.interval,
         p_value=difference.p_value,
@@ -193,11 +203,11 @@ def _corrected(found: Sequence[Comparison]) -> list[Comparison]:
 
 
 def seeds_needed(difference: Difference, num_seeds: int) -> Power:
-    """How many seeds would tell a difference like this one from 0.
+    """How many seeds would tell a difference of this size from 0.
 
-    However many seeds there are, the examples' error e stays, as all seeds are tested on the same ones: below
-    the resolvable r = (z(97.5 %) + z(80 %))·e no number is enough. Above it, a paired t-test over seeds has
-    √(difference² − r²) left to find, which with many seeds comes to a test of both errors together.
+    All seeds are tested on the same examples, so the examples' error e doesn't shrink with seeds: below the
+    resolvable r = (z(97.5 %) + z(80 %))·e no number of seeds is enough. Above it, a paired t-test over seeds
+    has √(difference² − r²) left to find, which with many seeds amounts to a test of both errors together.
     """
     from scipy.stats import norm
     from statsmodels.stats.power import TTestPower
@@ -221,39 +231,35 @@ def seeds_needed(difference: Difference, num_seeds: int) -> Power:
     return Power(seeds_deviation=deviation, num_seeds=needed, resolvable=resolvable)
 
 
-def over_tasks(gaps: Gaps) -> list[OverTasks]:
+def over_tasks(rows: Sequence[Row]) -> list[OverTasks]:
     """Mean and median PGR over tasks for every (weak, strong, method), in the order in which they come."""
-    groups: dict[tuple[str, str, str], dict[str, GapRecovered | None]] = {}
-    for (task, *rest), gap in gaps.items():
-        weak, strong, method = rest
-        groups.setdefault((weak, strong, method), {})[task] = gap
-    return [_over_tasks(names, by_task) for names, by_task in groups.items()]
+    methods: dict[tuple[str, str, str], list[Row]] = {}
+    for row in rows:
+        methods.setdefault((row.group.weak, row.group.strong, row.group.method), []).append(row)
+    return [_over_tasks(of_method) for of_method in methods.values()]
 
 
-def _over_tasks(names: tuple[str, str, str], by_task: Mapping[str, GapRecovered | None]) -> OverTasks:
-    finished = {task: gap for task, gap in by_task.items() if gap is not None}
-    pgrs = {task: gap.pgr for task, gap in finished.items() if gap.pgr is not None}
+def _over_tasks(rows: Sequence[Row]) -> OverTasks:
+    """One method's rows, each of another task."""
+    gaps = {row.group.task: row.gap for row in rows if row.gap is not None}
+    pgrs = {task: gap.pgr for task, gap in gaps.items() if gap.pgr is not None}
     values = list(pgrs.values())
 
-    def mean(end: str) -> float | None:
-        return (
-            float(np.mean([getattr(gap, f"{end}_accuracy") for gap in finished.values()]))
-            if finished
-            else None
-        )
+    def mean(values: Sequence[float]) -> float | None:
+        return float(np.mean(values)) if values else None
 
     return OverTasks(
-        weak=names[0],
-        strong=names[1],
-        method=names[2],
+        weak=rows[0].group.weak,
+        strong=rows[0].group.strong,
+        method=rows[0].group.method,
         defined=tuple(pgrs),
-        undefined=tuple(task for task in finished if task not in pgrs),
-        missing=tuple(task for task in by_task if task not in finished),
-        weak_accuracy=mean("weak"),
-        student_accuracy=mean("student"),
-        ceiling_accuracy=mean("ceiling"),
+        undefined=tuple(task for task in gaps if task not in pgrs),
+        missing=tuple(row.group.task for row in rows if row.gap is None),
+        weak_accuracy=mean([gap.weak_accuracy for gap in gaps.values()]),
+        student_accuracy=mean([gap.student_accuracy for gap in gaps.values()]),
+        ceiling_accuracy=mean([gap.ceiling_accuracy for gap in gaps.values()]),
         median_pgr=float(np.median(values)) if values else None,
-        mean_pgr=float(np.mean(values)) if values else None,
+        mean_pgr=mean(values),
         interval=_interval_of_mean(values),
     )
 

@@ -1,7 +1,8 @@
-"""What tables, figures and pages of a sweep are made of, wherever it was read: in the store, or in MLflow.
+"""The read model of a sweep: everything that tables, pages, figures and exports show, as frames and rows.
 
-Both readers give the same frames, made by the functions below from the same plain values, and both keep what
-is missing: a planned cell or run without a result is a row that says so.
+`raysweep.results.from_store.read_store` makes it from the store and `raysweep.tracking.mlflow.reader` from
+MLflow. Both build their frames with the functions below from the same plain values, and both keep what is
+missing: a planned cell or run without a result is a row that says so.
 """
 
 from __future__ import annotations
@@ -12,24 +13,25 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from raysweep.errors import InvalidInput
 from raysweep.files import written_atomically
+from raysweep.results.cells import CELL, CELL_RUNS, GROUP, Row, RowMeans, result_rows, row_means
+from raysweep.results.comparisons import Comparison, OverTasks, compare_methods, over_tasks
+from raysweep.results.statistics import Correct
 from raysweep.store import RunStatus
 
-CELL = ("task", "weak", "strong", "method", "seed")
-"""What tells a cell from the others of its sweep."""
-ENDS = ("supervisor", "student", "ceiling")
 SEPARATOR = " > "
 """Between the run ids of a chain."""
 EXAMPLE_COLUMNS = ("id", "is_right", "confidence", "difficulty")
 COUNTS = ("num_parameters", "num_trainable_parameters", "num_tokens", "num_devices")
-"""Whole numbers of a run, <NA> unless it is done (and, of parameters, was recorded by a raysweep that counts
-them)."""
+"""Whole numbers of a run, <NA> unless it is done (and, of parameters, unless the raysweep that trained it
+counted them)."""
 SECONDS = ("seconds_total", "seconds_training", "seconds_evaluation")
 
-_NAMES = ("task", "weak", "strong", "method")
+_PLANNED = [*CELL, *CELL_RUNS, "chain", "is_finished"]
 _RUN_TEXTS = ("run_id", "role", "task", "model", "status", "reason", "commit")
 
 
@@ -49,37 +51,118 @@ class RunFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class SweepData:
-    """A sweep as frames; whoever reads it needs neither the store nor MLflow."""
+    """A sweep as frames and rows, each computed when it is first asked for.
+
+    Frames are shared: copy one before changing it.
+    """
 
     name: str
-    cells: pd.DataFrame
-    """A row a planned cell, in the plan's order: task, weak, strong, method, seed; supervisor, student,
-    ceiling (run ids); chain (the ids from the first teacher to the student, " > " between them); is_finished;
-    then, by name, every number of `raysweep.results.CellResult.metrics`, NaN where it is undefined or
-    missing."""
-    runs: pd.DataFrame
-    """A row a planned run, dependencies first: run_id, role, task, model, seed, status ("done", "stopped",
-    "failed", "missing"), reason ("" if there is none), num_parameters, num_trainable_parameters, num_tokens,
-    num_devices (GPUs; 0 on CPU) as Int64, seconds_total, seconds_training, seconds_evaluation, commit."""
-    curves: pd.DataFrame
-    """A row a point of a finished cell: task, weak, strong, method, seed, name, step, value. Names are the
-    columns of `raysweep.results.measure.measure_curve` of the student, and `ceiling_test_agreement…` of the
-    ceiling with the supervisor."""
-    provenance: Mapping[str, Any]
-    """How the numbers came about, see `raysweep.results.from_store.provenance`."""
+    planned: pd.DataFrame
+    """One row per planned cell, in the plan's order: task, weak, strong, method, seed; supervisor, student,
+    ceiling (run ids); chain (the ids from the first teacher to the student, " > " between them);
+    is_finished."""
+    read_final_cells: Callable[[], pd.DataFrame] = field(repr=False)
+    read_cells: Callable[[], pd.DataFrame] = field(repr=False)
+    read_runs: Callable[[], pd.DataFrame] = field(repr=False)
+    read_curves: Callable[[], pd.DataFrame] = field(repr=False)
+    read_provenance: Callable[[], Mapping[str, Any]] = field(repr=False)
+    read_right: Callable[[str], Correct] = field(repr=False)
     read_examples: Callable[[str], pd.DataFrame] = field(repr=False)
-    """Reads a finished run's examples; `examples` calls it once for each."""
+    _right: dict[str, Correct] = field(default_factory=dict, init=False, repr=False, compare=False)
     _examples: dict[str, pd.DataFrame] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @classmethod
+    def of_frames(
+        cls,
+        *,
+        name: str,
+        cells: pd.DataFrame,
+        runs: pd.DataFrame,
+        curves: pd.DataFrame,
+        provenance: Mapping[str, Any],
+        read_examples: Callable[[str], pd.DataFrame],
+    ) -> SweepData:
+        """A sweep whose frames are there already."""
+        return cls(
+            name=name,
+            planned=cells[_PLANNED],
+            read_final_cells=lambda: cells,
+            read_cells=lambda: cells,
+            read_runs=lambda: runs,
+            read_curves=lambda: curves,
+            read_provenance=lambda: provenance,
+            read_right=lambda run_id: read_examples(run_id)["is_right"].to_numpy(dtype=bool),
+            read_examples=read_examples,
+        )
+
+    @cached_property
+    def cells(self) -> pd.DataFrame:
+        """`planned`, then by name every number of `raysweep.results.from_store.CellReader.numbers`, NaN where
+        it is undefined or missing."""
+        return self.read_cells()
+
+    @cached_property
+    def final_cells(self) -> pd.DataFrame:
+        """`cells` with at least the numbers of the final predictions. From the store it is much faster to
+        read than `cells`: readings at early stops need the predictions along the students' curves."""
+        return self.read_final_cells()
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        """One row per planned run, dependencies first: run_id, role, task, model, seed, status ("done",
+        "stopped", "failed", "missing"), reason ("" if there is none), num_parameters,
+        num_trainable_parameters, num_tokens, num_devices (GPUs; 0 on CPU) as Int64, seconds_total,
+        seconds_training, seconds_evaluation, commit."""
+        return self.read_runs()
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        """One row per point of a finished cell: task, weak, strong, method, seed, name, step, value. Names
+        are the columns of `raysweep.results.measure.measure_curve` of the student, and, as
+        `ceiling_test_…`, of the ceiling's comparison with the supervisor."""
+        return self.read_curves()
+
+    @cached_property
+    def provenance(self) -> Mapping[str, Any]:
+        """How the numbers came about, see `raysweep.results.provenance.provenance`."""
+        return self.read_provenance()
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """The rows of the results table."""
+        return result_rows(self.final_cells, self.right)
+
+    @cached_property
+    def row_means(self) -> list[RowMeans]:
+        """The rows with the means of all numbers of their cells."""
+        return row_means(self.rows, self.cells)
+
+    @cached_property
+    def comparisons(self) -> list[Comparison]:
+        """Every method against its baseline."""
+        return compare_methods(self.planned[self.planned["is_finished"]], self.right)
+
+    @cached_property
+    def over_tasks(self) -> list[OverTasks]:
+        """Every method over the tasks; empty if there is one task."""
+        return over_tasks(self.rows) if self.planned["task"].nunique() > 1 else []
+
+    def right(self, run_id: str) -> Correct:
+        """(examples,) whether a finished run was right on each test example, in the order of its
+        predictions."""
+        if run_id not in self._right:
+            self._right[run_id] = self.read_right(run_id)
+        return self._right[run_id]
 
     def examples(self, run_id: str) -> pd.DataFrame:
         """A finished run's test examples, in the order of its predictions.
 
         Columns: id; is_right (bool); confidence (probability of the chosen class, NaN where answers are
-        given); difficulty (NaN where unknown). The frame is shared: copy it before changing it.
+        given); difficulty (NaN where unknown).
 
         Raises:
             InvalidInput: the plan has no such run, it isn't done, or it has no test split (some
-            pretrainings).
+                pretrainings).
         """
         if run_id not in self._examples:
             if run_id not in self._statuses:
@@ -93,7 +176,7 @@ class SweepData:
 
     @cached_property
     def _statuses(self) -> dict[str, tuple[str, str]]:
-        """State and reason of every run, by id."""
+        """Status and reason of every run, by id."""
         return {
             run_id: (status, reason)
             for run_id, status, reason in self.runs[["run_id", "status", "reason"]].to_numpy()
@@ -102,30 +185,34 @@ class SweepData:
     @property
     def cell_statuses(self) -> pd.Series:
         """(number of cells,) "done", "failed" (a run that it needs failed) or "missing", in the order of
-        `cells`."""
+        `planned`."""
         failed = set(self.runs.loc[self.runs["reason"] != "", "run_id"])
 
         def status(cell: Mapping[Any, Any]) -> str:
             if cell["is_finished"]:
                 return RunStatus.DONE
-            return RunStatus.FAILED if failed & {cell[end] for end in ENDS} else RunStatus.MISSING
+            return RunStatus.FAILED if failed & {cell[role] for role in CELL_RUNS} else RunStatus.MISSING
 
-        statuses = [str(status(cell)) for cell in self.cells.to_dict("records")]
-        return pd.Series(statuses, index=self.cells.index, dtype="str", name="status")
+        statuses = [str(status(cell)) for cell in self.planned.to_dict("records")]
+        return pd.Series(statuses, index=self.planned.index, dtype="str", name="status")
+
+
+def planned_frame(cells: Sequence[Mapping[str, Any]], is_finished: Sequence[bool]) -> pd.DataFrame:
+    """`SweepData.planned` from the cells' names and run ids."""
+    names = pd.DataFrame(cells, columns=[*CELL, *CELL_RUNS, "chain"])
+    names = names.astype(dict.fromkeys((*GROUP, *CELL_RUNS, "chain"), "str") | {"seed": "int64"})
+    return names.assign(is_finished=np.array(is_finished, dtype=bool))
 
 
 def cells_frame(
-    planned: Sequence[Mapping[str, Any]], metrics: Iterable[Mapping[str, float] | None]
+    planned: Sequence[Mapping[str, Any]], numbers: Sequence[Mapping[str, float] | None]
 ) -> pd.DataFrame:
     """`SweepData.cells` from planned cells (names and run ids) and the numbers of each; None for one that
     isn't finished."""
-    found = list(metrics)
-    names = pd.DataFrame(planned, columns=[*CELL, *ENDS, "chain"])
-    names = names.astype(dict.fromkeys((*_NAMES, *ENDS, "chain"), "str") | {"seed": "int64"})
-    is_finished = pd.Series([numbers is not None for numbers in found], dtype="bool", name="is_finished")
-    columns = sorted({name for numbers in found for name in numbers or ()})
-    values = {name: [float((numbers or {}).get(name, "nan")) for numbers in found] for name in columns}
-    return pd.concat([names, is_finished, pd.DataFrame(values, index=names.index, dtype="float64")], axis=1)
+    frame = planned_frame(planned, [own is not None for own in numbers])
+    names = sorted({name for own in numbers for name in own or ()})
+    values = {name: [float((own or {}).get(name, "nan")) for own in numbers] for name in names}
+    return pd.concat([frame, pd.DataFrame(values, index=frame.index, dtype="float64")], axis=1)
 
 
 def runs_frame(planned: Sequence[Mapping[str, Any]], facts_by_run: Mapping[str, RunFacts]) -> pd.DataFrame:
@@ -169,7 +256,7 @@ def curves_frame(
         for name, points in sorted(curves.items())
         for step, value in sorted(points)
     ]
-    types = dict.fromkeys((*_NAMES, "name"), "str") | {"seed": "int64", "step": "int64", "value": "float64"}
+    types = dict.fromkeys((*GROUP, "name"), "str") | {"seed": "int64", "step": "int64", "value": "float64"}
     return pd.DataFrame(rows, columns=[*CELL, "name", "step", "value"]).astype(types)
 
 
@@ -177,10 +264,9 @@ def write_tables(data: SweepData, folder: Path) -> list[Path]:
     """Write cells.csv (with the status of each cell), runs.csv and curves.csv into a folder; returns their
     paths.
 
-    One row an observation, as in the frames; what is unknown is an empty field, numbers have all their
-    digits.
+    Files have the rows of the frames; unknown values are empty fields, and numbers have all their digits.
     """
-    names = [*CELL, *ENDS, "status"]
+    names = [*CELL, *CELL_RUNS, "status"]
     cells = data.cells.assign(status=data.cell_statuses)
     tables = {
         "cells": cells[[*names, *cells.columns.difference(names, sort=False)]],

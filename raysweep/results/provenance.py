@@ -1,17 +1,14 @@
-"""TODO."""
+"""How a sweep's numbers came about: data, models, code, machines, packages and time."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from raysweep.data.examples import split_sizes
 from raysweep.files import read_json
 from raysweep.planning.plan import Plan
-from raysweep.results.cells import Results
-from raysweep.results.choices import choices
 from raysweep.spec import Folder, Hub, ModelSpec, Scratch, TaskSpec
 from raysweep.spec.identity import canonical
 from raysweep.store import RunStatus, Store
@@ -38,17 +35,25 @@ def num_devices(resources: Mapping[str, Any]) -> int:
     )
 
 
-def provenance(plan: Plan, store: Store) -> dict[str, Any]:
+def provenance(
+    plan: Plan, store: Store, statuses: Mapping[str, RunStatus], search: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
     """How a sweep's numbers came about, as plain values that JSON holds.
 
     `sweep`; `num_cells`, `num_runs`, `num_finished_runs`, `num_trainings`, `num_pretrainings`,
-    `num_trainings_without_sharing`; `tasks` and `models` by name (content, splits, commits); and of the
-    finished runs `started_at` and `finished_at` (seconds since 1970, None if there is none), `seconds_total`
-    (the sum over runs), `commits`, `commands`, `has_uncommitted_changes`, `devices`, `python` and `packages`,
-    each a list of what was found; `search`, the fields of `raysweep.results.choices.Choice` for each study
-    and signal; `num_open_cells`, which wait for it.
+    `num_trainings_without_sharing`; `tasks` and `models` by name (content, splits, commits); of the finished
+    runs, `started_at` and `finished_at` (seconds since 1970, None if no run is finished), `seconds_total`
+    (the sum over runs), `has_uncommitted_changes`, and the distinct `commits`, `commands`, `devices`,
+    `python` and `packages` (by name), each as a list; `search`; and `num_open_cells`, the cells that wait for
+    what the search chooses.
+
+    Args:
+        plan: the sweep.
+        store: where its runs are.
+        statuses: of all its runs, by id.
+        search: the fields of `raysweep.results.choices.Choice` for each study and signal.
     """
-    done = [run.spec for run in plan.runs.values() if run.status(store) is RunStatus.DONE]
+    done = [run.spec for run_id, run in plan.runs.items() if statuses[run_id] is RunStatus.DONE]
     infos = [store.run(spec.id).read_result()["info"] for spec in done]
     environments = [read_json(store.run(spec.id).verified(store.run(spec.id).environment)) for spec in done]
     codes = [environment.get("code", {}) for environment in environments]
@@ -75,7 +80,7 @@ def provenance(plan: Plan, store: Store) -> dict[str, Any]:
         "devices": _distinct(gpu for machine in machines for gpu in machine.get("gpus") or ["CPU"]),
         "python": _distinct(machine.get("python") for machine in machines),
         "packages": {name: _distinct(found.get(name) for found in packages) for name in _PACKAGES},
-        "search": [asdict(choice) for choice in choices(plan, Results(plan, store))] if plan.driver else [],
+        "search": list(search),
         "num_open_cells": plan.num_open_cells,
     }
 

@@ -1,8 +1,8 @@
-"""How sure a PGR and a difference between two methods are: Fieller's interval over seeds and test examples.
+"""Intervals of PGRs and of differences between methods, over seeds and test examples.
 
-Outcomes are crossed two ways: every seed is tested on the same examples. A mean over both errs because other
-seeds would have been trained (and would have slipped on other examples), and because other examples would
-have been asked. With S seeds and N examples, the mean squares of a two-way analysis of variance (Searle,
+Outcomes are crossed two ways: every seed is tested on the same examples. A mean over both varies with the
+seeds that were trained (and with the examples that each seed gets wrong), and with the examples that were
+drawn. With S seeds and N examples, the mean squares of a two-way analysis of variance (Searle,
 Casella, McCulloch 1992, chapter 4) give the variances of
 these two parts: MS_seeds / (S·N), with S − 1 degrees of freedom, and (MS_examples − MS_rest) / (S·N), with
 about N − 1.
@@ -15,10 +15,10 @@ truth, and G, the distribution function of χ² with 1 degree of freedom, concav
 at 2 seeds; a bootstrap over seeds to 50 %, as 2 seeds show it half of their variance.
 
 A ratio of two means has Fieller's interval (Fieller 1954): the ratios ρ for which the mean of numerator −
-ρ·denominator isn't told from 0. It is bounded exactly where the denominator itself is told from 0; elsewhere
-a ratio is undefined.
+ρ·denominator can't be told from 0. The interval is bounded exactly where the denominator itself can be told
+from 0; elsewhere a ratio is undefined.
 
-With one seed the noise of training can't be known: an interval is then of these very models, over other test
+With one seed the noise of training is unknown: an interval is then for these very models, over other test
 examples.
 """
 
@@ -50,7 +50,8 @@ class GapRecovered:
     """90 % interval of the PGR; None with it."""
     num_seeds: int
     covers_seeds: bool
-    """Whether the interval holds the noise of training; with one seed it is of the test set's noise alone."""
+    """Whether the interval includes the noise of training; with one seed it is of the test set's noise
+    alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,25 +64,25 @@ class Difference:
     p_value: float | None
     """Two-sided, of no difference: 1 − the confidence at which the interval would reach 0."""
     covers_seeds: bool
-    """Whether interval and p-value hold the noise of training; with one seed they are of the test set's noise
-    alone."""
+    """Whether interval and p-value include the noise of training; with one seed they are of the test set's
+    noise alone."""
     seeds_error: float | None
-    """Standard error from seeds, which falls with √seeds; None with one seed."""
+    """Standard error from seeds, which shrinks with √seeds; None with one seed."""
     examples_error: float | None
-    """Standard error from the test examples, which more seeds don't lessen."""
+    """Standard error from the test examples, which more seeds don't reduce."""
 
 
 def gap_recovered(weak: Correct, student: Correct, ceiling: Correct) -> GapRecovered:
-    """PGR with its 90 % interval from who was right where; the three models of a seed are taken as a pair, as
-    are examples.
+    """PGR with its 90 % interval, from which test examples each model got right; models are paired by seed,
+    and examples by position.
 
-    PGR is undefined where the 90 % interval of the gap (ceiling − weak) reaches 0 or lies below it. Nothing
-    is claimed there, and where few gaps can be told from 0, those that are told are the lucky ones. By
-    simulation (tests/test_coverage.py with 6,000 sweeps of 1,000 examples, 0.5 and 1.5 points of seed noise,
-    1 to 16 seeds), defined intervals cover the PGR in 89.6 to 91.7 % for gaps of 5 to 30 points, and in 87 to
+    PGR is undefined where the 90 % interval of the gap (ceiling − weak) reaches 0 or lies below it. Where few
+    gaps can be told from 0, those that are told are the lucky ones. By simulation
+    (tests/results/test_coverage.py with 6,000 sweeps of 1,000 examples, 0.5 and 1.5 points of seed noise, 1
+    to 16 seeds), defined intervals cover the PGR in 89.6 to 91.7 % for gaps of 5 to 30 points, and in 87 to
     91.2 % at 2 points, where 1 to 3 seeds leave 60 to 86 % undefined.
 
-    The quantiles are those of normal means: a test set should have hundreds of examples.
+    The quantiles assume normal means: a test set should have hundreds of examples.
 
     Args:
         weak, student, ceiling: (seeds, examples), whether each test example was classified right.
@@ -130,8 +131,8 @@ def mean_difference(first: Correct, second: Correct) -> Difference:
 
 
 def ratio_of_means(numerator: Numbers, denominator: Numbers) -> tuple[float, tuple[float, float]] | None:
-    """mean(numerator) / mean(denominator) with Fieller's 90 % interval; None unless the denominator is told
-    to be above 0.
+    """mean(numerator) / mean(denominator) with Fieller's 90 % interval; None unless the denominator can be
+    told to be above 0.
 
     Args:
         numerator, denominator: (seeds, examples), paired.
@@ -158,10 +159,10 @@ def _difference(first: Correct, second: Correct) -> Numbers:
 
 
 def _noise(values: Numbers) -> tuple[Numbers, Numbers]:
-    """Covariance of the means of (quantities, seeds, examples) values: from seeds (and seed × example), and
-    from examples.
+    """Covariances of the means of (quantities, seeds, examples) values: the part from seeds (and seed ×
+    example), and the part from examples.
 
-    Both are (quantities, quantities). One seed's is 0: nothing is known of it.
+    Both are (quantities, quantities). With one seed the first is unknown, and 0.
     """
     _, num_seeds, num_examples = values.shape
     values = values - values.mean(axis=(1, 2), keepdims=True)
@@ -180,8 +181,8 @@ def _noise(values: Numbers) -> tuple[Numbers, Numbers]:
 
 
 def _possible(covariance: Numbers) -> Numbers:
-    """A difference of mean squares may be no covariance: its negative variances become 0, its correlations at
-    most 1."""
+    """The nearest covariance to a difference of mean squares, which may be none: negative variances become 0,
+    correlations at most 1."""
     variances = covariance.diagonal().clip(min=0)
     most = np.sqrt(np.outer(variances, variances))
     possible = covariance.clip(-most, most)
@@ -190,7 +191,7 @@ def _possible(covariance: Numbers) -> Numbers:
 
 
 def _squared_width(significance: float, num_seeds: int, num_examples: int, seeds: Any, examples: Any) -> Any:
-    """Half width² of an interval, of each part with its own t."""
+    """Squared half width of an interval, each part with its own t."""
     of_examples = _quantile(significance, num_examples - 1) ** 2 * examples
     return (
         of_examples if num_seeds == 1 else _quantile(significance, num_seeds - 1) ** 2 * seeds + of_examples
@@ -205,8 +206,8 @@ def _quantile(significance: float, freedom: int) -> float:
 
 
 def _p_value(value: float, num_seeds: int, num_examples: int, seeds: float, examples: float) -> float:
-    """The significance at which the interval around `value` reaches 0; not below 1e-12, of which no
-    approximation tells."""
+    """The significance at which the interval around `value` reaches 0; at least 1e-12, below which the
+    approximation says nothing."""
     from scipy.optimize import brentq
 
     def excess(logarithm: float) -> float:

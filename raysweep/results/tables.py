@@ -1,292 +1,257 @@
-"""Tables for people: a plan before it runs, the results after it."""
+"""Tables of results as plain texts, which the command line and the page draw, each in its own way."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from rich.table import Table
-from rich.text import Text
-
-from raysweep.planning.plan import Plan, PlannedRun
+from raysweep.metrics import declaration, metrics
+from raysweep.metrics.gap import STOPS
+from raysweep.planning.graph import CellGroup
 from raysweep.planning.search.studies import CHOICES
-from raysweep.results.cells import Row
+from raysweep.results.cells import Row, RowMeans
 from raysweep.results.choices import Choice
 from raysweep.results.comparisons import Comparison, OverTasks
-from raysweep.store import Store
+
+PAIR = "weak → strong"
+_GROUP = ("task", PAIR, "method")
+_ACCURACIES = ("weak", "student", "ceiling")
+_STOPS = {
+    "last": "last",
+    "ground_truth_stop": "ground-truth stop (oracle)",
+    "weak_label_stop": "weak-label stop",
+}
 
 
-def plan_table(plan: Plan, store: Store) -> Table:
-    """The graph of a plan: a row a run, in an order in which dependencies come first."""
-    table = _table("run", "role", "task", "model", "seed", "objective", "depends on", "status")
-    for run in plan.runs.values():
-        spec = run.spec
-        depends = " ".join(dependency.id[:8] for dependency in spec.dependencies)
-        status = str(run.status(store))
-        cells = (
-            run.id[:8],
-            run.role,
-            spec.task.label,
-            spec.model.name,
-            str(spec.seed),
-            _objective(run),
-            depends,
-            status,
-        )
-        table.add_row(*map(Text, cells))  # not markup: a name may hold brackets
-    return table
+@dataclass(frozen=True, kw_only=True)
+class TableRow:
+    """One row of a table."""
+
+    cells: tuple[str, ...]
+    of: Mapping[str, str] = field(default_factory=dict)
+    """What the row is about, by "task", "method" and "seed", for readers that filter rows."""
 
 
-def _objective(run: PlannedRun) -> str:
-    """A run's objective; of a trial, with the values that are tried."""
-    tried = run.study.values_of(run.id) if run.study else {}
-    listed = ", ".join(f"{path.rpartition('.')[2]}={_value(value)}" for path, value in tried.items())
-    return run.spec.objective.name + (f" ({listed})" if listed else "")
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table of texts. The first `num_names` cells of a row say what the row is about."""
+
+    columns: tuple[str, ...]
+    rows: tuple[TableRow, ...]
+    num_names: int
+    caption: str = ""
+    note: str = ""
+    """Shown below the table."""
 
 
-def plan_summary(plan: Plan, num_cached: int) -> str:
-    """One line on the size of a plan and on what sharing saves."""
-    saved = plan.num_trainings_without_sharing - plan.num_trainings
-    besides = f" and {plan.num_pretrainings} pretrainings" if plan.num_pretrainings else ""
-    num_cells = f"{len(plan.cells)} cells{' so far' if plan.num_open_cells else ''}"
-    lines = [
-        f"{plan.sweep.name}: {num_cells} need {plan.num_trainings} trainings{besides} "
-        f"({plan.num_trainings_without_sharing} trainings without sharing: {saved} saved); {num_cached} of "
-        f"{len(plan.runs)} runs are done already"
-    ]
-    if plan.driver is not None:
-        studies = plan.driver.studies
-        num_complete = sum(study.is_complete for study in studies.by_key.values())
-        lines.append(
-            f"search: {len(studies.by_key)} studies so far, {num_complete} of them complete, judged by "
-            f"{studies.search.select_by}; {studies.num_open_cells} cells of the grid wait for what is chosen"
-        )
-    return "\n".join(lines)
-
-
-def results_table(rows: list[Row]) -> Table:
-    """A row a (task, pair, method): mean accuracies, PGR with its interval, agreement with the supervisor and
+def results_table(rows: Sequence[Row]) -> Table:
+    """One row per cell group: mean accuracies, PGR with its interval, agreement with the supervisor and with
     its errors."""
-    table = _table(
-        "task",
-        "weak → strong",
-        "method",
-        "seeds",
-        "weak",
-        "student",
-        "ceiling",
-        "PGR [90 %]",
-        "agreement",
-        "with errors",
+    return Table(
+        columns=(*_GROUP, "seeds", *_ACCURACIES, "PGR [90 %]", "agreement", "with errors"),
+        rows=tuple(_of_group(row.group, _seeds(row), *_result(row)) for row in rows),
+        num_names=3,
+        note=_note_on_seeds(row.gap.covers_seeds for row in rows if row.gap and row.gap.interval),
     )
-    for row in rows:
-        seeds = _seeds(row)
-        pair = f"{row.weak} → {row.strong}"
-        if row.gap is None:
-            table.add_row(*map(Text, (row.task, pair, row.method, seeds, *["missing"] * 6)))
-            continue
-        accuracies = [row.gap.weak_accuracy, row.gap.student_accuracy, row.gap.ceiling_accuracy]
-        pgr = _with_interval(row.gap.pgr, row.gap.interval, "z.2f", "undefined (gap in the noise)")
-        agreements = [_share(row.agreement), _share(row.agreement_supervisor_wrong)]
-        cells = (
-            row.task,
-            pair,
-            row.method,
-            seeds,
-            *(f"{value:.3f}" for value in accuracies),
-            pgr,
-            *agreements,
-        )
-        table.add_row(*map(Text, cells))
-    _note_one_seed(table, [row.gap.covers_seeds for row in rows if row.gap and row.gap.interval])
-    return table
+
+
+def _result(row: Row) -> Sequence[str]:
+    gap = row.gap
+    if gap is None:
+        return ["missing"] * 6
+    accuracies = (gap.weak_accuracy, gap.student_accuracy, gap.ceiling_accuracy)
+    pgr = _with_interval(gap.pgr, gap.interval, "z.2f", "undefined (gap in the noise)")
+    return [*map(_share, accuracies), pgr, _share(row.agreement), _share(row.agreement_supervisor_wrong)]
 
 
 def comparisons_table(comparisons: Sequence[Comparison]) -> Table:
-    """A row a method and its baseline: both accuracies, their difference, its p-values, and the seeds that
-    would show it."""
-    table = _table(
-        *("task", "weak → strong", "method", "against", "seeds", "accuracy", "baseline", "difference [90 %]"),
-        *("PGR difference [90 %]", "p", f"p (Holm, of {len(comparisons)})", "seeds needed"),
+    """One row per method that is compared with a baseline: both accuracies, their difference, its p-values,
+    and the seeds that would show it."""
+    return Table(
+        caption="Methods compared on the same seeds and test examples",
+        columns=(
+            *(*_GROUP, "against", "seeds", "accuracy", "baseline", "difference [90 %]"),
+            *("PGR difference [90 %]", "p", f"p (Holm, of {len(comparisons)})", "seeds needed"),
+        ),
+        rows=tuple(_of_group(found.group, *_comparison(found)) for found in comparisons),
+        num_names=4,
+        note=_note_on_seeds(found.covers_seeds for found in comparisons if found.interval),
     )
-    _title(table, "Methods compared on the same seeds and test examples")
-    for found in comparisons:
-        names = (
-            found.task,
-            f"{found.weak} → {found.strong}",
-            found.method,
-            found.baseline,
-            str(len(found.seeds)),
-        )
-        accuracies = (f"{found.method_accuracy:.3f}", f"{found.baseline_accuracy:.3f}")
-        differences = (
-            _with_interval(found.difference, found.interval, "+z.3f"),
-            _with_interval(
-                found.pgr_difference,
-                found.pgr_interval,
-                "+z.2f",
-                "undefined" if found.same_gap else "another supervisor or ceiling",
-            ),
-        )
-        p_values = (_p_value(found.p_value), _p_value(found.p_value_corrected))
-        table.add_row(*map(Text, (*names, *accuracies, *differences, *p_values, _seeds_needed(found))))
-    _note_one_seed(table, [found.covers_seeds for found in comparisons if found.interval])
-    return table
+
+
+def _comparison(found: Comparison) -> Sequence[str]:
+    no_pgr = "undefined" if found.same_gap else "another supervisor or ceiling"
+    return (
+        found.baseline,
+        str(len(found.seeds)),
+        _share(found.method_accuracy),
+        _share(found.baseline_accuracy),
+        _with_interval(found.difference, found.interval, "+z.3f"),
+        _with_interval(found.pgr_difference, found.pgr_interval, "+z.2f", no_pgr),
+        _p_value(found.p_value),
+        _p_value(found.p_value_corrected),
+        _seeds_needed(found),
+    )
 
 
 def over_tasks_table(summaries: Sequence[OverTasks]) -> Table:
-    """A row a (pair, method): mean accuracies over tasks, median and mean PGR, and the tasks whose PGR isn't
-    known."""
-    table = _table(
-        *("weak → strong", "method", "tasks", "weak", "student", "ceiling"),
-        *("median PGR", "mean PGR [90 % over tasks]", "without a PGR"),
+    """One row per (pair, method): mean accuracies over tasks, median and mean PGR, and the tasks without a
+    PGR."""
+    return Table(
+        caption="Over tasks, PGR of those where it is defined",
+        columns=(
+            *(PAIR, "method", "tasks", *_ACCURACIES),
+            *("median PGR", "mean PGR [90 % over tasks]", "without a PGR"),
+        ),
+        rows=tuple(TableRow(cells=_over_tasks(found), of={"method": found.method}) for found in summaries),
+        num_names=2,
     )
-    _title(table, "Over tasks, PGR of those where it is defined")
-    for found in summaries:
-        num_absent = len(found.undefined) + len(found.missing)
-        num_defined = str(len(found.defined)) + (
-            f" of {len(found.defined) + num_absent}" if num_absent else ""
-        )
-        named = (("gap in the noise: ", found.undefined), ("missing: ", found.missing))
-        absent = "; ".join(why + ", ".join(tasks) for why, tasks in named if tasks)
-        names = (f"{found.weak} → {found.strong}", found.method, num_defined)
-        accuracies = map(_share, (found.weak_accuracy, found.student_accuracy, found.ceiling_accuracy))
-        pgrs = (
-            _with_interval(found.median_pgr, None, "z.2f"),
-            _with_interval(found.mean_pgr, found.interval, "z.2f"),
-        )
-        table.add_row(*map(Text, (*names, *accuracies, *pgrs, absent or "none")))
-    return table
 
 
-MeanRow = tuple[Row, Mapping[str, float]]
-"""A row with the means of its cells' metrics: see `Results.means`."""
+def _over_tasks(found: OverTasks) -> tuple[str, ...]:
+    num_absent = len(found.undefined) + len(found.missing)
+    num_defined = len(found.defined)
+    reasons = (("gap in the noise: ", found.undefined), ("missing: ", found.missing))
+    absent = "; ".join(reason + ", ".join(tasks) for reason, tasks in reasons if tasks)
+    return (
+        f"{found.weak} → {found.strong}",
+        found.method,
+        f"{num_defined} of {num_defined + num_absent}" if num_absent else str(num_defined),
+        *map(_share, (found.weak_accuracy, found.student_accuracy, found.ceiling_accuracy)),
+        _with_interval(found.median_pgr, None, "z.2f"),
+        _with_interval(found.mean_pgr, found.interval, "z.2f"),
+        absent or "none",
+    )
 
-_ENDS = ("weak", "student", "ceiling")
 
-
-def stops_table(rows: Sequence[MeanRow]) -> Table:
-    """A row a (task, pair, method): the student read at its last step and at two stops, on the examples of
+def stops_table(rows: Sequence[RowMeans]) -> Table:
+    """One row per cell group: the student read at its last step and at two early stops, on the examples of
     its curve."""
-    columns = [("weak", "weak_accuracy_at_last"), ("ceiling", "ceiling_accuracy_at_last")]
-    for name, title in (
-        ("last", "last"),
-        ("ground_truth_stop", "ground-truth stop (oracle)"),
-        ("weak_label_stop", "weak-label stop"),
-    ):
-        columns += [
-            (title, f"student_accuracy_at_{name}"),
-            ("PGR", f"pgr_at_{name}"),
-            ("step", f"step_at_{name}"),
-        ]
+    columns = {"weak_accuracy_at_last": "weak", "ceiling_accuracy_at_last": "ceiling"}
+    for stop, title in _STOPS.items():
+        columns |= {f"student_accuracy_at_{stop}": title, f"pgr_at_{stop}": "PGR", f"step_at_{stop}": "step"}
+    caption = "The student at three stops, test accuracy on the examples of its curve"
+    return _means_table(caption, rows, columns)
+
+
+def metrics_table(rows: Sequence[RowMeans], added: Iterable[str] = ()) -> Table:
+    """One row per cell group: the numbers of all metrics, by the columns that each declares, then the numbers
+    of metrics that declare nothing.
+
+    Args:
+        rows: rows with their means.
+        added: metrics beside the registered ones, as `module:object`.
+    """
+    declared = [declaration(name) for name in dict.fromkeys([*(name for name, _ in metrics), *added])]
+    columns: dict[str, str] = {}
+    for own in declared:
+        for number, title in (own.columns or {}).items():
+            if title:
+                columns |= _columns_of(number, title, own.compares_with_supervisor)
+    known = {number for own in declared for number in own.columns or {}}
+    for number in _numbers_of_runs(rows):
+        if number not in known:
+            columns |= _columns_of(number, number, ())
     return _means_table(
-        "The student at three stops, test accuracy on the examples of its curve", rows, columns
+        "Metrics on test (with errors: agreement where the supervisor is wrong)", rows, columns
     )
 
 
-def quality_table(rows: Sequence[MeanRow]) -> Table:
-    """A row a (task, pair, method): agreement with the supervisor's errors, calibration, AUROC, misfit and
-    gain, on test."""
-    columns = [
-        ("with errors: student", "agreement_supervisor_wrong"),
-        ("ceiling", "ceiling_agreement_supervisor_wrong"),
-        *_ends("ECE", "expected_calibration_error"),
-        *_ends("AUROC", "auroc"),
-        *_ends("legality", "legality"),
-        ("misfit²", "misfit_squared_error"),
-        ("gain²", "gain_squared_error"),
-    ]
-    return _means_table(
-        "Agreement with the supervisor's errors, calibration, misfit and gain (squared error), on test",
-        rows,
-        columns,
+def _numbers_of_runs(rows: Sequence[RowMeans]) -> list[str]:
+    """The numbers that supervisor, student or ceiling have, but for readings at early stops."""
+    readings = {f"accuracy_at_{stop}" for stop in STOPS}
+    names = dict.fromkeys(
+        name.removeprefix(f"{end}_")
+        for item in rows
+        for name in item.means
+        for end in _ACCURACIES
+        if name.startswith(f"{end}_")
     )
+    return [name for name in names if name not in readings]
 
 
-def added_table(rows: Sequence[MeanRow], names: Sequence[str]) -> Table:
-    """A row a (task, pair, method): numbers of the user's own metrics, on test."""
-    columns = [column for name in names for column in _ends(name, name)]
-    return _means_table("Added metrics, on test", rows, columns)
+def _columns_of(number: str, title: str, compared: Sequence[str]) -> dict[str, str]:
+    """The names that a metric's number has in a cell, with the titles of their columns."""
+    if not compared:
+        ends = {f"{end}_{number}": end for end in _ACCURACIES}
+    else:
+        ends = {number if run == "student" else f"{run}_{number}": run for run in compared}
+    first = next(iter(ends))
+    return ends | {first: f"{title}: {ends[first]}" if len(ends) > 1 else title}
 
 
 def search_table(choices: Sequence[Choice]) -> Table:
-    """A row a study and a signal that chooses: how many trials there were, what was chosen, and how good it
-    is."""
-    table = _table(
-        *(
-            "study",
-            "trials",
-            "chosen by",
-            "values",
-            "weak val.",
-            "true val.",
-            "student on test",
-            "oracle gains",
-        )
+    """One row per study and signal: how many trials there were, what was chosen, and how good it is."""
+    caption = (
+        "What the search chose; accuracies, on validation of the search's seeds and on test of all seeds"
     )
-    _title(
-        table,
-        "What the search chose; accuracies, on validation of the search's seeds and on test of all seeds",
+    return Table(
+        caption=caption,
+        columns=(
+            *("study", "trials", "chosen by", "values", "weak val.", "true val."),
+            *("student on test", "oracle gains"),
+        ),
+        rows=tuple(TableRow(cells=_choice(choice)) for choice in choices),
+        num_names=1,
     )
-    for choice in choices:
-        ended = f"{choice.num_done} of {choice.num_trials}" + (
-            f", {choice.num_stopped} stopped" if choice.num_stopped else ""
-        )
-        ended += f", {choice.num_failed} failed" if choice.num_failed else ""
-        values = ", ".join(f"{path}={_value(value)}" for path, value in (choice.values or {}).items())
-        signals = [
-            _share(choice.signals.get(name)) for name in ("weak_validation", "ground_truth_validation")
-        ]
-        tests = [_share(choice.test_accuracy), "" if choice.gain is None else f"{choice.gain:+z.3f}"]
-        chosen = values or ("no trial is done" if choice.is_complete else "not yet")
-        cells = (
-            choice.study,
-            ended,
-            _chosen_by(choice),
-            chosen,
-            *signals,
-            *(tests if choice.role == "student" else ["", ""]),
-        )
-        table.add_row(*map(Text, cells))
-    return table
 
 
-def _chosen_by(choice: Choice) -> str:
-    if choice.role != "student" and choice.chosen_by == "weak_validation":
-        return "own labels on validation"
-    return CHOICES[choice.chosen_by]
+def _choice(choice: Choice) -> tuple[str, ...]:
+    ended = f"{choice.num_done} of {choice.num_trials}"
+    ended += f", {choice.num_stopped} stopped" if choice.num_stopped else ""
+    ended += f", {choice.num_failed} failed" if choice.num_failed else ""
+    values = ", ".join(f"{path}={shortest(value)}" for path, value in (choice.values or {}).items())
+    is_student = choice.role == "student"
+    is_own = choice.chosen_by == "weak_validation" and not is_student
+    return (
+        choice.study,
+        ended,
+        "own labels on validation" if is_own else CHOICES[choice.chosen_by],
+        values or ("no trial is done" if choice.is_complete else "not yet"),
+        _share(choice.signals.get("weak_validation")),
+        _share(choice.signals.get("ground_truth_validation")),
+        _share(choice.test_accuracy) if is_student else "",
+        f"{choice.gain:+z.3f}" if is_student and choice.gain is not None else "",
+    )
 
 
-def _value(value: object) -> str:
+def shortest(value: object) -> str:
+    """A value that is searched, in few characters."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _ends(title: str, name: str) -> list[tuple[str, str]]:
-    return [(f"{title}: {end}" if end == "weak" else end, f"{end}_{name}") for end in _ENDS]
+def _of_group(group: CellGroup, *cells: str) -> TableRow:
+    return TableRow(
+        cells=(group.task, group.pair, group.method, *cells), of={"task": group.task, "method": group.method}
+    )
 
 
-def _means_table(title: str, rows: Sequence[MeanRow], columns: Sequence[tuple[str, str]]) -> Table:
-    """Means over seeds, a column a (header, metric); columns that no row has a number for are left out."""
-    known = [(header, name) for header, name in columns if any(name in means for _, means in rows)]
-    table = _table("task", "weak → strong", "method", "seeds", *(header for header, _ in known))
-    _title(table, title)
-    for row, means in rows:
-        values = [_number(name, means) for _, name in known]
-        table.add_row(*map(Text, (row.task, f"{row.weak} → {row.strong}", row.method, _seeds(row), *values)))
-    return table
+def _means_table(caption: str, rows: Sequence[RowMeans], columns: Mapping[str, str]) -> Table:
+    """Means over seeds, with a column for each number (by name, with its title) that any row has."""
+    known = [name for name in columns if any(name in item.means for item in rows)]
+    return Table(
+        caption=caption,
+        columns=(*_GROUP, "seeds", *(columns[name] for name in known)),
+        rows=tuple(
+            _of_group(item.row.group, _seeds(item.row), *(_mean(name, item.means) for name in known))
+            for item in rows
+        ),
+        num_names=3,
+    )
 
 
-def _number(name: str, means: Mapping[str, float]) -> str:
+def _mean(name: str, means: Mapping[str, float]) -> str:
+    is_pgr = name.startswith("pgr_")
     if name in means:
-        return f"{means[name]:{'.0f' if name.startswith('step_') else 'z.2f' if name.startswith('pgr_') else 'z.3f'}}"
+        form = ".0f" if name.startswith("step_") else "z.2f" if is_pgr else "z.3f"
+        return f"{means[name]:{form}}"
     if not means:
         return "missing"
-    return "undefined" if name.startswith("pgr_") else "none"
+    return "undefined" if is_pgr else "none"
 
 
 def _seeds(row: Row) -> str:
-    return str(len(row.seeds)) + (
-        f" of {len(row.seeds) + len(row.missing_seeds)}" if row.missing_seeds else ""
-    )
+    return str(len(row.seeds)) + (f" of {row.num_planned}" if row.missing_seeds else "")
 
 
 def _share(value: float | None) -> str:
@@ -308,7 +273,7 @@ def _p_value(value: float | None) -> str:
 
 
 def _seeds_needed(found: Comparison) -> str:
-    """For 80 % power; where no number of seeds is enough, the difference that the test set can tell."""
+    """Seeds for 80 % power; where no number of seeds is enough, the difference that the test set can tell."""
     power = found.power
     if found.difference == 0:
         return "none: no difference"
@@ -319,23 +284,8 @@ def _seeds_needed(found: Comparison) -> str:
     return f"none: this test set tells {power.resolvable:.3f} at best"
 
 
-def _title(table: Table, title: str) -> None:
-    table.title = Text(title)
-    table.title_justify = "left"
-    table.title_style = "bold"
-
-
-def _note_one_seed(table: Table, cover_seeds: Sequence[bool]) -> None:
-    """Say under a table what its intervals lack, if they do."""
-    if not all(cover_seeds):
-        table.caption = Text(
-            "1 seed: intervals and p-values are of the test set's noise alone; that of training is unknown"
-        )
-        table.caption_justify = "left"
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
-        table.add_column(column, no_wrap=True)
-    return table
+def _note_on_seeds(cover_seeds: Iterable[bool]) -> str:
+    """What the intervals of a table lack."""
+    if all(cover_seeds):
+        return ""
+    return "1 seed: intervals and p-values are of the test set's noise alone; that of training is unknown"

@@ -1,4 +1,4 @@
-"""What of a cluster is taken, and which of the ready runs may be given what is left."""
+"""The capacity of a cluster: what of it is taken, and which ready run may reserve what is left."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from raysweep.spec.resources import Resources
 
 
 class ClusterCapacity:
-    """CPUs and GPUs of a cluster, by the slots that were given them.
+    """CPUs and GPUs of a cluster, by the slots that reserved them.
 
-    Which device a fraction lies on is Ray's choice. So a run in its own process may have to wait although it
-    fits by the sum, and nothing narrower is given until it has started; a worker group, which Ray Train
-    starts out of sight, is given only when enough devices are free wherever the fractions lie.
+    Ray chooses the device on which a fraction of a GPU lies. So a run in its own process may have to wait
+    although it fits by the sum; until it has started, nothing narrower may reserve anything. A worker group
+    is started by Ray Train, out of sight of this class, so it may only reserve GPUs if enough whole devices
+    are free wherever the fractions lie.
     """
 
     def __init__(self, total: Mapping[str, float]) -> None:
@@ -25,10 +26,10 @@ class ClusterCapacity:
         """Given, and not yet started."""
 
     def choose(self, candidates: Sequence[PlannedRun]) -> PlannedRun | None:
-        """The run that may be given its resources next.
+        """The run that may reserve its resources next; None if there is none.
 
         Args:
-            candidates: the first ready run of each kind of resources, the most urgent first.
+            candidates: the first ready run of each distinct `Resources`, the most urgent first.
         """
         held: set[str] = set()
         """Of these, what comes after gets nothing."""
@@ -48,8 +49,8 @@ class ClusterCapacity:
     def choose_without(
         self, slots: Sequence[Resources], candidates: Sequence[PlannedRun]
     ) -> PlannedRun | None:
-        """The run that would be given its resources next, had these slots, which have started, given theirs
-        back."""
+        """The run that might reserve its resources next if these slots, which have started, released
+        theirs."""
         self._running.subtract(slots)
         try:
             return self.choose(candidates)
@@ -57,8 +58,8 @@ class ClusterCapacity:
             self._running.update(slots)
 
     def is_reserved_for_wider(self, shape: Resources) -> bool:
-        """Whether one of other resources, as wide or wider, was given them, can't start, and can't take the
-        place of one like it."""
+        """Whether a slot of other resources, as wide or wider, has reserved them, can't start, and can't take
+        the place of a slot like itself."""
         own = shape.total()
         for other, count in self._waiting.items():
             scarce = "GPU" if other.num_gpus else "CPU"
@@ -67,11 +68,11 @@ class ClusterCapacity:
         return False
 
     def reserve(self, shape: Resources) -> None:
-        """A slot gets its resources, and waits until it starts."""
+        """A slot reserves its resources, before it starts."""
         self._waiting[shape] += 1
 
     def start(self, shape: Resources) -> None:
-        """A slot that was given its resources has started."""
+        """A slot that reserved its resources has started."""
         self._waiting[shape] -= 1
         self._running[shape] += 1
 
@@ -83,7 +84,7 @@ class ClusterCapacity:
         return self._running + self._waiting
 
     def _short_of(self, shape: Resources) -> set[str]:
-        """What there isn't enough of."""
+        """The resources that there isn't enough of."""
         capacity = self._free()
         if shape.num_workers and shape.num_gpus >= 1:
             others = self._taken().items()

@@ -1,4 +1,4 @@
-"""What GPUs a cluster has."""
+"""The memory of a cluster's GPUs."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ _PATIENCE_SECONDS = 120
 
 
 def smallest_gpu_bytes() -> int:
-    """Memory of the cluster's smallest GPU, which every node with one is asked for; the driver needn't have
-    any.
+    """Memory of the cluster's smallest GPU. Every node with a GPU is asked; the driver needn't have one.
 
     Raises:
-        InvalidInput: there is no GPU, or a node can't tell.
+        InvalidInput: there is no GPU, or a node can't tell its memory.
     """
     nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("GPU")]
     if not nodes:
@@ -49,7 +48,7 @@ def smallest_gpu_bytes() -> int:
 
 @ray.remote
 def _memory() -> Iterable[int]:
-    """Bytes of each of this node's GPUs."""
+    """Bytes of each GPU of this node."""
     command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return [int(line) * 2**20 for line in told.split("\n") if line.strip()]

@@ -1,5 +1,5 @@
-"""Ray's start: on the cluster that `RAY_ADDRESS` names, or on this machine, where it takes seconds that
-planning can use."""
+"""Starting Ray: connecting to the cluster that `RAY_ADDRESS` names, or starting Ray on this machine, which
+takes seconds that planning can use."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _SETTINGS = {
 }
 
 _has_begun: threading.Event | None = None
-"""Set when Ray has started ahead, or can't."""
+"""Set as soon as Ray has started in the background, or failed to."""
 
 
 def begin() -> None:
-    """Have Ray start while this process goes on; `start` waits for it, and tells if it failed."""
+    """Start Ray in the background. `start` waits for it, and tells if it failed."""
     global _has_begun
     import ray
 
@@ -48,7 +48,7 @@ def _begin(has_begun: threading.Event) -> None:
 
 
 def start() -> None:
-    """Connect this process to Ray, unless it is."""
+    """Connect this process to Ray, unless it is connected."""
     import ray
 
     if _has_begun is not None:

@@ -60,7 +60,7 @@ def run_plan(
     runner: Runner | str = "local",
     on_change: Callable[[RunQueue, QueuedRun], None] = lambda queue, queued: None,
     *,
-    command: str = "",
+    code: Mapping[str, Any] | None = None,
 ) -> RunQueue:
     """Execute every run of a plan that isn't done; a plan that searches grows meanwhile. Returns the queue,
     with the status of every run and the plan as it is at the end.
@@ -74,7 +74,7 @@ def run_plan(
         runner: "ray", "local", `module:object`, or a runner.
         on_change: called after each change of a run's status, with the queue, whose plan may have grown, and
         the run.
-        command: recorded with each run.
+        code: the state of the user's code, recorded with each run; None for that of the current directory.
 
     Raises:
         InvalidInput: a run asks for more than the runner can ever give, or a search suggests what can't be
@@ -108,8 +108,7 @@ def run_plan(
         _share_gpus(queue, runner)
         for queued in queue.first(RunStatus.WAITING, len(queue.runs)):
             require_fit(queued.run, nodes)
-        code = code_state(Path.cwd()) | {"command": command}
-        runner.run(queue, Jobs(store, code))
+        runner.run(queue, Jobs(store, code_state(Path.cwd()) if code is None else code))
     if queue.problem is not None:
         raise queue.problem
     return queue

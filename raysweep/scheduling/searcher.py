@@ -1,6 +1,8 @@
-"""Slots, which are the trials of Ray Tune: a process, or a worker group, that executes one ready run after
-another of the same resources. A `Searcher` opens one for a ready run that fits, hears from Tune when a run
-has ended, and says what is next.
+"""The searcher that drives Ray Tune: it opens slots, hears from Tune when a run has ended, and tells slots
+what to do next.
+
+Tune suggests a trial by asking its searcher. Here a trial is a slot: a process, or a worker group, that
+executes one ready run after another of the same resources.
 """
 
 from __future__ import annotations
@@ -17,20 +19,20 @@ from raysweep.scheduling.slot import JobFiles
 from raysweep.spec.resources import Resources
 
 _PATIENCE_SECONDS = 30.0
-"""How long a slot waits for a run."""
+"""How long a slot without a run waits before it ends."""
 _PAUSE_SECONDS = 0.2
 _PAUSE_SECONDS_PER_SLOT = 0.02
-"""Between two times that a waiting slot asks: longer the more of them there are, since each time takes the
+"""Time between two requests of a waiting slot. It is longer the more slots wait, since each request takes the
 driver a moment."""
 
 
 class QueueSearcher(Searcher):
-    """Opens a slot for a ready run, in the queue's order as far as `ClusterCapacity` lets it, and says what
-    slots do next.
+    """Opens a slot for a ready run, in the queue's order as far as `ClusterCapacity` allows, and tells slots
+    what to do next.
 
-    A slot whose run has ended gets the run that is due, if that needs what the slot has. If none is due it
-    waits a while, since a new one would first have to import everything; if one that needs other resources is
-    due or was given them and can't start, it ends.
+    A slot whose run has ended gets the next run if that needs the slot's resources. If none is ready it waits
+    a while, since a new slot would first have to import everything. It ends if the next run, or one that has
+    reserved its resources and can't start, needs other resources.
     """
 
     def __init__(self, queue: RunQueue, capacity: ClusterCapacity, jobs: JobFiles) -> None:
@@ -61,7 +63,7 @@ class QueueSearcher(Searcher):
         return {"jobs": self._jobs.path(trial_id), "num_workers": shape.num_workers, **amounts}
 
     def on_start(self, trial_id: str) -> None:
-        """A slot has really started."""
+        """A slot has started."""
         self._started.add(trial_id)
         self._capacity.start(self._shapes[trial_id])
         self._queue.start(self._runs[trial_id])
@@ -102,7 +104,7 @@ class QueueSearcher(Searcher):
         self._jobs.write(trial_id, step, run)
 
     def _idle(self) -> list[Resources]:
-        """The shapes of the slots that wait."""
+        """The resources of the slots that wait."""
         return [self._shapes[slot] for slot in self._idle_since]
 
     def save(self, checkpoint_path: str) -> None:

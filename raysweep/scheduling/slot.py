@@ -45,15 +45,15 @@ class JobFiles:
 
 
 class Slot:
-    """Executes runs of the same resources.
+    """Executes runs of equal resources.
 
-    With `num_workers=0`, Ray Train's local mode calls the loop in this process: each run leaves it as it was
-    found, or `ProcessNotClean` is raised and the process must end. Otherwise a worker group trains, which is
-    started for the first run.
+    With `num_workers=0`, Ray Train's local mode calls the loop in this process: each run leaves the process
+    as it was found, or `ProcessNotClean` is raised and the process must end. Otherwise a worker group trains,
+    which is started for the first run.
 
     Args:
         import_path: the driver's `sys.path`, so that a run can import the user's own code (`module:object`)
-        as the driver can.
+            as the driver can.
     """
 
     def __init__(self, import_path: Sequence[str]) -> None:

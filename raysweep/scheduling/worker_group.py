@@ -1,7 +1,7 @@
 """A worker group that is kept: Ray Train starts it once, and it trains one run after another.
 
-To start one takes longer than a small run: a controller, a process for each worker, and their imports. So the
-workers don't end with a run. They ask a job_queue, an actor, for the next one, until there is none.
+Starting one takes longer than a small run: a controller, a process for each worker, and their imports. So
+workers don't end with a run. They ask the job queue, an actor, for the next one until there is none.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from raysweep.training.process import clean_process
 from raysweep.training.run import Job, execute
 
 DRIVER_CPUS = 0.01
-"""What a trial takes that only waits for its worker group: were it a whole CPU, trials could take all that
-workers need."""
+"""CPUs of a trial that only waits for its worker group. If it took a whole CPU, waiting trials could take all
+CPUs that workers need."""
 _LOOK_SECONDS = 1.0
-"""Between two looks at whether the group is still there."""
+"""Time between two checks that the group is still alive."""
 
 
 class WorkerGroup:
-    """Worker processes of one shape. What they raise ends the group.
+    """Worker processes of equal resources. An exception of a worker ends the group.
 
     Args:
         resources: of each run that it trains.
         folder: scratch space of Ray Train.
-        import_path: where workers find the user's own code.
+        import_path: folders in which workers find the user's own code.
     """
 
     def __init__(self, resources: Resources, folder: Path, import_path: Sequence[str]) -> None:
@@ -49,15 +49,14 @@ class WorkerGroup:
         self._thread.start()
 
     def run(self, job: Job) -> None:
-        """Train a run to its end; raises what a worker raised. Without a group any more, only a new one can
-        train."""
+        """Train a run to its end. Raises what a worker raised; the group has ended then."""
         number = ray.get(self._job_queue.put.remote(job))
         while not ray.get(self._job_queue.is_done.remote(number, _LOOK_SECONDS)):
             if not self._thread.is_alive():
                 raise self._error or RuntimeError("the worker group ended before its run was done")
 
     def close(self) -> None:
-        """Let the workers go, and wait until they are gone."""
+        """End the workers, and wait until they have ended."""
         if self._thread.is_alive():
             ray.get(self._job_queue.put.remote(None))
             self._thread.join()
@@ -92,7 +91,7 @@ class WorkerGroup:
 
 
 def _serve(config: dict[str, Any]) -> None:
-    """What a worker does: run after run, until there are no more."""
+    """The loop of a worker: run after run until there are no more."""
     import_from(config["import_path"])
     number = 0
     while (job := ray.get(config["job_queue"].job.remote(number))) is not None:
@@ -103,12 +102,12 @@ def _serve(config: dict[str, Any]) -> None:
 
 
 def import_from(import_path: Sequence[str]) -> None:
-    """Look for modules where the driver does, too."""
+    """Look for modules in the driver's folders too."""
     sys.path.extend(entry for entry in import_path if entry not in sys.path)
 
 
 class _JobQueue:
-    """Where jobs are put, and told to be done, in order; None is the end."""
+    """Jobs in order, and how many workers have done each. None ends the group."""
 
     def __init__(self, num_workers: int) -> None:
         self._num_workers = num_workers
@@ -117,7 +116,7 @@ class _JobQueue:
         self._changed = asyncio.Condition()
 
     async def put(self, job: Job | None) -> int:
-        """Put a job down; its number."""
+        """Add a job; returns its number."""
         async with self._changed:
             self._jobs.append(job)
             self._num_done.append(0)
@@ -125,7 +124,7 @@ class _JobQueue:
             return len(self._jobs) - 1
 
     async def job(self, number: int) -> Job | None:
-        """The job of that number, as soon as it is there."""
+        """The job of that number, as soon as there is one."""
         async with self._changed:
             await self._changed.wait_for(lambda: len(self._jobs) > number)
             return self._jobs[number]
@@ -137,7 +136,7 @@ class _JobQueue:
             self._changed.notify_all()
 
     async def is_done(self, number: int, seconds: float) -> bool:
-        """Whether all workers have done their parts, now or within that time."""
+        """Whether all workers have done their parts, now or within that many seconds."""
         async with self._changed:
             try:
                 await asyncio.wait_for(

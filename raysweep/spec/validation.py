@@ -78,39 +78,3 @@ def is_number(value: object, low: float = -math.inf, high: float = math.inf, *, 
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return False
     return (value > low if above else value >= low) and value <= high
-
-
-def check_number(
-    where: str,
-    name: str,
-    value: object,
-    low: float = -math.inf,
-    high: float = math.inf,
-    *,
-    above: bool = False,
-) -> None:
-    """Require a finite number in [low, high], or (low, high] where `above` is set.
-
-    Args:
-        where: the beginning of the message, such as "objective 'confidence'".
-        name: of the parameter.
-        value: the parameter.
-        low: the smallest number allowed, or with `above` the largest that isn't.
-        high: the largest number allowed.
-        above: whether `low` itself is refused.
-    """
-    if is_number(value, low, high, above=above):
-        return
-    if math.isfinite(low) and math.isfinite(high):
-        allowed = f"a number in {'(' if above else '['}{low:g}, {high:g}]"
-    else:
-        allowed = "a finite number" + (
-            f" {'above' if above else 'of at least'} {low:g}" if math.isfinite(low) else ""
-        )
-    raise InvalidInput(f"{where}: {name} is {value!r}; it must be {allowed}")
-
-
-def check_whole_number(where: str, name: str, value: object, low: int = 0) -> None:
-    """Require a whole number of at least `low`."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise InvalidInput(f"{where}: {name} is {value!r}; it must be a whole number of at least {low}")

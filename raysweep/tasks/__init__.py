@@ -1,8 +1,14 @@
-"""Tasks: what is learnt, from where, and how it is divided into halves, validation and test.
+"""Tasks: the examples that models train and are tested on, and their division into splits.
 
-`load_task` turns a `TaskSpec` into examples by split. A new task is an entry of the registry
-(`raysweep.tasks.base`), or a `Task` in the user's own module, named `module:object`: `classification_task`,
-`preference_task` and `generative_task` make one from a table.
+`load_task` turns a `TaskSpec` into examples by split. The loader of a `Task` returns pools of examples, which
+`divide` deals out to the two halves of the training data, validation and test. Start reading with `base`
+(what a task and an example are) and `splits` (how they are divided).
+
+A new task is an entry of the registry (`tasks.add`), or a `Task` in a module of the user's own, named
+`module:object`; `classification_task`, `preference_task` and `generative_task` make one from a table.
+
+This package imports `errors`, `registry` and `spec` only, and pandas, pyarrow, datasets and python-chess not
+before a task that needs them is loaded.
 """
 
 from __future__ import annotations
@@ -25,10 +31,10 @@ from raysweep.tasks.splits import divide
 
 
 def load_task(spec: TaskSpec) -> TaskData:
-    """Load a task with the parameters of its spec, check it, and divide it.
+    """Load a task with the parameters of its spec, check its examples, and divide them into splits.
 
     Raises:
-        InvalidInput: the task or a parameter is unknown, or the data can't be used as the spec says.
+        InvalidInput: the task or a parameter is unknown, or the data can't be used as the spec asks.
     """
     task = tasks.get(spec.name)
     if not isinstance(task, Task):
@@ -37,7 +43,7 @@ def load_task(spec: TaskSpec) -> TaskData:
 
 
 def _pools(task: Task, spec: TaskSpec) -> Mapping[str, Iterable[Example]]:
-    """Call the loader; what it refuses of the user's parameters is told as bad input."""
+    """Call the loader of a task, and report parameters that it refuses as invalid input."""
     signature = inspect.signature(task.load)
     try:
         signature.bind(**spec.params)
@@ -51,13 +57,13 @@ def _pools(task: Task, spec: TaskSpec) -> Mapping[str, Iterable[Example]]:
         raise
     except (TypeError, ValueError) as error:
         if not spec.params:
-            raise  # nothing that the user has set: a bug
+            raise  # a bug of the loader, not a parameter of the user's
         given = ", ".join(f"{name}={value!r}" for name, value in spec.params.items())
         raise InvalidInput(f"task {spec.name!r}: its loader refuses {given}: {error}") from error
 
 
 def _parameters(signature: inspect.Signature) -> str:
-    """The parameters of a loader as a user writes them: `path (required), num_characters=400`."""
+    """The parameters of a loader in words: "path (required), num_characters=400"."""
     listed = [
         parameter.name
         + (" (required)" if parameter.default is parameter.empty else f"={parameter.default!r}")

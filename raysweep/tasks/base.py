@@ -1,5 +1,4 @@
-"""What a task is: examples by split, each with its texts, its label, its group and, where known, its
-difficulty."""
+"""What a task is: a loader of examples, and the facts about it that training and evaluation need."""
 
 from __future__ import annotations
 
@@ -10,64 +9,69 @@ from raysweep.errors import InvalidInput
 from raysweep.registry import Registry
 from raysweep.spec import TaskKind
 
+POOLS = ("train", "validation", "test")
+"""What a loader may return. "train" is required."""
 TRAINING_SPLITS = ("supervisor", "transfer")
-"""Half A, which the supervisor learns from, and half B, which it labels for the student."""
+"""Half A of the training data, on which supervisors train, and half B, which they label for students."""
 SPLITS = (*TRAINING_SPLITS, "validation", "test")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Example:
-    """One example of a task, as models see it."""
+    """One example of a task."""
 
     id: str
-    """Unique in the task, stable from load to load."""
+    """Unique in the task, and the same each time the task is loaded."""
     group: str
-    """Examples that share a passage, a question or a prompt share a group; no group straddles two splits."""
+    """The same for examples that share a passage, a question or a prompt. No group is in two splits."""
     texts: tuple[str, ...]
-    """One text; in preferences two, of which `label` is the index of the better one; in generative tasks the
-    prompt."""
+    """One text, which in generative tasks is the prompt. In preference tasks two, and `label` is the index of
+    the better one."""
     label: int | None = None
-    """The ground-truth class; None in tasks of kind "generative" and "text"."""
+    """The class by ground truth; None in tasks of kind "generative" and "text"."""
     target: str | None = None
-    """Generative: the true answer to the prompt."""
+    """Generative tasks: the right answer to the prompt."""
     allowed: tuple[str, ...] = ()
-    """Generative: all answers that are valid, right or wrong (the legal moves); empty where any text is."""
+    """Generative tasks: all valid answers, right or wrong, such as the legal moves. Empty if any text is
+    valid."""
     difficulty: float | None = None
-    """Larger is harder; in a unit of the task's own."""
+    """Larger is harder; the unit is the task's own. None if it isn't known."""
     answer: str | None = None
-    """The part of the text that is the candidate answer, if there is one: what the leak lint looks at."""
+    """The part of the text that is the candidate answer, if it has one. `leakage` looks at this part."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A loader with the facts about it. The first line of `summary` is what `raysweep list` shows."""
+    """A loader of examples with the facts about them."""
 
     name: str
     summary: str
+    """One line, which `raysweep list` shows."""
     kind: TaskKind
     num_classes: int = 2
     """K; 2 for preferences; 0 for kinds "generative" and "text"."""
     class_names: tuple[str, ...] = ()
-    """A word for each class, for prompting; empty for "no" and "yes", or the class's number if there are more
-    than two."""
+    """A word for each class, for prompting. Empty for "no" and "yes" if there are two classes, else for their
+    numbers."""
     load: Callable[..., Mapping[str, Iterable[Example]]]
-    """Called with the `params` of the `TaskSpec`; returns the pools "train" and "test" (and "validation"
-    where the data set has its own). Without a "test" pool, one is cut from "train"."""
+    """Called with the `params` of the `TaskSpec`. Returns the pool "train", and "test" and "validation" if
+    the data set has them. Splits without a pool of their own are cut from "train"."""
     max_answer_tokens: int = 32
-    """Generative: room for an answer in tokens, the end token counted; decoding stops there."""
+    """Generative tasks: the most tokens of an answer, including the end token. Decoding stops there."""
     num_train: int = 10_000
-    """Default number of examples in each half of the training data. The halves are equal; less data gives
-    less."""
+    """Default number of examples in each half of the training data. The halves are of equal size, and smaller
+    if there is less data."""
     num_validation: int = 1_000
     num_test: int = 5_000
     for_pretraining: bool = False
-    """One training split, "train", in place of the two halves, and no test; always so for kind "text"."""
+    """Whether there is one training split, "train", instead of two halves, and no test split. Always so for
+    kind "text"."""
     balanced: bool = True
-    """Undersample the larger classes in every split, as Burns et al. 2023 (appendix A.1) do."""
+    """Whether the larger classes are undersampled in every split, as in Burns et al. 2023 (appendix A.1)."""
 
     @property
     def has_halves(self) -> bool:
-        """Whether the training data is divided between supervisor and student."""
+        """Whether the training data is divided between supervisors and students."""
         return not (self.for_pretraining or self.kind == "text")
 
 
@@ -76,7 +80,7 @@ tasks: Registry[Task] = Registry("task")
 
 @dataclass(frozen=True)
 class TaskData:
-    """A loaded and divided task."""
+    """A task that was loaded and divided into splits."""
 
     task: Task
     splits: Mapping[str, list[Example]]
@@ -90,3 +94,16 @@ class TaskData:
         if name not in self.splits:
             raise InvalidInput(f"unknown split {name!r}; this task has {', '.join(self.splits)}")
         return self.splits[name]
+
+
+def require_count(task: str, parameter: str, value: object, *, optional: bool = False) -> None:
+    """Check a parameter of a loader that is a number of things.
+
+    Raises:
+        InvalidInput: it isn't a whole number of at least 1, nor None if it is optional.
+    """
+    if optional and value is None:
+        return
+    if type(value) is not int or value < 1:
+        allowed = "a whole number of at least 1" + (" or None" if optional else "")
+        raise InvalidInput(f"task {task!r}: {parameter} is {value!r}; it must be {allowed}")

@@ -1,7 +1,8 @@
-"""Rows of any table, and how they become examples with ids and groups.
+"""From the rows of a table to examples with ids and groups.
 
-An example's id is a digest of its texts alone: stable from load to load, and it tells nothing of the label.
-Rows that share any text (a passage, a question) are one group, over all pools and through other rows.
+The id of an example is a digest of its texts alone, so it stays the same and says nothing about the label.
+Rows that share a text (a passage, a question) are in one group, across all pools, and so are rows that are
+linked through other rows.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from raysweep.tasks.base import Example
 
 Row = Mapping[str, Any]
 Shares = Callable[[Row], Iterable[str]]
-"""The texts of a row which put it into one group with every other row that has one of them; blank ones don't
-count."""
+"""The texts of a row that put it into one group with all rows that share one of them. Empty texts are
+ignored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An example before it has an id and a group."""
+    """An example without its id and group."""
 
     texts: tuple[str, ...]
     label: int | None
@@ -33,21 +34,24 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The rows of one pool, and the words by which messages name them: "google/boolq (train)",
-    "reviews.csv"."""
+    """The rows of one pool."""
 
     where: str
+    """Their source, for messages: "google/boolq (train)", "reviews.csv"."""
     rows: Iterable[Row]
 
 
 def examples_of(
     pools: Mapping[str, Rows], render: Callable[[Row], Iterable[Draft]], shares: Shares
 ) -> dict[str, list[Example]]:
-    """The examples of each pool: rows rendered, blank and repeated examples dropped, groups found over all
-    pools.
+    """Render the rows of each pool as examples, without blank and repeated ones.
+
+    Args:
+        render: the examples of a row; there may be none.
+        shares: the texts of a row that decide on its group.
 
     Raises:
-        InvalidInput: a row can't be rendered; the message names it by its number, from 0.
+        InvalidInput: a row can't be rendered. The message has its number, from 0.
     """
     components = _Components()
     drafts: dict[str, list[tuple[str, Draft]]] = {}
@@ -58,13 +62,13 @@ def examples_of(
                 key = components.join(shares(row), otherwise=f"row {number} of {source.where}")
                 drafts[pool] += [(key, draft) for draft in render(row)]
             except (AttributeError, LookupError, TypeError, ValueError) as error:  # a value of a wrong type
-                told = error if isinstance(error, InvalidInput) else repr(error)
-                raise InvalidInput(f"data set {source.where}, row {number} can't be used: {told}") from error
+                why = error if isinstance(error, InvalidInput) else repr(error)
+                raise InvalidInput(f"data set {source.where}, row {number} can't be used: {why}") from error
     return {pool: _examples(pairs, components) for pool, pairs in drafts.items()}
 
 
 def _examples(drafts: Iterable[tuple[str, Draft]], components: _Components) -> list[Example]:
-    """Examples of distinct texts. Texts that come with different labels or targets have no ground truth and
+    """Examples with distinct texts. Texts that occur with several labels or targets have no ground truth and
     are left out."""
     examples: dict[str, Example] = {}
     contradictory: set[str] = set()
@@ -87,28 +91,30 @@ def _examples(drafts: Iterable[tuple[str, Draft]], components: _Components) -> l
 
 
 def normalized(text: str) -> str:
-    """A text without the differences of case and blanks that don't make it another text."""
+    """A text in lower case with single spaces, in which texts that count as the same are equal."""
     return " ".join(text.casefold().split())
 
 
 class _Components:
-    """Connected texts (union-find). The smallest text names its component, so that the order of rows doesn't
-    matter."""
+    """Connected components of texts (union-find).
+
+    The smallest text of a component is its name, so that names don't depend on the order of rows.
+    """
 
     def __init__(self) -> None:
         self._parents: dict[str, str] = {}
 
     def find(self, text: str) -> str:
-        """The name of the component of a text."""
+        """The name of the component that a text is in."""
         root = text
         while self._parents.setdefault(root, root) != root:
             root = self._parents[root]
-        while self._parents[text] != root:  # shorten the path for the next time
+        while self._parents[text] != root:  # path compression
             self._parents[text], text = root, self._parents[text]
         return root
 
     def join(self, texts: Iterable[str], otherwise: str) -> str:
-        """Make texts one component, and return one of them; `otherwise` if all are blank."""
+        """Join texts into one component and return one of them; `otherwise` if all are empty."""
         roots = [self.find(text) for text in texts if text] or [self.find(otherwise)]
         for root in roots:
             self._parents[root] = min(roots)

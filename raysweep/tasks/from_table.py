@@ -2,17 +2,19 @@
 
     from raysweep.tasks import classification_task, generative_task, preference_task
 
-    reviews = classification_task("reviews.csv", text="{title}\\n{body}", label="stars", classes=[1, 2, 3, 4,
-    5]) helpful = preference_task("pairs.jsonl", first="{prompt}\\n{chosen}", second="{prompt}\\n{rejected}")
+    reviews = classification_task(
+        "reviews.csv", text="{title}\\n{body}", label="stars", classes=[1, 2, 3, 4, 5]
+    )
+    helpful = preference_task("pairs.jsonl", first="{prompt}\\n{chosen}", second="{prompt}\\n{rejected}")
     capitals = generative_task("capitals.parquet", prompt="The capital of {country} is", target="{capital}")
 
-in `my_tasks.py` are named `TaskSpec(name="my_tasks:reviews")` and so on. Nothing is read before the task is
-loaded.
+With these lines in `my_tasks.py`, the name of the first task in an experiment is "my_tasks:reviews". Nothing
+is read before a task is loaded.
 
-Tables are .csv and .tsv (with a header; all values are text), .jsonl and .json (a list of rows), each plain
-or gzipped, and .parquet. A relative path is relative to the working directory. In place of one file there may
+Tables are .csv and .tsv (with a header; all values are texts), .jsonl and .json (a list of rows), each plain
+or gzipped, and .parquet. Relative paths are relative to the working directory. Instead of one file there may
 be one for each pool, `{"train": "a.csv", "test": "b.csv"}`, or a data set of the hub, `HubData(id="org/name",
-revision="…")`. Without a "test" pool, one is cut from "train".
+revision="…")`. Without a "test" pool, the test split is cut from "train".
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from raysweep.tasks.hub_tasks import preference
 from raysweep.tasks.table_files import Source, read_pools
 
 Text: TypeAlias = str | Callable[[Row], str]
-"""A template over columns, "Review: {title}", or a function from a row to a text."""
+"""A template with the names of columns, "Review: {title}", or a function from a row to a text."""
 Value: TypeAlias = str | Callable[[Row], Any]
 """A column, or a function from a row to a value."""
 Show: TypeAlias = Callable[[Row], str]
@@ -54,16 +56,15 @@ def classification_task(
         source: a file, a file for each pool, or a data set of the hub.
         text: what the model reads.
         label: the column of the label.
-        classes: the values of the label, in the order of the classes; they are compared as text, so 1 finds
-        "1".
-        group: a column; rows with equal values never straddle two splits. Without, rows with equal texts
-        don't.
+        classes: the values of the label, in the order of the classes. They are compared as text, so 1 is
+            equal to "1".
+        group: a column; rows with equal values stay in one split. By default rows with equal texts do.
         difficulty: a column of numbers; larger is harder.
-        name: for messages; else the name of the file or data set.
+        name: the task's name in messages; by default the name of the file or data set.
         facts: further fields of `Task`: num_train, num_validation, num_test, balanced.
 
     Raises:
-        InvalidInput: what can be told before the file is read; the rest when the task is loaded.
+        InvalidInput: an argument is wrong. Faults of the data are reported when the task is loaded.
     """
     name = name or _name(source)
     numbers = {str(value): number for number, value in enumerate(classes)}
@@ -107,32 +108,33 @@ def preference_task(
     name: str | None = None,
     **facts: Any,
 ) -> Task:
-    """A task of pairs of texts of which one is the better. The order in which models see them is drawn from
-    their texts.
+    """A task of pairs of texts, one of which is better. Models see the texts in an order that follows from a
+    hash of the pair.
 
     Args:
         source: a file, a file for each pool, or a data set of the hub.
         first: a text, with its prompt if it has one: "{prompt}\\n{chosen}".
         second: the other text.
-        label: the column that says which is better; without, it is always the first.
-        classes: the two values of the label that mean: the first is better, the second is better.
-        ties: values of the label by which neither is better; such rows are left out.
-        group: a column, such as the prompt's; rows with equal values never straddle two splits. Without, rows
-            that share a text don't.
+        label: the column that says which text is better. By default the first one always is.
+        classes: the two values of the label, for "the first is better" and "the second is better".
+        ties: values of the label for "neither is better"; such rows are left out.
+        group: a column, such as that of the prompt; rows with equal values stay in one split. By default rows
+            that share a text do.
         difficulty: a column of numbers; larger is harder.
-        name: for messages; else the name of the file or data set.
+        name: the task's name in messages; by default the name of the file or data set.
         facts: further fields of `Task`: num_train, num_validation, num_test, balanced.
 
     Raises:
-        InvalidInput: what can be told before the file is read; the rest when the task is loaded.
+        InvalidInput: an argument is wrong. Faults of the data are reported when the task is loaded.
     """
     name = name or _name(source)
     outcomes = list(map(str, classes))
     tied = set(map(str, ties))
     if len({*outcomes, *tied}) != 2 + len(tied):
         raise InvalidInput(
-            f"task {name!r}: classes is {classes!r} and ties {ties!r}; classes must be the two values of the "
-            "label that mean that the first and that the second text is better, and no value may be a tie too"
+            f"task {name!r}: classes is {classes!r} and ties is {ties!r}; classes must be the two values of "
+            "the label for 'the first text is better' and 'the second text is better', and no value may be a "
+            "tie too"
         )
     shown = (_shown(name, "first", first), _shown(name, "second", second))
 
@@ -168,20 +170,20 @@ def generative_task(
     name: str | None = None,
     **facts: Any,
 ) -> Task:
-    """A task of prompts with one right answer each, which is to be written word for word.
+    """A task of prompts, each with one right answer, which models are to write.
 
     Args:
         source: a file, a file for each pool, or a data set of the hub.
         prompt: what the model reads.
-        target: what it is to write after a blank; a prediction counts if it is equal, blanks around it apart.
-        group: a column; rows with equal values never straddle two splits. Without, rows with equal prompts
-        don't.
+        target: what it should write after a space. An answer is right if it is equal to the target, apart
+            from whitespace around it.
+        group: a column; rows with equal values stay in one split. By default rows with equal prompts do.
         difficulty: a column of numbers; larger is harder.
-        name: for messages; else the name of the file or data set.
+        name: the task's name in messages; by default the name of the file or data set.
         facts: further fields of `Task`: max_answer_tokens, num_train, num_validation, num_test.
 
     Raises:
-        InvalidInput: what can be told before the file is read; the rest when the task is loaded.
+        InvalidInput: an argument is wrong. Faults of the data are reported when the task is loaded.
     """
     name = name or _name(source)
     show = _shown(name, "prompt", prompt)
@@ -212,7 +214,7 @@ def _listed(values: Sequence[Any]) -> str:
 
 
 def _fields(text: Text) -> list[str]:
-    """The columns that a template names: of "{title} {body[0]}" title and body; none of a function."""
+    """The columns of a template: title and body for "{title} {body[0]}". A function has none."""
     if not isinstance(text, str):
         return []
     fields = [field for _, field, _, _ in Formatter().parse(text) if field is not None]
@@ -224,12 +226,12 @@ def _columns(*values: Value | None) -> list[str]:
 
 
 def _shown(name: str, argument: str, text: Text) -> Show:
-    """The function that gives the text of a row, and refuses a blank one."""
+    """The function from a row to its text; it refuses blank texts."""
     try:
         columns = _fields(text)
     except ValueError as error:
         raise InvalidInput(
-            f"task {name!r}: {argument} is {text!r}: {error}; write a brace itself as {{{{ or }}}}"
+            f"task {name!r}: {argument} is {text!r}: {error}; write {{{{ or }}}} for a brace"
         ) from error
     if isinstance(text, str) and (not columns or "" in columns):
         raise InvalidInput(
@@ -240,10 +242,10 @@ def _shown(name: str, argument: str, text: Text) -> Show:
         empty = [column for column in columns if row.get(column) is None]
         if empty:
             raise InvalidInput(f"column {empty[0]!r} has no value, which {argument} needs")
-        told = text.format_map(row) if isinstance(text, str) else text(row)
-        if not isinstance(told, str) or not told.strip():
-            raise InvalidInput(f"{argument} is {told!r}; it must be a text that isn't blank")
-        return told
+        shown = text.format_map(row) if isinstance(text, str) else text(row)
+        if not isinstance(shown, str) or not shown.strip():
+            raise InvalidInput(f"{argument} is {shown!r}; it must be a text that isn't blank")
+        return shown
 
     return show
 
@@ -253,7 +255,7 @@ def _value(row: Row, value: Value) -> Any:
 
 
 def _number(row: Row, column: str | None) -> float | None:
-    """The difficulty of a row; None where there is none."""
+    """The difficulty of a row; None if there is no column for it or no value in it."""
     if column is None or row.get(column) in (None, ""):
         return None
     number = float(row[column])
@@ -263,7 +265,7 @@ def _number(row: Row, column: str | None) -> float | None:
 
 
 def _shares(group: str | None, *shown: Show) -> Shares:
-    """What puts rows into one group: equal values of the column, else equal texts."""
+    """The texts by which rows are grouped: the value of the column if there is one, else the row's texts."""
 
     def shares(row: Row) -> list[str]:
         if group is None:

@@ -1,9 +1,8 @@
-"""Rows of the Hugging Face hub, or of a local mirror of it.
+"""Rows of data sets of the Hugging Face hub, or of a local mirror of it.
 
-With the environment variable RAYSWEEP_DATASETS=<folder>, rows come from
-`<folder>/<org>/<name>/<config>/<split>.parquet` and no network is used; without, from `datasets.load_dataset`
-at a pinned revision. The config's folder may also be called `default`: the hub gives names to the configs of
-some data sets that have only one.
+Rows come from `datasets.load_dataset` at a pinned revision or, if the environment variable RAYSWEEP_DATASETS
+names a folder, from its files `<org>/<name>/<config>/<split>.parquet` without a network. The folder of a
+config may also be called `default`, because the hub has named the config of some data sets with only one.
 """
 
 from __future__ import annotations
@@ -33,14 +32,17 @@ def load_rows(
     data_dir: str | None = None,
     max_rows: int | None = None,
 ) -> Dataset:
-    """One split of a data set of the hub, or of the mirror that RAYSWEEP_DATASETS names. Class labels are
+    """One split of a data set, from the hub or from the mirror that RAYSWEEP_DATASETS names. Class labels are
     numbers.
 
-    With `max_rows`, a longer split gives that many of its rows, drawn at random but always the same. Only
-    these are held in memory: the hub's rows stay on disk, a mirror's file is read piece by piece.
+    Args:
+        config: the name of the data set's config, if it has several.
+        data_dir: a folder of the repository to load from.
+        max_rows: take at most so many rows: a random sample, the same each time. Only these are held in
+            memory: the hub's rows stay on disk, and a mirror's file is read in batches.
 
     Raises:
-        InvalidInput: the mirror lacks the file or can't be read, or the hub can't be reached or refuses.
+        InvalidInput: the mirror has no such file, or it can't be read; or loading from the hub failed.
     """
     import datasets
     import huggingface_hub.utils
@@ -49,7 +51,7 @@ def load_rows(
     mirror = os.environ.get(MIRROR_VARIABLE)
     if mirror:
         return _mirror_rows(Path(mirror).expanduser(), hub_id, folder, split, max_rows)
-    # Bars and retry notices of many data sets would drown the sweep's own progress.
+    # Progress bars and retry notices of many data sets would hide the sweep's own progress.
     datasets.disable_progress_bars()
     huggingface_hub.utils.disable_progress_bars()  # type: ignore[attr-defined]  # public, but exported lazily
     datasets.logging.set_verbosity_error()
@@ -59,9 +61,7 @@ def load_rows(
         if max_rows is None or len(rows) <= max_rows:
             return rows
         return rows.select(_drawn(len(rows), max_rows)).flatten_indices(keep_in_memory=True)
-    except (
-        Exception
-    ) as error:  # of many unrelated types, from four libraries; all mean that there are no rows
+    except Exception as error:  # of many unrelated types, from four libraries
         raise InvalidInput(
             f"data set {hub_id} (config {folder}, split {split}, revision {revision}) can't be loaded from "
             f"the hub: {error}. Without a network, set {MIRROR_VARIABLE} to a folder with "
@@ -83,7 +83,7 @@ def _mirror_rows(mirror: Path, hub_id: str, config: str, split: str, max_rows: i
 
 
 def read_parquet(path: Path, max_rows: int | None = None) -> Any:
-    """The `pyarrow.Table` of a Parquet file; at most `max_rows` of its rows, as `load_rows` draws them.
+    """A Parquet file as a `pyarrow.Table`, with at most `max_rows` rows, sampled as in `load_rows`.
 
     Raises:
         InvalidInput: the file can't be read.
@@ -93,7 +93,7 @@ def read_parquet(path: Path, max_rows: int | None = None) -> Any:
     import pyarrow.parquet
 
     try:
-        file = pyarrow.parquet.ParquetFile(path, pre_buffer=False)  # else all that was read stays in memory
+        file = pyarrow.parquet.ParquetFile(path, pre_buffer=False)  # pre-buffered data would stay in memory
         if max_rows is None or file.metadata.num_rows <= max_rows:
             return file.read()
         drawn = pyarrow.array(_drawn(file.metadata.num_rows, max_rows))
@@ -111,13 +111,13 @@ def read_parquet(path: Path, max_rows: int | None = None) -> Any:
 
 
 def _drawn(num_rows: int, count: int) -> list[int]:
-    """Which rows are taken, in order. Drawn, not the first or every n-th: many data sets are sorted or
-    alternate."""
+    """The numbers of the rows that are taken, in order. They are drawn, since many data sets are sorted or
+    alternate between classes."""
     return sorted(random.Random(0).sample(range(num_rows), count))
 
 
 def _alternatives(mirror: Path, hub_id: str) -> str:
-    """What a mirror has instead of the file that was looked for."""
+    """What the mirror has instead of the missing file, for a message."""
     if not mirror.is_dir():
         return "that folder doesn't exist"
     files = sorted(
@@ -132,10 +132,10 @@ def _alternatives(mirror: Path, hub_id: str) -> str:
 
 
 def require_columns(dataset: Dataset, columns: Sequence[str], where: str) -> None:
-    """Check that a data set has these columns, with a value in every row.
+    """Check that a data set has these columns, and a value for each in every row.
 
     Raises:
-        InvalidInput: a column is missing, or has rows without a value.
+        InvalidInput: a column is missing, or rows have no value for it.
     """
     missing = [name for name in columns if name not in dataset.column_names]
     if missing:
@@ -153,26 +153,26 @@ def require_columns(dataset: Dataset, columns: Sequence[str], where: str) -> Non
 
 @dataclass(frozen=True, kw_only=True)
 class HubData:
-    """Where a task's rows are and which columns it reads."""
+    """The source of a task's rows on the hub, and the columns that it reads."""
 
     id: str
     revision: str
     """A commit of the data set's repository."""
     columns: tuple[str, ...] = ()
-    """The columns that must be there, in every row; the others aren't read. None named: all are read, none is
-    required."""
+    """Columns that are read, each of which must have a value in every row. If empty, all columns are read and
+    none is required."""
     config: str | None = None
     data_dir: str | None = None
-    """A folder of the repository. Where the hub's own Parquet conversion is read, this takes the place of the
-    config: that branch has one folder per config, and nothing that would declare them as configs."""
+    """A folder of the repository to load from. For the hub's own Parquet conversion it replaces the config:
+    that branch has one folder per config and no declaration of configs."""
     splits: Mapping[str, str] = field(default_factory=lambda: {"train": "train", "test": "validation"})
-    """The hub's split of each pool. Many published test sets have hidden labels, so `validation` is tested
-    on."""
+    """The hub's split for each pool. `validation` is the test pool by default, since the labels of many
+    published test sets are hidden."""
     max_rows: int | None = None
-    """At most so many rows of each split, always the same ones: for data sets that don't fit into memory."""
+    """Take at most so many rows of each split, always the same: for data sets that don't fit into memory."""
 
     def rows(self) -> dict[str, Rows]:
-        """The rows of each pool, checked for the columns."""
+        """The rows of each pool; see `load_rows` and `require_columns` for what is refused."""
         pools = {}
         for pool, split in self.splits.items():
             where = f"{self.id} ({split})"
@@ -183,5 +183,5 @@ class HubData:
         return pools
 
     def pools(self, render: Callable[[Row], Iterable[Draft]], shares: Shares) -> dict[str, list[Example]]:
-        """The examples of each pool. Texts that differ in case or blanks only count as shared."""
+        """The examples of each pool. Texts that differ only in case or whitespace count as shared."""
         return examples_of(self.rows(), render, lambda row: map(normalized, shares(row)))

@@ -1,12 +1,12 @@
-"""Tasks from the hub in a few lines each, made binary as in Burns et al. 2023, appendix A.1.
+"""Tasks of the hub in a few lines each, made binary as in Burns et al. 2023, appendix A.1.
 
-A multiple-choice question gives as many right as wrong (question, answer) examples, in one group; which wrong
-answer is taken follows from a hash of the question, so it is the same on every machine and for every seed.
-The parameter `one_draw` takes a single answer a question instead, right with probability one half, as the
-codes of OpenAI and EleutherAI do. Texts end with the answer, which a cut from the left keeps.
-
-A task is a call of `hub_task` (rows with a label), `choice_task` (questions with answers) or `pair_task`
+A task is a call of `hub_task` (rows with a label), `choice_task` (multiple-choice questions) or `pair_task`
 (preferences).
+
+A multiple-choice question gives one right and one wrong (question, answer) example, in one group. Which wrong
+answer it is follows from a hash of the question and its answers, so it is the same on every machine and for
+every seed. With the parameter `one_draw` a question gives a single example, right with probability one half,
+as in the code of OpenAI and EleutherAI. Texts end with the answer, so that truncation on the left keeps it.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from raysweep.tasks.examples import Draft, Row, Shares, normalized
 from raysweep.tasks.hub import HubData
 
 SPEAKS_OF_OTHERS = re.compile(
-    r"\s*(all|any|both|neither|none) of (the|these|those)( above| others?)?( answers| choices| options)?[ "
-    r".]*$",
+    r"\s*(all|any|both|neither|none) of (the|these|those)( above| others?)?"
+    r"( answers| choices| options)?[ .]*$",
     re.IGNORECASE,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A multiple-choice question; the texts of its examples are `text`, a blank, and an answer."""
+    """A multiple-choice question. The text of an example is `text`, a space and an answer."""
 
     text: str
     answers: Sequence[str]
@@ -40,22 +40,25 @@ class Question:
 
 
 def candidate(text: str, answer: str, label: int) -> Draft:
-    """A text and a candidate answer to it, right (class 1) or wrong (class 0)."""
+    """A text with a candidate answer: right (class 1) or wrong (class 0)."""
     return Draft(texts=(f"{text} {answer.strip()}",), label=label, answer=answer.strip())
 
 
 def multiple_choice(question: Question, *, one_draw: bool = False) -> list[Draft]:
-    """The right answer (class 1) and a wrong one (class 0); with `one_draw` only one of them, each with equal
-    chance.
+    """A wrong answer (class 0) and the right one (class 1); with `one_draw` one of the two, with equal
+    probability.
 
-    Wrong answers that repeat the right one are left out, and so are answers that speak of the other ones
-    ("none of the above"): alone they are neither right nor wrong. A question that has no right or no wrong
-    answer left gives nothing.
+    Wrong answers that repeat the right one are left out. So are answers about other answers ("none of the
+    above"), which alone are neither right nor wrong. A question without a right or a wrong answer after that
+    gives no example.
+
+    Raises:
+        InvalidInput: `question.right` isn't the index of an answer.
     """
     if type(question.right) is not int or not 0 <= question.right < len(question.answers):
         raise InvalidInput(
-            f"the number of the right answer is {question.right!r}; "
-            f"it must be a whole number from 0 to {len(question.answers) - 1}"
+            f"the number of the right answer is {question.right!r}; it must be a whole number from 0 to "
+            f"{len(question.answers) - 1}"
         )
     right = question.answers[question.right]
     usable = [answer for answer in question.answers if answer.strip() and not SPEAKS_OF_OTHERS.match(answer)]
@@ -69,8 +72,8 @@ def multiple_choice(question: Question, *, one_draw: bool = False) -> list[Draft
 
 
 def preference(chosen: str, rejected: str) -> list[Draft]:
-    """A pair in an order that doesn't depend on which is better; the label is its index. Ties give
-    nothing."""
+    """A pair in an order that doesn't depend on which text is better. The label is the index of the chosen
+    text; two texts that count as the same give no example."""
     if normalized(chosen) == normalized(rejected):
         return []
     pair = sorted((chosen, rejected))
@@ -80,12 +83,12 @@ def preference(chosen: str, rejected: str) -> list[Draft]:
 
 
 def _draw(content: list[str], count: int) -> int:
-    """A number below `count`, as good as random, that follows from the content."""
+    """A pseudo-random number from 0 to count − 1, which follows from the content alone."""
     return int(digest(content), 16) % count
 
 
 def first_prompt(dialog: str) -> str:
-    """The first human turn of a dialog of Anthropic's format ("\\n\\nHuman: …\\n\\nAssistant: …")."""
+    """The first human turn of a dialog in Anthropic's format ("\\n\\nHuman: …\\n\\nAssistant: …")."""
     return dialog.partition("\n\nAssistant:")[0]
 
 
@@ -98,7 +101,7 @@ def hub_task(
     shares: Shares,
     **facts: Any,
 ) -> Task:
-    """Register a classification task whose rows carry a label; `facts` are further fields of `Task`."""
+    """Register a classification task whose rows have a label. `facts` are further fields of `Task`."""
 
     def load() -> dict[str, list[Example]]:
         return data.pools(render, shares)
@@ -109,7 +112,7 @@ def hub_task(
 def choice_task(
     name: str, summary: str, data: HubData, *, question: Callable[[Row], Question], shares: Shares
 ) -> Task:
-    """Register a task of right and wrong answers to multiple-choice questions; its parameter is
+    """Register a task of right and wrong answers to multiple-choice questions, with the parameter
     `one_draw`."""
 
     def load(*, one_draw: bool = False) -> dict[str, list[Example]]:
@@ -123,7 +126,7 @@ def choice_task(
 def pair_task(
     name: str, summary: str, data: HubData, *, pair: Callable[[Row], tuple[str, str]], shares: Shares
 ) -> Task:
-    """Register a task of (chosen, rejected) pairs."""
+    """Register a preference task of (chosen, rejected) pairs."""
 
     def load() -> dict[str, list[Example]]:
         return data.pools(lambda row: preference(*pair(row)), shares)

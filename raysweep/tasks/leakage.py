@@ -1,14 +1,14 @@
-"""A lint for renderers: can a probe that never sees the question tell the label?
+"""A check for label leakage: can a probe that never sees the question predict the label?
 
-A task whose answers give themselves away measures nothing (EleutherAI's OpenBookQA renderer writes letters
-for right answers and texts for wrong ones). Probes are logistic regressions on the candidate answer alone: on
-its length, and on its words. Each is tested on groups it wasn't trained on, and its score is the mean ROC AUC
-over the folds: 0.5 knows nothing, 1 knows all. For preference pairs the probe sees the difference of the two
-lengths.
+A task whose answers reveal their label measures nothing. EleutherAI's OpenBookQA renderer, for example,
+writes right answers as letters and wrong ones as texts. The probes are logistic regressions on the candidate
+answer alone: on its length, and on its words. For preference pairs the probe sees the difference of the two
+lengths. Each probe is tested on groups that it wasn't trained on; its score is the mean ROC AUC over the
+folds, from 0.5 (no leakage) to 1 (the label is certain).
 
-Some signal is in the data itself (people write right answers with more care than wrong ones). Measured on
-real rows, faithful renderings score up to 0.64 (OpenBookQA; SciQ 0.59, CosmosQA 0.59, HH 0.60) and the leak
-above 0.99. The bound lies between: an AUC of 0.75 is what a mark on half of the right answers would give.
+Some signal is in the data itself, since people write right answers with more care than wrong ones. Measured
+on real rows, faithful renderings score up to 0.64 (OpenBookQA; SciQ 0.59, CosmosQA 0.59, HH 0.60), and the
+leak above scores 0.99. The bound lies between: a mark on half of the right answers would give an AUC of 0.75.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ MINIMUM_EXAMPLES = 50
 
 
 def leak_scores(examples: Sequence[Example]) -> dict[str, float]:
-    """The AUC of each probe that applies, by its name: none to tasks without a candidate answer.
+    """The AUC of each probe that applies, by the probe's name. None applies without candidate answers.
 
     Raises:
-        InvalidInput: fewer examples or groups than the probes need.
+        InvalidInput: there are fewer examples, groups or classes than the probes need.
     """
     is_preference = all(len(example.texts) == 2 for example in examples)
     answers = [example.answer for example in examples if example.answer is not None]
@@ -42,9 +42,8 @@ def leak_scores(examples: Sequence[Example]) -> dict[str, float]:
     groups = np.unique([example.group for example in examples], return_inverse=True)[1]
     if len(examples) < MINIMUM_EXAMPLES or len(set(groups)) < NUM_FOLDS or len(set(labels)) < 2:
         raise InvalidInput(
-            f"the leak lint needs {MINIMUM_EXAMPLES} examples in {NUM_FOLDS} groups with 2 classes; "
-            "there are "
-            f"{len(examples)} in {len(set(groups))} with {len(set(labels))}"
+            f"the leakage check needs {MINIMUM_EXAMPLES} examples in {NUM_FOLDS} groups with 2 classes; "
+            f"there are {len(examples)} in {len(set(groups))} with {len(set(labels))}"
         )
     if is_preference:
         features = {"length_difference": _length_differences(examples)}
@@ -54,7 +53,7 @@ def leak_scores(examples: Sequence[Example]) -> dict[str, float]:
 
 
 def check_leak(name: str, examples: Sequence[Example], bound: float = BOUND) -> None:
-    """Refuse examples whose label a probe tells without the question.
+    """Refuse examples whose labels a probe predicts without the question.
 
     Raises:
         InvalidInput: a probe's AUC is above the bound.
@@ -62,14 +61,14 @@ def check_leak(name: str, examples: Sequence[Example], bound: float = BOUND) -> 
     for probe, auc in leak_scores(examples).items():
         if auc > bound:
             raise InvalidInput(
-                f"task {name!r} gives its labels away: the probe {probe}, which never sees the question, has "
-                f"an AUC of {auc:.3f} (allowed: {bound}). Render right and wrong answers alike"
+                f"task {name!r} leaks its labels: the probe {probe}, which never sees the question, has an "
+                f"AUC of {auc:.3f} (allowed: {bound}). Render right and wrong answers alike"
             )
 
 
 def _cross_validated_auc(features: Any, labels: Labels, groups: Labels) -> float:
-    """Mean AUC of a logistic regression on held-out groups: of the class that is told best from the
-    others."""
+    """Mean AUC of a logistic regression on held-out groups. With more than two classes, that of the class
+    which is predicted best."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import StratifiedGroupKFold
@@ -85,31 +84,31 @@ def _cross_validated_auc(features: Any, labels: Labels, groups: Labels) -> float
         aucs = []
         for train, test in folds:
             if len(set(is_class[train])) == len(set(is_class[test])) == 2:  # else there is no AUC
-                # liblinear: on sparse words ten times as fast as the default, with the same scores
+                # liblinear is ten times as fast as the default on sparse words, with the same scores.
                 probe = make_pipeline(MaxAbsScaler(), LogisticRegression(solver="liblinear", random_state=0))
                 probe.fit(features[train], is_class[train])
                 aucs.append(roc_auc_score(is_class[test], probe.predict_proba(features[test])[:, 1]))
         if not aucs:
-            raise InvalidInput("the leak lint needs examples of every class in several groups")
+            raise InvalidInput("the leakage check needs examples of every class in several groups")
         means.append(np.mean(aucs))
     return float(max(means))
 
 
 def _num_characters_and_words(texts: Sequence[str]) -> npt.NDArray[np.float64]:
-    """(N, 2)."""
+    """(N, 2) the number of characters and of words of each text."""
     return np.array([[len(text), len(text.split())] for text in texts], dtype=np.float64)
 
 
 def _lengths(texts: Sequence[str]) -> npt.NDArray[np.float64]:
-    """Log lengths and their squares: with these, a class of middling lengths is told apart too."""
+    """(N, 4) log lengths and their squares, which also separate a class of medium lengths."""
     lengths = np.log1p(_num_characters_and_words(texts))
     centred = (lengths - lengths.mean(axis=0)) / (lengths.std(axis=0) + 1e-9)
     return np.hstack([centred, centred**2])
 
 
 def _length_differences(examples: Sequence[Example]) -> npt.NDArray[np.float64]:
-    """(N, 2) how much longer the second text is than the first, on a signed log scale: what they share
-    cancels out."""
+    """(N, 2) how much longer the second text is than the first, on a signed log scale. What the two have in
+    common cancels out."""
     first, second = (
         _num_characters_and_words([example.texts[side] for example in examples]) for side in (0, 1)
     )
@@ -117,8 +116,8 @@ def _length_differences(examples: Sequence[Example]) -> npt.NDArray[np.float64]:
 
 
 def _words(texts: Sequence[str]) -> Any:
-    """(N, V) sparse: which words occur. Single letters and marks count, as multiple-choice letters are
-    such."""
+    """(N, V) sparse: which words occur. Letters and punctuation marks count as words, to catch
+    multiple-choice letters."""
     from sklearn.feature_extraction.text import CountVectorizer
 
     return CountVectorizer(binary=True, token_pattern=r"\w+|[^\w\s]").fit_transform(texts)

@@ -1,13 +1,13 @@
-"""Natural language tasks of Burns et al. 2023 (arXiv 2312.09390): a label for each text, and preferences.
+"""Natural language tasks of Burns et al. 2023 (arXiv 2312.09390): classification of texts, and preferences.
 
-The tasks of answers to questions are in `nlp_choice`. All come from the hub at pinned revisions, and are as
-the hub has them but for what is said here:
+The tasks about answers to questions are in `nlp_choice`. All come from the hub at pinned revisions, unchanged
+except for the following:
 
-- ANLI is round 2. `anli_r2` asks for entailment or not, as EleutherAI/w2s does; `anli_r2_three` has all three
-  classes.
-- Twitter sentiment is without the neutral tweets.
-- ETHICS is tested on the hub's `validation`, which is the published test set; its `test` is the adversarial
-  one.
+- ANLI is its round 2. `anli_r2` has two classes, entailment or not, as in EleutherAI/w2s; `anli_r2_three` has
+  all three classes.
+- Twitter sentiment leaves out the neutral tweets.
+- ETHICS is tested on the hub's `validation`, which is the published test set. The hub's `test` is the
+  adversarial one.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ ANLI = HubData(
     columns=("premise", "hypothesis", "label"),
     splits={"train": "train_r2", "validation": "dev_r2", "test": "test_r2"},
 )
-# A branch, not a commit: main holds a loading script, which datasets refuses, and no public record of a
-# commit of the hub's own Parquet conversion was found.
+# A branch, not a commit: main has a loading script, which datasets refuses, and no commit of the hub's own
+# Parquet conversion was found in public records.
 ETHICS = "refs/convert/parquet"
 HH = "09be8c5bbc57cb3887f3a9732ad6aa7ec602a1fa"
 SENTIMENT = ("negative", "positive")
@@ -40,12 +40,12 @@ def inference(row: Row) -> str:
 
 
 def claim_and_reason(row: Row) -> list[str]:
-    """ETHICS varies either the claim or the reason of a statement: its variants share the other part."""
+    """The two parts of a statement. Variants of a statement in ETHICS differ in one and share the other."""
     return re.split(r"\b(?:because|since)\b", row["scenario"], maxsplit=1)
 
 
 def more_pleasant(row: Row) -> Iterator[Draft]:
-    """Two scenarios in an order that doesn't depend on which is better; class 1 if it is the second."""
+    """Two scenarios in an order that doesn't depend on which is better; class 1 if the second is."""
     for pair in preference(row["baseline"], row["less_pleasant"]):
         first, second = pair.texts
         yield Draft(
@@ -184,8 +184,7 @@ hub_task(
         columns=("baseline", "less_pleasant"),
     ),
     render=more_pleasant,
-    # The two scenarios of a row, and those of other rows, often differ only in how they go on after the first
-    # sentence.
+    # The scenarios of a row, and those of other rows, often differ only after the first sentence.
     shares=lambda row: [row[column].partition(".")[0] for column in ("baseline", "less_pleasant")],
 )
 

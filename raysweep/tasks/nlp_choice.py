@@ -1,9 +1,9 @@
-"""Natural language tasks of Burns et al. 2023 (arXiv 2312.09390): is this answer right?
+"""Natural language tasks of Burns et al. 2023 (arXiv 2312.09390): is this the right answer?
 
-`choice_task`: multiple-choice questions, of which equally many right and wrong answers are taken. `hub_task`:
-data sets
-whose rows already are a question with one candidate answer and its label. Right and wrong answers are worded
-alike: the answer's own text, never its letter. All come from the hub at pinned revisions.
+Tasks by `choice_task` have multiple-choice questions, with equally many right and wrong answers. Tasks by
+`hub_task` have rows that are already a question with one candidate answer and its label. Right and wrong
+answers are rendered alike: by the text of the answer, never by its letter. All come from the hub at pinned
+revisions.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from raysweep.tasks.hub_tasks import Question, candidate, choice_task, hub_task
 from raysweep.tasks.nlp import ETHICS
 
 CONVERSION = "refs/convert/parquet"
-"""Where a revision is this branch, main holds a loading script, which datasets refuses, and no public record
-of a commit of the hub's own Parquet conversion was found."""
+"""The branch with the hub's own Parquet conversion, for data sets whose main has a loading script, which
+datasets refuses, and of whose conversion no commit was found in public records."""
 
 
 def question_about(kind: str, row: Row, column: str) -> str:
-    """A text, and a question about it that is in the column `question`."""
+    """A text, and the question about it in the column `question`."""
     return f"{kind}: {row[column]}\nQuestion: {row['question']}\nAnswer:"
 
 
 def trait_of(row: Row) -> Draft:
     """ETHICS, virtue: rows are "scenario [SEP] trait".
 
-    The trait is no candidate answer to the leak lint: in the published training rows it tells the label by
-    itself (AUC 0.92: right traits are mostly good ones, wrong ones mostly bad), in the published test rows it
-    does not (0.50). That is how the data set was made, adversarially filtered for testing only, and not the
-    wording's doing.
+    The trait isn't given to the leakage check as a candidate answer. In the published training rows it
+    predicts the label by itself (AUC 0.92: right traits are mostly good ones, wrong ones mostly bad), in the
+    published test rows it doesn't (0.50). The reason is the data set, which was filtered adversarially for
+    testing only, and not the rendering.
     """
     scenario, _, trait = row["scenario"].partition(" [SEP] ")
     return Draft((f"Scenario: {scenario}\nTrait: {trait}",), row["label"])
@@ -56,7 +56,7 @@ choice_task(
     "CosmosQA: is this the right answer to a question about everyday narratives? (Huang et al. 2019)",
     HubData(
         id="allenai/cosmos_qa",
-        # The commit of the hub's own Parquet conversion: main holds a loading script, which datasets refuses.
+        # A commit of the hub's own Parquet conversion: main has a loading script, which datasets refuses.
         revision="ed50fe83db62b355759053b1cd5eef344ee371e0",
         columns=("context", "question", "answer0", "answer1", "answer2", "answer3", "label"),
     ),
@@ -87,15 +87,14 @@ choice_task(
 
 choice_task(
     "hellaswag",
-    "HellaSwag: is this how a description of everyday events goes on? (Zellers et al. 2019)",
+    "HellaSwag: is this how a description of everyday events continues? (Zellers et al. 2019)",
     HubData(
         id="Rowan/hellaswag",
         revision="218ec52e09a7e7462a5400043bb9a69a41d06b76",
         columns=("ctx", "endings", "label"),
     ),
-    question=lambda row: Question(
-        row["ctx"], row["endings"], int(row["label"])
-    ),  # the hub's labels are strings
+    # The hub's labels are strings.
+    question=lambda row: Question(row["ctx"], row["endings"], int(row["label"])),
     shares=lambda row: (row["ctx"],),
 )
 
@@ -194,8 +193,7 @@ hub_task(
 
 hub_task(
     "multirc",
-    "MultiRC: is this a right answer to a question about a passage? There may be several (Khashabi et al. "
-    "2018)",
+    "MultiRC: is this one of the right answers to a question about a passage? (Khashabi et al. 2018)",
     HubData(
         id="aps/super_glue",
         config="multirc",

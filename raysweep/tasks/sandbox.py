@@ -1,13 +1,12 @@
-"""The sandbox: a made-up language in which the truth about every sentence, and what can be known of it, is
-known exactly.
+"""The sandbox: a synthetic language in which the probability of every label is known exactly.
 
-A sentence has K hidden binary attributes z, each ±1 with equal chance. Its words are drawn independently with
-P(word | z) ∝ exp(frequency_word + Σ_k z_k · loading_word,k), where loadings are sparse. Nobody tells a
-language model of the attributes, but to predict a sentence's next word it must infer them from the words
-before; larger models do it better. Task k is to name attribute k of a sentence. The posterior P(z_k | words)
-is a sum over 2^K cases, so each example's difficulty and the Bayes accuracy are exact.
+A sentence has K hidden binary attributes z, each ±1 with equal probability. Its words are drawn independently
+with P(word | z) ∝ exp(frequency_word + Σ_k z_k · loading_word,k), where the loadings are sparse. A language
+model is never shown the attributes, but to predict the next word of a sentence it must infer them from the
+words before; larger models are better at it. Task k is to name attribute k of a sentence. The posterior
+P(z_k | words) is a sum over 2^K cases, so the difficulty of each example and the Bayes accuracy are exact.
 
-Everything follows from the parameters by fixed seeds: the same task on every machine.
+Everything follows from the parameters by fixed seeds, so a task is the same on every machine.
 """
 
 from __future__ import annotations
@@ -28,17 +27,17 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """The language: V words, K attributes."""
+    """A language of V words with K attributes."""
 
     num_words: int = 500
     num_attributes: int = 6
-    """K; a small model can't hold as many as there are, and learns some better than others."""
+    """K. A small model can't represent all of them, and learns some better than others."""
     strength: float = 1.2
-    """Standard deviation of the loadings: how loudly attributes speak."""
+    """Standard deviation of the loadings: how strongly attributes influence words."""
     share_loaded: float = 0.3
-    """Share of the words that an attribute moves at all."""
+    """Share of the words with a loading on an attribute."""
     sentence_length: int = 10
-    """Mean number of words; lengths are uniform within ±3 of it."""
+    """Mean number of words of a sentence; lengths are uniform within ±3 of it."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -49,8 +48,8 @@ class World:
         )
         if not in_range or not 0 < self.share_loaded <= 1 or not self.strength > 0:
             raise InvalidInput(
-                f"sandbox: {self} can't be; it needs 10 to {_MAX_WORDS} num_words, 1 to 12 num_attributes, "
-                "sentence_length of at least 4, strength above 0 and share_loaded in (0, 1]"
+                f"sandbox: {self} can't be made; it needs 10 to {_MAX_WORDS} num_words, 1 to 12 "
+                "num_attributes, sentence_length of at least 4, strength above 0 and share_loaded in (0, 1]"
             )
 
     @cached_property
@@ -63,7 +62,7 @@ class World:
 
     @cached_property
     def settings(self) -> npt.NDArray[np.int64]:
-        """(2^K, K) all combinations of attributes, ±1."""
+        """(2^K, K) all settings of the attributes, ±1."""
         return np.array(list(itertools.product((-1, 1), repeat=self.num_attributes)))
 
     @cached_property
@@ -77,8 +76,10 @@ class World:
         return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
 
     def sentences(self, count: int, stream: int) -> tuple[list[npt.NDArray[np.int64]], npt.NDArray[np.int64]]:
-        """Word numbers of `count` sentences, and their attributes (count, K); each `stream` is an independent
-        draw."""
+        """The word numbers of `count` sentences, and their attributes (count, K).
+
+        Each `stream` is an independent draw.
+        """
         rng = np.random.default_rng([self.seed, 2, stream])
         setting = rng.integers(len(self.settings), size=count)
         lengths = rng.integers(self.sentence_length - 3, self.sentence_length + 4, size=count)
@@ -91,7 +92,7 @@ class World:
         return words, self.settings[setting]
 
     def posterior(self, sentences: list[npt.NDArray[np.int64]], attribute: int) -> Floats:
-        """(N,) exact P(attribute = +1 | words) of sentences."""
+        """(N,) the exact P(attribute = +1 | words) of N sentences."""
         likelihood = np.stack(
             [self.log_word_probabilities[:, sentence].sum(axis=1) for sentence in sentences]
         )
@@ -112,8 +113,7 @@ _STREAMS = {"train": 0, "test": 1, "corpus": 2, "corpus_validation": 3}
 
 
 def bayes_accuracy(examples: list[Example]) -> float:
-    """The best accuracy that anyone can expect on these examples: the mean of max(p, 1 − p) of the exact
-    posterior."""
+    """The best expected accuracy on these examples: the mean of max(p, 1 − p) of their exact posteriors."""
     return float(np.mean([1 - (example.difficulty or 0.0) / 2 for example in examples]))
 
 
@@ -128,10 +128,15 @@ def load_attribute(
     sentence_length: int = 10,
     world_seed: int = 0,
 ) -> Mapping[str, list[Example]]:
-    """Sentences labelled with one attribute. Difficulty is 1 − |2·P(z = +1 | words) − 1|: 0 certain, 1
-    undecidable; rounded, since its last digits differ from machine to machine and the task's identity must
-    not."""
-    language = World(
+    """Sentences labelled with one attribute.
+
+    Difficulty is 1 − |2·P(z = +1 | words) − 1|: 0 is certain, 1 undecidable. It is rounded to 6 digits, since
+    its last digits differ between machines and the identity of the task must not.
+
+    Raises:
+        InvalidInput: a parameter is out of range.
+    """
+    world = World(
         num_words=num_words,
         num_attributes=num_attributes,
         strength=strength,
@@ -143,14 +148,14 @@ def load_attribute(
         raise InvalidInput(f"sandbox: attribute is {attribute}; this world has 0 to {num_attributes - 1}")
     pools = {}
     for pool, count in (("train", num_sentences), ("test", num_test_sentences)):
-        sentences, attributes = language.sentences(count, _STREAMS[pool])
-        difficulty = 1 - np.abs(2 * language.posterior(sentences, attribute) - 1)
+        sentences, attributes = world.sentences(count, _STREAMS[pool])
+        difficulty = 1 - np.abs(2 * world.posterior(sentences, attribute) - 1)
         rows = zip(sentences, attributes[:, attribute], difficulty, strict=True)
         pools[pool] = [
             Example(
                 id=f"{pool}-{number}",
                 group=f"{pool}-{number}",
-                texts=(language.text(sentence),),
+                texts=(world.text(sentence),),
                 label=int(z == 1),
                 difficulty=round(float(hardness), 6),
             )
@@ -168,8 +173,12 @@ def load_corpus(
     sentence_length: int = 10,
     world_seed: int = 0,
 ) -> Mapping[str, list[Example]]:
-    """Unlabelled sentences for pretraining, drawn apart from those of the tasks."""
-    language = World(
+    """Unlabelled sentences for pretraining, drawn independently of those of the tasks.
+
+    Raises:
+        InvalidInput: a parameter is out of range.
+    """
+    world = World(
         num_words=num_words,
         num_attributes=num_attributes,
         strength=strength,
@@ -182,9 +191,9 @@ def load_corpus(
         ("train", "corpus", num_sentences),
         ("validation", "corpus_validation", 1_000),
     ):
-        sentences, _ = language.sentences(count, _STREAMS[stream])
+        sentences, _ = world.sentences(count, _STREAMS[stream])
         pools[pool] = [
-            Example(id=f"{pool}-{number}", group=f"{pool}-{number}", texts=(language.text(sentence),))
+            Example(id=f"{pool}-{number}", group=f"{pool}-{number}", texts=(world.text(sentence),))
             for number, sentence in enumerate(sentences)
         ]
     return pools
@@ -194,7 +203,7 @@ tasks.add(
     "sandbox",
     Task(
         name="sandbox",
-        summary="Sandbox: name a hidden attribute of a made-up sentence; the Bayes accuracy is known exactly",
+        summary="Sandbox: a hidden attribute of a synthetic sentence; the Bayes accuracy is known exactly",
         kind="classification",
         load=load_attribute,
         num_train=1_000,
@@ -206,7 +215,7 @@ tasks.add(
     "sandbox_corpus",
     Task(
         name="sandbox_corpus",
-        summary="Sandbox: unlabelled sentences that its models are pretrained on",
+        summary="Sandbox: unlabelled sentences, to pretrain its models on",
         kind="text",
         num_classes=0,
         load=load_corpus,

@@ -1,13 +1,13 @@
-"""Division of a task's pools into splits: pure, and the same for the same rows in any order.
+"""Division of a task's pools of examples into splits, by pure functions.
 
-Whole groups are dealt out, so that no passage, question or prompt is in two splits; a group of the test pool
-leaves the training pool. Order and choice come from hashes of (seed, group), never from the order of rows, so
-a data set that was reordered gives the same splits. Each split of a balanced task holds equally many examples
-of every class: the larger classes are undersampled (Burns et al. 2023, appendix A.1). The two halves are of
-equal size.
+Whole groups are dealt out, so that no passage, question or prompt is in two splits. A group that is in the
+test pool is removed from the training pool. Order and choice follow from hashes of the split seed with the
+groups and ids, never from the order of rows, so a reordered data set gives the same splits. In a balanced
+task every split has equally many examples of each class: the larger classes are undersampled (Burns et al.
+2023, appendix A.1). The two halves of the training data are of equal size.
 
-"Bins" are what is counted: the classes of a balanced task, else one bin for all examples, as in tasks without
-classes (kinds "generative" and "text").
+Examples are counted in bins. A balanced task has one bin per class; other tasks, such as those without
+classes (kinds "generative" and "text"), have one bin for all examples.
 """
 
 from __future__ import annotations
@@ -19,30 +19,28 @@ from dataclasses import dataclass
 
 from raysweep.errors import InvalidInput
 from raysweep.spec import TaskSpec
-from raysweep.tasks.base import TRAINING_SPLITS, Example, Task
+from raysweep.tasks.base import POOLS, SPLITS, TRAINING_SPLITS, Example, Task
 
-POOLS = ("train", "validation", "test")
 MINIMUM_PER_BIN = 2
-"""A split with fewer examples of a class can neither be trained on nor measured."""
+"""A split with fewer examples of a class is of no use for training or testing."""
 TEST_SHARE = 0.2
 VALIDATION_SHARE = 0.1
 TEXT_VALIDATION_SHARE = 0.02
-"""Largest shares of the training pool that are cut from it by default: small data sets keep most for
-training."""
+"""Largest shares of the training pool that are cut from it by default, so that small data sets keep most of
+their examples for training."""
 
 Groups = list[list[Example]]
 
 
 def divide(task: Task, pools: Mapping[str, Iterable[Example]], spec: TaskSpec) -> dict[str, list[Example]]:
-    """The splits of a task: `supervisor`, `transfer`, `validation` and `test`, or `train` and `validation` of
-    text.
+    """The splits `supervisor`, `transfer`, `validation` and `test` of pools; `train` and `validation` if the
+    task has no halves.
 
-    Sizes are those of the spec, else the task's; a balanced split holds a multiple of the number of classes,
-    so a size is rounded down to one. Sizes of the task are reduced to what is there; sizes of the spec
-    aren't.
+    Sizes are those of the spec, else the task's defaults. In a balanced task they are rounded down to a
+    multiple of the number of classes. Defaults are reduced to what the data has; sizes of the spec aren't.
 
     Raises:
-        InvalidInput: unusable examples, too few of them, or fewer than the spec asks for.
+        InvalidInput: examples are unusable or too few, or fewer than the spec asks for.
     """
     rules = _Rules(task, spec)
     own = _disjoint_pools(task, pools)
@@ -50,26 +48,26 @@ def divide(task: Task, pools: Mapping[str, Iterable[Example]], spec: TaskSpec) -
     remaining = rules.shuffled_groups(own["train"])
     usable = rules.usable(own["train"])
     splits: dict[str, list[Example]] = {}
-    for name in ("validation",) if not task.has_halves else ("test", "validation"):
+    for name in ("test", "validation") if task.has_halves else ("validation",):
         splits[name], remaining = rules.held_out(name, own.get(name), remaining, usable)
-    if not task.has_halves:
-        splits["train"] = rules.equal("train", [remaining])[0]
-    else:
+    if task.has_halves:
         splits |= dict(zip(TRAINING_SPLITS, rules.equal("train", rules.halves(remaining)), strict=True))
-    names = ("train", "validation") if not task.has_halves else (*TRAINING_SPLITS, "validation", "test")
+    else:
+        splits["train"] = rules.equal("train", [remaining])[0]
+    names = SPLITS if task.has_halves else ("train", "validation")
     return {name: rules.shuffled(splits[name], name) for name in names}
 
 
 def _rank(*parts: object) -> bytes:
-    """A number that looks random, by which things are put in a random but reproducible order."""
+    """A pseudo-random key that puts examples or groups in a reproducible random order."""
     return hashlib.blake2b(
         "\n".join(str(part) for part in parts).encode(errors="replace"), digest_size=8
     ).digest()
 
 
 def _disjoint_pools(task: Task, pools: Mapping[str, Iterable[Example]]) -> dict[str, list[Example]]:
-    """The pools without shared groups: test keeps a group that several have, then validation."""
-    allowed = ("train", "validation") if not task.has_halves else POOLS
+    """The pools without common groups. A group of several pools stays in test, else in validation."""
+    allowed = POOLS if task.has_halves else ("train", "validation")
     unknown = [name for name in pools if name not in allowed]
     if unknown or "train" not in pools:
         raise InvalidInput(
@@ -86,7 +84,7 @@ def _disjoint_pools(task: Task, pools: Mapping[str, Iterable[Example]]) -> dict[
 
 @dataclass(frozen=True)
 class _Rules:
-    """What is asked for, and how examples are counted, ordered and cut."""
+    """Counting, ordering and cutting of examples, as a task and its spec ask."""
 
     task: Task
     spec: TaskSpec
@@ -108,7 +106,7 @@ class _Rules:
         return [counter[number] for number in range(self.num_bins)]
 
     def usable(self, examples: Iterable[Example]) -> int:
-        """How many are left when the larger classes are undersampled."""
+        """The number of examples that are left when the larger classes are undersampled."""
         return min(self.counts(examples)) * self.num_bins
 
     def shuffled(self, examples: Iterable[Example], purpose: str) -> list[Example]:
@@ -124,8 +122,8 @@ class _Rules:
         ]
 
     def first_of_each_bin(self, groups: Groups, quota: int) -> list[Example]:
-        """The first `quota` examples of each bin; group by group, so that right and wrong answers stay
-        together."""
+        """The first `quota` examples of each bin, group by group, so that right and wrong answers to a
+        question stay together."""
         counts = [0] * self.num_bins
         chosen = []
         for example in (example for group in groups for example in group):
@@ -135,7 +133,7 @@ class _Rules:
         return chosen
 
     def cut(self, groups: Groups, quota: int) -> tuple[Groups, Groups]:
-        """As many whole groups as give `quota` examples of each bin, and the other groups."""
+        """Take whole groups until each bin has `quota` examples; return these and the other groups."""
         counts = [0] * self.num_bins
         taken: Groups = []
         rest: Groups = []
@@ -147,7 +145,7 @@ class _Rules:
         return taken, rest
 
     def halves(self, groups: Groups) -> list[Groups]:
-        """Deal out whole groups, the largest first, each to the half that has less of what is in it."""
+        """Deal out whole groups, the largest first, each to the half that has fewer examples of its bins."""
         loads = ([0] * self.num_bins, [0] * self.num_bins)
         half_of: dict[str, int] = {}
         for group in sorted(groups, key=len, reverse=True):
@@ -156,30 +154,29 @@ class _Rules:
             half = half_of[group[0].group] = int(second < first)
             for number, count in enumerate(counts):
                 loads[half][number] += count
-        # In the shuffled order again: a half that is cut to size should not be made of its largest groups.
+        # In shuffled order again: a half that is cut to size should not consist of its largest groups.
         return [[group for group in groups if half_of[group[0].group] == half] for half in (0, 1)]
 
     def held_out(
         self, split: str, pool: list[Example] | None, training: Groups, usable: int
     ) -> tuple[list[Example], Groups]:
-        """The test or validation split, from its own pool or else cut from training, and what is left of
-        training."""
+        """The test or validation split and the remaining training groups.
+
+        The split comes from its own pool if there is one, else it is cut from the training groups.
+        """
         if pool is not None:
             return self.equal(split, [self.shuffled_groups(pool)])[0], training
-        share = (
-            TEST_SHARE
-            if split == "test"
-            else TEXT_VALIDATION_SHARE
-            if not self.task.has_halves
-            else VALIDATION_SHARE
-        )
+        if split == "test":
+            share = TEST_SHARE
+        else:
+            share = VALIDATION_SHARE if self.task.has_halves else TEXT_VALIDATION_SHARE
         asked, default = self.size(split)
         quota = max((asked or min(default, int(share * usable))) // self.num_bins, MINIMUM_PER_BIN)
         taken, rest = self.cut(training, quota)
         return self.equal(split, [taken], quota)[0], rest
 
     def equal(self, split: str, parts: Sequence[Groups], quota: int | None = None) -> list[list[Example]]:
-        """Cut every part to the same number in each bin: the largest that all have, up to the split's
+        """Cut all parts to the same number of examples in each bin: as many as all have, up to the split's
         size."""
         asked, default = self.size(split)
         quota = quota or (asked or default) // self.num_bins
@@ -190,22 +187,22 @@ class _Rules:
             self._refuse_shortage(split, name, asked, counts)
         chosen = [self.first_of_each_bin(part, min(quota, found)) for part in parts]
         for part in chosen:
-            self._require_two_classes(part, name)
+            self._require_classes(part, name)
         return chosen
 
     def size(self, split: str) -> tuple[int | None, int]:
-        """The size of a split that the spec asks for, if it does, and the task's default."""
+        """The size of a split in the spec, None if the spec has none, and the task's default."""
         asked: int | None = getattr(self.spec, f"num_{split}")
         if asked and asked < MINIMUM_PER_BIN * self.num_bins:
             raise InvalidInput(
                 f"task {self.task.name!r}: num_{split} is {asked}; it must be at least "
-                f"{MINIMUM_PER_BIN * self.num_bins}, {MINIMUM_PER_BIN} examples of each of {self.num_bins} "
-                "classes"
+                f"{MINIMUM_PER_BIN * self.num_bins}, {MINIMUM_PER_BIN} examples for each of "
+                f"{self.num_bins} classes"
             )
         return asked, getattr(self.task, f"num_{split}")
 
     def check(self, pools: Mapping[str, list[Example]]) -> None:
-        """Refuse examples that no split could use."""
+        """Refuse pools with examples that can't be used."""
         if not self.task.has_halves and self.spec.num_test:
             raise InvalidInput(
                 f"task {self.task.name!r}: num_test is {self.spec.num_test}, but a task to pretrain on has "
@@ -220,7 +217,7 @@ class _Rules:
                         f"task {self.task.name!r}: id {example.id!r} occurs twice; it must be unique"
                     )
                 seen.add(example.id)
-            self._require_two_classes(pool, f"the pool {name!r}")
+            self._require_classes(pool, f"the pool {name!r}")
 
     def _check_example(self, example: Example, pool: str) -> None:
         where = f"task {self.task.name!r}, pool {pool!r}, example {example.id!r}"
@@ -246,8 +243,8 @@ class _Rules:
     def _check_target(self, example: Example, where: str) -> None:
         if not isinstance(example.target, str) or not example.target.strip():
             raise InvalidInput(
-                f"{where}: its target is {example.target!r:.200}; a generative example needs a non-empty "
-                "answer"
+                f"{where}: its target is {example.target!r:.200}; "
+                "a generative example needs a non-empty answer"
             )
         if example.allowed and example.target not in example.allowed:
             raise InvalidInput(
@@ -255,8 +252,8 @@ class _Rules:
                 f"answers, {example.allowed!r:.200}; an allowed answer must be written as the target is"
             )
 
-    def _require_two_classes(self, examples: Sequence[Example], name: str) -> None:
-        """Require all classes in a balanced task, at least two in another; nothing where there are none."""
+    def _require_classes(self, examples: Sequence[Example], name: str) -> None:
+        """Require all classes in a balanced task and at least two in another task with classes."""
         if not self.has_classes:
             return
         present = {example.label for example in examples}

@@ -1,4 +1,10 @@
-"""A user's own tables as rows: files of several formats, or a data set of the hub."""
+"""Rows of a user's own table: files of several formats, or a data set of the hub.
+
+CSV and JSON are read by the standard library, which keeps every value as it is and refuses a broken row.
+pandas and pyarrow change some silently: both read `"a" b` as `a b`, pandas fills rows that are too short, and
+in JSON Lines both give all values of a column one type, so that 1 becomes 1.0 beside 2.5, and pyarrow turns
+dates into timestamps and rounds large whole numbers.
+"""
 
 from __future__ import annotations
 
@@ -12,21 +18,21 @@ from pathlib import Path
 from typing import IO, Any, TypeAlias
 
 from raysweep.errors import InvalidInput
+from raysweep.tasks.base import POOLS
 from raysweep.tasks.examples import Row, Rows
 from raysweep.tasks.hub import HubData, read_parquet
 
 Source: TypeAlias = str | Path | Mapping[str, str | Path] | HubData
 """A file, a file for each pool, or a data set of the hub."""
-POOLS = ("train", "validation", "test")
 
 
 def _delimited(stream: IO[Any], delimiter: str) -> Iterator[Row]:
     csv.field_size_limit(sys.maxsize)  # texts may be longer than the default of 128 kB
     reader = csv.DictReader(stream, delimiter=delimiter, strict=True)
     for row in reader:
-        if None in row or None in row.values():  # what csv gives for values and columns that are left over
+        if None in row or None in row.values():  # the key of surplus values, the value of missing ones
             raise ValueError(
-                f"the row that ends in line {reader.line_num} has not as many values as the header"
+                f"the row that ends in line {reader.line_num} has more or fewer values than the header"
             )
         yield row
 
@@ -61,10 +67,14 @@ READERS: Mapping[str, Callable[[IO[Any]], Iterable[Row]]] = {
 
 
 def read_pools(name: str, source: Source, columns: Collection[str]) -> dict[str, Rows]:
-    """The rows of each pool of a task called `name`, checked for the columns. One file is the pool "train".
+    """The rows of each pool. A single file is the pool "train".
+
+    Args:
+        name: the task's name, for messages.
+        columns: columns that the rows of each pool must have.
 
     Raises:
-        InvalidInput: a file is missing or can't be read, or has no rows or not these columns.
+        InvalidInput: a file is missing, can't be read, has no rows or lacks a column.
     """
     if isinstance(source, HubData):
         pools = source.rows()
@@ -81,14 +91,14 @@ def read_pools(name: str, source: Source, columns: Collection[str]) -> dict[str,
 
 def _checked(name: str, source: Rows, columns: Collection[str]) -> list[Row]:
     rows = list(source.rows)
-    there = list(dict.fromkeys(column for row in rows for column in row))
-    missing = sorted(set(columns) - set(there))
     if not rows:
         raise InvalidInput(f"task {name!r}: {source.where} has no rows")
+    present = list(dict.fromkeys(column for row in rows for column in row))
+    missing = sorted(set(columns) - set(present))
     if missing:
         raise InvalidInput(
             f"task {name!r}: {source.where} has no column {', '.join(map(repr, missing))}; it has "
-            f"{', '.join(map(repr, there))}"
+            f"{', '.join(map(repr, present))}"
         )
     return rows
 
@@ -97,8 +107,8 @@ def _read(name: str, path: Path) -> list[Row]:
     kind = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
     if kind not in (*READERS, ".parquet") or path.name.endswith(".parquet.gz"):
         raise InvalidInput(
-            f"task {name!r}: {str(path)!r} is no table that can be read; a table is a file called "
-            f"{', '.join(f'*{suffix}' for suffix in READERS)}, the same with .gz, or *.parquet. "
+            f"task {name!r}: {str(path)!r} isn't a table that can be read; a table is a file called "
+            f"{', '.join(f'*{suffix}' for suffix in READERS)}, one of these with .gz, or *.parquet. "
             "A data set of the hub is given as HubData(id=..., revision=...)"
         )
     if not path.is_file():
@@ -110,10 +120,9 @@ def _read(name: str, path: Path) -> list[Row]:
         rows: list[Row] = read_parquet(path).to_pylist()
         return rows
     try:
-        # utf-8-sig: spreadsheets put a byte order mark before the name of the first column
-        with (gzip.open if path.suffix == ".gz" else open)(
-            path, "rt", encoding="utf-8-sig", newline=""
-        ) as stream:
+        opener = gzip.open if path.suffix == ".gz" else open
+        # utf-8-sig: spreadsheets write a byte order mark before the name of the first column
+        with opener(path, "rt", encoding="utf-8-sig", newline="") as stream:
             return list(READERS[kind](stream))
     except (OSError, EOFError, ValueError, csv.Error) as error:
         raise InvalidInput(

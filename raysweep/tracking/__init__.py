@@ -1,27 +1,27 @@
-"""Tracking: what the store records, shown in MLflow.
+"""Tracking: shows in a tracking system, such as MLflow, what the store records.
 
-One MLflow experiment a sweep; in it one MLflow run for each finished cell, one for the sweep and, nested
-below that, one for each distinct raysweep run. Each is found again by a tag (`raysweep.planning.sweep`,
-`raysweep.run_id`, `raysweep.cell`), so no re-run ever makes a second one. Tags that people filter by: `kind`
-("sweep", "cell", or the run's kinds), `task`, `model`, `weak`, `strong`, `method`, `seed`. Curves by step are
-metrics `curve/…`; all other metrics are final numbers. Weights that a run kept in the store are a logged
-model of it. The experiment's description links to saved views of it: tables and charts ready made.
+The store is the record and a tracking system only a view of it: `sync` rebuilds the view at any time, and
+`BackgroundSync` keeps it up to date while a sweep runs, from one thread of the driver. Workers and trials
+never talk to a tracking system.
 
-The store is the record and MLflow a view of it: `sync` rebuilds the view, `Tracker` keeps it up to date while
-a sweep runs, from one background thread of the driver. Workers and trials never talk to MLflow. The rooms:
+Each sweep, run and cell is one `Entry`, which is the same for all backends. A backend is chosen by the scheme
+of the tracking URI. Another one is a module beside `mlflow/` with the methods of `Backend` and `Location`,
+which is imported here. May import everything up to results; nothing below imports it. Start reading in
+`entry` and `backend`, then `sync`:
 
-    location    which tracking URIs are usable, and how the UI is opened
-    params      a spec, flat
-    points      a run's metrics and curves, thinned
-    views       which columns, groups and charts MLflow's UI shows
-    records     from the store's files to what an MLflow run holds; knows no MLflow
-    writer      the only module that imports mlflow
-    recorder    a plan's records, each written unless MLflow has it already; `sync`, `log_report`
-    tracker     the background thread
+    entry       metadata, numbers and files of one sweep, run or cell
+    params      a run's spec as params
+    curves      numbers and curves as points, thinned
+    build       from the plan and the store to entries
+    backend     the interface of a backend, and the registry of backends
+    sync        writes those entries of a plan that a backend doesn't have: `sync`, `log_report`
+    background  the same while a sweep runs: `BackgroundSync`
+    mlflow/     MLflow as a backend
 """
 
-from raysweep.tracking.background import Tracker
-from raysweep.tracking.mlflow.location import shown_uri, ui_command
+from raysweep.tracking import mlflow
+from raysweep.tracking.backend import locate
+from raysweep.tracking.background import BackgroundSync
 from raysweep.tracking.sync import SyncSummary, TrackingFailed, log_report, sync
 
-__all__ = ["SyncSummary", "Tracker", "TrackingFailed", "log_report", "shown_uri", "sync", "ui_command"]
+__all__ = ["BackgroundSync", "SyncSummary", "TrackingFailed", "locate", "log_report", "mlflow", "sync"]

@@ -1,25 +1,34 @@
-"""What one MLflow run holds, in words of its own: nothing here knows raysweep's store, or MLflow."""
+"""An entry: the metadata, numbers and files of one sweep, run or cell, as every tracking backend takes them.
+
+Entries are independent of the backend. They hold no id, tag name, limit or address of a tracking system, with
+one exception: `parent` and the links within `note` were made by the backend that the entry is for.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from raysweep.spec.identity import digest
+from raysweep.store import RunStatus
 from raysweep.tracking.curves import Point
 
-_FORMAT = 4
-"""Raised by one whenever equal results are to be shown in another way, so that what MLflow has is written
-anew."""
+_FORMAT = 5
+"""Raised by one whenever equal results are to be shown in another way. Every entry that a backend has is then
+out of date and written again."""
 
-RUN_TAG = "raysweep.run_id"
-CELL_TAG = "raysweep.cell"
-SWEEP_TAG = "raysweep.planning.sweep"
-PARENT_TAG = "mlflow.parentRunId"
-NOTE_TAG = "mlflow.note.content"
-COMMIT_TAG = "mlflow.source.git.commit"
+
+EntryKind = Literal["sweep", "run", "cell"]
+
+
+class EntryKey(NamedTuple):
+    """The key by which a backend finds an entry again."""
+
+    kind: EntryKind
+    identity: str
+    """Unique among a sweep's entries of this kind."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,56 +41,66 @@ class Dataset:
     num_examples: Mapping[str, int]
     """By split."""
     context: str
-    """The split that the run is about."""
+    """The split that the entry is about."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SavedModel:
-    """Weights that a run kept in the store. MLflow is told of them; it gets no copy."""
+    """Weights that a run kept in the store. A backend refers to them and gets no copy."""
 
     name: str
-    kind: str
+    role: str
+    """The run's role, see `raysweep.planning.graph.PlannedRun.role`."""
     params: Mapping[str, str]
-    """Where the weights are among them."""
+    """Includes the folder of the weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MadeFile:
-    """A file that no run's folder has and that is made for MLflow."""
+    """A file that is made for the backend and isn't in a run's folder."""
 
     name: str
-    """Its path among the artifacts."""
+    """Its path among the entry's files."""
     write: Callable[[Path], None]
     digest: str = ""
-    """Of what it holds, where that doesn't follow from the rest of its record."""
+    """Digest of the content; "" if the content follows from the rest of the entry."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """What one MLflow run holds."""
+    """Metadata, numbers and files of one sweep, run or cell."""
 
-    tag: str
-    """Name of the tag that the MLflow run is found by."""
-    identity: str
-    """Its value."""
+    key: EntryKey
     name: str
-    status: Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
-    """KILLED: ended early by a search."""
+    """The title. Trials of a search may share one."""
+    status: RunStatus
+    """RUNNING, DONE, STOPPED or FAILED."""
     start: float
+    """Seconds since 1970."""
     end: float
-    """Seconds since 1970; of a record that is running, when it was last written."""
+    """Seconds since 1970; of an entry whose status is RUNNING, the time of the last change."""
+    parent: str = ""
+    """The backend's id of the entry that this one is nested below; "" if there is none."""
+    note: str = ""
+    """Free text in Markdown."""
+    commit: str = ""
+    """Git commit of the user's code; "" if unknown."""
     params: Mapping[str, str] = field(default_factory=dict)
+    """What was asked for: it doesn't change once the run is done. No value is empty."""
     tags: Mapping[str, str] = field(default_factory=dict)
+    """What people filter by, and what may change. No value is empty."""
     result: str = ""
-    """Digest of the results that the points are computed from; "" if there is none."""
+    """Digest of the results that the points are computed from; "" if there are none."""
     points: Callable[[], Iterator[Point]] = lambda: iter(())
     dataset: Dataset | None = None
     artifacts: tuple[Path, ...] = ()
+    """Files that are attached under their own names."""
     made: tuple[MadeFile, ...] = ()
     model: SavedModel | None = None
 
     @property
     def content(self) -> str:
-        """Digest of all that this record shows."""
-        made = [item.digest for item in self.made]
-        return digest([_FORMAT, self.name, self.status, self.params, self.tags, self.result, made])
+        """Digest of everything that the entry shows. Computing it reads neither curves nor files, so it is a
+        cheap test of whether a backend has the entry already."""
+        texts = [self.name, str(self.status), self.parent, self.note, self.commit, self.params, self.tags]
+        return digest([_FORMAT, *texts, self.result, [item.digest for item in self.made]])

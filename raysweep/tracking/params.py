@@ -1,4 +1,4 @@
-"""A run's spec as MLflow's params: flat, one name and one text each."""
+"""A run's spec as params: flat, one name and one text each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from raysweep.spec import Call, Folder, GroundTruth, Hub, RunSpec, Scratch, Unla
 
 
 def spec_params(spec: RunSpec) -> dict[str, str]:
-    """A run's spec, flat: one name, one value."""
+    """The params of a run's spec by name; those without a value are left out."""
     base = spec.model.base
     labels = spec.labels
     values: dict[str, Any] = {

@@ -1,9 +1,12 @@
-"""Transforms: pure functions from labels to labels, applied between a run's labels and the run.
+"""Transforms: pure functions from labels to labels, applied to the labels that a run is trained on.
 
-A transform gets the labels of a split and a `TransformContext`, and gives labels over the same ids: what it
-drops isn't covered any more. One that reads ground truth says so; all others can't. None looks at the order
-of the rows: where one draws, it draws in the order of the ids, so that the same ids and seed give the same
-labels in whatever order they come.
+A transform takes the labels of a split and a `TransformContext` and returns labels over the same ids;
+examples that it drops stay in the table, not covered. Only a transform that declares it can read ground
+truth. The order of the rows never matters: random numbers are drawn in the order of the ids, so that equal
+ids and an equal seed give equal labels in whatever order the rows come.
+
+Imports `errors`, `registry`, `spec` and `predictions` only. Start with `base`; the other modules are the
+transforms, by purpose.
 """
 
 from raysweep.transforms import controls, probabilities, subsets, supervisors

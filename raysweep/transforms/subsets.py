@@ -1,12 +1,14 @@
-"""Transforms that keep a part of the labels. What falls away stays in the table, not covered."""
+"""Transforms that keep a part of the labels. The rest stays in the table, not covered."""
 
 from __future__ import annotations
+
+from typing import Annotated
 
 import numpy as np
 
 from raysweep.errors import InvalidInput
 from raysweep.predictions import Predictions
-from raysweep.spec.validation import check_number, check_whole_number
+from raysweep.spec.parameters import Above, AtLeast, Between
 from raysweep.transforms.base import (
     Transform,
     TransformContext,
@@ -18,85 +20,78 @@ from raysweep.transforms.base import (
 )
 
 
-def _require_one(where: str, **given: object) -> None:
-    if sum(value is not None for value in given.values()) != 1:
-        raise InvalidInput(f"{where}: give exactly one of {' and '.join(given)}")
-
-
-def _check_filter(
-    *, keep: float | None = None, at_least: float | None = None, balanced: bool = False
-) -> None:
-    where = "transform 'filter_confidence'"
-    _require_one(where, keep=keep, at_least=at_least)
-    if keep is not None:
-        check_number(where, "keep", keep, 0, 1, above=True)
-    else:
-        check_number(where, "at_least", at_least, 0, 1)
-    if not isinstance(balanced, bool):
-        raise InvalidInput(f"{where}: balanced is {balanced!r}; it must be True or False")
+def _require_one_filter(*, keep: float | None, at_least: float | None, balanced: bool) -> None:
+    if (keep is None) is (at_least is None):
+        raise InvalidInput("give exactly one of keep and at_least")
     if balanced and keep is None:
-        raise InvalidInput(f"{where}: balanced keeps a share of each class; give keep instead of at_least")
+        raise InvalidInput("balanced keeps a share of each class; give keep instead of at_least")
 
 
 def filter_confidence(
     labels: Predictions,
     context: TransformContext,
     *,
-    keep: float | None = None,
-    at_least: float | None = None,
+    keep: Annotated[float, Above(0, 1)] | None = None,
+    at_least: Annotated[float, Between(0, 1)] | None = None,
     balanced: bool = False,
 ) -> Predictions:
-    """Only the labels that the supervisor is surest of (the confident-only baseline of
-    automated-w2s-research).
+    """The supervisor's most confident labels only (the confident-only baseline of automated-w2s-research).
 
-    By the largest class probability; that baseline keeps those of at least 0.75. Among equally sure ones a
-    fixed choice that looks random, by a hash of the id. Not for answers: `InvalidInput`.
+    Confidence is the largest class probability; that baseline keeps labels of at least 0.75. Among equally
+    confident ones the choice is pseudorandom but fixed, by a hash of the id.
 
     Args:
-        keep: this share of the covered examples, rounded (a half to the even number).
-        at_least: those whose largest probability is at least this.
-        balanced: the share `keep` of the examples of each predicted class, so that the filter doesn't change
-            how often each class occurs: a supervisor is often surer of one class.
+        labels: class probabilities.
+        context: not used.
+        keep: keep this share of the covered examples, rounded (a half to the even number). Give either this
+            or `at_least`.
+        at_least: keep the labels of at least this confidence.
+        balanced: keep the share `keep` of the examples of each predicted class, so that the filter preserves
+            the class shares: a supervisor is often more confident in one class.
+
+    Raises:
+        InvalidInput: the labels are answers.
     """
     require_probabilities(labels, "filter_confidence")
-    sureness = labels.probabilities.max(axis=1)
+    confidence = labels.probabilities.max(axis=1)
     classes = labels.classes
     rows = scattered_rows(labels, "filter_confidence")
     rows = rows[labels.covered[rows]]
     if keep is None:
         assert at_least is not None
-        return keep_rows(labels, rows[sureness[rows] >= at_least], "filter_confidence")
-    rows = rows[np.argsort(-sureness[rows], kind="stable")]
+        return keep_rows(labels, rows[confidence[rows] >= at_least], "filter_confidence")
+    rows = rows[np.argsort(-confidence[rows], kind="stable")]
     groups = [rows[classes[rows] == number] for number in np.unique(classes[rows])] if balanced else [rows]
     kept = [group[: round(keep * len(group))] for group in groups]
     return keep_rows(labels, np.concatenate([rows[:0], *kept]), "filter_confidence")
 
 
-def _check_easiest(*, share: float | None = None, at_most: float | None = None) -> None:
-    where = "transform 'easiest'"
-    _require_one(where, share=share, at_most=at_most)
-    if share is not None:
-        check_number(where, "share", share, 0, 1, above=True)
-    else:
-        check_number(where, "at_most", at_most)
+def _require_one_cut(*, share: float | None, at_most: float | None) -> None:
+    if (share is None) is (at_most is None):
+        raise InvalidInput("give exactly one of share and at_most")
 
 
 def easiest(
     labels: Predictions,
     context: TransformContext,
     *,
-    share: float | None = None,
+    share: Annotated[float, Above(0, 1)] | None = None,
     at_most: float | None = None,
 ) -> Predictions:
-    """Only the easiest examples, by the task's difficulty: easy-to-hard generalization (Burns et al. 2023;
-    arXiv 2401.06751).
+    """The easiest examples only: easy-to-hard generalization (Burns et al. 2023; arXiv 2401.06751).
 
-    Among equally difficult ones a fixed choice that looks random, by a hash of the id. Answers or
-    probabilities. Refused where the difficulty of a covered example is unknown.
+    By the task's difficulty; among equally difficult examples the choice is pseudorandom but fixed, by a hash
+    of the id.
 
     Args:
-        share: this share of the covered examples, rounded (a half to the even number).
-        at_most: those whose difficulty is at most this, in the task's own unit.
+        labels: answers or probabilities.
+        context: holds the difficulties.
+        share: keep this share of the covered examples, rounded (a half to the even number). Give either this
+            or `at_most`.
+        at_most: keep the examples of at most this difficulty, in the task's own unit.
+
+    Raises:
+        InvalidInput: the difficulty of a covered example is unknown.
     """
     difficulty = known_difficulty(labels, context, "easiest", "leave the transform out")
     rows = scattered_rows(labels, "easiest")
@@ -108,26 +103,29 @@ def easiest(
     return keep_rows(labels, rows[: round(share * len(rows))], "easiest")
 
 
-def _check_part(*, number: int, of: int) -> None:
-    check_whole_number("transform 'part'", "of", of, 1)
-    check_whole_number("transform 'part'", "number", number)
+def _require_number_below_of(*, number: int, of: int) -> None:
     if number >= of:
-        raise InvalidInput(
-            f"transform 'part': number is {number}; with of={of} it must be one of 0 to {of - 1}"
-        )
+        raise InvalidInput(f"number is {number}; with of={of} it must be one of 0 to {of - 1}")
 
 
-def part(labels: Predictions, context: TransformContext, *, number: int, of: int) -> Predictions:
-    """Slice `number` (from 0) of `of` equal random slices: fresh data for each step of bootstrapping (Burns
-    et al. 2023).
+def part(
+    labels: Predictions,
+    context: TransformContext,
+    *,
+    number: Annotated[int, AtLeast(0)],
+    of: Annotated[int, AtLeast(1)],
+) -> Predictions:
+    """One of several equal random slices: fresh data for each step of bootstrapping (Burns et al. 2023).
 
-    The slices are disjoint, cover all ids and differ in size by one at most. A hash of the ids decides them,
-    over all rows, covered or not: the seed, the labels and what was filtered before change nothing. Examples
-    of one group may fall into two slices. Answers or probabilities.
+    Slice `number` (from 0) of `of`. The slices are disjoint, cover all ids and differ in size by at most one.
+    They depend on a hash of the ids alone, over all rows, covered or not: the seed, the labels and earlier
+    filters change nothing. Examples of one group may fall into two slices. Answers or probabilities.
     """
     return keep_rows(labels, np.array_split(scattered_rows(labels, "part"), of)[number], "part")
 
 
-transforms.add("filter_confidence", Transform(filter_confidence, _check_filter, needs_probabilities=True))
-transforms.add("easiest", Transform(easiest, _check_easiest))
-transforms.add("part", Transform(part, _check_part))
+transforms.add(
+    "filter_confidence", Transform(filter_confidence, check=_require_one_filter, needs_probabilities=True)
+)
+transforms.add("easiest", Transform(easiest, check=_require_one_cut))
+transforms.add("part", Transform(part, check=_require_number_below_of))

@@ -1,16 +1,16 @@
-"""Supervisors made rather than trained: ground truth mixed in, and errors of a chosen number and place."""
+"""Made-up supervisors: ground truth mixed into the labels, and errors of a chosen number and place."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from raysweep.errors import InvalidInput
 from raysweep.predictions import Predictions
-from raysweep.spec.validation import check_number
+from raysweep.spec.parameters import Between
 from raysweep.transforms.base import (
     Rows,
     Transform,
@@ -23,68 +23,66 @@ from raysweep.transforms.base import (
 )
 
 Where = Literal["uniform", "hard"]
+"""Which examples get errors: drawn at random, or the most difficult ones first."""
 
 
-def _check_share(*, share: float) -> None:
-    check_number("transform 'mix_ground_truth'", "share", share, 0, 1)
+def mix_ground_truth(
+    labels: Predictions, context: TransformContext, *, share: Annotated[float, Between(0, 1)]
+) -> Predictions:
+    """Ground truth for a random share of the covered examples, to measure what a few true labels are worth.
 
-
-def mix_ground_truth(labels: Predictions, context: TransformContext, *, share: float) -> Predictions:
-    """Ground truth for a share of the covered examples, drawn at random: what a few true labels are worth.
-
-    Rounded to whole examples; with one seed, a larger share holds a smaller one's examples. Answers or
-    probabilities. Reads ground truth.
+    Rounded to whole examples; with one seed, a larger share contains the examples of a smaller one. Answers
+    or probabilities. Reads ground truth.
     """
     rows = shuffled_rows(labels, context, "mix_ground_truth")
     rows = rows[: round(share * len(rows))]
     return with_labels_from(labels, rows, context.truth(), rows, "mix_ground_truth")
 
 
-def _check_where(name: str, where: object) -> None:
-    if where not in get_args(Where):
-        raise InvalidInput(f"transform {name!r}: where is {where!r}; it must be 'uniform' or 'hard'")
-
-
-def _check_errors(*, rate: float, where: Where = "uniform") -> None:
-    check_number("transform 'errors'", "rate", rate, 0, 1)
-    _check_where("errors", where)
-
-
 def errors(
-    labels: Predictions, context: TransformContext, *, rate: float, where: Where = "uniform"
+    labels: Predictions,
+    context: TransformContext,
+    *,
+    rate: Annotated[float, Between(0, 1)],
+    where: Where = "uniform",
 ) -> Predictions:
-    """Another class for exactly a share of the labels, at random or where it is hard (Burns et al. 2023,
-    figures 25, 26).
+    """Wrong classes for an exact share of the labels, random or hard (Burns et al. 2023, figures 25, 26).
 
-    round(rate·N) of the N covered examples get another class than the one they have, drawn uniformly among
-    the others, and answers the answer of another example that reads differently. On ground truth these are
-    errors; on a supervisor's labels some are corrections. An uncertain label swaps the probabilities of its
-    old and new class. With one seed, a higher rate holds a lower one's errors.
+    round(rate·N) of the N covered examples get a class other than their own, drawn uniformly; an answer is
+    replaced by the answer of another example that reads differently. On ground truth these are errors; on a
+    supervisor's labels some are corrections. A soft label swaps the probabilities of its old and new class.
+    With one seed, a higher rate contains the errors of a lower one.
 
     Args:
+        labels: answers or probabilities.
+        context: holds the seed and the difficulties.
+        rate: share of the covered examples.
         where: "uniform" for examples drawn at random; "hard" for the most difficult ones first, at random
-            among equals, which is refused where a difficulty is unknown.
+            among equals.
+
+    Raises:
+        InvalidInput: `where` is "hard" and a difficulty is unknown, or all answers are the same.
     """
     rows = _error_rows(labels, context, "errors", where)
     return _with_errors(labels, rows[: round(rate * len(rows))], context, "errors")
 
 
-def _check_simulated(*, where: Where = "uniform") -> None:
-    _check_where("simulated_supervisor", where)
-
-
 def simulated_supervisor(
     labels: Predictions, context: TransformContext, *, where: Where = "uniform"
 ) -> Predictions:
-    """Ground truth with as many errors as the labels have, but elsewhere (Burns et al. 2023, figures 25 and
-    26).
+    """Ground truth with as many errors as the labels, but other ones (Burns et al. 2023, figures 25, 26).
 
-    Certain labels, as accurate on the covered examples as the incoming ones, with errors as `errors` makes
-    them: whether a student owes its result to its supervisor's accuracy or to the kind of its errors. An
-    answer counts as wrong if it isn't the true one letter by letter. Reads ground truth.
+    Hard labels, as accurate on the covered examples as the incoming ones, with errors as `errors` makes them,
+    to see whether a student owes its result to its supervisor's accuracy or to the kind of its errors. An
+    answer is wrong unless it equals the true one letter by letter. Reads ground truth.
 
     Args:
+        labels: answers or probabilities.
+        context: holds the seed, the difficulties and ground truth.
         where: as in `errors`.
+
+    Raises:
+        InvalidInput: as in `errors`.
     """
     truth = context.truth()
     name = "simulated_supervisor"
@@ -95,7 +93,7 @@ def simulated_supervisor(
 
 
 def _error_rows(labels: Predictions, context: TransformContext, name: str, where: Where) -> Rows:
-    """The covered rows in the order in which they are hit."""
+    """The covered rows in the order in which they get errors."""
     rows = shuffled_rows(labels, context, name)
     if where == "uniform":
         return rows
@@ -104,7 +102,7 @@ def _error_rows(labels: Predictions, context: TransformContext, name: str, where
 
 
 def _with_errors(labels: Predictions, rows: Rows, context: TransformContext, name: str) -> Predictions:
-    """The labels with another class, or answer, in these rows."""
+    """The labels with another class, or another answer, in these rows."""
     luck = context.rng(f"{name}: which instead").random(len(rows))
     if labels.answers is not None:
         return with_labels_from(labels, rows, labels, _other_answers(labels, rows, luck, name), name)
@@ -113,7 +111,8 @@ def _with_errors(labels: Predictions, rows: Rows, context: TransformContext, nam
     new = (old + 1 + (luck * (num_classes - 1)).astype(int)) % num_classes
     flipped = labels.probabilities[rows].copy()
     each = np.arange(len(rows))
-    flipped[each, old], flipped[each, new] = flipped[each, new], flipped[each, old]
+    flipped[each, old] = labels.probabilities[rows, new]
+    flipped[each, new] = labels.probabilities[rows, old]
     tied = flipped.argmax(axis=1) != new  # another class was as probable as the old one
     flipped[tied] = np.eye(num_classes)[new[tied]]
     probabilities = labels.probabilities.copy()
@@ -122,7 +121,14 @@ def _with_errors(labels: Predictions, rows: Rows, context: TransformContext, nam
 
 
 def _other_answers(labels: Predictions, rows: Rows, luck: npt.NDArray[np.float64], name: str) -> Rows:
-    """(M,) a covered row for each of these rows whose answer reads differently."""
+    """(M,) for each of these rows a covered row whose answer reads differently.
+
+    Args:
+        labels: with answers.
+        rows: (M,) covered rows.
+        luck: (M,) uniform random numbers in [0, 1).
+        name: the transform, for the message.
+    """
     assert labels.answers is not None
     places = rows_by_id(labels)
     _, texts = np.unique(labels.answers[places], return_inverse=True)
@@ -138,8 +144,6 @@ def _other_answers(labels: Predictions, rows: Rows, luck: npt.NDArray[np.float64
     return chosen
 
 
-transforms.add("mix_ground_truth", Transform(mix_ground_truth, _check_share, reads_ground_truth=True))
-transforms.add("errors", Transform(errors, _check_errors))
-transforms.add(
-    "simulated_supervisor", Transform(simulated_supervisor, _check_simulated, reads_ground_truth=True)
-)
+transforms.add("mix_ground_truth", Transform(mix_ground_truth, reads_ground_truth=True))
+transforms.add("errors", Transform(errors))
+transforms.add("simulated_supervisor", Transform(simulated_supervisor, reads_ground_truth=True))

@@ -18,8 +18,7 @@ from playwright.sync_api import Page, expect
 
 from raysweep import grid
 from raysweep.planning.plan import make_plan
-from raysweep.scheduling.local import run_locally
-from raysweep.scheduling.queue import Board
+from raysweep.scheduling.run import run_plan
 from raysweep.store import Store
 from raysweep.tracking import log_report, sync
 
@@ -29,7 +28,9 @@ METHODS = ("naive", "confidence", "shuffled_labels")
 SEEDS = (0, 1, 2)
 WEAK = ("weak-4", "weak-6")
 NUM_CELLS = len(METHODS) * len(SEEDS) * len(WEAK)
-NUM_RUNS = 3 + len(WEAK) * len(SEEDS) + len(SEEDS) + NUM_CELLS  # pretraining, floors, ceilings, students
+NUM_RUNS = (
+    3 + len(WEAK) * len(SEEDS) + len(SEEDS) + NUM_CELLS
+)  # pretrainings, supervisors, ceilings, students
 REPORT = """<!doctype html><html><body><p id="text">nothing ran</p>
 <script>document.getElementById("text").textContent = "the script ran"</script></body></html>"""
 
@@ -60,9 +61,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
         [small_model("strong", 8)],
     )
     plan = make_plan(small_sweep(pairs=pairs, methods=list(METHODS), seeds=list(SEEDS)), store)
-    board = Board(plan, store)
-    run_locally(board, {"commit": "abc", "diff": "", "untracked": ""})
-    assert board.is_complete and not board.failures
+    queue = run_plan(plan, store, code={"commit": "abc", "diff": "", "untracked": ""})
+    assert queue.is_complete and not queue.failures
     report = folder / "report"
     (report / "figures").mkdir(parents=True)
     (report / "report.html").write_text(REPORT)
@@ -118,7 +118,7 @@ def test_filters_give_the_right_rows_and_nested_runs_open_and_close(page: Page, 
         "tags.kind = 'cell' and tags.weak = 'weak-4'": cells(weak="weak-4"),
         "tags.kind = 'cell' and tags.method = 'confidence'": cells(method="confidence"),
         "tags.kind = 'cell' and tags.seed = '1' and tags.method = 'naive'": cells(seed=1, method="naive"),
-        "tags.kind = 'ceiling'": {"sweep small"},  # collapsed
+        "tags.kind = 'run' and tags.role = 'ceiling'": {"sweep small"},  # collapsed
     }.items():
         search(page, condition)
         expect_rows(page, names)
@@ -169,10 +169,10 @@ def test_a_cell_shows_its_data_and_links_to_its_runs(page: Page, recorded: Recor
     expect(page.get_by_role("heading", name=cell.info.run_name)).to_be_visible()
     expect(page.get_by_text(re.compile(r"sandbox \([0-9a-f]{16}\)")).first).to_be_visible()
     for what, name in {
-        "floor": "weak weak-6 on sandbox, seed 1",
+        "supervisor": "supervisor weak-6 on sandbox, seed 1",
         "student": "student strong of weak-6 on sandbox, naive, seed 1",
         "ceiling": "ceiling strong on sandbox, seed 1",
-        "the student's supervisor": "weak weak-6 on sandbox, seed 1",
+        "the student's supervisor": "supervisor weak-6 on sandbox, seed 1",
     }.items():
         with page.context.expect_page() as opened:
             page.get_by_role("listitem").filter(has_text=re.compile(f"^{what}: ")).get_by_role("link").click()
@@ -194,7 +194,7 @@ def test_cells_are_compared(page: Page, recorded: Recorded) -> None:
 def test_models_that_were_kept_are_listed_with_their_runs(page: Page, recorded: Recorded) -> None:
     page.goto(recorded.url("models?workflowType=machine_learning"))
     expect(page.get_by_role("link", name="ceiling strong on sandbox seed 0")).to_be_visible()
-    expect(page.get_by_role("link", name="weak weak-4 on sandbox, seed 2")).to_be_visible()
+    expect(page.get_by_role("link", name="supervisor weak-4 on sandbox, seed 2")).to_be_visible()
 
 
 def test_the_report_and_its_files_are_previewed(page: Page, recorded: Recorded) -> None:

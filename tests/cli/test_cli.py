@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from grid_helpers import finish, finish_all, small_sweep, small_task
 
-from raysweep.cli.commands import BAD_INPUT, FAILED, INTERNAL_ERROR, INTERRUPTED, SUCCESS, UNFINISHED
+from raysweep.cli.exit_codes import BAD_INPUT, FAILED, INTERNAL_ERROR, INTERRUPTED, SUCCESS, UNFINISHED
 from raysweep.cli.main import main
 from raysweep.metrics import metrics
 from raysweep.planning.plan import make_plan
@@ -143,9 +143,7 @@ def test_list_names_everything(raysweep: Command) -> None:
     ):
         assert f"  {name} " in out
     (line,) = [line for line in out.splitlines() if line.startswith("  harden ")]
-    assert (
-        "most probable class as a certain label" in line
-    )  # of the function, not of the dataclass that holds it
+    assert "most probable class as a hard label" in line  # of the function, not of its dataclass
     code, out, err = raysweep("list", "--json")
     entries = json.loads(out)
     assert (code, err) == (SUCCESS, "") and entries["methods"]["naive"].startswith("Naive finetuning")
@@ -163,7 +161,17 @@ def test_plan_prints_the_graph_and_trains_nothing(raysweep: Command) -> None:
     code, out, err = raysweep("plan", file)
     assert (code, err) == (SUCCESS, "")
     lines = out.splitlines()
-    assert lines[0].split() == ["run", "kind", "task", "model", "seed", "objective", "depends", "on", "state"]
+    assert lines[0].split() == [
+        "run",
+        "role",
+        "task",
+        "model",
+        "seed",
+        "objective",
+        "depends",
+        "on",
+        "status",
+    ]
     assert (
         len(lines) == 1 + 10 + 1 and all("missing" in line for line in lines[1:-1]) and "one [x]" in lines[2]
     )
@@ -258,7 +266,7 @@ def test_results_compare_methods_and_sum_up_tasks(raysweep: Command) -> None:
         methods=["naive", "confidence"],
         seeds=[0, 1],
     )
-    finish_all(make_plan(sweep, store), store, weak=0.5, ceiling=0.5)
+    finish_all(make_plan(sweep, store), store, supervisor=0.5, ceiling=0.5)
     code, out, err = raysweep("results", file)
     assert (code, err) == (SUCCESS, "") and "nan" not in out
     assert out.index("PGR [90 %]") < out.index("Methods compared") < out.index("Over tasks")
@@ -299,7 +307,7 @@ def test_measure_computes_what_results_lack_and_prints_it(raysweep: Command) -> 
     file = write("seeds=[0, 1]")
     store = Store("raysweep-store")
     plan = make_plan(small_sweep(seeds=[0, 1]), store)
-    finish_all(plan, store, weak=0.6, student=0.75, ceiling=0.9)
+    finish_all(plan, store, supervisor=0.6, student=0.75, ceiling=0.9)
     student = store.run(plan.cells[0].runs.student.id)
     before = student.read_result()["metrics"]
     old = {
@@ -399,7 +407,10 @@ OWN_TASK = """
 from raysweep.tasks.base import Example, Task
 
 def examples(rows):
-    return {"train": [Example(id=str(n), group=str(n), texts=(r["text"],), label=r["label"]) for n, r in enumerate(rows)]}
+    examples = []
+    for n, row in enumerate(rows):
+        examples.append(Example(id=str(n), group=str(n), texts=(row["text"],), label=row["label"]))
+    return {"train": examples}
 
 def task(rows):
     return Task(name="mine", summary="", kind="classification", load=lambda: examples(rows))
@@ -604,7 +615,7 @@ def test_a_report_says_what_it_wrote_and_what_is_missing(raysweep: Command, empt
     assert [path.name for path in Path("pages").iterdir()] == ["page.html"]
 
     store = Store("raysweep-store")
-    finish_all(make_plan(small_sweep(seeds=[0, 1]), store), store, weak=0.6, student=0.75, ceiling=0.9)
+    finish_all(make_plan(small_sweep(seeds=[0, 1]), store), store, supervisor=0.6, student=0.75, ceiling=0.9)
     code, out, err = raysweep("report", file, "--out", "page.html", "--figures", "figures")
     assert (code, err) == (SUCCESS, "") and out.splitlines()[:2] == [
         "page.html: the report",
@@ -695,12 +706,15 @@ def test_a_sweep_with_a_failed_run_finishes_the_rest_and_lists_it(
     assert (
         lines[0] == "raysweep: 1 of 7 runs failed, and 1 that need them can't be trained:" and len(lines) == 4
     )
-    floor = next(
-        line for line in lines if "(weak, diverging on sandbox, seed 0): the loss became nan at step" in line
+    supervisor = next(
+        line
+        for line in lines
+        if "(supervisor, diverging on sandbox, seed 0): the loss became nan at step" in line
     )
     student = next(line for line in lines if "(student, s on sandbox, seed 0): run" in line)
     assert (
-        floor.split()[0] in student and "which it depends on, failed: the loss became nan at step" in student
+        supervisor.split()[0] in student
+        and "which it depends on, failed: the loss became nan at step" in student
     )
     assert (
         lines[-1].startswith("Tracebacks are in") and "run the same command again to retry them" in lines[-1]
@@ -726,10 +740,10 @@ def test_an_interrupted_sweep_goes_on_where_it_was(
         "def loss(logits, labels, context):\n"
         "    if os.environ.get('INTERRUPT'):\n        raise KeyboardInterrupt\n"
         "    return (logits ** 2).sum(dim=-1)\n"
-        "OBJECTIVE = Objective(loss, lambda: None)\n"
+        "OBJECTIVE = Objective(loss)\n"
         "def recipe(cell):\n"
-        "    floor = cell.supervisor()\n"
-        "    student = cell.student(floor, Call('mine:OBJECTIVE'))\n"
+        "    supervisor = cell.supervisor()\n"
+        "    student = cell.student(supervisor, Call('mine:OBJECTIVE'))\n"
         "    return CellRuns(supervisor=supervisor, student=student, ceiling=cell.ceiling())\n"
     )
     sys.modules.pop("mine", None)

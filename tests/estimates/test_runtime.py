@@ -9,7 +9,7 @@ import pytest
 from grid_helpers import small_model, small_sweep
 
 from raysweep import HeadOnly, Method, Resources, RunSpec, grid
-from raysweep.cli.commands import BAD_INPUT, SUCCESS
+from raysweep.cli.exit_codes import BAD_INPUT, SUCCESS
 from raysweep.cli.main import main
 from raysweep.data.examples import read_split
 from raysweep.estimates.forecast import forecast

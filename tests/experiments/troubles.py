@@ -13,7 +13,7 @@ from raysweep.recipes import Cell, CellRuns
 from raysweep.spec import Call
 from raysweep.spec.optimization import Optimization
 from raysweep.spec.resources import Resources
-from raysweep.transforms.base import Transform, TransformContext, no_parameters
+from raysweep.transforms.base import Transform, TransformContext
 
 
 def sweep() -> Sweep:
@@ -59,4 +59,4 @@ def _start_a_thread(labels: Predictions, context: TransformContext) -> Predictio
     return labels
 
 
-leave_a_thread = Transform(apply=_start_a_thread, check=no_parameters)
+leave_a_thread = Transform(apply=_start_a_thread)

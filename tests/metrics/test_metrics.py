@@ -22,12 +22,15 @@ from raysweep.metrics import (
     auroc,
     calibration,
     correct,
+    declaration,
     legality,
     measured,
+    metric,
     metrics,
     misfit,
 )
 from raysweep.predictions import Predictions
+from raysweep.registry import summary
 
 
 def predictions(seed: int, num_classes: int, count: int = 200, source: str = "run") -> Predictions:
@@ -353,7 +356,9 @@ def test_all_metrics_are_registered_and_say_what_they_are() -> None:
         "legality",
         "misfit",
     ]
-    assert all((function.__doc__ or "").partition("\n")[0].endswith(".") for function in named.values())
+    for function in named.values():
+        line = summary(function)
+        assert 20 < len(line) <= 110 and line.endswith(".")
 
 
 def test_a_metric_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -385,6 +390,51 @@ def test_what_a_metric_of_ones_own_may_not_do(
     with pytest.raises(InvalidInput, match="own_metrics:metric") as refused:
         measured(random_measurement(0, 2), ["accuracy", own_metric(tmp_path, code)])
     assert told in str(refused.value)
+
+
+# What metrics say of their numbers
+# ------------------------------------------------------------------------------------------------------------
+
+
+def test_every_number_of_a_registered_metric_is_declared_or_its_own_name() -> None:
+    for num_classes in (2, 3):
+        case = replace(random_measurement(0, num_classes), difficulty=np.arange(200.0))
+        for name, function in metrics:
+            declared = declaration(name)
+            if declared.columns is None:
+                assert set(function(case)) <= {name}
+            elif name != "accuracy":  # which needs own labels for one of its numbers
+                assert set(function(case)) == set(declared.columns)
+
+
+def test_metrics_that_compare_need_a_supervisor_and_the_others_none() -> None:
+    case = random_measurement(0, 2)
+    alone = replace(case, supervisor=None)
+    for name, function in metrics:
+        compares = declaration(name).compares_with_supervisor
+        assert bool(compares) == (function(case) != function(alone))
+        assert not compares or function(alone) == {}
+    assert declaration("agreement").compares_with_supervisor == ("student", "ceiling")
+    assert declaration("misfit").compares_with_supervisor == ("student",)
+
+
+def test_a_metric_gives_no_other_numbers_than_it_declares(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    name = own_metric(tmp_path, "return {'first': 1, 'second': 2, 'third': 3}")
+    function = metrics.get(name)
+    metric(columns={"first": "1st", "second": ""})(function)
+    assert declaration(name).columns == {"first": "1st", "second": ""}
+    with pytest.raises(
+        InvalidInput, match="gives third, which it doesn't declare; it declares first, second"
+    ):
+        measured(random_measurement(0, 2), [name])
+
+
+def test_what_a_metric_compares_has_to_be_declared() -> None:
+    with pytest.raises(InvalidInput, match="has to declare its numbers"):
+        metric(compares_with_supervisor=["student"])
 
 
 def test_an_unknown_metric_is_refused_with_the_known_ones() -> None:

@@ -185,4 +185,4 @@ def test_cace_takes_its_threshold_from_all_labels() -> None:
 )
 def test_parameters_out_of_range_are_refused(name: str, params: dict[str, object], told: str) -> None:
     with pytest.raises(InvalidInput, match=f"objective '{name}': {told}"):
-        objectives.get(name).check(**params)
+        objectives.get(name).parameters.check(params, f"objective '{name}'")

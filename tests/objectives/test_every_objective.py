@@ -126,21 +126,26 @@ def test_it_can_be_learnt_from(name: str, num_classes: int, params: dict[str, An
 
 
 @pytest.mark.parametrize("name", [name for name, _ in objectives])
-def test_the_check_knows_the_losss_parameters_and_passes_its_defaults(name: str) -> None:
-    def parameters(function: Any) -> dict[str, Any]:
-        found = inspect.signature(function).parameters.values()
-        return {
-            parameter.name: parameter.default
-            for parameter in found
-            if parameter.kind is parameter.KEYWORD_ONLY
-        }
+def test_every_parameter_is_declared_so_that_it_is_checked(name: str) -> None:
+    parameters = objectives.get(name).parameters
+    for params in [{}, *OTHER_WAYS.get(name, [])]:
+        parameters.check(params, name)
+    defaults = {
+        parameter.name: parameter.default
+        for parameter in inspect.signature(objectives.get(name).loss).parameters.values()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
+    assert list(defaults) == list(parameters.names)
+    parameters.check(defaults, name)
+    for parameter in parameters.names:
+        with pytest.raises(InvalidInput, match=f"{name}: {parameter} is <object.*; it must be "):
+            parameters.check({parameter: object()}, name)
 
-    objective = objectives.get(name)
-    assert parameters(objective.check) == parameters(objective.loss)
-    objective.check()
-    for params in OTHER_WAYS.get(name, []):
-        objective.check(**params)
-    assert 20 < len(summary(objective.loss)) < 128 and summary(objective.loss).endswith(".")
+
+@pytest.mark.parametrize("name", [name for name, _ in objectives])
+def test_it_says_in_one_line_what_it_is(name: str) -> None:
+    line = summary(objectives.get(name).loss)
+    assert 20 < len(line) <= 110 and line.endswith(".")
 
 
 @pytest.mark.parametrize("name", [name for name in FOR_LABELS if FOR_LABELS[name].needs_global_batch])
@@ -180,12 +185,12 @@ def test_parameters_out_of_range_are_refused(name: str, params: dict[str, Any]) 
         InvalidInput,
         match=rf"objective '{name}': {next(iter(params))} is .*; it must be a number in \[0, 1\]",
     ):
-        objectives.get(name).check(**params)
+        objectives.get(name).parameters.check(params, f"objective '{name}'")
 
 
 def test_other_wrong_uses_are_refused() -> None:
-    with pytest.raises(InvalidInput, match="threshold is 'median'; it must be 'prior' or 'balanced'"):
-        objectives.get("confidence").check(threshold="median")
+    with pytest.raises(InvalidInput, match=r"^x: threshold is 'median'; it must be 'prior' or 'balanced'$"):
+        objectives.get("confidence").parameters.check({"threshold": "median"}, "x")
     with pytest.raises(
         InvalidInput, match="unknown objective 'crossentropy'; known: adaptive_confidence, confidence, "
     ):

@@ -200,4 +200,4 @@ def test_the_adaptive_weight_survives_certainty() -> None:
 )
 def test_parameters_out_of_range_are_refused(name: str, params: dict[str, object], told: str) -> None:
     with pytest.raises(InvalidInput, match=f"objective '{name}': {told}"):
-        objectives.get(name).check(**params)
+        objectives.get(name).parameters.check(params, f"objective '{name}'")

@@ -75,12 +75,12 @@ def test_a_grid_needs_floors_ceilings_and_students_once(
     kinds = Counter(run.role for run in plan.runs.values())
     assert kinds == {
         "pretrain": num_weak + num_strong,
-        "weak": num_tasks * num_weak * num_seeds,
+        "supervisor": num_tasks * num_weak * num_seeds,
         "ceiling": num_tasks * num_strong * num_seeds,
         "student": num_cells,
     }
     assert sum(run.num_cells for run in plan.runs.values() if run.role != "pretrain") == 3 * num_cells
-    floor = next(run for run in plan.runs.values() if run.role == "weak")
+    floor = next(run for run in plan.runs.values() if run.role == "supervisor")
     assert floor.num_cells == num_strong * num_methods and all(run.num_cells for run in plan.runs.values())
 
 
@@ -93,7 +93,7 @@ def test_a_model_that_is_floor_and_ceiling_of_one_half_counts_once(store: Store)
     assert other.num_trainings == 2 * (2 + 2 + 3)
     same = make_plan(small_sweep(pairs=pairs, seeds=[0, 1], ceiling_split="supervisor"), store)
     assert same.num_trainings == 2 * (3 + 3)
-    shared = [run for run in same.runs.values() if run.role == "weak+ceiling"]
+    shared = [run for run in same.runs.values() if run.role == "supervisor+ceiling"]
     assert [(run.spec.model.name, run.spec.train_split) for run in shared] == [
         ("intermediate", "supervisor")
     ] * 2
@@ -106,7 +106,7 @@ def test_a_model_that_supervises_itself(store: Store) -> None:
     assert (plan.num_trainings, plan.num_pretrainings) == (3, 1)
     plan = make_plan(small_sweep(pairs=[(model, model)], ceiling_split="supervisor"), store)
     assert (plan.num_trainings, plan.num_trainings_without_sharing) == (2, 2)
-    assert sorted(run.role for run in plan.runs.values()) == ["pretrain", "student", "weak+ceiling"]
+    assert sorted(run.role for run in plan.runs.values()) == ["pretrain", "student", "supervisor+ceiling"]
 
 
 def test_equal_specs_are_one_run_whatever_they_are_called(store: Store) -> None:
@@ -178,7 +178,7 @@ def test_a_changed_supervisor_changes_its_students_and_nothing_else(store: Store
         for rate in (0.01, 0.02)
     ]
     ends = [plan.cells[0].runs for plan in plans]
-    assert ends[0].floor.id != ends[1].floor.id and ends[0].student.id != ends[1].student.id
+    assert ends[0].supervisor.id != ends[1].supervisor.id and ends[0].student.id != ends[1].student.id
     assert ends[0].ceiling.id == ends[1].ceiling.id
     assert plans[0].num_pretrainings == plans[1].num_pretrainings == 2
 
@@ -201,23 +201,24 @@ def test_the_json_of_a_plan(store: Store, tmp_path: Path) -> None:
     ids = [run["id"] for run in content["runs"]]
     assert len(set(ids)) == 5
     for run in content["runs"]:
-        assert set(run) == {"id", "kind", "task", "model", "seed", "depends_on", "state"}
+        assert set(run) == {"id", "role", "task", "model", "seed", "depends_on", "status"}
         assert all(dependency in ids[: ids.index(run["id"])] for dependency in run["depends_on"])
-        assert run["state"] == ("done" if run["id"] == floor.id else "missing")
+        assert run["status"] == ("done" if run["id"] == floor.id else "missing")
     by_id = {run["id"]: run for run in content["runs"]}
     (cell,) = content["cells"]
-    assert set(cell) == {"task", "weak", "strong", "method", "seed", "floor", "student", "ceiling"}
+    assert set(cell) == {"task", "weak", "strong", "method", "seed", "supervisor", "student", "ceiling"}
     assert {name: cell[name] for name in ("task", "weak", "strong", "method", "seed")} == {
         "task": "attribute [0]", "weak": "weak", "strong": "strong", "method": "naive", "seed": 3,
     }  # fmt: skip
-    assert [by_id[cell[end]]["kind"] for end in ("floor", "student", "ceiling")] == [
-        "weak",
+    assert [by_id[cell[end]]["role"] for end in ("supervisor", "student", "ceiling")] == [
+        "supervisor",
         "student",
         "ceiling",
     ]
-    assert cell["floor"] in by_id[cell["student"]]["depends_on"]
-    assert by_id[cell["student"]] | {"state": "", "depends_on": [], "id": ""} == {
-        "id": "", "kind": "student", "task": "attribute [0]", "model": "strong", "seed": 3, "depends_on": [], "state": "",
+    assert cell["supervisor"] in by_id[cell["student"]]["depends_on"]
+    assert by_id[cell["student"]] | {"status": "", "depends_on": [], "id": ""} == {
+        "id": "", "role": "student", "task": "attribute [0]", "model": "strong", "seed": 3,
+        "depends_on": [], "status": "",
     }  # fmt: skip
 
 
@@ -226,7 +227,7 @@ def test_what_is_done_is_cached_for_every_sweep_that_shares_it(tmp_path: Path) -
     first = make_plan(small_sweep(), store)
     finish_all(first, store)
     larger = make_plan(small_sweep(name="larger", methods=["naive", "confidence"], seeds=[0, 1]), store)
-    states = Counter(str(larger.state(run, store)) for run in larger.runs.values())
+    states = Counter(str(run.status(store)) for run in larger.runs.values())
     assert states == {"done": 5, "missing": 2 + 3}
     assert plan_summary(larger, 5) == (
         "larger: 4 cells need 8 trainings and 2 pretrainings (12 trainings without sharing: 4 saved); 5 of "
@@ -238,8 +239,8 @@ def test_a_recipe_of_ones_own(store: Store, tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "plan_recipes.py").write_text(
         "from raysweep import Call\n"
         "from raysweep.recipes import CellRuns\n"
-        "def bootstrap(cell, steps=1):\n"
-        "    label = floor = cell.supervisor()\n"
+        "def bootstrap(cell, steps: int = 1):\n"
+        "    label = supervisor = cell.supervisor()\n"
         "    for _ in range(steps):\n"
         "        label = cell.student(label)\n"
         "    student = cell.student(label, Call('confidence'), (Call('harden'),))\n"
@@ -250,14 +251,12 @@ def test_a_recipe_of_ones_own(store: Store, tmp_path: Path, monkeypatch: pytest.
         "    import dataclasses\n"
         "    runs = CellRuns(supervisor=cell.supervisor(), student=cell.student(cell.supervisor()), "
         "ceiling=cell.ceiling())\n    return dataclasses.replace(runs, "
-        "student=dataclasses.replace(runs.student, train_split='supervisor'))\ndef unknown_transform(cell):\n"
-        "    floor = cell.supervisor()\n"
-        "    return CellRuns(supervisor=supervisor, student=cell.student(floor, None, (Call('soften'),)), "
-        "ceiling=cell.ceiling())\ndef wrong_transform(cell):\n"
-        "    floor = cell.supervisor()\n"
+        "student=dataclasses.replace(runs.student, train_split='supervisor'))\n"
+        "def unknown_transform(cell):\n"
+        "    return cell.runs(cell.student(cell.supervisor(), transforms=[Call('soften')]))\n"
+        "def wrong_transform(cell):\n"
         "    call = Call('harden', {'share': 0.5})\n"
-        "    return CellRuns(supervisor=supervisor, student=cell.student(floor, None, (call,)), "
-        "ceiling=cell.ceiling())\n"
+        "    return cell.runs(cell.student(cell.supervisor(), transforms=[call]))\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
 
@@ -267,13 +266,18 @@ def test_a_recipe_of_ones_own(store: Store, tmp_path: Path, monkeypatch: pytest.
         )
 
     assert Counter(run.role for run in planned("bootstrap", steps=2).runs.values()) == {
-        "pretrain": 2, "weak": 1, "intermediate": 2, "student": 1, "ceiling": 1,
+        "pretrain": 2, "supervisor": 1, "intermediate": 2, "student": 1, "ceiling": 1,
     }  # fmt: skip
     for name, params, told in [
         (
             "bootstrap",
             {"step": 2},
             "method 'mine': recipe .* unexpected keyword argument 'step'; its parameters: steps",
+        ),
+        (
+            "bootstrap",
+            {"steps": "two"},
+            "^method 'mine': recipe 'plan_recipes:bootstrap': steps is 'two'; it must be a whole number$",
         ),
         (
             "nothing",
@@ -364,8 +368,8 @@ REFUSED: dict[str, tuple[Callable[[], Sweep], str]] = {
     ),
     "less than a batch": (
         lambda: small_sweep(pairs=pair(small_model("weak", 4, steps=None, epochs=1, batch_size=64))),
-        "weak run of 'weak' .*: split 'supervisor' has 32 examples; with 1 epochs that is less than one "
-        "batch of 64",
+        "supervisor run of 'weak' .*: split 'supervisor' has 32 examples; with 1 epochs that is less than "
+        "one batch of 64",
     ),
     "batch and workers": (
         lambda: small_sweep(resources=Resources(num_workers=3)),
@@ -499,11 +503,13 @@ def test_a_cells_evaluation_and_seed_reach_all_its_runs(store: Store) -> None:
     looks = Evaluation(every=3, num_examples=7)
     plan = make_plan(small_sweep(evaluation=looks, seeds=[5]), store)
     ends = plan.cells[0].runs
-    assert all(run.evaluation == looks and run.seed == 5 for run in (ends.floor, ends.student, ends.ceiling))
+    assert all(
+        run.evaluation == looks and run.seed == 5 for run in (ends.supervisor, ends.student, ends.ceiling)
+    )
     assert all(run.spec.seed == 0 for run in plan.runs.values() if run.role == "pretrain")
     assert {name for name, _ in recipes} >= {"naive", "confidence", "confidence_openai"}
     assert all(isinstance(name, str) for name, _ in objectives)
-    assert CellRuns.__dataclass_fields__.keys() == {"floor", "student", "ceiling"} and Cell.__doc__
+    assert CellRuns.__dataclass_fields__.keys() == {"supervisor", "student", "ceiling"} and Cell.__doc__
 
 
 def test_that_something_is_open_is_told_before_tokens_are_made_and_only_then(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """An experiment file gives a sweep, or the user is told what is wrong with it and where."""
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from grid_helpers import pinned_run, small_model, small_sweep, small_task
 
 from raysweep import InvalidInput, Method, Resources, Sweep, grid
 from raysweep.planning.sweep import load_sweep
+from raysweep.recipes import recipes
 
 WEAK = small_model("weak", 4)
 STRONG = small_model("strong", 6)
@@ -89,6 +91,39 @@ def test_a_sweep_is_loaded_from_a_file_and_its_neighbours(
     assert load_sweep(f"{path}:second").name == "second"
     monkeypatch.chdir(tmp_path)
     assert isinstance(load_sweep("mine.py"), Sweep)
+
+
+RECIPE = (
+    "from grid_helpers import small_sweep\n"
+    "from raysweep.recipes import recipes\n"
+    "@recipes.register('my_method')\n"
+    "def my_method(cell, {parameter}=1):\n    return cell.runs(cell.student(cell.supervisor()))\n"
+    "def sweep():\n    return small_sweep(methods=['my_method'])\n"
+)
+
+
+def test_an_experiment_can_be_loaded_twice_and_registers_what_it_says_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recipes, "_entries", dict(recipes))
+    monkeypatch.setattr(recipes, "_origins", {})
+    path = tmp_path / "mine.py"
+    path.write_text(RECIPE.format(parameter="first"))
+    first = load_sweep(str(path))
+    path.write_text(RECIPE.format(parameter="another"))
+    assert load_sweep(str(path)) == first
+    assert "another" in inspect.signature(recipes.get("my_method")).parameters
+
+    other = tmp_path / "other" / "mine.py"
+    other.parent.mkdir()
+    other.write_text(RECIPE.format(parameter="third"))
+    with pytest.raises(InvalidInput) as refused:
+        load_sweep(str(other))
+    assert str(refused.value) == (
+        f"{other}, line 3: method 'my_method' of module 'raysweep_experiment_mine' ({other}) is registered "
+        f"by module 'raysweep_experiment_mine' ({path}) already; choose another name"
+    )
+    assert "another" in inspect.signature(recipes.get("my_method")).parameters
 
 
 def load(folder: Path, code: str, function: str = "") -> str:

@@ -20,7 +20,7 @@ from raysweep import Resources
 from raysweep.data.inputs import RunInputs
 from raysweep.errors import InvalidInput
 from raysweep.planning.plan import make_plan
-from raysweep.scheduling.queue import RunQueue
+from raysweep.scheduling.run import run_plan
 from raysweep.store import RunStatus, Store
 from raysweep.training.memory import footprint
 from raysweep.training.run import Job
@@ -93,12 +93,11 @@ def test_runs_share_a_device_and_the_one_that_overran_is_tried_again(
     needs = {run.id: footprint(RunInputs(run.spec, store), AUTO).num_bytes() for run in plan.runs.values()}
     assert max(needs.values()) < 1.1 * min(needs.values())  # all but CUDA's own share is nothing here
     cluster.write_text(f"{round(4.5 * max(needs.values()) / 2**20)}\n")
-    queue = RunQueue(plan, store)
-    tune.run_with_tune(queue, {})
+    queue = run_plan(plan, store, "ray")
     assert queue.count(RunStatus.DONE) == len(plan.runs) == 8, [entry.reason for entry in queue.failures]
     infos = {run.id: store.run(run.id).read_result()["info"] for run in plan.runs.values()}
-    assert {infos[run.id]["gpus"] for run in plan.runs.values() if run.role != "weak"} == {0.25}
-    assert {infos[run.id]["gpus"] for run in plan.runs.values() if run.role == "weak"} == {0.5}
+    assert {infos[run.id]["gpus"] for run in plan.runs.values() if run.role != "supervisor"} == {0.25}
+    assert {infos[run.id]["gpus"] for run in plan.runs.values() if run.role == "supervisor"} == {0.5}
     assert {queue.runs[run.id].run.resources.gpus_per_worker for run in plan.runs.values()} == {0.25, 0.5}
     moments = [info["begun"] for info in infos.values()]
     at_once = [
@@ -111,17 +110,15 @@ def test_runs_share_a_device_and_the_one_that_overran_is_tried_again(
 def test_what_fits_no_device_or_has_none_is_refused_before_anything_starts(
     cluster: Path, store: Store
 ) -> None:
-    from raysweep.scheduling.tune import run_with_tune
-
-    queue = RunQueue(make_plan(small_sweep(resources=AUTO), store), store)
+    plan = make_plan(small_sweep(resources=AUTO), store)
     cluster.write_text("1000\n")
     with pytest.raises(
         InvalidInput, match=r"needs about 1\.07 GB of memory \(estimated\), and a GPU has 1\.05 GB"
     ):
-        run_with_tune(queue, {})
+        run_plan(plan, store, "ray")
     cluster.unlink()
     with pytest.raises(
         InvalidInput, match=r"doesn't tell how much memory its GPUs have.*give Resources a number of GPUs"
     ):
-        run_with_tune(queue, {})
-    assert queue.count(RunStatus.WAITING) == 5
+        run_plan(plan, store, "ray")
+    assert all(run.status(store) is RunStatus.MISSING for run in plan.runs.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
@@ -23,6 +24,8 @@ from raysweep import (
 from raysweep.planning.plan import Plan, make_plan
 from raysweep.planning.sweep import Sweep
 from raysweep.recipes import CellRuns, recipes
+from raysweep.registry import summary
+from raysweep.spec.parameters import Parameters
 from raysweep.store import Store
 
 
@@ -32,7 +35,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 WEAK = small_model("weak", 4)
-MIDDLE = small_model("intermediate", 5)
+MIDDLE = small_model("middle", 5)
 STRONG = small_model("strong", 6)
 
 
@@ -63,17 +66,17 @@ def test_a_chain_of_one_link_is_naive_finetuning_to_the_last_bit(store: Store) -
 
 
 def test_each_link_of_a_chain_is_taught_by_the_one_before(store: Store) -> None:
-    plan = planned(store, "bootstrapping", {"intermediate": [WEAK, MIDDLE]})
+    plan = planned(store, "bootstrapping", {"middle": [WEAK, MIDDLE]})
     (cell,) = plan.cells
     links = [cell.runs.student]
     while isinstance(links[-1].labels, WeakLabels):
         links.append(supervisor(links[-1]))
-    assert [run.model.name for run in links] == ["strong", "intermediate", "weak", "weak"]
+    assert [run.model.name for run in links] == ["strong", "middle", "weak", "weak"]
     assert [run.train_split for run in links] == ["transfer"] * 3 + ["supervisor"]
     assert links[-1] == cell.runs.supervisor
     assert all(applied(run) == [] for run in links)
     kinds = {run.spec.model.name: run.role for run in plan.runs.values() if run.spec in links[:3]}
-    assert kinds == {"strong": "student", "intermediate": "intermediate", "weak": "intermediate"}
+    assert kinds == {"strong": "student", "middle": "intermediate", "weak": "intermediate"}
     assert plan.num_trainings == 5
 
 
@@ -96,7 +99,7 @@ def test_generative_finetuning_comes_before_student_and_ceiling(store: Store) ->
     assert (base.optimization.epochs, base.optimization.learning_rate) == (2.0, 3e-4)
     assert base.model.base == cell.runs.supervisor.model.base or base.model.base.model.name == "strong"  # type: ignore[union-attr]
     planned_run = plan.runs[base.id]
-    assert planned_run.kind == "pretrain" and planned_run.needs_model
+    assert planned_run.role == "pretrain" and planned_run.needs_model
     plain = runs(store, "generative_finetuning", ceiling_too=False).ceiling
     assert plain == runs(store, "naive").ceiling
 
@@ -105,10 +108,10 @@ def test_baselines(store: Store) -> None:
     naive = runs(store, "naive")
     half_a = runs(store, "ground_truth_half_a")
     assert (half_a.student.train_split, half_a.student.labels) == ("supervisor", GroundTruth())
-    assert (half_a.floor, half_a.ceiling) == (naive.floor, naive.ceiling)
+    assert (half_a.supervisor, half_a.ceiling) == (naive.supervisor, naive.ceiling)
 
     probe = runs(store, "linear_probe", learning_rate=1e-2)
-    assert probe.student.model.tuning == HeadOnly() and supervisor(probe.student) == naive.floor
+    assert probe.student.model.tuning == HeadOnly() and supervisor(probe.student) == naive.supervisor
     assert probe.student.optimization.learning_rate == 1e-2
     assert isinstance(runs(store, "linear_probe", labels="ground_truth").student.labels, GroundTruth)
 
@@ -118,7 +121,7 @@ def test_baselines(store: Store) -> None:
     assert weak_shots.student.model.tuning == Prompting(
         num_examples=4, words=("bad", "good"), question="\nAnswer:"
     )
-    assert supervisor(weak_shots.student) == naive.floor and weak_shots.student.train_split == "transfer"
+    assert supervisor(weak_shots.student) == naive.supervisor and weak_shots.student.train_split == "transfer"
 
 
 def test_controls(store: Store) -> None:
@@ -131,14 +134,14 @@ def test_controls(store: Store) -> None:
     }.items():
         found = runs(store, recipe)
         assert applied(found.student) == transforms
-        assert supervisor(found.student) == found.floor == naive.floor
+        assert supervisor(found.student) == found.supervisor == naive.supervisor
     found = runs(store, "ceiling_labels")
     assert supervisor(found.student) == found.ceiling == naive.ceiling
 
 
 def test_easy_to_hard_supervises_from_the_easy_part(store: Store) -> None:
     found = runs(store, "easy_to_hard", share=0.25)
-    assert applied(found.floor) == applied(found.student) == ["easiest(share=0.25)"]
+    assert applied(found.supervisor) == applied(found.student) == ["easiest(share=0.25)"]
     assert applied(found.ceiling) == [] and isinstance(found.student.labels, GroundTruth)
     weak = runs(store, "easy_to_hard", labels="weak").student
     assert applied(supervisor(weak)) == applied(weak) == ["easiest(share=0.5)"]
@@ -165,13 +168,25 @@ def test_transfer_takes_any_objective_and_transforms(store: Store) -> None:
 @pytest.mark.parametrize(
     ("recipe", "params", "told"),
     [
-        (
-            "bootstrapping",
-            {"intermediate": ["gpt2"]},
-            "middle holds 'gpt2'; it must be a list of Model objects",
-        ),
+        ("bootstrapping", {"middle": ["gpt2"]}, "middle holds 'gpt2'; each item must be a Model"),
+        ("bootstrapping", {"middle": "gpt2"}, "middle is 'gpt2'; it must be a list, each item a Model"),
         ("bootstrapping", {"data": "new"}, "data is 'new'; it must be 'same' or 'fresh'"),
         ("easy_to_hard", {"labels": "none"}, "labels is 'none'; it must be 'ground_truth' or 'weak'"),
+        ("linear_probe", {"labels": None}, "labels is None; it must be 'ground_truth' or 'weak'"),
+        ("prompting", {"labels": "strong"}, "labels is 'strong'; it must be 'ground_truth' or 'weak'"),
+        ("prompting", {"words": "no yes"}, "words is 'no yes'; it must be a list, each item a string"),
+        ("simulated_supervisor", {"where": "easy"}, "where is 'easy'; it must be 'uniform' or 'hard'"),
+        ("confidence", {"threshold": 0.5}, "threshold is 0.5; it must be 'prior' or 'balanced'"),
+        ("confidence_eleuther", {"prior": "weak"}, "prior is 'weak'; it must be 'half' or 'labels'"),
+        ("confidence", {"alpha_max": "much"}, "alpha_max is 'much'; it must be a finite number"),
+        ("generative_finetuning", {"ceiling_too": 0}, "ceiling_too is 0; it must be True or False"),
+        (
+            "generative_finetuning",
+            {"learning_rate": True},
+            "learning_rate is True; it must be a finite number or None",
+        ),
+        ("transfer", {"objective": "kl"}, "objective is 'kl'; it must be a Call or None"),
+        ("transfer", {"transforms": ["harden"]}, "transforms holds 'harden'; each item must be a Call"),
         (
             "prompting",
             {"words": ("no", "maybe", "yes")},
@@ -190,6 +205,25 @@ def test_what_a_recipe_can_t_take_is_refused(
     assert told in str(refused.value)
 
 
+def test_a_refused_parameter_is_told_with_its_method_and_recipe(store: Store) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        planned(store, "bootstrapping", {"data": "new"})
+    assert str(refused.value) == (
+        "method 'method': recipe 'bootstrapping': data is 'new'; it must be 'same' or 'fresh'"
+    )
+
+
+@pytest.mark.parametrize("name", [name for name, _ in recipes])
+def test_every_parameter_is_declared_so_that_it_is_checked(name: str) -> None:
+    parameters = Parameters(recipes.get(name), num_leading=1)
+    declared = list(inspect.signature(recipes.get(name)).parameters.values())[1:]
+    assert [parameter.name for parameter in declared] == list(parameters.names)
+    parameters.check({parameter.name: parameter.default for parameter in declared}, name)
+    for parameter in parameters.names:
+        with pytest.raises(InvalidInput, match=f"{name}: {parameter} is <object.*; it must be "):
+            parameters.check({parameter: object()}, name)
+
+
 def test_a_middle_model_that_isn_t_there_is_refused_when_planning(store: Store) -> None:
     from raysweep import Folder, ModelSpec, Optimization
 
@@ -198,13 +232,13 @@ def test_a_middle_model_that_isn_t_there_is_refused_when_planning(store: Store) 
         optimization=Optimization(learning_rate=1e-3),
     )
     with pytest.raises(InvalidInput, match="nowhere can't be used: there is no such folder"):
-        planned(store, "bootstrapping", {"intermediate": [absent]})
+        planned(store, "bootstrapping", {"middle": [absent]})
 
 
 def test_every_recipe_says_what_it_is_and_where_it_comes_from() -> None:
     for name, recipe in recipes:
-        line = (recipe.__doc__ or "").partition("\n")[0]
-        assert len(line) > 30 and line[-1] in ".;)", name
+        line = summary(recipe)
+        assert 30 < len(line) <= 110 and line.endswith("."), name
 
 
 def test_methods_of_one_sweep_share_their_ends(store: Store) -> None:

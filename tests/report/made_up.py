@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from raysweep.results.frames import CELL, RunFacts, SweepData, cells_frame, curves_frame, runs_frame
+from raysweep.results.cells import CELL
+from raysweep.results.frames import RunFacts, SweepData, cells_frame, curves_frame, runs_frame
+from raysweep.store import RunStatus
 
 Accuracy = Callable[[str, dict[str, Any]], float]
-"""(floor | student | ceiling, cell) → its share of right answers."""
+"""(supervisor | student | ceiling, cell) → its share of right answers."""
 
 
 def made_up_sweep(
@@ -41,26 +43,26 @@ def made_up_sweep(
     curves = []
     examples: dict[str, pd.DataFrame] = {}
 
-    def add(run_id: str, kind: str, cell: dict[str, Any], model: str, share: float, *needs: str) -> None:
+    def add(run_id: str, role: str, cell: dict[str, Any], model: str, share: float, *needs: str) -> None:
         size = (sizes or {}).get(model)
         numbers = {"num_tokens": 1_000, "num_devices": 0, "seconds_total": 1.0} | (
             {"num_parameters": size} if size else {}
         )
-        done = RunFacts(state="done", numbers=numbers)
-        state = (
-            RunFacts(state="failed", reason="loss is not finite")
-            if kind == "student" and failed(cell)
+        done = RunFacts(status=RunStatus.DONE, numbers=numbers)
+        facts = (
+            RunFacts(status=RunStatus.FAILED, reason="loss is not finite")
+            if role == "student" and failed(cell)
             else done
         )
         run = {
             "run_id": run_id,
-            "kind": kind,
+            "role": role,
             "task": cell["task"],
             "model": model,
             "seed": cell["seed"],
             "depends_on": needs,
         }
-        runs.setdefault(run_id, (run, state))
+        runs.setdefault(run_id, (run, facts))
         right = np.arange(num_examples) >= num_examples - round(share * num_examples)
         examples[run_id] = pd.DataFrame(
             {
@@ -77,21 +79,21 @@ def made_up_sweep(
                 for method in methods:
                     for seed in seeds:
                         cell = dict(zip(CELL, (task, small, large, method, seed), strict=True))
-                        ends = {end: accuracy(end, cell) for end in ("floor", "student", "ceiling")}
-                        floor = f"floor {task} {small} {seed}"
+                        ends = {end: accuracy(end, cell) for end in ("supervisor", "student", "ceiling")}
+                        supervisor = f"supervisor {task} {small} {seed}"
                         ceiling = f"ceiling {task} {large} {seed}"
                         student = f"student {task} {small} {large} {method} {seed}"
-                        add(floor, "weak", cell, small, ends["floor"])
+                        add(supervisor, "supervisor", cell, small, ends["supervisor"])
                         add(ceiling, "ceiling", cell, large, ends["ceiling"])
-                        chain = [floor]
+                        chain = [supervisor]
                         for between in (middle or {}).get(method, ()):
                             chain.append(f"middle {task} {small} {between} {method} {seed}")
                             add(
                                 chain[-1],
-                                "middle",
+                                "intermediate",
                                 cell,
                                 between,
-                                (ends["floor"] + ends["student"]) / 2,
+                                (ends["supervisor"] + ends["student"]) / 2,
                                 chain[-2],
                             )
                         add(student, "student", cell, large, ends["student"], chain[-1])
@@ -99,7 +101,7 @@ def made_up_sweep(
                         cells.append(
                             cell
                             | {
-                                "floor": floor,
+                                "supervisor": supervisor,
                                 "student": student,
                                 "ceiling": ceiling,
                                 "chain": " > ".join(chain),
@@ -108,10 +110,10 @@ def made_up_sweep(
                         metrics.append(None if failed(cell) else _metrics(ends, texts))
                         if not failed(cell):
                             curves.append((cell, _curves(ends)))
-    return SweepData(
+    return SweepData.of_frames(
         name="made up",
         cells=cells_frame(cells, metrics),
-        runs=runs_frame([run for run, _ in runs.values()], {key: state for key, (_, state) in runs.items()}),
+        runs=runs_frame([run for run, _ in runs.values()], {key: facts for key, (_, facts) in runs.items()}),
         curves=curves_frame(curves),
         provenance={},
         read_examples=examples.__getitem__,
@@ -119,12 +121,12 @@ def made_up_sweep(
 
 
 def _metrics(ends: dict[str, float], texts: bool) -> dict[str, float]:
-    roles = {"weak": ends["floor"], "student": ends["student"], "ceiling": ends["ceiling"]}
-    gap = ends["ceiling"] - ends["floor"]
+    roles = {"weak": ends["supervisor"], "student": ends["student"], "ceiling": ends["ceiling"]}
+    gap = ends["ceiling"] - ends["supervisor"]
     values = {f"{role}_accuracy": value for role, value in roles.items()}
-    values |= {"pgr": (ends["student"] - ends["floor"]) / gap} if gap > 0 else {}
+    values |= {"pgr": (ends["student"] - ends["supervisor"]) / gap} if gap > 0 else {}
     values |= {"agreement_supervisor_right": 0.9, "agreement_supervisor_wrong": 0.5, "agreement": 0.8}
-    values |= {"misfit_error_rate": 0.2, "gain_error_rate": ends["student"] - ends["floor"]}
+    values |= {"misfit_error_rate": 0.2, "gain_error_rate": ends["student"] - ends["supervisor"]}
     if not texts:
         values |= {"misfit_squared_error": 0.06, "gain_squared_error": 0.05}
         values |= {f"{role}_expected_calibration_error": 0.1 for role in roles}
@@ -136,7 +138,7 @@ def _metrics(ends: dict[str, float], texts: bool) -> dict[str, float]:
     stops = {"last": (30, 0.0), "ground_truth_stop": (20, 0.02), "weak_label_stop": (10, -0.01)}
     for stop, (step, gain) in stops.items():
         values |= {f"step_at_{stop}": float(step), f"student_accuracy_at_{stop}": ends["student"] + gain}
-    ends_at_last = {"weak_accuracy_at_last": ends["floor"], "ceiling_accuracy_at_last": ends["ceiling"]}
+    ends_at_last = {"weak_accuracy_at_last": ends["supervisor"], "ceiling_accuracy_at_last": ends["ceiling"]}
     return values | quarters | ends_at_last
 
 

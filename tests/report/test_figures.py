@@ -27,7 +27,7 @@ def accuracy(end: str, cell: dict[str, Any]) -> float:
     ceiling = 0.9 if cell["strong"] == "huge" else 0.8
     student = 0.75 if cell["method"] == "confidence" else 0.7
     noise = 0.01 * (cell["seed"] - 1) if end == "student" else 0.0
-    return {"floor": 0.6, "student": student, "ceiling": ceiling}[end] + noise
+    return {"supervisor": 0.6, "student": student, "ceiling": ceiling}[end] + noise
 
 
 def by_name(found: Figures) -> dict[str, Figure]:
@@ -177,7 +177,9 @@ def test_means_over_tasks_pool_the_noise_within_each() -> None:
         # freedom.
         students = {("a", 0): 0.5, ("a", 1): 0.52, ("b", 0): 0.7, ("b", 1): 0.74}
         return (
-            students[cell["task"], cell["seed"]] if end == "student" else {"floor": 0.4, "ceiling": 0.9}[end]
+            students[cell["task"], cell["seed"]]
+            if end == "student"
+            else {"supervisor": 0.4, "ceiling": 0.9}[end]
         )
 
     found = figures_of(made_up_sweep(noisy, tasks=["a", "b"], methods=["naive", "other"], seeds=[0, 1]))
@@ -213,7 +215,9 @@ def test_an_undefined_pgr_is_told_and_left_blank() -> None:
     check(found)
     grid = by_name(found)["pgr_by_task"]
     flat = grid.data[grid.data["task"] == "flat"]
-    assert set(flat["PGR"]) == {None} and set(flat["standing"]) == {"undefined: the gap is inside the noise"}
+    assert set(flat["PGR"]) == {None} and set(flat["PGR status"]) == {
+        "undefined: the gap is inside the noise"
+    }
     assert "undefined" in grid.caption
     assert "1 of 2" in by_name(found)["methods_pgr"].caption
 

@@ -23,6 +23,7 @@ from raysweep.report.figures.base import Figure, Figures, Omitted
 from raysweep.report.page import page
 from raysweep.report.write import publish, question, try_to_publish
 from raysweep.results.frames import SweepData
+from raysweep.results.from_store import read_store
 from raysweep.store import Store
 
 NO_FIGURES = Figures(
@@ -35,7 +36,7 @@ BLOCKS = {"dt", "dd", "td", "th", "li", "p"}
 
 def accuracy(end: str, cell: dict[str, Any]) -> float:
     """Floor 0.6, student 0.7, ceiling 0.8: PGR 0.5."""
-    return {"floor": 0.6, "student": 0.7, "ceiling": 0.8}[end]
+    return {"supervisor": 0.6, "student": 0.7, "ceiling": 0.8}[end]
 
 
 def no_gap(end: str, cell: dict[str, Any]) -> float:
@@ -332,7 +333,7 @@ Logged = Callable[[Path], None]
 
 def test_a_report_is_written_and_then_logged(store: Store, tmp_path: Path, experiment: str) -> None:
     plan = make_plan(small_sweep(methods=["naive", "confidence"], seeds=[0, 1]), store)
-    finish_all(plan, store, weak=0.6, student=0.75, ceiling=0.9)
+    finish_all(plan, store, supervisor=0.6, student=0.75, ceiling=0.9)
     logged: list[str] = []
 
     def log(folder: Path) -> None:
@@ -343,7 +344,7 @@ def test_a_report_is_written_and_then_logged(store: Store, tmp_path: Path, exper
 
     out = tmp_path / "new" / "page.html"
     figures = tmp_path / "figures"
-    publish(plan, store, experiment, log, out, figures)
+    publish(read_store(plan, store), experiment, log, out, figures)
     root = Tree(out.read_text()).root
     assert "Is it so?" in root.text and f"Command raysweep run {experiment}" in root.text
     # A floor and a ceiling a seed serve both methods: 2 · 2 of 2 · 2 · 3 trainings are saved.
@@ -359,7 +360,7 @@ def test_a_report_that_fails_is_one_line_and_one_of_an_unfinished_sweep_is_made(
     store: Store, tmp_path: Path, experiment: str
 ) -> None:
     plan = make_plan(small_sweep(seeds=[0, 1]), store)
-    assert try_to_publish(plan, store, experiment, lambda folder: None) is None
+    assert try_to_publish(read_store(plan, store), experiment, lambda folder: None) is None
     for run in plan.runs.values():
         if run.spec.seed == 0:
             finish(run.spec, store)
@@ -367,20 +368,20 @@ def test_a_report_that_fails_is_one_line_and_one_of_an_unfinished_sweep_is_made(
     def refuse(folder: Path) -> None:
         raise ConnectionError("nobody\nis there")
 
-    told = try_to_publish(plan, store, experiment, refuse)
+    told = try_to_publish(read_store(plan, store), experiment, refuse)
     assert told == (
         "the report wasn't made (ConnectionError: nobody is there); try again with raysweep report "
         f"{experiment} --out PAGE"
     )
     with pytest.raises(InvalidInput, match="is a folder; name an HTML file"):
-        publish(plan, store, experiment, refuse, tmp_path)
+        publish(read_store(plan, store), experiment, refuse, tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(InvalidInput, match="isn't a folder; name another one"):
-        publish(plan, store, experiment, refuse, tmp_path / "page.html", tmp_path / "file")
+        publish(read_store(plan, store), experiment, refuse, tmp_path / "page.html", tmp_path / "file")
     assert not (tmp_path / "page.html").exists()
     with pytest.raises(InvalidInput, match="which is no ordinary file"):
-        publish(plan, store, experiment, refuse, Path(os.devnull))
+        publish(read_store(plan, store), experiment, refuse, Path(os.devnull))
     with pytest.raises(
         InvalidInput, match=r"the report can't be written \(.*\); name another file or folder"
     ):
-        publish(plan, store, experiment, refuse, tmp_path / "file" / "page.html")
+        publish(read_store(plan, store), experiment, refuse, tmp_path / "file" / "page.html")

@@ -20,7 +20,7 @@ LINE = "A 2023,arXiv 1,nlp,sciq,gpt2,gpt2-xl,naive,accuracy,mean of 3 seeds,0.7,
 Cell = tuple[str, str, str, str]
 
 # 100 test examples; how many each end has right
-RIGHT = {"floor": 60, "student": 75, "ceiling": 90}
+RIGHT = {"supervisor": 60, "student": 75, "ceiling": 90}
 
 
 def sweep(*cells: Cell, right: Mapping[str, Mapping[str, int]] | None = None) -> SweepData:
@@ -33,14 +33,14 @@ def sweep(*cells: Cell, right: Mapping[str, Mapping[str, int]] | None = None) ->
         counts = (right or {}).get(task, RIGHT)
         ends = {end: f"{end}{number}" for end in RIGHT}
         planned.append({"task": task, "weak": weak, "strong": strong, "method": method, "seed": 0, **ends})
-        accuracies = {"weak": "floor", "student": "student", "ceiling": "ceiling"}
+        accuracies = {"weak": "supervisor", "student": "student", "ceiling": "ceiling"}
         metrics.append({f"{name}_accuracy": counts[end] / 100 for name, end in accuracies.items()})
         for end, run in ends.items():
             examples[run] = pd.DataFrame({"id": np.arange(100), "is_right": np.arange(100) < counts[end]})
     runs = runs_frame([], {}).reindex(range(len(examples)))
-    runs = runs.assign(run_id=list(examples), state="done", reason="")
+    runs = runs.assign(run_id=list(examples), status="done", reason="")
     frames = {"cells": cells_frame(planned, metrics), "runs": runs, "curves": curves_frame([])}
-    return SweepData(name="made", provenance={}, read_examples=examples.__getitem__, **frames)
+    return SweepData.of_frames(name="made", provenance={}, read_examples=examples.__getitem__, **frames)
 
 
 def written(folder: Path, *lines: str) -> Path:
@@ -86,7 +86,8 @@ def test_the_file_is_read_and_holds_what_the_issue_names() -> None:
         (LINE.replace("0.65", "0.72"), "line 3, columns 'low', 'value', 'high'"),
         (LINE.replace(",nlp,", ",language,"), "line 3, column 'setting': unknown 'language'; known: nlp"),
         (LINE.replace("accuracy", "acc"), "line 3, column 'quantity'"),
-        (LINE + ",more", "line 3: 14 values for 13 columns"),
+        (LINE + ",more", "Row #3: Expected 13 columns, got 14"),
+        (LINE.rpartition(",")[0], "Row #3: Expected 13 columns, got 12"),
         (LINE.replace("0.7,", "0.71,"), "line 3: the same number as in line 2"),
     ],
 )

@@ -11,30 +11,32 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from raysweep.planning.graph import CellGroup
+from raysweep.results.cells import Row
 from raysweep.results.comparisons import Comparison, compare_methods, over_tasks, seeds_needed
 from raysweep.results.statistics import Correct, Difference, GapRecovered, mean_difference, ratio_of_means
 
-COLUMNS = ["task", "weak", "strong", "method", "seed", "floor", "student", "ceiling"]
+COLUMNS = ["task", "weak", "strong", "method", "seed", "supervisor", "student", "ceiling"]
 
 
 class Sweep:
-    """Finished cells whose runs are right where they are told to be; a task each pair of names."""
+    """Finished cells whose runs are right on the examples that are named."""
 
     def __init__(self) -> None:
         self.cells: list[tuple[Any, ...]] = []
         self.rights: dict[str, Correct] = {}
 
     def add(
-        self, method: str, seed: int, accuracy: float, task: str = "t", floor: str = "", **where: int
+        self, method: str, seed: int, accuracy: float, task: str = "t", supervisor: str = "", jitter: int = 0
     ) -> None:
-        """A cell; the student is right on the first share of the examples, but for `wrong` ones, moved by
-        `shift`."""
+        """A cell; the student is right on the first share of the examples, moved by `jitter` for each
+        seed."""
         student = f"{task} {method} {seed}"
-        ends = (f"{task} floor{floor} {seed}", f"{task} ceiling {seed}")
+        ends = (f"{task} supervisor{supervisor} {seed}", f"{task} ceiling {seed}")
         self.cells.append((task, "w", "s", method, seed, ends[0], student, ends[1]))
         for run, share in zip((ends[0], student, ends[1]), (0.6, accuracy, 0.9), strict=True):
-            jitter = where.get("jitter", 0) * seed if run == student else 0
-            self.rights[run] = np.roll(np.arange(400) < 400 * share, jitter)
+            shift = jitter * seed if run == student else 0
+            self.rights[run] = np.roll(np.arange(400) < 400 * share, shift)
 
     def compared(self) -> list[Comparison]:
         return compare_methods(pd.DataFrame(self.cells, columns=COLUMNS), self.rights.__getitem__)
@@ -48,13 +50,7 @@ def test_methods_are_compared_with_naive_on_common_seeds() -> None:
         sweep.add("naive", seed, 0.7, jitter=1)
     sweep.add("elsewhere", 7, 0.8)
     (found,) = sweep.compared()
-    assert (found.task, found.weak, found.strong, found.method, found.baseline) == (
-        "t",
-        "w",
-        "s",
-        "first",
-        "naive",
-    )
+    assert (found.group, found.baseline) == (CellGroup("t", "w", "s", "first"), "naive")
     assert found.seeds == (1, 2) and found.covers_seeds
     assert (found.method_accuracy, found.baseline_accuracy) == pytest.approx((0.715, 0.7))
     assert found.difference == pytest.approx(0.015)
@@ -65,7 +61,7 @@ def test_methods_are_compared_with_naive_on_common_seeds() -> None:
     expected = mean_difference(stacked("first"), stacked("naive"))
     assert (found.interval, found.p_value) == (expected.interval, expected.p_value)
     numerator = stacked("first").astype(float) - stacked("naive")
-    pgr = ratio_of_means(numerator, stacked("ceiling").astype(float) - stacked("floor"))
+    pgr = ratio_of_means(numerator, stacked("ceiling").astype(float) - stacked("supervisor"))
     assert pgr is not None and found.same_gap
     assert found.pgr_difference == pytest.approx(0.05) and found.pgr_interval == pgr[1]
 
@@ -76,7 +72,7 @@ def test_without_naive_the_first_method_is_the_baseline_of_each_task() -> None:
         for method in methods:
             for seed in (0, 1):
                 sweep.add(method, seed, 0.7, task=task)
-    assert [(found.task, found.method, found.baseline) for found in sweep.compared()] == [
+    assert [(found.group.task, found.group.method, found.baseline) for found in sweep.compared()] == [
         ("one", "b", "a"),
         ("one", "c", "a"),
         ("two", "a", "c"),
@@ -88,7 +84,7 @@ def test_no_pgr_difference_where_the_ends_of_the_gap_differ_or_there_is_no_gap()
     sweep = Sweep()
     for seed in (0, 1, 2):
         sweep.add("naive", seed, 0.7)
-        sweep.add("other floor", seed, 0.8, floor=" of its own")
+        sweep.add("other supervisor", seed, 0.8, supervisor=" of its own")
         sweep.add("same", seed, 0.8)
     other, same = sweep.compared()
     assert not other.same_gap and other.pgr_difference is None and other.pgr_interval is None
@@ -96,7 +92,7 @@ def test_no_pgr_difference_where_the_ends_of_the_gap_differ_or_there_is_no_gap()
     assert same.same_gap and same.pgr_difference == pytest.approx(1 / 3)
     for run in sweep.rights:
         if "ceiling" in run:
-            sweep.rights[run] = sweep.rights[run.replace("ceiling", "floor")]
+            sweep.rights[run] = sweep.rights[run.replace("ceiling", "supervisor")]
     _, same = sweep.compared()
     assert same.same_gap and same.pgr_difference is None and same.pgr_interval is None
 
@@ -211,10 +207,18 @@ def gap(pgr: float | None, student: float = 0.7) -> GapRecovered:
     )
 
 
-def tasks(
-    pgrs: Sequence[GapRecovered | None], method: str = "naive"
-) -> dict[tuple[str, str, str, str], GapRecovered | None]:
-    return {(f"task {number}", "w", "s", method): found for number, found in enumerate(pgrs)}
+def tasks(gaps: Sequence[GapRecovered | None], method: str = "naive") -> list[Row]:
+    agreements = {"agreement": None, "agreement_supervisor_right": None, "agreement_supervisor_wrong": None}
+    return [
+        Row(
+            group=CellGroup(f"task {number}", "w", "s", method),
+            seeds=(0,) if found else (),
+            missing_seeds=() if found else (0,),
+            gap=found,
+            **agreements,
+        )
+        for number, found in enumerate(gaps)
+    ]
 
 
 def test_mean_and_median_are_of_defined_tasks_and_the_others_are_named() -> None:
@@ -234,7 +238,7 @@ def test_mean_and_median_are_of_defined_tasks_and_the_others_are_named() -> None
 
 def test_few_tasks_claim_little() -> None:
     nothing, undefined, one = over_tasks(
-        tasks([None, None], "a") | tasks([gap(None), gap(None)], "b") | tasks([gap(0.5), gap(None)], "c")
+        tasks([None, None], "a") + tasks([gap(None), gap(None)], "b") + tasks([gap(0.5), gap(None)], "c")
     )
     assert (nothing.median_pgr, nothing.mean_pgr, nothing.interval, nothing.weak_accuracy) == (
         None,

@@ -16,14 +16,14 @@ from raysweep.planning.plan import Plan, make_plan
 from raysweep.results.frames import RunFacts, curves_frame, runs_frame, write_tables
 from raysweep.results.from_store import read_store
 from raysweep.results.provenance import num_devices
-from raysweep.store import Store
+from raysweep.store import RunStatus, Store
 
 
 @pytest.fixture
 def plan(store: Store) -> Plan:
     """Two seeds, all runs done, with 24, 30 and 36 of 40 test examples right."""
     plan = make_plan(small_sweep(seeds=[0, 1]), store)
-    finish_all(plan, store, weak=0.6, student=0.75, ceiling=0.9)
+    finish_all(plan, store, supervisor=0.6, student=0.75, ceiling=0.9)
     return plan
 
 
@@ -39,14 +39,14 @@ def test_a_cell_is_a_row_with_its_runs_and_numbers(plan: Plan, store: Store) -> 
         0,
     ]
     runs = plan.cells[0].runs
-    assert first[["floor", "student", "ceiling"]].to_list() == [
+    assert first[["supervisor", "student", "ceiling"]].to_list() == [
         runs.supervisor.id,
         runs.student.id,
         runs.ceiling.id,
     ]
     assert first["is_finished"] and (first["weak_accuracy"], first["ceiling_accuracy"]) == (0.6, 0.9)
     assert first["pgr"] == pytest.approx(0.5)
-    assert data.cell_statuses.to_list() == ["finished", "finished"]
+    assert data.cell_statuses.to_list() == ["done", "done"]
 
 
 def test_a_runs_examples_are_its_predictions_beside_the_truth(plan: Plan, store: Store) -> None:
@@ -72,9 +72,9 @@ def test_a_run_that_failed_and_one_that_is_missing_are_rows(plan: Plan, store: S
     data = read_store(plan, store)
     runs = data.runs.set_index("run_id")
     assert list(runs.index) == list(plan.runs)
-    assert runs.loc[failed.id, ["state", "reason"]].to_list() == ["failed", "no memory left"]
-    assert runs.loc[missing.id, ["state", "reason"]].to_list() == ["missing", ""]
-    assert (runs["state"] == "done").sum() == len(plan.runs) - 2
+    assert runs.loc[failed.id, ["status", "reason"]].to_list() == ["failed", "no memory left"]
+    assert runs.loc[missing.id, ["status", "reason"]].to_list() == ["missing", ""]
+    assert (runs["status"] == "done").sum() == len(plan.runs) - 2
     assert data.cell_statuses.to_list() == ["failed", "missing"]
     assert data.cells["is_finished"].to_list() == [False, False]
     assert data.curves.empty and data.curves["step"].dtype == np.int64
@@ -121,19 +121,19 @@ def test_a_shared_device_counts_as_one() -> None:
 
 
 def test_what_waits_for_a_failed_run_names_it_however_far_away() -> None:
-    names = {"kind": "middle", "task": "t", "model": "m", "seed": 0}
+    names = {"role": "intermediate", "task": "t", "model": "m", "seed": 0}
     planned = [
         {"run_id": "a", "depends_on": [], **names},
         {"run_id": "b", "depends_on": ["a"], **names},
         {"run_id": "c", "depends_on": ["b"], **names},
         {"run_id": "d", "depends_on": [], **names},
     ]
-    lost = RunFacts(state="missing")
-    standings = {"a": RunFacts(state="failed", reason="boom"), "b": lost, "c": lost, "d": lost}
+    lost = RunFacts(status=RunStatus.MISSING)
+    standings = {"a": RunFacts(status=RunStatus.FAILED, reason="boom"), "b": lost, "c": lost, "d": lost}
     frame = runs_frame(planned, standings)
     told = "needs run a, which failed: boom"
     assert frame["reason"].to_list() == ["boom", told, told, ""]
-    assert frame["state"].to_list() == ["failed", "missing", "missing", "missing"]
+    assert frame["status"].to_list() == ["failed", "missing", "missing", "missing"]
 
 
 def test_curves_are_long_and_sorted_by_name_and_step() -> None:
@@ -153,11 +153,11 @@ def test_tables_are_files_with_a_row_for_what_is_missing(plan: Plan, store: Stor
     paths = write_tables(read_store(plan, store), tmp_path / "new" / "tables")
     assert [path.name for path in paths] == ["cells.csv", "runs.csv", "curves.csv"]
     cells = pd.read_csv(paths[0])
-    assert cells["state"].to_list() == ["finished", "missing"] and cells[
+    assert cells["status"].to_list() == ["done", "missing"] and cells[
         "student_accuracy"
     ].isna().to_list() == [False, True]
     runs = pd.read_csv(paths[1], keep_default_na=False).set_index("run_id")
-    assert runs.loc[lost.id, ["state", "reason", "num_tokens"]].to_list() == ["missing", "", ""]
+    assert runs.loc[lost.id, ["status", "reason", "num_tokens"]].to_list() == ["missing", "", ""]
 
 
 def test_the_task_and_the_models_are_in_the_provenance(plan: Plan, store: Store) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from grid_helpers import finish, finish_all, small_model, small_sweep, specs_of
+from grid_helpers import draw_curve, finish_all, small_model, small_sweep, specs_of
 from sklearn.metrics import accuracy_score, roc_auc_score
 
 from raysweep import Call, InvalidInput, TaskSpec, WeakLabels, grid
@@ -23,37 +23,17 @@ from raysweep.data.inputs import RunInputs
 from raysweep.errors import CorruptFile
 from raysweep.planning.plan import Plan, make_plan
 from raysweep.predictions import Predictions
-from raysweep.results.cells import Results
+from raysweep.results.from_store import CellReader
 from raysweep.results.measure import curve_points, measure_curve, measure_run, remeasure
 from raysweep.spec import RunSpec
 from raysweep.store import Store
 from raysweep.store.run_folder import RunStatus
 from raysweep.tasks.base import Example, Task
 
-Right = Mapping[int, int]
-"""By step, how many of the first 10 examples are right."""
-
 
 @pytest.fixture
 def plan(store: Store) -> Plan:
     return make_plan(small_sweep(), store)
-
-
-def draw_curve(spec: RunSpec, store: Store, **right: Right) -> None:
-    """Give a finished run a curve on the first 10 examples of some splits, of which the first so many are
-    right."""
-    paths = store.run(spec.id)
-    for split, points in right.items():
-        truth = RunInputs(spec, store).ground_truth(split)
-        first = truth.align(truth.ids[:10])
-        frames = []
-        for step, count in points.items():
-            outputs = np.where((np.arange(10) < count)[:, None], first.probabilities, 1 - first.probabilities)
-            frames.append(pd.DataFrame({"step": step, "id": first.ids, "outputs": list(outputs)}))
-        paths.curve_predictions(split).parent.mkdir(exist_ok=True)
-        pd.concat(frames).to_parquet(paths.curve_predictions(split))
-    result = paths.read_result()
-    paths.finish(spec, result["metrics"], result["info"])
 
 
 # Runs
@@ -115,7 +95,7 @@ def test_what_a_transform_dropped_is_not_measured(
         "from raysweep.transforms import Transform\n"
         "def first(labels, context, count):\n"
         "    return dataclasses.replace(labels, covered=numpy.arange(len(labels)) < count)\n"
-        "FIRST = Transform(first, lambda count: None)\n"
+        "FIRST = Transform(first)\n"
         "def recipe(cell):\n"
         "    supervisor = cell.supervisor()\n"
         "    few = (Call('measure_transforms:FIRST', {'count': 4}),)\n"
@@ -131,8 +111,8 @@ def test_what_a_transform_dropped_is_not_measured(
     assert measure_run(RunInputs(ends.student, store))["validation_accuracy_on_own_labels"] == expected
 
 
-# Curves and what they tell of a cell
-# ----------------------------------------------------------------------------------------
+# Curves
+# ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_curve_is_measured_at_its_points(plan: Plan, store: Store) -> None:
@@ -184,117 +164,6 @@ def test_a_ceiling_has_a_curve_of_agreement_with_the_floor(plan: Plan, store: St
     )
 
 
-def test_the_agreement_of_a_cell_is_with_its_floor(plan: Plan, store: Store) -> None:
-    finish_all(plan, store, supervisor=0.6, student=0.75, ceiling=0.9)
-    cell = plan.cells[0]
-    metrics = Results(plan, store).cell(cell).metrics
-    weak, student, ceiling = (
-        store.run(run.id).read_predictions("test").classes
-        for run in (cell.runs.supervisor, cell.runs.student, cell.runs.ceiling)
-    )
-    truth = RunInputs(cell.runs.supervisor, store).ground_truth("test").classes
-    assert metrics["ceiling_agreement"] == pytest.approx((ceiling == weak).mean())
-    assert metrics["ceiling_agreement_supervisor_right"] == pytest.approx(
-        (ceiling == weak)[weak == truth].mean()
-    )
-    assert metrics["ceiling_agreement_supervisor_wrong"] == pytest.approx(
-        (ceiling == weak)[weak != truth].mean()
-    )
-    assert metrics["agreement_supervisor_wrong"] == pytest.approx((student == weak)[weak != truth].mean())
-    assert metrics["misfit_error_rate"] == pytest.approx((student != weak).mean())
-    assert metrics["gain_error_rate"] == pytest.approx(0.15)
-    results = {
-        end: store.run(getattr(cell.runs, end).id).read_result()["metrics"]
-        for end in ("supervisor", "student", "ceiling")
-    }
-    for end, name in (("supervisor", "weak"), ("student", "student"), ("ceiling", "ceiling")):
-        assert metrics[f"{name}_auroc"] == results[end]["test_auroc"]
-        assert (
-            metrics[f"{name}_expected_calibration_error"] == results[end]["test_expected_calibration_error"]
-        )
-    assert not {"student_agreement", "student_misfit_error_rate", "ceiling_misfit_error_rate"} & set(metrics)
-
-
-def test_the_three_readings_of_a_cell(plan: Plan, store: Store) -> None:
-    finish_all(plan, store, supervisor=0.6, ceiling=1.0)
-    cell = plan.cells[0]
-    draw_curve(cell.runs.student, store, validation={2: 8, 4: 9, 6: 9, 8: 5}, test={2: 6, 4: 8, 6: 9, 8: 7})
-    metrics = Results(plan, store).cell(cell).metrics
-    truth = RunInputs(cell.runs.supervisor, store).ground_truth("test")
-    weak = store.run(cell.runs.supervisor.id).read_predictions("test")
-    supervisor = float(
-        (weak.classes == truth.classes)[:10].mean()
-    )  # on the examples of the curve, not on all 40
-    assert metrics["weak_accuracy"] == 0.6 and metrics["weak_accuracy_at_last"] == supervisor
-    assert metrics["ceiling_accuracy_at_last"] == 1
-    own = measure_curve(RunInputs(cell.runs.student, store)).set_index("step")[
-        "validation_accuracy_on_own_labels"
-    ]
-    weak_label_stop = own.index[own == own.max()][0]
-    for name, step in (("last", 8), ("ground_truth_stop", 4), ("weak_label_stop", weak_label_stop)):
-        accuracy = {2: 0.6, 4: 0.8, 6: 0.9, 8: 0.7}[step]
-        assert metrics[f"step_at_{name}"] == step and metrics[f"student_accuracy_at_{name}"] == pytest.approx(
-            accuracy
-        )
-        assert metrics[f"pgr_at_{name}"] == pytest.approx((accuracy - supervisor) / (1 - supervisor))
-
-
-def test_a_cell_without_a_curve_is_read_at_its_last_step(plan: Plan, store: Store) -> None:
-    finish_all(plan, store, supervisor=0.6, student=0.75, ceiling=0.9)
-    metrics = Results(plan, store).cell(plan.cells[0]).metrics
-    assert {name: value for name, value in metrics.items() if "_at_" in name} == pytest.approx(
-        {
-            "weak_accuracy_at_last": 0.6,
-            "ceiling_accuracy_at_last": 0.9,
-            "step_at_last": 4,
-            "student_accuracy_at_last": 0.75,
-            "pgr_at_last": 0.5,
-        }
-    )
-
-
-def test_the_means_over_seeds(store: Store) -> None:
-    plan = make_plan(small_sweep(seeds=[0, 1, 2]), store)
-    for cell in plan.cells:
-        if cell.seed < 2:
-            for run in (cell.runs.supervisor, cell.runs.ceiling):
-                if not store.run(run.id).result.exists():
-                    finish(run, store, 0.6 + cell.seed / 10 if run == cell.runs.supervisor else 1.0)
-            finish(cell.runs.student, store, 0.7 + cell.seed / 10)
-            for end, count in ((cell.runs.student, 7), (cell.runs.supervisor, 5)):
-                draw_curve(end, store, validation={2: 10, 4: count}, test={2: 9 + cell.seed, 4: count})
-    results = Results(plan, store)
-    (row,) = results.rows()
-    means = results.means(row)
-    cells = [results.cell(cell).metrics for cell in plan.cells[:2]]
-    assert row.missing_seeds == (2,) and means["student_accuracy"] == pytest.approx(0.75)
-    for name in (
-        "agreement",
-        "ceiling_agreement",
-        "student_auroc",
-        "step_at_last",
-        "student_accuracy_at_ground_truth_stop",
-    ):
-        assert means[name] == pytest.approx(np.mean([metrics[name] for metrics in cells]))
-    # A PGR is that of the mean accuracies: with other floors it isn't the mean of the PGRs.
-    assert row.gap is not None and means["pgr"] == row.gap.pgr
-    supervisor = np.mean([metrics["weak_accuracy_at_last"] for metrics in cells])
-    assert cells[0]["weak_accuracy_at_last"] != cells[1]["weak_accuracy_at_last"]
-    assert means["student_accuracy_at_ground_truth_stop"] == pytest.approx(0.95)
-    assert means["pgr_at_ground_truth_stop"] == pytest.approx((0.95 - supervisor) / (1 - supervisor))
-    assert means["pgr_at_ground_truth_stop"] != pytest.approx(
-        np.mean([cell["pgr_at_ground_truth_stop"] for cell in cells])
-    )
-
-
-def test_no_pgr_is_averaged_where_the_gap_is_in_the_noise(plan: Plan, store: Store) -> None:
-    finish_all(plan, store, supervisor=0.8, student=0.8, ceiling=0.825)
-    results = Results(plan, store)
-    (row,) = results.rows()
-    assert "pgr_at_last" in results.cell(plan.cells[0]).metrics
-    assert not [name for name in results.means(row) if name.startswith("pgr")]
-
-
 # Measuring again
 # ------------------------------------------------------------------------------------------------------------
 
@@ -337,7 +206,7 @@ def test_a_metric_of_ones_own_is_added_and_stays(
     assert found.changed == labelled and found.names == ("confidence",)
     expected = store.run(student.id).read_predictions("test").probabilities.max(axis=1).mean()
     assert store.run(student.id).read_result()["metrics"]["test_confidence"] == pytest.approx(expected)
-    assert Results(plan, store).cell(plan.cells[0]).metrics["student_confidence"] == pytest.approx(expected)
+    assert CellReader(store).numbers(plan.cells[0])["student_confidence"] == pytest.approx(expected)
     assert remeasure(specs_of(plan), store).changed == frozenset()
     assert "test_confidence" in store.run(student.id).read_result()["metrics"]
     before = store.run(student.id).result.read_bytes()
@@ -487,7 +356,7 @@ def test_answers_are_measured_as_classes_are(store: Store) -> None:
     assert not [name for name in metrics if "auroc" in name or "calibration" in name or "squared" in name]
     curve = measure_curve(RunInputs(ends.student, store)).set_index("step")
     assert curve["test_legality"].tolist() == [0.0, 1.0] and curve["test_accuracy"].tolist() == [0.0, 1.0]
-    cell = Results(plan, store).cell(plan.cells[0]).metrics
+    cell = CellReader(store).numbers(plan.cells[0])
     assert (cell["weak_accuracy"], cell["student_accuracy"], cell["ceiling_accuracy"]) == (0.2, 0.4, 0.5)
     assert cell["pgr"] == pytest.approx(2 / 3) and cell["ceiling_agreement"] == pytest.approx(0.7)
     assert cell["step_at_ground_truth_stop"] == 4 and cell["student_accuracy_at_ground_truth_stop"] == 1

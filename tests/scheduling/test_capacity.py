@@ -18,7 +18,7 @@ from raysweep.spec.resources import Resources
 def run(name: str, gpus: float, workers: int = 0, **resources: float) -> PlannedRun:
     spec = pinned_run(model=replace(pinned_run().model, name=name))
     shape = Resources(gpus_per_worker=gpus, num_workers=workers, cpus_per_worker=0.01, **resources)  # type: ignore[arg-type]
-    return PlannedRun(spec=spec, kinds=("weak",), pairs=(), num_cells=1, resources=shape, needs_model=False)
+    return PlannedRun(spec=spec, roles=("weak",), pairs=(), num_cells=1, resources=shape, needs_model=False)
 
 
 SIXTEENTH = run("n", 1 / 16)

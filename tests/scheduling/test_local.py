@@ -9,9 +9,9 @@ from grid_helpers import finish, small_model, small_sweep
 from raysweep import Method, grid
 from raysweep.planning.plan import Plan, make_plan
 from raysweep.planning.sweep import Sweep
-from raysweep.results.cells import Results
-from raysweep.scheduling.local import run_locally
+from raysweep.results.from_store import read_store
 from raysweep.scheduling.queue import RunQueue
+from raysweep.scheduling.run import run_plan
 from raysweep.store import Store
 from raysweep.store.run_folder import RunStatus
 
@@ -23,9 +23,7 @@ def store(tmp_path: Path) -> Store:
 
 def run(sweep: Sweep, store: Store) -> tuple[Plan, RunQueue]:
     plan = make_plan(sweep, store)
-    queue = RunQueue(plan, store)
-    run_locally(queue, {"commit": "abc", "diff": "", "untracked": ""})
-    return plan, queue
+    return plan, run_plan(plan, store)
 
 
 def test_a_sweep_is_trained_once_and_what_is_damaged_again_to_the_same_bits(store: Store) -> None:
@@ -37,7 +35,7 @@ def test_a_sweep_is_trained_once_and_what_is_damaged_again_to_the_same_bits(stor
         info = paths.read_result()["info"]
         assert info["num_steps"] == (3 if planned.role == "pretrain" else 4) and info["num_tokens"] > 0
         assert paths.has_model == (planned.role != "student") and not paths.error.exists()
-    (naive, *_) = Results(plan, store).rows()
+    (naive, *_) = read_store(plan, store).rows
     assert naive.gap is not None and 0 < naive.gap.student_accuracy < 1
 
     results = {key: store.run(key).result.stat().st_mtime_ns for key in plan.runs}
@@ -45,14 +43,14 @@ def test_a_sweep_is_trained_once_and_what_is_damaged_again_to_the_same_bits(stor
     assert again.count(RunStatus.CACHED) == 7
     assert {key: store.run(key).result.stat().st_mtime_ns for key in plan.runs} == results
 
-    floor = plan.cells[0].runs.supervisor
-    path = store.run(floor.id).predictions("transfer")
-    honest = store.run(floor.id).read_predictions("transfer")
+    supervisor = plan.cells[0].runs.supervisor
+    path = store.run(supervisor.id).predictions("transfer")
+    honest = store.run(supervisor.id).read_predictions("transfer")
     path.write_bytes(path.read_bytes()[:-30])
     _, mended = run(sweep, store)
     assert mended.count(RunStatus.CACHED) == 6 and mended.count(RunStatus.DONE) == 1
     assert np.array_equal(
-        store.run(floor.id).read_predictions("transfer").probabilities, honest.probabilities
+        store.run(supervisor.id).read_predictions("transfer").probabilities, honest.probabilities
     )
 
 
@@ -61,14 +59,14 @@ def test_a_run_that_fails_stops_only_what_depends_on_it(store: Store) -> None:
     sweep = small_sweep(pairs=grid(weak, [small_model("strong", 6)]))
     plan, queue = run(sweep, store)
     failed = {f"{entry.run.role} {entry.run.spec.model.name}": entry for entry in queue.failures}
-    assert set(failed) == {"weak diverging", "student strong"}
-    cause = failed["weak diverging"].reason
+    assert set(failed) == {"supervisor diverging", "student strong"}
+    cause = failed["supervisor diverging"].reason
     assert "the loss became nan at step" in cause and "last good checkpoint: none was written before" in cause
     assert failed["student strong"].reason.endswith(f"which it depends on, failed: {cause}")
     assert queue.count(RunStatus.DONE) == 5
-    error = store.run(failed["weak diverging"].run.id).error.read_text()
+    error = store.run(failed["supervisor diverging"].run.id).error.read_text()
     assert error.startswith(cause) and "Traceback" in error
-    fine, diverged = Results(plan, store).rows()
+    fine, diverged = read_store(plan, store).rows
     assert fine.gap is not None and diverged.gap is None
     assert store.status(failed["student strong"].run.spec) is RunStatus.MISSING
 
@@ -81,10 +79,10 @@ def test_an_error_in_the_users_objective_fails_its_runs_with_its_traceback(
         "from raysweep.objectives import Objective\n"
         "from raysweep.recipes import CellRuns\n"
         "def loss(logits, labels, context):\n    raise KeyError('not yet written')\n"
-        "OBJECTIVE = Objective(loss, lambda: None)\n"
+        "OBJECTIVE = Objective(loss)\n"
         "def recipe(cell):\n"
-        "    floor = cell.supervisor()\n"
-        "    student = cell.student(floor, Call('local_mine:OBJECTIVE'))\n"
+        "    supervisor = cell.supervisor()\n"
+        "    student = cell.student(supervisor, Call('local_mine:OBJECTIVE'))\n"
         "    return CellRuns(supervisor=supervisor, student=student, ceiling=cell.ceiling())\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
@@ -97,15 +95,14 @@ def test_an_error_in_the_users_objective_fails_its_runs_with_its_traceback(
 
 def test_a_run_whose_supervisor_is_forged_never_starts_from_it(store: Store) -> None:
     plan = make_plan(small_sweep(), store)
-    floor = plan.cells[0].runs.supervisor
-    for dependency in floor.dependencies:
+    supervisor = plan.cells[0].runs.supervisor
+    for dependency in supervisor.dependencies:
         finish(dependency, store)
-    paths = finish(floor, store)
+    paths = finish(supervisor, store)
     honest = paths.read_predictions("transfer")
     paths.predictions("transfer").write_bytes(paths.predictions("validation").read_bytes())
     (paths.model / "weights").unlink()
-    assert store.status(floor) is RunStatus.MISSING
-    # The model that the floor starts from isn't a model either: it is told, not used.
-    queue = RunQueue(plan, store)
-    run_locally(queue, {})
-    assert queue.runs[floor.id].status is RunStatus.FAILED and len(honest) == 32
+    assert store.status(supervisor) is RunStatus.MISSING
+    # The model that the supervisor starts from isn't a model either: it is told, not used.
+    queue = run_plan(plan, store)
+    assert queue.runs[supervisor.id].status is RunStatus.FAILED and len(honest) == 32

@@ -46,8 +46,8 @@ def test_runs_become_ready_without_barriers(plan: Plan, store: Store) -> None:
     queue = RunQueue(plan, store)
     assert kinds(queue.ready()) == ["pretrain strong", "pretrain weak-2", "pretrain weak-4"]
     complete(queue, find(plan, "pretrain", "weak-2"))
-    assert kinds(queue.ready()) == ["pretrain strong", "pretrain weak-4", "weak weak-2"]
-    complete(queue, find(plan, "weak", "weak-2"))
+    assert kinds(queue.ready()) == ["pretrain strong", "pretrain weak-4", "supervisor weak-2"]
+    complete(queue, find(plan, "supervisor", "weak-2"))
     complete(queue, find(plan, "pretrain", "strong"))
     # The students of one supervisor are ready while the other supervisor isn't even pretrained.
     assert kinds(queue.ready()) == ["ceiling strong", "pretrain weak-4", "student strong", "student strong"]
@@ -71,7 +71,7 @@ def test_every_order_of_ready_runs_comes_to_an_end(plan: Plan, store: Store) -> 
 
 def test_what_is_done_already_is_cached_and_lets_others_start(plan: Plan, store: Store) -> None:
     for run in plan.runs.values():
-        if run.role in ("pretrain", "weak"):
+        if run.role in ("pretrain", "supervisor"):
             finish(run.spec, store)
     queue = RunQueue(plan, store)
     assert queue.count(RunStatus.CACHED) == 5
@@ -99,7 +99,7 @@ def test_a_failure_fails_what_depends_on_it_with_the_cause_and_nothing_else(plan
     because = f"run {run.id} (pretrain, weak-2), which it depends on, failed: the loss became nan at step 3"
     assert failed == {
         "pretrain weak-2": "the loss became nan at step 3",
-        "weak weak-2": because,
+        "supervisor weak-2": because,
         "student strong": because,
     }
     assert len(queue.failures) == 4
@@ -174,7 +174,7 @@ def test_the_longest_remaining_path_comes_first_and_equal_ones_in_the_plans_orde
         run_id for run_id in plan.runs if run_id in {run.id for run in in_plan}
     ]
     strong, weak_2, weak_4 = (find(plan, "pretrain", name) for name in ("strong", "weak-2", "weak-4"))
-    floor = find(plan, "weak", "weak-4")
+    floor = find(plan, "supervisor", "weak-4")
     queue.order_by({strong.id: 9.0, weak_2.id: 5.0, weak_4.id: 5.0, floor.id: 7.0})
     tied = [run.id for run in in_plan if run.id != strong.id]
     assert [run.id for run in queue.ready()] == [strong.id, *tied]
@@ -184,7 +184,7 @@ def test_the_longest_remaining_path_comes_first_and_equal_ones_in_the_plans_orde
     assert queue.ready()[0].id == weak_2.id
 
 
-def test_a_run_is_given_away_once(plan: Plan, store: Store) -> None:
+def test_a_run_is_reserved_once(plan: Plan, store: Store) -> None:
     queue = RunQueue(plan, store)
     first, second, third = queue.ready()
     assert [run.id for run in queue.candidates()] == [first.id]  # all three ask for the same resources
@@ -194,7 +194,7 @@ def test_a_run_is_given_away_once(plan: Plan, store: Store) -> None:
     ] == [second.id]
     queue.order_by({first.id: 9.0, third.id: 1.0})
     assert [run.id for run in queue.ready()] == [third.id, second.id]
-    assert queue.count(RunStatus.WAITING) == len(plan.runs)  # given away isn't started
+    assert queue.count(RunStatus.WAITING) == len(plan.runs)  # reserved isn't started
     queue.start(first)
     assert queue.first(RunStatus.RUNNING, 5) == [queue.runs[first.id]] and queue.count(RunStatus.RUNNING) == 1
     assert [entry.run.id for entry in queue.first(RunStatus.WAITING, 2)] == [
@@ -202,7 +202,7 @@ def test_a_run_is_given_away_once(plan: Plan, store: Store) -> None:
     ][:2]
 
 
-def test_the_heads_are_the_first_of_each_resources(store: Store) -> None:
+def test_the_candidates_are_the_first_of_each_resources(store: Store) -> None:
     def choose(spec: RunSpec) -> Resources:
         return Resources(num_workers=2 if spec.model.name == "strong" else 0)
 
@@ -239,13 +239,18 @@ def test_resources_are_chosen_for_all_that_wait_and_for_all_that_are_added(plan:
 def test_a_run_that_is_tried_again_has_not_failed_and_its_dependents_wait(plan: Plan, store: Store) -> None:
     queue = RunQueue(plan, store)
     run = find(plan, "pretrain", "weak-2")
+    queue.choose_resources(lambda run: Resources(gpus_per_worker=0.25))
+    run = queue.runs[run.id].run
     larger = Resources(gpus_per_worker=0.5)
     queue.reserve(run)
     queue.start(run)
-    queue.try_again(run, larger)
+    # As `execute` leaves it.
+    store.run(run.id).error.parent.mkdir(parents=True)
+    store.run(run.id).error.write_text("OutOfMemoryError: CUDA out of memory\n")
+    queue.end(run)
     assert queue.runs[run.id].status is RunStatus.WAITING and queue.failures == []
     again = next(item for item in queue.ready() if item.id == run.id)
     assert again.resources == larger and [item.id for item in queue.ready()].count(run.id) == 1
     assert len(queue.candidates()) == 2  # it has resources of its own now
     complete(queue, again)
-    assert find(plan, "weak", "weak-2") in queue.ready()
+    assert find(plan, "supervisor", "weak-2").id in [item.id for item in queue.ready()]

@@ -12,11 +12,12 @@ from ray.tune.search import Searcher
 
 from raysweep.errors import InvalidInput
 from raysweep.planning.plan import PlannedRun, make_plan
-from raysweep.scheduling import searcher as slots
+from raysweep.scheduling import searcher
 from raysweep.scheduling.capacity import ClusterCapacity
-from raysweep.scheduling.jobs import JobFiles
+from raysweep.scheduling.jobs import Jobs
 from raysweep.scheduling.queue import RunQueue
 from raysweep.scheduling.searcher import QueueSearcher
+from raysweep.scheduling.slot import JobFiles
 from raysweep.spec import RunSpec
 from raysweep.spec.resources import Resources
 from raysweep.store import RunStatus, Store
@@ -33,7 +34,7 @@ class Stage:
         self.store = store
         self.queue = RunQueue(make_plan(small_sweep(**sweep), store), store)
         self.searcher = QueueSearcher(
-            self.queue, ClusterCapacity({"CPU": cpus}), JobFiles(self.queue, {}, None, tmp_path / "jobs")
+            self.queue, ClusterCapacity({"CPU": cpus}), JobFiles(Jobs(store, {}), None, tmp_path / "jobs")
         )
         self.steps: dict[str, int] = {}
 
@@ -47,7 +48,7 @@ class Stage:
         return self.told(slot)
 
     def told(self, slot: str) -> str:
-        """What a slot does in the step that it is to take: the kind of a run, "wait", or "end"."""
+        """What a slot does in the step that it is to take: the role of a run, "wait", or "end"."""
         path = Path(f"{self.searcher._jobs.path(slot)}-{self.steps[slot]}")
         what = cloudpickle.loads(path.read_bytes())
         if not isinstance(what, Job):
@@ -67,46 +68,50 @@ class Stage:
         return self.told(slot)
 
 
-def test_a_lane_goes_from_run_to_run_and_waits_until_one_is_ready(store: Store, tmp_path: Path) -> None:
+def test_a_slot_goes_from_run_to_run_and_waits_until_one_is_ready(store: Store, tmp_path: Path) -> None:
     stage = Stage(store, tmp_path, cpus=2)
     assert (stage.open("a"), stage.open("b")) == ("pretrain", "pretrain")
     assert stage.config["num_workers"] == 0 and (stage.config["cpus"], stage.config["gpus"]) == (1, 0)
     assert stage.searcher.suggest("c") is None  # two CPUs are taken
-    assert stage.step("a") in ("weak", "ceiling")
-    assert stage.step("b") in ("weak", "ceiling")
-    floor, other = ("a", "b") if stage.running("a").kind == "weak" else ("b", "a")
-    assert stage.step(other) == stage.step(other) == "wait"  # only the floor runs, and the student needs it
+    assert stage.step("a") in ("supervisor", "ceiling")
+    assert stage.step("b") in ("supervisor", "ceiling")
+    supervisor, other = ("a", "b") if stage.running("a").role == "supervisor" else ("b", "a")
+    assert (
+        stage.step(other) == stage.step(other) == "wait"
+    )  # only the supervisor runs, and the student needs it
     assert stage.searcher.suggest("c") is None
-    assert stage.step(floor) == "student"
+    assert stage.step(supervisor) == "student"
     assert stage.step(other) == "wait"
-    assert stage.step(floor) == stage.step(other) == "end"
+    assert stage.step(supervisor) == stage.step(other) == "end"
     assert stage.queue.count(RunStatus.DONE) == 5 and stage.searcher.suggest("c") == Searcher.FINISHED
     assert len([*(tmp_path / "jobs").iterdir()]) == 2  # of each slot only what it is to do now
 
 
-def test_a_lane_that_waits_ends_after_a_while_and_gives_its_room_back(
+def test_a_slot_that_waits_ends_after_a_while_and_gives_its_capacity_back(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage = Stage(store, tmp_path, cpus=2, seeds=[0])
     for slot in "ab":
         stage.open(slot)
         stage.step(slot)
-    ceiling = "a" if stage.running("a").kind == "ceiling" else "b"
+    ceiling = "a" if stage.running("a").role == "ceiling" else "b"
     assert stage.step(ceiling) == "wait"
-    monkeypatch.setattr(slots, "_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(searcher, "_PATIENCE_SECONDS", 0.0)
     assert stage.step(ceiling) == "end"
     stage.searcher.on_trial_complete(ceiling, {})
-    floor = "b" if ceiling == "a" else "a"
-    assert stage.step(floor) == "student"
-    assert stage.searcher._capacity.choose([stage.running(floor)]) is not None  # the other CPU is free
+    supervisor = "b" if ceiling == "a" else "a"
+    assert stage.step(supervisor) == "student"
+    assert stage.searcher._capacity.choose([stage.running(supervisor)]) is not None  # the other CPU is free
 
 
-def test_a_lane_ends_for_a_run_that_needs_other_resources(store: Store, tmp_path: Path) -> None:
+def test_a_slot_ends_for_a_run_that_needs_other_resources(store: Store, tmp_path: Path) -> None:
     def resources(spec: RunSpec) -> Resources:
         return WIDE if spec.train_split == "supervisor" else Resources()
 
     stage = Stage(store, tmp_path, cpus=2, resources=resources)
-    longest = {run.id: float(run.role in ("pretrain", "weak")) for run in stage.queue.plan.runs.values()}
+    longest = {
+        run.id: float(run.role in ("pretrain", "supervisor")) for run in stage.queue.plan.runs.values()
+    }
     stage.queue.order_by(longest)
     for slot in "ab":
         stage.open(slot)
@@ -117,7 +122,7 @@ def test_a_lane_ends_for_a_run_that_needs_other_resources(store: Store, tmp_path
         assert stage.step(slot) == "end"
         assert stage.searcher.suggest("c") is None
         stage.searcher.on_trial_complete(slot, {})
-    assert stage.open("c") == "weak" and stage.config["cpus"] == 2
+    assert stage.open("c") == "supervisor" and stage.config["cpus"] == 2
     assert stage.step("c") == "end"  # what is left is narrower
 
 
@@ -125,7 +130,7 @@ def test_a_run_that_fails_ends_its_lane_and_another_goes_on(store: Store, tmp_pa
     stage = Stage(store, tmp_path, cpus=1, seeds=[0, 1])
     stage.open("a")
     stage.step("a")
-    while stage.running("a").kind != "weak":
+    while stage.running("a").role != "supervisor":
         stage.step("a")
     lost = stage.running("a")
     stage.searcher.on_trial_complete("a", error=True)
@@ -137,9 +142,9 @@ def test_a_run_that_fails_ends_its_lane_and_another_goes_on(store: Store, tmp_pa
     assert counts == (len(stage.queue.runs) - 2, 2)  # the floor, and its student
 
 
-def test_after_a_problem_lanes_end(store: Store, tmp_path: Path) -> None:
+def test_after_a_problem_slots_end(store: Store, tmp_path: Path) -> None:
     stage = Stage(store, tmp_path, cpus=1)
     stage.open("a")
-    stage.searcher.problem = InvalidInput("a suggestion can't be trained")
+    stage.queue.close(InvalidInput("a suggestion can't be trained"))
     assert stage.step("a") == "end"
     assert stage.searcher.suggest("b") == Searcher.FINISHED

@@ -1,7 +1,6 @@
 """Wrong values are refused where they are written, with the field, the value and what is allowed; names are
 found or told."""
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +29,6 @@ from raysweep import (
     families,
 )
 from raysweep.cli.listing import catalogue
-from raysweep.registry import Registry, summary
 
 NAN = float("nan")
 INF = float("inf")
@@ -195,46 +193,6 @@ def test_the_closure_lists_dependencies_first() -> None:
     assert order == [pretraining.id, pretraining.id, supervisor.id, student.id]
     assert str(Call("confidence", {"alpha_max": 0.5})) == "confidence(alpha_max=0.5)"
     assert str(Call("naive")) == "naive"
-
-
-def test_a_registry_finds_names_and_modules_and_tells_what_there_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    registry: Registry[Callable[..., Any]] = Registry("method", Callable)
-    registry.register("b")(lambda: None)
-    registry.add("a", len)
-    assert [name for name, _ in registry] == ["a", "b"]
-    with pytest.raises(
-        InvalidInput, match=r"unknown method 'c'; known: a, b\. Your own method is named module:object"
-    ):
-        registry.get("c")
-    with pytest.raises(InvalidInput, match="method 'a' is registered already"):
-        registry.add("a", len)
-    monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "registry_mine.py").write_text("def mine():\n    '''My method.'''\nNUMBER = 3\n")
-    (tmp_path / "registry_broken.py").write_text("def f():\n    1 / 0\nf()\n")
-    (tmp_path / "registry_lacking.py").write_text("import registry_nonsense\n")
-    assert summary(registry.get("registry_mine:mine")) == "My method."
-    for name, told in [
-        (
-            "registry_absent:x",
-            r"importing module 'registry_absent' failed: ModuleNotFoundError: No module named",
-        ),
-        ("registry_mine:yours", r"module 'registry_mine' \(.*registry_mine\.py\) has no 'yours'"),
-        ("registry_mine:NUMBER", r"method 'registry_mine:NUMBER' is of type int; it must be callable"),
-        (":x", "can't be imported; your own method is named module:object"),
-        ("registry_mine:", "can't be imported; your own method is named module:object"),
-    ]:
-        with pytest.raises(InvalidInput, match=told) as refused:
-            registry.get(name)
-        assert "\n" not in str(refused.value)
-    for name, frames in [
-        ("registry_broken:f", [", line 3", ", line 2"]),
-        ("registry_lacking:x", [", line 1"]),
-    ]:
-        with pytest.raises(InvalidInput, match=f"module '{name.partition(':')[0]}' failed:\n") as refused:
-            registry.get(name)
-        assert re.findall(r", line \d+", str(refused.value)) == frames  # the user's frames, and none of ours
 
 
 def test_a_family_names_its_models() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from grid_helpers import finish, pinned_run, small_sweep, small_task
+from grid_helpers import finish, finish_all, pinned_run, small_sweep, small_task
 
 from raysweep.data.examples import read_split
 from raysweep.errors import CorruptFile, ForeignFolder, InvalidInput
@@ -347,3 +347,10 @@ def test_a_spec_that_is_claimed_is_written_once(store: Store) -> None:
     written = store.run(spec.id).spec.stat().st_mtime_ns
     store.run(spec.id).claim(spec)
     assert store.run(spec.id).spec.stat().st_mtime_ns == written
+
+
+def test_statuses_are_read_back_by_a_new_store(plan: Plan, store: Store) -> None:
+    finish_all(plan, store)
+    again = Store(store.folder)
+    assert all(run.status(again) is RunStatus.DONE for run in make_plan(small_sweep(), again).runs.values())
+    assert isinstance(again.run(floor_of(plan).id).read_predictions("test"), Predictions)

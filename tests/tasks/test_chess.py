@@ -51,9 +51,8 @@ UCI = ["e2e4", "e7e5", "g1f3", "b8c6", "f1c4", "f8c5", "e1g1", "g8f6", "d2d3", "
 def write_csv(path: Path, rows: Sequence[Sequence[Any]], header: list[str] | None = None) -> str:
     text = io.StringIO()
     csv.writer(text).writerows([header, *rows] if header else rows)
-    path.write_bytes(
-        gzip.compress(text.getvalue().encode()) if path.suffix == ".gz" else text.getvalue().encode()
-    )
+    content = text.getvalue().encode()
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
     return str(path)
 
 
@@ -64,15 +63,13 @@ def write_games(folder: Path, *games: str) -> str:
 
 
 def puzzle(tmp_path: Path, row: tuple[str, str], board: str, **params: Any) -> Example:
-    [example] = load_puzzles(path=write_csv(tmp_path / "one.csv", [(*row, 1500)]), board=board, **params)[
-        "train"
-    ]
+    path = write_csv(tmp_path / "one.csv", [(*row, 1500)])
+    [example] = load_puzzles(path=path, board=board, **params)["train"]
     return example
 
 
 def random_positions(num_games: int, seed: int = 0) -> Iterator[chess.Board]:
-    """Positions of games in which each move is drawn at random; most have promotions and captures in
-    passing."""
+    """Positions of games with random moves; most games have promotions and captures en passant."""
     rng = random.Random(seed)
     for _ in range(num_games):
         position = chess.Board()
@@ -297,18 +294,16 @@ def test_positions_of_games(tmp_path: Path) -> None:
     by_board = {
         board: load_positions(path=folder, num_positions=99, board=board)["train"] for board in BOARDS
     }
-    assert all(len(examples) == 9 for examples in by_board.values()), (
-        "all but the first, whose prompt could be blank"
-    )
+    # All positions but the first, whose prompt could be blank.
+    assert all(len(examples) == 9 for examples in by_board.values())
     assert [example.target for example in by_board["moves"]] == WORDS[1:]
     assert [example.target for example in by_board["uci_moves"]] == UCI[1:]
     assert [example.texts[0].split() for example in by_board["uci_moves"]] == [
         UCI[:ply] for ply in range(1, 10)
     ]
     assert by_board["moves"][3].texts == ("1. e4 1... e5 2. Nf3 2... Nc6 3.",)
-    assert by_board["pieces"][-1].target == "Ke1 Kg1" and by_board["pieces"][-1].texts[0].startswith(
-        "KQ - - "
-    )
+    assert by_board["pieces"][-1].target == "Ke1 Kg1"
+    assert by_board["pieces"][-1].texts[0].startswith("KQ - - ")
     position = chess.Board()
     for ply, example in enumerate(by_board["fen"]):
         position.push_uci(UCI[ply])

@@ -16,6 +16,7 @@ from raysweep.tasks.base import Example, Task
 from raysweep.tasks.examples import Row
 from raysweep.tasks.hub import HubData
 from raysweep.tasks.splits import divide
+from raysweep.tasks.table_files import read_pools
 
 SHARED = Path(__file__).parents[3] / "shared/data"
 REVIEWS = [
@@ -41,8 +42,7 @@ def reviews(source: Any, **facts: Any) -> Task:
 
 
 def written(path: Path) -> Path:
-    """The reviews in the format that the file's name says; others in .tsv, which has no line breaks in a
-    value."""
+    """Write the reviews in the format of the file's suffix. The .tsv has others, without line breaks."""
     text = {
         ".csv": CSV,
         ".tsv": "title\tbody\tstars\nBad, really\tboring\t1\nGood\tfine\t5\n",
@@ -78,6 +78,31 @@ def test_columns_between_tabs(tmp_path: Path) -> None:
     ]
 
 
+def rows_of(path: Path, text: str) -> list[Row]:
+    path.write_text(text)
+    return list(read_pools("t", path, ["a"])["train"].rows)
+
+
+def test_values_are_read_as_they_are_written(tmp_path: Path) -> None:
+    text = 'a,b\nNA,007\n1.0,null\n2020-01-01,\n nan ,x"y"\n'
+    assert rows_of(tmp_path / "r.csv", text) == [
+        {"a": "NA", "b": "007"},
+        {"a": "1.0", "b": "null"},
+        {"a": "2020-01-01", "b": ""},
+        {"a": " nan ", "b": 'x"y"'},
+    ]
+    lines = [
+        '{"a": 1, "b": 123456789012345678901}',
+        '{"a": 2.5}',
+        '{"a": "2020-01-01"}',
+        '{"a": [1, "x", {}]}',
+    ]
+    first, second, *others = rows_of(tmp_path / "r.jsonl", "\n".join(lines))
+    assert first == {"a": 1, "b": 123456789012345678901} and type(first["a"]) is int
+    assert second == {"a": 2.5}
+    assert others == [{"a": "2020-01-01"}, {"a": [1, "x", {}]}]
+
+
 def test_functions_in_place_of_columns(tmp_path: Path) -> None:
     def positive(row: Row) -> str:
         return "yes" if int(row["stars"]) > 2 else "no"
@@ -100,9 +125,8 @@ def test_without_a_group_equal_texts_are_one(tmp_path: Path) -> None:
     )
     assert one.group == same.group and len({one.group, two.group, three.group}) == 3
     grouped = classification_task(tmp_path / "t.csv", text="{t}", label="l", classes=[0, 1], group="g")
-    assert len({item.group for item in examples_of(grouped)}) == 4, (
-        "values that differ in case differ; blanks are no group"
-    )
+    # Values that differ in case are different groups, and empty values are no group.
+    assert len({item.group for item in examples_of(grouped)}) == 4
 
 
 def test_files_of_several_pools_share_groups(tmp_path: Path) -> None:
@@ -125,8 +149,9 @@ def test_rows_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_ten_lines_of_a_users_own_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my_own_task.py").write_text(
         "from raysweep.tasks import classification_task\n"
-        "parity = classification_task('numbers.csv', text='{number}', label='odd', classes=[0, 1], "
-        "num_test=10)\n"
+        "parity = classification_task(\n"
+        "    'numbers.csv', text='{number}', label='odd', classes=[0, 1], num_test=10\n"
+        ")\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.chdir(tmp_path)
@@ -162,7 +187,7 @@ def test_chosen_and_rejected_texts(tmp_path: Path) -> None:
             f"Q{number}\ngood {number}",
             f"Q{number}\nbad {number}",
         )
-    assert 70 < sum(item.label or 0 for item in examples) < 130, "the better one is on either side"
+    assert 70 < sum(item.label or 0 for item in examples) < 130, "the better text is always on one side"
 
 
 def test_a_label_that_says_which_is_better(tmp_path: Path) -> None:
@@ -230,9 +255,8 @@ def test_real_preferences(
         if value not in ties
     }
     assert {item.texts[item.label or 0] for item in examples} <= better
-    assert len(examples) == num_pairs, (
-        "AutoJ: all 900 but 229 ties; PandaLM: 593 of 659 are no ties, 70 of them repeated"
-    )
+    # AutoJ: 900 less 229 ties. PandaLM: 593 of 659 aren't ties, and 70 of these are repeated.
+    assert len(examples) == num_pairs
     splits = divide(task, {"train": examples}, TaskSpec(name=task.name))
     prompts = [{item.texts[0].partition("\n")[0] for item in split} for split in splits.values()]
     assert len(splits["supervisor"]) == len(splits["transfer"]) > 150 and all(prompts)
@@ -251,7 +275,7 @@ def test_real_preferences(
         ({"text": "{}"}, r"text is '\{\}'; it must name columns"),
         (
             {"text": "{title"},
-            r"text is '\{title': expected '\}' before end of string; write a brace itself as \{\{ or \}\}",
+            r"text is '\{title': expected '\}' before end of string; write \{\{ or \}\} for a brace",
         ),
     ],
 )
@@ -308,9 +332,15 @@ def test_a_missing_value_is_refused(tmp_path: Path) -> None:
         (
             "r.csv",
             b"title,body,stars\na,b\n",
-            r"can't be read as csv: the row that ends in line 2 has not as many values",
+            r"can't be read as csv: the row that ends in line 2 has more or fewer values than the header",
+        ),
+        (
+            "r.csv",
+            b"title,body,stars\na,b,1\na,b,1,2\n",
+            r"can't be read as csv: the row that ends in line 3 has more or fewer values than the header",
         ),
         ("r.csv", b'title,body,stars\na,"b,1\n', r"can't be read as csv: unexpected end of data"),
+        ("r.csv", b'title,body,stars\na,"b" c,1\n', r"can't be read as csv: ',' expected after '\"'"),
         ("r.csv", b"title,body,stars\n\xff,b,1\n", r"can't be read as csv: .*utf-8"),
         ("r.jsonl", b'{"title": "a"}\n{"title"\n', r"can't be read as jsonl: line 2: Expecting"),
         ("r.jsonl", b"[1]\n", r"can't be read as jsonl: line 1 is \[1\]; it must be an object"),
@@ -320,7 +350,7 @@ def test_a_missing_value_is_refused(tmp_path: Path) -> None:
         (
             "r.xlsx",
             b"",
-            r"r\.xlsx' is no table that can be read; .* called \*\.csv, .*HubData\(id=\.\.\., rev",
+            r"r\.xlsx' isn't a table that can be read; .* called \*\.csv, .*HubData\(id=\.\.\., rev",
         ),
     ],
 )

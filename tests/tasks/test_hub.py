@@ -1,4 +1,4 @@
-"""Rows of a mirror and of the hub, and what they become: ids, groups, refusals."""
+"""Rows of a mirror and of the hub, and their examples: ids, groups, refusals."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,7 +61,7 @@ def test_the_folder_of_a_data_set_is_its_config_or_data_dir_or_default(mirror: P
     assert load_rows("org/toy", None, "train", "main")["text"][0] == "default"
 
 
-def test_a_file_that_the_mirror_lacks_is_named_with_the_alternatives(mirror: Path) -> None:
+def test_a_missing_file_is_named_with_the_alternatives(mirror: Path) -> None:
     write(mirror / "org/toy/default/train.parquet", [{"text": "a"}])
     with pytest.raises(
         InvalidInput, match=r"no .*/org/toy/default/test\.parquet; of org/toy it has default/train\.parquet"
@@ -73,7 +73,7 @@ def test_a_file_that_the_mirror_lacks_is_named_with_the_alternatives(mirror: Pat
         load_rows("org/other", "x", "test", "main")
 
 
-def test_a_config_that_the_mirror_lacks_is_looked_for_under_default(mirror: Path) -> None:
+def test_a_missing_config_is_looked_for_under_default(mirror: Path) -> None:
     write(mirror / "org/toy/default/train.parquet", [{"text": "only config"}])
     assert load_rows("org/toy", "plain_text", "train", "main")["text"][0] == "only config"
     assert load_rows("org/toy", None, "train", "main", data_dir="plain_text")["text"][0] == "only config"
@@ -84,13 +84,13 @@ def test_a_long_split_is_cut_to_rows_from_all_over_it(mirror: Path) -> None:
     write(path, [{"text": str(number), "label": number % 2} for number in range(2000)], LABELLED)
     import pyarrow.parquet
 
-    # several row groups, and more rows than pyarrow reads at a time
+    # Several row groups, and more rows than pyarrow reads at a time.
     table = pyarrow.concat_tables([pyarrow.parquet.read_table(path)] * 50)
     pyarrow.parquet.write_table(table, path, row_group_size=30_000)
     rows = list(load_rows("org/toy", None, "train", "main", max_rows=1000))
     assert rows == list(load_rows("org/toy", None, "train", "main", max_rows=1000))
     assert len(rows) == 1000 and all(int(row["text"]) % 2 == row["label"] for row in rows)
-    # 632 ± 12 different texts are expected of 1000 drawn from 2000 texts, were there endlessly many of each
+    # 1000 rows drawn from very many copies of 2000 texts have 787 ± 10 different texts.
     assert 700 < len({row["text"] for row in rows}) < 870 and 440 < sum(row["label"] for row in rows) < 560
     assert len(load_rows("org/toy", None, "train", "main", max_rows=100_000)) == 100_000
 
@@ -150,8 +150,8 @@ def test_without_a_mirror_rows_come_through_load_dataset(
 ) -> None:
     monkeypatch.delenv("RAYSWEEP_DATASETS", raising=False)
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-    # load_dataset takes a local repository in place of a hub id; this is the layout of the hub's Parquet
-    # conversions
+    # load_dataset takes a local repository instead of a hub id. This is the layout of the hub's Parquet
+    # conversions.
     write(tmp_path / "repository/default/train/0000.parquet", [{"text": "a", "label": 1}], LABELLED)
     write(tmp_path / "repository/default/validation/0000.parquet", [{"text": "b", "label": 0}], LABELLED)
     rows = load_rows(str(tmp_path / "repository"), None, "validation", "main")

@@ -1,5 +1,4 @@
-"""Right and wrong answers to multiple-choice questions, and pairs: what is drawn, and that it is always the
-same."""
+"""Right and wrong answers to multiple-choice questions, and pairs: the draws are even and always the same."""
 
 from collections import Counter
 from hashlib import sha256
@@ -23,13 +22,13 @@ def test_wrong_answers_are_drawn_evenly_and_always_the_same() -> None:
     drawn = [multiple_choice(question)[0].answer for question in questions]
     counts = Counter(drawn)
     assert set(counts) == {"a", "b", "c"} and min(counts.values()) > 240, counts  # 300 ± 14 each
-    # As computed elsewhere, so that it can't change unnoticed: from SHA-256 of the JSON list of question and
+    # Computed independently, so that it can't change unnoticed: by SHA-256 of the JSON list of question and
     # answers.
     content = [f'["wrong","question {number}","r","a","b","c"]' for number in range(900)]
     assert drawn == ["abc"[int(sha256(text.encode()).hexdigest()[:16], 16) % 3] for text in content]
 
 
-def test_one_draw_is_right_half_of_the_time() -> None:
+def test_one_draw_is_right_half_the_time() -> None:
     questions = [Question(f"question {number}", ["r", "a", "b", "c"], 0) for number in range(1000)]
     drafts = [multiple_choice(question, one_draw=True) for question in questions]
     assert all(len(draft) == 1 for draft in drafts)
@@ -41,9 +40,8 @@ def test_answers_that_cannot_be_wrong_are_never_drawn() -> None:
     answers = ["Four", "four ", "", "None of the above choices .", "all of these", "five"]
     drafts = [multiple_choice(Question(str(number), answers, 0)) for number in range(50)]
     assert {draft[0].answer for draft in drafts} == {"five"}
-    assert (
-        multiple_choice(Question("q", answers, 3)) == []
-    )  # "none of the above" says nothing without the others
+    # "None of the above" says nothing without the others.
+    assert multiple_choice(Question("q", answers, 3)) == []
     assert multiple_choice(Question("q", ["four", "Four"], 0)) == []
 
 

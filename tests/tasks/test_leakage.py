@@ -1,4 +1,4 @@
-"""The leak lint catches renderers that give the label away, and passes the real tasks."""
+"""The leakage check catches renderers that reveal the label, and passes the real tasks."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -61,7 +61,7 @@ def test_letters_for_right_answers_and_texts_for_wrong_ones_are_caught() -> None
     leaky = answered(lambda rng, label: rng.choice("ABCD") if label else some_words(rng))
     assert min(leak_scores(leaky).values()) > 0.99
     with pytest.raises(
-        InvalidInput, match=r"task 'openbookqa' gives its labels away: the probe answer_length.* AUC of 1\.0"
+        InvalidInput, match=r"task 'openbookqa' leaks its labels: the probe answer_length.* AUC of 1\.0"
     ):
         check_leak("openbookqa", leaky)
 
@@ -82,7 +82,7 @@ def test_middling_lengths_are_caught() -> None:
 
 
 def test_words_are_tested_on_other_questions_than_they_were_learnt_on() -> None:
-    # Each question's own name is in its right answer: this tells labels only of questions that were seen.
+    # A question's name is in its right answer, which predicts labels of questions in the training folds only.
     examples = [
         Example(
             id=f"{n}-{label}",
@@ -164,5 +164,5 @@ def test_the_openbookqa_renderer_of_eleutherai_is_caught_on_real_rows() -> None:
             examples.append(
                 Example(id=f"{number}-{label}", group=str(number), texts=(text,), label=label, answer=answer)
             )
-    with pytest.raises(InvalidInput, match="task 'openbookqa' gives its labels away"):
+    with pytest.raises(InvalidInput, match="task 'openbookqa' leaks its labels"):
         check_leak("openbookqa", examples)

@@ -1,5 +1,4 @@
-"""Tasks of the hub on tiny mirrors with the hub's columns: division, refusals, parameters. See test_nlp_texts
-for the texts."""
+"""Tasks of the hub on tiny mirrors: division, refusals, parameters. See test_nlp_texts for their texts."""
 
 import itertools
 import re
@@ -205,8 +204,9 @@ def test_a_task_of_the_users_own_module(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "my_tasks.py").write_text(
         "from raysweep.tasks.base import Example, Task\n"
         "def load(count=40):\n"
-        "    rows = (Example(id=str(n), group=str(n), texts=(f'text {n}',), label=n % 2) for n in "
-        "range(count))\n    return {'train': rows}\n"
+        "    numbers = range(count)\n"
+        "    rows = (Example(id=str(n), group=str(n), texts=(f'text {n}',), label=n % 2) for n in numbers)\n"
+        "    return {'train': rows}\n"
         "parity = Task(name='parity', summary='', kind='classification', load=load)\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))

@@ -1,5 +1,4 @@
-"""The tasks of the hub on real rows: they can be divided, nothing straddles, and answers don't give the label
-away."""
+"""Tasks of the hub on real rows: division, no texts shared by splits, and no labels leaked by answers."""
 
 import itertools
 import re
@@ -14,7 +13,7 @@ from raysweep.tasks.base import tasks
 from raysweep.tasks.leakage import check_leak, leak_scores
 
 REAL_ROWS = Path(__file__).parents[3] / "shared/data/hub"
-SHARES_PER_GPU = {  # of the texts, which no two splits may share
+SHARED_PARTS = {  # patterns of the parts of a text that no two splits may share
     "sciq": r"Q: (.*) A:",
     "boolq": r"Passage: (.*)\nQuestion",
     "cosmos_qa": r"Context: (.*)\nQuestion",
@@ -71,10 +70,10 @@ def test_each_task(name: str, smallest_half: int, smallest_test: int) -> None:
             split,
             counts,
         )
-    if name in SHARES_PER_GPU:
+    if name in SHARED_PARTS:
         texts = [[example.texts[0] for example in examples] for examples in data.splits.values()]
         parts = [
-            {part for text in split for part in re.findall(SHARES_PER_GPU[name], text, re.DOTALL)}
+            {part for text in split for part in re.findall(SHARED_PARTS[name], text, re.DOTALL)}
             for split in texts
         ]
         assert all(parts) and not any(one & other for one, other in itertools.combinations(parts, 2))
@@ -92,7 +91,7 @@ def test_each_task(name: str, smallest_half: int, smallest_test: int) -> None:
         ("cosmos_qa", 0.65),
     ],
 )
-def test_answers_do_not_give_the_label_away(name: str, highest: float) -> None:
+def test_answers_do_not_leak_the_label(name: str, highest: float) -> None:
     examples = list(tasks.get(name).load()["train"])
     scores = leak_scores(examples)
     assert set(scores) == {"answer_length", "answer_words"} and max(scores.values()) < highest, scores

@@ -1,5 +1,5 @@
-"""What each task of the hub makes of rows of the hub's documented columns, types and label codes, worked out
-by hand."""
+"""Texts, labels and groups of each task of the hub, worked out by hand from rows with the documented columns,
+types and label codes."""
 
 from pathlib import Path
 from typing import Any

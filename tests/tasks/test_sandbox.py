@@ -1,4 +1,4 @@
-"""The sandbox's truth is exact: against sums written out by hand, in every process, on every machine."""
+"""The sandbox's probabilities equal sums written out by hand, in every process and on every machine."""
 
 import itertools
 import json
@@ -26,8 +26,7 @@ SMALL = {"num_words": 40, "num_attributes": 3, "share_loaded": 0.5, "sentence_le
 
 
 def brute_force(world: World, sentence: list[int], attribute: int) -> float:
-    """P(z_attribute = +1 | words): every setting of the attributes, every word, one product after the
-    other."""
+    """P(z_attribute = +1 | words), by a product over the words for every setting of the attributes."""
     likelihood = {}
     for number, setting in enumerate(itertools.product((-1, 1), repeat=world.num_attributes)):
         probability = 1.0
@@ -42,8 +41,8 @@ def test_word_probabilities_follow_from_frequencies_and_loadings() -> None:
     world = World(**SMALL, seed=3)
     probabilities = np.exp(world.log_word_probabilities)
     assert probabilities.shape == (8, 40) and probabilities.sum(axis=1) == pytest.approx(np.ones(8))
-    # log P(word | z) = frequency + Σ_k z_k·loading_k − normaliser(z): differences of opposite settings are
-    # twice the sum of the loadings, so those of all settings lie in the K dimensions of the attributes.
+    # log P(word | z) = frequency + Σ_k z_k·loading_k − normaliser(z). Without the means over settings and
+    # words this is a sum of K products, so its rank is K.
     centred = world.log_word_probabilities - world.log_word_probabilities.mean(axis=0)
     centred -= centred.mean(axis=1, keepdims=True)
     assert np.linalg.matrix_rank(centred, tol=1e-8) == 3
@@ -98,7 +97,7 @@ def test_difficulty_and_the_bayes_accuracy() -> None:
         assert example.difficulty == pytest.approx(1 - abs(2 * positive - 1), abs=1e-6)
         best.append(max(positive, 1 - positive))
     assert bayes_accuracy(examples[:30]) == pytest.approx(np.mean(best), abs=1e-6)
-    # Whoever answers by the exact posterior is right as often as the Bayes accuracy says.
+    # Answers by the exact posterior are right as often as the Bayes accuracy says.
     texts = [np.array([numbers[word] for word in example.texts[0].split()]) for example in examples]
     answers = world.posterior(texts, 1) > 0.5
     right = np.mean(
@@ -143,7 +142,10 @@ from raysweep import TaskSpec
 from raysweep.data.pinning import pin_task
 from raysweep.store import Store
 store = Store(tempfile.mkdtemp())
-specs = [TaskSpec(name="sandbox", num_train=100), TaskSpec(name="sandbox_corpus", params={"num_sentences": 500})]
+specs = [
+    TaskSpec(name="sandbox", num_train=100),
+    TaskSpec(name="sandbox_corpus", params={"num_sentences": 500}),
+]
 print(json.dumps([pin_task(spec, store).content for spec in specs]))
 """
 
@@ -153,7 +155,7 @@ print(json.dumps([pin_task(spec, store).content for spec in specs]))
     [
         {"PYTHONHASHSEED": "1"},
         {"PYTHONHASHSEED": "2", "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"},
-        # other kernels of numpy's exp and of its matrix product, which differ in their last digits
+        # Other kernels of numpy's exp and of its matrix product, whose last digits differ.
         {"NPY_DISABLE_CPU_FEATURES": "X86_V4 X86_V3", "OPENBLAS_CORETYPE": "Prescott"},
         {"OPENBLAS_CORETYPE": "Haswell"},
     ],
@@ -208,7 +210,7 @@ def test_the_corpus_is_unlabelled_and_apart_from_the_tasks() -> None:
     assert long.isdisjoint(example.texts[0] for pool in load_attribute().values() for example in pool)
 
 
-def test_the_family_grows_and_is_pretrained_on_the_corpus_of_the_tasks_words() -> None:
+def test_models_of_the_family_grow_and_are_pretrained_on_the_corpus() -> None:
     widths = []
     for model in SANDBOX.models:
         base = model.spec.base

@@ -92,8 +92,8 @@ def test_sizes_of_the_spec_are_met_exactly_and_rounded_to_whole_classes() -> Non
         ({"num_train": 91}, None),  # 90, when rounded down to whole classes
         (
             {"num_train": 92},
-            r"num_train=92 was asked for: each half .* 46 examples of each class.*45/45 and "
-            r"45/45.*num_train=90",
+            r"num_train=92 was asked for: each half .* 46 examples of each class"
+            r".*45/45 and 45/45.*num_train=90",
         ),
         ({"num_test": 22}, r"num_test=22 was asked for.*at most num_test=20"),
         ({"num_validation": 500}, r"num_validation=500 was asked for.*at most num_validation=200"),
@@ -130,7 +130,7 @@ def test_properties_on_random_groups(seed: int, num_classes: int, own_test: bool
     assert len(ids) == len(set(ids))
     rarest = min(Counter(example.label for example in pools["train"]).values())
     kept = sum(len(splits[name]) for name in FOUR if name != "test" or not own_test)
-    assert kept > 0.75 * rarest * num_classes, "far more was dropped than balance asks for"
+    assert kept > 0.75 * rarest * num_classes, "far more examples were dropped than balance requires"
 
 
 def test_the_same_seed_gives_the_same_splits_whatever_the_order_of_rows() -> None:
@@ -169,15 +169,15 @@ def test_a_large_group_is_made_up_for_by_small_ones(seed: int) -> None:
     large = [example(number, number % 2, "large") for number in range(1000, 1020)]
     own = {"validation": singles(20, pool="v"), "test": singles(20, pool="t")}
     splits = divide(task(), {"train": [*singles(20), *large], **own}, spec(split_seed=seed))
-    assert (
-        len(splits["supervisor"]) == len(splits["transfer"]) == 20
-    )  # nothing is lost: one half is the large group
+    # Nothing is lost: one half is the large group.
+    assert len(splits["supervisor"]) == len(splits["transfer"]) == 20
 
 
 def test_classes_are_mixed_within_a_split() -> None:
     labels = [item.label for item in divide(task(), {"train": singles(2000)}, spec())["transfer"]]
     runs = 1 + sum(a != b for a, b in itertools.pairwise(labels))
-    assert abs(runs - len(labels) / 2) < 80  # about half of all neighbours differ in a random order: 350 ± 13
+    # In a random order about half of all neighbours differ: 350 ± 13.
+    assert abs(runs - len(labels) / 2) < 80
 
 
 def test_an_unbalanced_task_keeps_its_class_frequencies() -> None:

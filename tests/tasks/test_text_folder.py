@@ -1,4 +1,4 @@
-"""A folder of text files becomes a corpus of chunks."""
+"""Folders of text files as a corpus of chunks."""
 
 import gzip
 from pathlib import Path
@@ -18,8 +18,7 @@ def texts(path: Path, **params: Any) -> list[str]:
 
 def test_paragraphs_are_joined_up_to_the_limit() -> None:
     text = "one\ntwo\n\nthree\n \nfour five six seven\n\n\neight"
-    # "one two" and "three" fit into 13 characters with the line break; the long paragraph is cut between
-    # words
+    # "one two", the line break and "three" have 13 characters; the long paragraph is cut between words.
     assert list(chunks(text, 13)) == ["one two\nthree", "four five six", "seven\neight"]
     assert list(chunks(text, 1000)) == ["one two\nthree\nfour five six seven\neight"]
     assert list(chunks("a verylongword b", 4)) == ["a", "verylongword", "b"]
@@ -37,9 +36,8 @@ def test_files_of_all_kinds_in_order_of_their_paths_without_repeats(tmp_path: Pa
     assert texts(tmp_path, num_characters=6) == ["first", "größer", "last"]
     examples = load_folder(path=str(tmp_path), num_characters=6)["train"]
     assert [example.id for example in examples] == [example.group for example in examples]
-    assert len({example.id for example in examples}) == 3 and {example.label for example in examples} == {
-        None
-    }
+    assert len({example.id for example in examples}) == 3
+    assert {example.label for example in examples} == {None}
 
 
 def test_a_limit_is_spread_over_files(tmp_path: Path) -> None:

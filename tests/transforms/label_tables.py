@@ -32,7 +32,7 @@ def apply(
     name: str, labels: Predictions, within: TransformContext | None = None, **params: Any
 ) -> Predictions:
     transform = transforms.get(name)
-    transform.check(**params)
+    transform.parameters.check(params, name)
     return transform.apply(labels, within or context(labels), **params)
 
 

@@ -1,6 +1,5 @@
 """What holds of every transform: a new one is tested here by being registered."""
 
-import inspect
 from dataclasses import replace
 from typing import Any
 
@@ -141,20 +140,20 @@ def test_those_that_need_probabilities_refuse_answers(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, _ in transforms])
-def test_the_check_knows_the_transforms_parameters(name: str) -> None:
-    def parameters(function: Any) -> dict[str, Any]:
-        found = inspect.signature(function).parameters.values()
-        return {
-            parameter.name: parameter.default
-            for parameter in found
-            if parameter.kind is parameter.KEYWORD_ONLY
-        }
-
-    transform = transforms.get(name)
-    assert parameters(transform.check) == parameters(transform.apply)
+def test_every_parameter_is_declared_so_that_it_is_checked(name: str) -> None:
+    parameters = transforms.get(name).parameters
     for params in CALLS[name]:
-        transform.check(**params)
-    assert 20 < len(summary(transform.apply)) < 128 and summary(transform.apply).endswith(".")
+        parameters.check(params, name)
+    assert set(parameters.names) == {parameter for params in CALLS[name] for parameter in params}
+    for parameter in parameters.names:
+        with pytest.raises(InvalidInput, match=f"{name}: {parameter} is <object.*; it must be "):
+            parameters.check({**CALLS[name][0], parameter: object()}, name)
+
+
+@pytest.mark.parametrize("name", [name for name, _ in transforms])
+def test_it_says_in_one_line_what_it_is(name: str) -> None:
+    line = summary(transforms.get(name).apply)
+    assert 20 < len(line) <= 110 and line.endswith(".")
 
 
 @pytest.mark.parametrize(
@@ -194,4 +193,4 @@ def test_the_check_knows_the_transforms_parameters(name: str) -> None:
 )
 def test_parameters_out_of_range_are_refused(name: str, params: dict[str, Any], told: str) -> None:
     with pytest.raises(InvalidInput, match=f"transform '{name}': {told}"):
-        transforms.get(name).check(**params)
+        transforms.get(name).parameters.check(params, f"transform '{name}'")

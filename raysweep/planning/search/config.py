@@ -1,4 +1,5 @@
-"""What a sweep searches: which fields in which ranges, with which searcher, and what it may look at."""
+"""What a sweep searches: which fields in which ranges, with which searcher, and by which signal trials are
+judged."""
 
 from __future__ import annotations
 
@@ -12,9 +13,9 @@ from raysweep.spec import Call
 from raysweep.spec.validation import require, require_choice, require_int, require_type
 
 Signal = Literal["weak_validation", "ground_truth_validation"]
-"""What a run is judged by, always on the validation split and never on test: accuracy on the labels of
-whoever taught it, or on ground truth. Where a student is to be judged, nobody has ground truth in the setting
-under study: it is an oracle's."""
+"""What a run is judged by, always on the validation split and never on test: its accuracy on the labels of
+its own supervisor, or on ground truth. In the setting under study nobody has ground truth to judge a
+student by; it is an oracle's signal."""
 
 SearchedRole = Literal["supervisor", "ceiling", "student"]
 ROLES: tuple[SearchedRole, ...] = ("supervisor", "ceiling", "student")
@@ -23,7 +24,7 @@ METRICS: Mapping[Signal, str] = {
     "weak_validation": "validation_accuracy_on_own_labels",
     "ground_truth_validation": "validation_accuracy",
 }
-"""The number of a run that each signal is."""
+"""The metric of a run that each signal is."""
 
 STOPPING_RULES = ("asha", "median")
 
@@ -32,42 +33,44 @@ STOPPING_RULES = ("asha", "median")
 class Search:
     """Search fields of the sweep's runs before its cells are trained, role by role.
 
-    A *study* searches one role of one place of the grid: the supervisor of a (task, weak), the ceiling of a
-    (task, strong), the student of a (task, weak, strong, method) whose supervisor has been chosen. A *trial*
-    of a study is a suggestion: an ordinary run for each of the first `num_seeds` seeds, judged by its mean
-    signal. What is chosen is then trained on all of the sweep's seeds. Of students both choices are trained
-    and shown, the one by `weak_validation` and the one by `ground_truth_validation`, as methods of their own:
-    their difference is what the oracle gains.
+    A *study* searches one role in one place of the grid: the supervisor of a (task, weak), the ceiling of a
+    (task, strong), or the student of a (task, weak, strong, method) whose supervisor has been chosen. A
+    *trial* of a study is a suggestion: an ordinary run for each of the first `num_seeds` seeds, judged by its
+    mean signal. The chosen values are then trained on all seeds of the sweep. For students both choices are
+    trained and shown as methods of their own, the one by `weak_validation` and the one by
+    `ground_truth_validation`: their difference is what the oracle gains.
 
-    Spaces are by path, in Ray Tune's own words: `{"optimization.learning_rate": tune.loguniform(1e-5,
-    1e-3)}`. Paths begin with optimization, model, objective (a parameter of the loss: "objective.alpha_max")
-    or labels.transforms ("labels.transforms. temperature.t": a parameter of that transform). A method that
-    has no such field searches the others.
+    Spaces are Ray Tune's, by path: `{"optimization.learning_rate": tune.loguniform(1e-5, 1e-3)}`. A path
+    begins with optimization, model, objective (a parameter of the loss: "objective.alpha_max") or
+    labels.transforms (a parameter of a transform: "labels.transforms.temperature.t"). A method without such a
+    field searches the others.
     """
 
     supervisor: Mapping[str, Any] = field(default_factory=dict)
     student: Mapping[str, Any] = field(default_factory=dict)
     ceiling: Mapping[str, Any] = field(default_factory=dict)
     num_samples: int = 16
-    """Trials of a study; of each combination, where the space holds `tune.grid_search`."""
+    """Trials of a study; of each combination, if the space holds `tune.grid_search`."""
     searcher: Call | str = "random"
     """"random"; "optuna" (TPE); or a `ray.tune.search.Searcher` as `module:object`. With parameters:
     `Call("optuna", {…})`."""
     stopping: Call | str | None = None
-    """"asha" or "median", Ray Tune's rules that end bad runs early, at the points of the evaluation curve.
-    Time is the share of the training in per cent: `Call("asha", {"grace_period": 25, "reduction_factor":
-    3})`. What one signal stops the other can't choose either: to see what an oracle would gain, stop nothing.
-    Population-based training isn't among them: Ray Tune has it only without a searcher, and a member's
-    weights, which come from others' schedules, are no run that a spec can name."""
+    """"asha" or "median", Ray Tune's rules that end bad trials early, at the points of the evaluation curve.
+    Their time is the share of the training in per cent: `Call("asha", {"grace_period": 25,
+    "reduction_factor": 3})`. A trial that one signal stops can't be chosen by the other either: to see
+    what an oracle would gain, stop nothing. There is no population-based training: Ray Tune has it only
+    without a searcher, and the weights of a member come from the schedules of others, so that no spec can
+    name it as a run.
+    """
     select_by: Signal = "weak_validation"
-    """What searcher and stopping rule look at, and what supervisors and ceilings are chosen by."""
+    """The signal that searcher and stopping rule use, and by which supervisors and ceilings are chosen."""
     num_seeds: int = 1
     concurrency: int = 4
-    """How many trials of a study are suggested before the searcher hears of the first. All of them are told
-    in order, so that a searcher suggests the same again when the same sweep goes on later, or with more
-    samples. Random draws don't wait."""
+    """How many trials of a study are suggested before the searcher hears of the first. Results are told in
+    order, so that a searcher suggests the same again when the sweep goes on later, or with more samples.
+    Random draws don't wait."""
     seed: int = 0
-    """Of the searcher."""
+    """Seed of the searcher."""
 
     def __post_init__(self) -> None:
         for role in ROLES:
@@ -105,7 +108,7 @@ class Search:
             )
 
     def space(self, role: SearchedRole) -> Mapping[str, Any]:
-        """What is searched of a role, by path."""
+        """The space of a role, by path."""
         return dict(getattr(self, role))
 
     @property

@@ -4,7 +4,6 @@ loss."""
 from __future__ import annotations
 
 import dataclasses
-import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -95,8 +94,10 @@ def _replaced(part: Any, names: list[str], value: Any, path: str) -> Any:
 
 
 def _takes(call: Call, name: str, path: str) -> bool:
+    # Here, since `import raysweep` imports this module, and transforms import pandas.
     from raysweep.objectives import objectives
     from raysweep.transforms import transforms
 
-    registry: Any = objectives if path.startswith("objective.") else transforms
-    return name in inspect.signature(registry.get(call.name).check).parameters
+    if path.startswith("objective."):
+        return name in objectives.get(call.name).parameters.names
+    return name in transforms.get(call.name).parameters.names

@@ -1,4 +1,4 @@
-"""What a study tries next: random draws of Ray Tune's spaces, or one of its searchers."""
+"""Samplers: random draws of Ray Tune's spaces, or one of its searchers."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from raysweep.registry import Registry
 from raysweep.spec import Call
 
 Overrides = Mapping[str, Any]
-"""Overrides of fields by path."""
+"""Values of fields of a run's spec, by path."""
 
 searchers: Registry[Callable[..., Any]] = Registry("searcher", Callable)
-"""Makers of a `ray.tune.search.Searcher`; random draws need none."""
+"""Functions that make a `ray.tune.search.Searcher`; random draws need none."""
 
 
 @searchers.register("optuna")
@@ -36,25 +36,25 @@ def optuna(**params: Any) -> Any:
 
 
 class Sampler(Protocol):
-    """Suggests values, and may hear how good they were."""
+    """Suggests values, and may be told how good they were."""
 
     @property
     def batch_size(self) -> int:
-        """How many it suggests before it must hear of them."""
+        """How many values it suggests before it must be told of them."""
 
     def suggest(self) -> Overrides | None:
         """The next values; None if there are no more."""
 
     def tell(self, number: int, signal: float | None) -> None:
-        """How good a suggestion, counted from 0, was; None for one that has no signal."""
+        """Tell the signal of a suggestion, counted from 0; None if it has none."""
 
 
 def make_sampler(space: Mapping[str, Any], search: Search) -> Sampler:
-    """A study's suggester, which suggests the same each time it is made.
+    """The sampler of a study, which suggests the same each time it is made.
 
     Raises:
-        InvalidInput: there is no such searcher, it can't be made, it takes no such space, or it is a
-        different one each time.
+        InvalidInput: there is no such searcher, it can't be made, it doesn't take the space, or it suggests
+            something else each time it is made.
     """
     if search.searcher_call.name == "random":
         return _Random(space, search)
@@ -71,7 +71,7 @@ def make_sampler(space: Mapping[str, Any], search: Search) -> Sampler:
 
 
 class _Random:
-    """Independent draws: all at once, nothing to hear."""
+    """Independent draws: all at once, and results don't matter."""
 
     def __init__(self, space: Mapping[str, Any], search: Search) -> None:
         grids = {path: domain["grid_search"] for path, domain in space.items() if isinstance(domain, Mapping)}
@@ -101,7 +101,7 @@ class _Random:
 
 
 class _FromTune:
-    """One of Ray Tune's searchers."""
+    """A searcher of Ray Tune."""
 
     def __init__(self, space: Mapping[str, Any], search: Search) -> None:
         from ray.tune.search import Searcher

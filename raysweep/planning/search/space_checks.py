@@ -1,5 +1,5 @@
-"""Spaces are tried out before anything trains: a value that can't be used is an error of the plan, not of a
-run."""
+"""A search space is tried before anything trains, so that a value that can't be used is an error of the
+plan."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NUM_DRAWS = 8
 def check_search_space(
     search: Search, runs: Iterable[PlannedRun], check: Callable[[PlannedRun], None]
 ) -> None:
-    """Make some suggestions for every kind of run that is searched, and check them as runs.
+    """Draw some suggestions for every distinct run that is searched, and check them as runs.
 
     Raises:
         InvalidInput: a space names a field that no run of its role has, or holds a value that can't be used.

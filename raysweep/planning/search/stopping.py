@@ -1,8 +1,7 @@
-"""Early stopping of bad trials: Ray Tune's rules, asked by whoever trains at the points of its evaluation
-curve.
+"""Early stopping of bad trials by Ray Tune's rules.
 
-A rule hears every trial of a study, wherever it trains, and answers at once, so that a run in a worker group
-can be stopped as well as one in a trial's own process. On a cluster the stopper is an actor.
+A rule is told of every trial of a study, wherever it trains, and answers at once, so that a run in a worker
+group can be stopped as well as one in a trial's own process. On a cluster the stopper is an actor.
 """
 
 from __future__ import annotations
@@ -22,16 +21,15 @@ _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 }
 
 SignalHistory = Sequence[tuple[float, float]]
-"""(per cent of the training, signal) at points of a trial's curve."""
+"""(per cent of the training, signal) at the points of a trial's curve."""
 
 
 class EarlyStopper:
-    """Decides which trials go on. It keeps a rule for each study, made when its first trial reports.
+    """Decides which trials go on. It keeps one rule per study, made when the study's first trial reports.
 
     Args:
-        search: its stopping rule.
-        signal_histories: by study and run id, what earlier trials have reported: those of a sweep that goes
-        on.
+        search: the search with its stopping rule.
+        signal_histories: by study and run id, what earlier trials have reported, for a sweep that goes on.
     """
 
     def __init__(self, search: Search, signal_histories: Mapping[str, Mapping[str, SignalHistory]]) -> None:
@@ -45,7 +43,7 @@ class EarlyStopper:
                 self._forget(study, run_id, history)
 
     def report(self, study: str, run_id: str, percent: float, signal: float) -> bool:
-        """Whether the trial must stop, having come that far with this signal."""
+        """Whether a trial must stop that has come this far with this signal."""
         rule = self._rule(study)
         if (study, run_id) not in self._trials:
             self._trials[study, run_id] = _Trial(run_id)
@@ -88,14 +86,14 @@ def make_stopping_rule(search: Search) -> Any:
 
 
 class _Trial:
-    """What Ray Tune's rules want to know of a trial."""
+    """The part of a trial that Ray Tune's rules look at."""
 
     def __init__(self, run_id: str) -> None:
         self.trial_id = run_id
 
 
 class _NoController:
-    """Stands where Ray Tune's rules are handed the controller, of which they ask nothing else here."""
+    """In place of the controller that Ray Tune's rules are handed, of which they ask nothing else here."""
 
     def get_live_trials(self) -> list[Any]:
         return []

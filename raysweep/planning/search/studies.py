@@ -1,7 +1,7 @@
 """All studies of a sweep: which trials there are now, and which cells are settled by what was chosen.
 
-It is a function of the sweep and of the store: whoever asks gets the same, a command that reads as well as
-the one that trains, and a search goes on where it was.
+They are a function of the sweep and of the store: every command gets the same studies from the same store,
+whether it reads or trains, and a search goes on where it was.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CHOICES: Mapping[Signal, str] = {
     "weak_validation": "weak_validation",
     "ground_truth_validation": "ground_truth_validation, an oracle",
 }
-"""What a method is called whose students were chosen by a signal: its name with this in brackets."""
+"""The name of the method of students that a signal has chosen is the method's name with this in brackets."""
 
 
 class Studies:
@@ -32,8 +32,8 @@ class Studies:
     Args:
         search: what is searched.
         cells: the grid before anything was chosen.
-        store: what has been trained.
-        retries: whether a run that failed is about to be tried again, so that its study waits for it.
+        store: the folder of what was trained.
+        retries: whether a failed run is about to be tried again, so that its study waits for it.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Studies:
         self.advance()
 
     def advance(self) -> None:
-        """Look at what has ended since, suggest what comes next, and settle what can be."""
+        """Look at what has ended since, suggest what comes next, and settle the cells that can be."""
         for number, group in enumerate(self._groups):
             if number not in self._settled and (cells := self._settle(group)) is not None:
                 self._settled[number] = cells
@@ -68,8 +68,8 @@ class Studies:
         )
 
     def ended(self, run_id: str, *, has_failed: bool) -> bool:
-        """A run has ended, here and now; whether there are more runs or cells since. The study of one that
-        failed goes on without it."""
+        """Tell that a run has ended in this process; returns whether there are more runs or cells now. The
+        study of a failed run goes on without it."""
         if has_failed:
             self._outcomes[run_id] = RunOutcome(RunStatus.FAILED)
         is_any = False
@@ -93,7 +93,7 @@ class Studies:
 
     @property
     def without_choice(self) -> list[Study]:
-        """Studies that are complete, and no trial of which is done."""
+        """Studies that are complete without a finished trial."""
         return [
             study
             for study in self.by_key.values()
@@ -101,7 +101,7 @@ class Studies:
         ]
 
     def _settle(self, group: list[PlannedCell]) -> list[PlannedCell] | None:
-        """The cells of a group of seeds with what was chosen; None while something isn't."""
+        """The cells of a group with what was chosen; None while something isn't."""
         first = group[0]
         names = {"task": first.task, "weak": first.weak, "strong": first.strong}
         supervisors = self._chosen(
@@ -168,7 +168,7 @@ class Studies:
         return {signal: _with_choice(study, signal, specs) for signal in CHOICES}
 
     def _study(self, scope: StudyScope, specs: list[RunSpec]) -> Study | None:
-        """The study of a role, as far as it has come; None where it has nothing to search."""
+        """The study of a role, as far as it has come; None if it has nothing to search."""
         bases = specs[: self.search.num_seeds]
         if not searched_space(self.search, scope.role, bases[0]):
             return None
@@ -187,7 +187,7 @@ class Studies:
 
 
 def stored_outcome(spec: RunSpec, store: Store) -> RunOutcome | None:
-    """How a run has ended, as its files tell it; None if it hasn't."""
+    """How a run has ended, according to its files; None if it hasn't."""
     state = store.status(spec)
     paths = store.run(spec.id)
     if state is RunStatus.DONE:
@@ -209,7 +209,8 @@ def _with_choice(study: Study, signal: Signal, specs: list[RunSpec]) -> list[Run
 
 
 def _taught(spec: RunSpec, changed: Mapping[str, RunSpec]) -> RunSpec:
-    """A run whose teachers, and what they start from, are replaced by those in `changed` by id."""
+    """A run in which supervisors and the runs that models start from are replaced by those in `changed`, by
+    id."""
     if spec.id in changed:
         return changed[spec.id]
     base = spec.model.base

@@ -1,4 +1,4 @@
-"""A study: the trials of one role in one scope of the grid, and what they choose."""
+"""A study: the trials of one role in one place of the grid, and what they choose."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ class RunOutcome:
 
     status: RunStatus
     signals: Mapping[Signal, float] = field(default_factory=dict)
-    """Where a run was stopped, those of its last point; none of a run that failed or diverged."""
+    """Of a stopped run, those of its last point; empty for a run that failed or diverged."""
 
 
 OutcomeOf = Callable[[RunSpec], RunOutcome | None]
-"""The outcome of a run; None while there is none."""
+"""Returns the outcome of a run; None while it hasn't ended."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """Overrides that were suggested, and the runs that have them."""
+    """Suggested values, and the runs that have them."""
 
     values: Overrides
     runs: tuple[RunSpec, ...]
-    """One a seed of the search."""
+    """One per seed of the search."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,14 @@ class FinishedTrial:
 
     trial: Trial
     status: RunStatus
-    """"done" if all of its runs are."""
+    """DONE if all of its runs are done."""
     signals: Mapping[Signal, float]
     """Means over its runs; a signal that one of them lacks is absent."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StudyScope:
-    """Where in the grid a study is, for people."""
+    """The place of a study in the grid, in names for people."""
 
     role: SearchedRole
     task: str
@@ -57,7 +57,7 @@ class StudyScope:
     weak: str
     strong: str
     method: str = ""
-    """"" where several methods share what is chosen."""
+    """"" if several methods share what is chosen."""
 
     def __str__(self) -> str:
         supervisor = f" of {self.weak}" if self.role == "student" else ""
@@ -66,8 +66,8 @@ class StudyScope:
 
 
 class Study:
-    """Suggests trials batch by batch, hears how they ended, and chooses. It is the same again whenever it is
-    made anew."""
+    """Suggests trials batch by batch, is told how they ended, and chooses. It is the same again whenever it
+    is made anew."""
 
     def __init__(self, scope: StudyScope, bases: Sequence[RunSpec], search: Search) -> None:
         self.scope = scope
@@ -81,7 +81,7 @@ class Study:
 
     @cached_property
     def key(self) -> str:
-        """What tells a study from others: its role and what it starts from."""
+        """Identifies the study: its role and the runs it starts from."""
         return digest([self.scope.role, [base.id for base in self._bases]])
 
     @cached_property
@@ -89,10 +89,10 @@ class Study:
         return make_sampler(self._space, self.search)
 
     def advance(self, outcome_of: OutcomeOf) -> None:
-        """Suggest more trials, if all that were suggested have ended; complete when there are no more.
+        """Suggest more trials if all earlier ones have ended; the study is complete when there are no more.
 
         Raises:
-            InvalidInput: the searcher suggests what can't be.
+            InvalidInput: the searcher suggests values that can't be used.
         """
         while not self.is_complete:
             batch = self.trials[len(self._judged) :]
@@ -117,23 +117,24 @@ class Study:
 
     @property
     def ended(self) -> list[FinishedTrial]:
-        """The trials that the searcher has heard of, in the order in which they were suggested."""
+        """The trials that the searcher was told of, in the order in which they were suggested."""
         return list(self._judged)
 
     def chosen(self, signal: Signal) -> FinishedTrial | None:
-        """The finished trial with the best signal, the earliest of equals; None if none has it."""
+        """The finished trial with the best signal, the earliest on a tie; None if no finished trial has the
+        signal."""
         finished = [
             found for found in self._judged if found.status is RunStatus.DONE and signal in found.signals
         ]
         return max(finished, key=lambda found: found.signals[signal], default=None)
 
     def runs(self) -> Iterator[RunSpec]:
-        """All runs that were suggested."""
+        """All suggested runs."""
         for trial in self.trials:
             yield from trial.runs
 
     def values_of(self, run_id: str) -> Overrides:
-        """What was suggested for a run of a trial."""
+        """The values that were suggested for a run of a trial."""
         return next(trial.values for trial in self.trials if run_id in [run.id for run in trial.runs])
 
 

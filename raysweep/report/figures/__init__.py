@@ -1,4 +1,10 @@
-"""The figures of a sweep: charts with their numbers and their words, for a paper's column and for a page."""
+"""The figures of a sweep: charts with their numbers and captions, for a paper's column and for a page.
+
+A figure is a function from a `Summary` of the sweep to a `Figure`, or to `Omitted` with the reason why there
+is nothing to show; `figures_of` calls all of them. `summary` has the numbers that several figures need,
+`theme` the look, `dots` the charts of rows with points, and `save` writes files. The package imports
+`results`, and altair only here. Start reading in `base`.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +17,7 @@ __all__ = ["Figure", "Figures", "Omitted", "figures_of"]
 
 
 def figures_of(data: SweepData) -> Figures:
-    """All figures that a sweep has numbers for, and the reasons why it lacks the others. Needs altair, which
-    is loaded here."""
+    """All figures for which a sweep has numbers, and why the others are left out. Loads altair."""
     from raysweep.report.figures import by_size, chains, examples, grids, methods, misfit, stopping
     from raysweep.report.figures.summary import Summary
 

@@ -1,4 +1,4 @@
-"""What a figure is: a chart, its numbers as a tidy table, and what it says in words."""
+"""A figure: a chart, its numbers as a tidy table, and its caption and text alternative."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ class Figure:
     title: str
     """What is shown, in a few words."""
     caption: str
-    """What it is, of how many seeds, what the intervals are, and what is missing."""
+    """What is drawn, of how many seeds, what the intervals are, and what is missing."""
     data: pd.DataFrame
-    """A row a number shown, with readable column names; what is undefined is None, never NaN."""
+    """One row per number shown, with readable column names; undefined numbers are None, never NaN."""
     chart: Any
     """Altair's, with its data inline."""
     alt: str
-    """What the figure shows, for those who don't see it."""
+    """The text alternative of the chart."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Omitted:
-    """A figure that has nothing to show."""
+    """A figure that is left out."""
 
     name: str
     title: str
     reason: str
-    """Why, in words: "one strong model only: no line to draw"."""
+    """Why: "one strong model only: no line to draw"."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """The figures of a sweep, and those that it has no numbers for."""
+    """The figures of a sweep, and those that are left out."""
 
     figures: tuple[Figure, ...]
     omitted: tuple[Omitted, ...]

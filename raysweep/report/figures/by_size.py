@@ -71,7 +71,7 @@ def agreement_by_size(summary: Summary) -> Figure | Omitted:
         cut,
         _axis_words(summary),
         note,
-        summary.standing,
+        summary.progress_note,
     )
     alt_text = (
         f"Lines of agreement for {len(summary.names('weak'))} supervisors over "
@@ -89,7 +89,7 @@ def _accuracy(summary: Summary, name: str, title: str, axis: str) -> Figure | Om
     students = means(cells, "student_accuracy", [*panel, "weak", "strong"], ["task"]).assign(line=_STUDENT)
     ceilings = means(cells, "ceiling_accuracy", [*panel, "strong"], ["task"], "ceiling").assign(line=_CEILING)
     # A floor is a level: it is drawn as wide as its students' line.
-    floors = means(cells, "weak_accuracy", [*panel, "weak"], ["task"], "floor").assign(
+    floors = means(cells, "weak_accuracy", [*panel, "weak"], ["task"], "supervisor").assign(
         line=_FLOOR, low=None, high=None
     )
     floors = floors.merge(students[[*panel, "weak", "strong"]], on=[*panel, "weak"])
@@ -111,7 +111,7 @@ def _accuracy(summary: Summary, name: str, title: str, axis: str) -> Figure | Om
         cut,
         _axis_words(summary) if axis == _SIZE else "Compute is 6 · parameters · tokens, the mean over runs.",
         note,
-        summary.standing,
+        summary.progress_note,
     )
     text = _alt(students, ceilings)
     return Figure(

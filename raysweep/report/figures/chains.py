@@ -12,6 +12,8 @@ from raysweep.report.figures.summary import PAIR, Summary, drawn_bars, interval_
 from raysweep.report.figures.theme import BLACK, GREY, MAX_PANELS, series, small_multiples, tooltips, worded
 from raysweep.results.frames import SEPARATOR
 
+_DIRECT = "the student that the supervisor taught directly"
+
 
 def bootstrapping(summary: Summary) -> Figure | Omitted:
     """Accuracy of every model of a chain, beside the student that the supervisor taught directly."""
@@ -26,15 +28,10 @@ def bootstrapping(summary: Summary) -> Figure | Omitted:
     direct = "naive" if "naive" in set(cells.loc[~is_long, "method"]) else None
     chosen = cells[is_long | (cells["method"] == direct)]
     chosen = chosen[chosen[PAIR].isin(pairs)]
-    chosen, over = (
-        summary.on_complete_tasks(chosen, ["weak", "strong"])
-        if chosen["task"].nunique() > 1
-        else (chosen, "")
-    )
+    chosen, over = summary.on_complete_tasks(chosen, ["weak", "strong"])
     steps = _steps(summary, chosen)
     frame = means(steps, "accuracy", [PAIR, "method", "position", "model"], ["task"], "run")
-    ends = _ends(chosen, int(frame["position"].max()))
-    frame = pd.concat([frame.assign(what="step"), ends.assign(what="level")], ignore_index=True)
+    frame = pd.concat([frame.assign(what="step"), _levels(chosen).assign(what="level")], ignore_index=True)
     frame["panel"] = frame[PAIR]
     panels = pairs[:MAX_PANELS]
     note = (
@@ -49,11 +46,8 @@ def bootstrapping(summary: Summary) -> Figure | Omitted:
     names = [*([direct] if direct else []), *methods]
     for row in rows:
         row["series"] = worded(str(row["method"]))
-        row["position"] = (
-            _last(rows, row)
-            if row["what"] == "step" and row["method"] == direct and row["position"]
-            else row["position"]
-        )
+        if row["what"] == "step" and row["method"] == direct and row["position"]:
+            row["position"] = _last(rows, row)
     chart = small_multiples(
         _layers(rows, [worded(item) for item in names]),
         rows,
@@ -62,18 +56,13 @@ def bootstrapping(summary: Summary) -> Figure | Omitted:
     )
     caption = sentences(
         "Test accuracy along the chain: the supervisor, then each student taught by the model before it, up "
-        "to the strong model"
-        + (
-            f"; beside it the student that the supervisor taught directly ({worded(direct)})."
-            if direct
-            else "."
-        ),
+        f"to the strong model{f'; beside it {_DIRECT} ({worded(direct)})' if direct else ''}.",
         "Dotted rule: the supervisor's accuracy (floor); dashed: the strong model on ground truth (ceiling).",
         interval_words(frame[frame["what"] == "step"]),
         cut,
         over,
         note,
-        summary.standing,
+        summary.progress_note,
     )
     table = frame.rename(columns={"position": "step of the chain", "mean": "accuracy", "num_seeds": "seeds"})
     table = table.rename(columns={"low": "interval low", "high": "interval high"})
@@ -89,21 +78,22 @@ def bootstrapping(summary: Summary) -> Figure | Omitted:
 
 
 def _steps(summary: Summary, cells: pd.DataFrame) -> pd.DataFrame:
-    """A row a model of each cell's chain: its position from 0, and its accuracy."""
+    """One row per model of each cell's chain: its position from 0, and its accuracy."""
     models = summary.data.runs.set_index("run_id")["model"]
     rows = []
     for cell in cells.to_dict("records"):
         for position, run in enumerate(str(cell["chain"]).split(SEPARATOR)):
-            right = summary.data.examples(run)["is_right"]
+            right = summary.data.right(run)
             own = {"run": run, "position": position, "model": models[run], "accuracy": float(right.mean())}
             rows.append({key: cell[key] for key in ("task", PAIR, "method", "seed")} | own)
     return pd.DataFrame(rows)
 
 
-def _ends(cells: pd.DataFrame, last: int) -> pd.DataFrame:
+def _levels(cells: pd.DataFrame) -> pd.DataFrame:
     """Floors and ceilings by pair."""
     parts = []
-    for line, value, run in (("floor", "weak_accuracy", "floor"), ("ceiling", "ceiling_accuracy", "ceiling")):
+    levels = {"floor": ("weak_accuracy", "supervisor"), "ceiling": ("ceiling_accuracy", "ceiling")}
+    for line, (value, run) in levels.items():
         found = means(cells, value, [PAIR], ["task"], run)
         parts.append(found.assign(method=line, position=None, model=None, low=None, high=None))
     return pd.concat(parts, ignore_index=True)

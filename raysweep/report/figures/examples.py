@@ -1,4 +1,4 @@
-"""What single test examples tell: calibration, and accuracy by difficulty."""
+"""Figures from single test examples: calibration, and accuracy by difficulty."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from raysweep.report.figures.theme import (
     worded,
 )
 
-_ROLES = {"floor": "supervisor", "ceiling": "ceiling"}
 _ENDS = {"supervisor": "weak", "student": "student", "ceiling": "ceiling"}
 
 
@@ -33,7 +32,7 @@ def calibration(summary: Summary) -> Figure | Omitted:
     name = "calibration"
     title = "Calibration: accuracy by confidence"
     methods = summary.names("method")
-    groups = {role: summary.finished[end] for end, role in _ROLES.items()}
+    groups = {role: summary.finished[role] for role in ("supervisor", "ceiling")}
     of_method = summary.finished.groupby("method")["student"]
     groups |= {f"student, {worded(method)}": of_method.get_group(method) for method in methods}
     parts = [_bins(summary, list(dict.fromkeys(runs))).assign(who=who) for who, runs in groups.items()]
@@ -59,7 +58,7 @@ def calibration(summary: Summary) -> Figure | Omitted:
         "dot, the more examples. On the diagonal confidence is what it claims, below "
         "it too high. ECE: the mean distance from the diagonal, weighted by examples.",
         note,
-        summary.standing,
+        summary.progress_note,
     )
     names = {
         "who": "model",
@@ -94,7 +93,7 @@ def difficulty(summary: Summary) -> Figure | Omitted:
     methods = [method for method in summary.names("method") if method in set(cells["method"])]
     over = ["task", "weak", "strong"]
     units = {
-        "supervisor": (["task", "weak"], "floor"),
+        "supervisor": (["task", "weak"], "supervisor"),
         "student": (over, "student"),
         "ceiling": (["task", "strong"], "ceiling"),
     }
@@ -123,7 +122,7 @@ def difficulty(summary: Summary) -> Figure | Omitted:
         f"Means over the {num_tasks} tasks that say how hard their examples are." if num_tasks > 1 else "",
         f"Means over {num_pairs} pairs of models." if num_pairs > 1 else "",
         note,
-        summary.standing,
+        summary.progress_note,
     )
     names = {
         "who": "model",
@@ -149,8 +148,8 @@ def difficulty(summary: Summary) -> Figure | Omitted:
 
 
 def _bins(summary: Summary, runs: list[str]) -> pd.DataFrame:
-    """Calibration of some runs' examples together, a row a bin that isn't empty; no rows if they have no
-    confidence."""
+    """Calibration of the examples of several runs together, one row per bin that isn't empty; no rows if the
+    runs have no confidences."""
     found = [summary.data.examples(run)[["is_right", "confidence"]].dropna() for run in runs]
     pooled = (
         pd.concat(found, ignore_index=True) if found else pd.DataFrame({"is_right": [], "confidence": []})

@@ -63,7 +63,7 @@ def pgr_by_pair(summary: Summary) -> Figure | Omitted:
         "the left.",
         _words(frame, "tasks"),
         note,
-        summary.standing,
+        summary.progress_note,
     )
     return _figure(name, title, caption, frame, [*parts, *_ENDS], chart)
 
@@ -90,7 +90,10 @@ def pgr_by_task(summary: Summary) -> Figure | Omitted:
         return Omitted(name=name, title=title, reason=_NOWHERE)
     chart = _chart(frame[frame["method"].isin(shown)], "task", "method", (tasks, shown), [""], width)
     caption = sentences(
-        "PGR of every method (columns) on every task (rows).", _words(frame, "pairs"), note, summary.standing
+        "PGR of every method (columns) on every task (rows).",
+        _words(frame, "pairs"),
+        note,
+        summary.progress_note,
     )
     return _figure(name, title, caption, frame, ["task", "method"], chart)
 
@@ -107,11 +110,11 @@ def _words(frame: pd.DataFrame, over: str) -> str:
         most = int(frame["num_defined"].max())
         count = str(most) if least == most else f"{least} to {most}"
         parts = [f"Each number is the median over those {over} whose PGR is defined ({count} of {several})."]
-    if (frame["standing"] == UNDEFINED).any():
+    if (frame["pgr_status"] == UNDEFINED).any():
         parts.append(
             "A dash on grey: undefined, since the gap between supervisor and ceiling is inside the noise."
         )
-    if (frame["standing"] == MISSING).any():
+    if (frame["pgr_status"] == MISSING).any():
         parts.append("White: no finished seed.")
     parts.append("Colours end at 0 and 1.")
     return " ".join(parts)
@@ -145,7 +148,8 @@ def _layers(rows: Records, row: str, column: str, ends: list[list[str]], is_leve
     x = alt.X("column:N", sort=ends[1], title=worded(column), axis=axis)
     left = alt.Axis(labelExpr=SPLIT, labelLineHeight=7, labelOverlap=False, **_PLAIN)
     y = alt.Y("row:N", sort=ends[0], title=worded(row), axis=left)
-    tips = tooltips(rows, "panel", row, column, "pgr", "low", "high", "num_defined", "num_groups", "standing")
+    numbers = ("pgr", "low", "high", "num_defined", "num_groups", "pgr_status")
+    tips = tooltips(rows, "panel", row, column, *numbers)
     base = alt.Chart().encode(x=x, y=y, tooltip=tips)
     colour = alt.Color(
         "pgr:Q",
@@ -154,7 +158,7 @@ def _layers(rows: Records, row: str, column: str, ends: list[list[str]], is_leve
         legend=alt.Legend(title="PGR", gradientLength=90, gradientThickness=6, values=[0, 0.5, 1]),
     )
     return [
-        base.transform_filter(f"datum.standing === '{UNDEFINED}'").mark_rect(fill=FAINT, stroke="white"),
+        base.transform_filter(f"datum.pgr_status === '{UNDEFINED}'").mark_rect(fill=FAINT, stroke="white"),
         base.transform_filter("isValid(datum.pgr)").mark_rect(stroke="white").encode(color=colour),
         base.mark_text().encode(
             text="shown:N",
@@ -168,7 +172,7 @@ def _layers(rows: Records, row: str, column: str, ends: list[list[str]], is_leve
 def _shown(row: dict[str, Any]) -> str:
     if row["pgr"] is not None:
         return f"{row['pgr']:.2f}".replace("-", "−")
-    return "–" if row["standing"] == UNDEFINED else ""
+    return "–" if row["pgr_status"] == UNDEFINED else ""
 
 
 def _figure(name: str, title: str, caption: str, frame: pd.DataFrame, keys: list[str], chart: Any) -> Figure:
@@ -178,7 +182,7 @@ def _figure(name: str, title: str, caption: str, frame: pd.DataFrame, keys: list
         "high": "high",
         "num_defined": "defined",
         "num_groups": "of",
-        "standing": "standing",
+        "pgr_status": "PGR status",
     }
     several = frame["num_groups"].max() > 1
     ends = (

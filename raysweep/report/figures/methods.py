@@ -1,33 +1,21 @@
-"""Methods side by side, and tasks side by side: a row each, with intervals."""
+"""Methods, and tasks, compared row by row: accuracies, PGRs and agreement, with intervals."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-import altair as alt
 import pandas as pd
 
-from raysweep.report.figures.base import Figure, Omitted, Records, listed, records, sentences, tidy
+from raysweep.report.figures.base import Figure, Omitted, listed, sentences, tidy
+from raysweep.report.figures.dots import dot_rows, dots
 from raysweep.report.figures.summary import Summary, drawn_bars, interval_words, means
-from raysweep.report.figures.theme import (
-    BLACK,
-    COLUMN,
-    GREY,
-    SPLIT,
-    series,
-    small_multiples,
-    tooltips,
-    worded,
-    wrapped,
-)
+from raysweep.report.figures.theme import worded
 
 _MAX_SERIES = 4
 _MAX_HEIGHT = 560
-_LABEL = 32
 _TICKS = "test accuracy (ticks: floor grey, ceiling black)"
 _PGR_RANGE = (-1.0, 2.0)
-"""What is drawn of PGRs: controls reach −5, and would squeeze all else."""
+"""The range of PGRs that is drawn: controls reach −5, and would squeeze all others."""
 
 
 def methods_pgr(summary: Summary) -> Figure | Omitted:
@@ -62,14 +50,15 @@ def methods_pgr(summary: Summary) -> Figure | Omitted:
         if without
         else "",
         "Arrows: beyond the figure, at the number beside them." if _beyond(defined).any() else "",
-        summary.standing,
+        summary.progress_note,
     )
     pairs = [*summary.names("pair")] if keys else []
     chart = _pgr_chart(defined.assign(mean=defined["pgr"]), order, pairs)
     ends = ("lower quartile", "upper quartile") if several else ("interval low", "interval high")
     names = {"pgr": "PGR", "low": ends[0], "high": ends[1], "num_defined": "defined", "num_groups": "of"}
-    table = frame[["method", *keys, *names, "standing"]].rename(columns=names)
-    text = f"A row a method: {_ends_in_words(defined, 'method', 'pgr')}."
+    names["pgr_status"] = "PGR status"
+    table = frame[["method", *keys, *names]].rename(columns=names)
+    text = f"One row per method: {_ends_in_words(defined, 'method', 'pgr')}."
     return Figure(name=name, title=title, caption=caption, data=tidy(table), chart=chart, alt=text)
 
 
@@ -98,8 +87,8 @@ def agreement_by_method(summary: Summary) -> Figure | Omitted:
     frame = pd.concat(parts, ignore_index=True)
     order = [str(method) for method in parts[1].sort_values("mean")["method"]]
     shown, cut = drawn_bars(frame, [])
-    rows = _rows(shown, "method", order, "where", list(columns))
-    chart = _dots(rows, order, list(columns), "agreement with the supervisor", "where", [], None)
+    rows = dot_rows(shown, "method", "where")
+    chart = dots(rows, order, list(columns), "agreement with the supervisor", field="where")
     caption = sentences(
         "Share of test examples on which student and supervisor agree, among those that the supervisor gets "
         "right and those that "
@@ -108,10 +97,10 @@ def agreement_by_method(summary: Summary) -> Figure | Omitted:
         cut,
         note,
         _over_pairs(summary),
-        summary.standing,
+        summary.progress_note,
     )
     table = frame[["method", "where", "mean", "low", "high", "num_seeds", "num_units"]].rename(
-        columns=_NAMES | {"mean": "agreement"}
+        columns=_COLUMNS | {"mean": "agreement"}
     )
     text = f"Where the supervisor is wrong, {_ends_in_words(parts[1], 'method', 'mean')}."
     return Figure(name=name, title=title, caption=caption, data=tidy(table), chart=chart, alt=text)
@@ -126,11 +115,11 @@ def accuracy_by_task(summary: Summary) -> Figure | Omitted:
     return _accuracies(summary, name, title, "task")
 
 
-_NAMES = {"low": "interval low", "high": "interval high", "num_seeds": "seeds", "num_units": "averaged"}
+_COLUMNS = {"low": "interval low", "high": "interval high", "num_seeds": "seeds", "num_units": "averaged"}
 
 
 def _accuracies(summary: Summary, name: str, title: str, row: str) -> Figure:
-    """Students as points, floors and ceilings as ticks, a row a method or a task."""
+    """Students as points, floors and ceilings as ticks, one row per method or task."""
     if row == "method":
         cells, note = summary.on_complete_tasks(summary.finished, ["weak", "strong", "method"])
         keys, _ = _series(summary, summary.names("method"))
@@ -148,7 +137,7 @@ def _accuracies(summary: Summary, name: str, title: str, row: str) -> Figure:
     students = means(cells, "student_accuracy", by, [*unit, "method"] if row == "task" and not keys else unit)
     floors, ceilings = (
         means(cells, f"{end}_accuracy", by, ["task", model], run)
-        for end, model, run in (("weak", "weak", "floor"), ("ceiling", "strong", "ceiling"))
+        for end, model, run in (("weak", "weak", "supervisor"), ("ceiling", "strong", "ceiling"))
     )
     frame = students.merge(floors[[*by, "mean"]].rename(columns={"mean": "floor"}), on=by)
     frame = frame.merge(ceilings[[*by, "mean"]].rename(columns={"mean": "ceiling"}), on=by)
@@ -156,8 +145,8 @@ def _accuracies(summary: Summary, name: str, title: str, row: str) -> Figure:
     rank = by_row["mean"].mean() if row == "method" else by_row["ceiling"].mean() - by_row["floor"].mean()
     order = [str(item) for item in rank.sort_values(ascending=False).index]
     shown, cut = drawn_bars(frame if row == "method" or not keys else frame[frame["method"].isin(names)], [])
-    rows = _rows(shown, row, order, keys[0] if keys else "", names)
-    chart = _dots(rows, order, [worded(item) for item in names], _TICKS, "series", ["floor", "ceiling"], None)
+    rows = dot_rows(shown, row, keys[0] if keys else "")
+    chart = dots(rows, order, [worded(item) for item in names], _TICKS, ticks=["floor", "ceiling"])
     what = (
         "Rows are methods, the most accurate on top"
         if row == "method"
@@ -170,34 +159,19 @@ def _accuracies(summary: Summary, name: str, title: str, row: str) -> Figure:
         cut,
         note,
         "" if "pair" in keys else _over_pairs(summary),
-        summary.standing,
+        summary.progress_note,
     )
     table = frame[[*by, "mean", "low", "high", "floor", "ceiling", "num_seeds", "num_units"]]
     table = table.rename(
-        columns=_NAMES
+        columns=_COLUMNS
         | {"mean": "student accuracy", "floor": "floor accuracy", "ceiling": "ceiling accuracy"}
     )
-    text = f"A row a {row}: students' accuracies, {_ends_in_words(frame, row, 'mean')}."
+    text = f"One row per {row}: students' accuracies, {_ends_in_words(frame, row, 'mean')}."
     return Figure(name=name, title=title, caption=caption, data=tidy(table), chart=chart, alt=text)
 
 
-def dots_by_method(
-    frame: pd.DataFrame, methods: Sequence[str], key: str, names: Sequence[str], title: str
-) -> Any:
-    """A row a method in the plan's order, in it a point with its bar for each value of `key`, and a rule at
-    0.
-
-    Args:
-        frame: method, `key`, mean, bar_low, bar_high.
-        methods, names: the order of methods, and of the values of `key`.
-        title: what the numbers are.
-    """
-    order = [method for method in methods if method in set(frame["method"])]
-    return _dots(_rows(frame, "method", order, key, names), order, list(names), title, "series", [], (0.0,))
-
-
 def _series(summary: Summary, rows: list[str]) -> tuple[list[str], str]:
-    """Whether pairs are told apart in each row, and what is averaged over if there is more than one of it."""
+    """The columns that divide each row (the pair of models, or none), and what is averaged over, in words."""
     num_pairs = len(summary.names("pair"))
     if 1 < num_pairs <= _MAX_SERIES and len(rows) * num_pairs * 7 <= _MAX_HEIGHT:
         return ["pair"], "the tasks"
@@ -209,21 +183,12 @@ def _over_pairs(summary: Summary) -> str:
     return f"Means over {num_pairs} pairs of models." if num_pairs > 1 else ""
 
 
-def _rows(frame: pd.DataFrame, row: str, order: Sequence[str], key: str, names: Sequence[str]) -> Records:
-    """Rows for a chart: `row` and `series` in words, where each is drawn, and the numbers."""
-    found = records(frame)
-    for item in found:
-        item["series"] = worded(item[key]) if key else ""
-        item["row"] = wrapped(item[row], _LABEL)
-    return found
-
-
 def _beyond(frame: pd.DataFrame) -> pd.Series:
     return (frame["pgr"] < _PGR_RANGE[0]) | (frame["pgr"] > _PGR_RANGE[1])
 
 
 def _pgr_chart(defined: pd.DataFrame, order: list[str], pairs: list[str]) -> Any:
-    rows = _rows(defined, "method", order, "pair" if pairs else "", pairs)
+    rows = dot_rows(defined, "method", "pair" if pairs else "")
     low, high = _PGR_RANGE
     for row in rows:
         row["beyond"] = f"{row['pgr']:.1f}".replace("-", "−") if not low <= row["pgr"] <= high else None
@@ -231,90 +196,7 @@ def _pgr_chart(defined: pd.DataFrame, order: list[str], pairs: list[str]) -> Any
         ends = [row["low"], row["high"]]
         inside = None not in ends and row["beyond"] is None
         row["bar_low"], row["bar_high"] = (max(ends[0], low), min(ends[1], high)) if inside else (None, None)
-    return _dots(rows, order, pairs, "PGR", "series", [], (0.0, 1.0))
-
-
-def _dots(
-    rows: Records,
-    order: list[str],
-    names: list[str],
-    title: str,
-    field: str,
-    ticks: list[str],
-    levels: tuple[float, ...] | None,
-) -> Any:
-    """A row a method or task; in it a point with its bar for each series, one below the other."""
-    labels = [wrapped(name, _LABEL) for name in order]
-    axis = alt.Axis(
-        labelExpr=SPLIT,
-        grid=True,
-        labelOverlap=False,
-        labelLineHeight=7,
-        tickBand="extent",
-        ticks=False,
-        title=None,
-    )
-    y = alt.Y("row:N", sort=labels, axis=axis, scale=alt.Scale(padding=0.1))
-    offset: dict[str, Any] = (
-        {"yOffset": alt.YOffset(f"{field}:N", sort=names, scale=alt.Scale(padding=0.2))}
-        if len(names) > 1
-        else {}
-    )
-    beside = max(len(line) for label in labels for line in label.split("\n")) * 3.5
-    look = series(field, names, width=int(COLUMN + 14 - beside)) if len(names) > 1 else {}
-    colour: dict[str, Any] = {"color": look["color"]} if look else {}
-    plain: dict[str, Any] = {} if look else {"color": BLACK}
-    scale = alt.Scale(zero=False, nice=False, padding=5)
-    tips = tooltips(
-        rows,
-        "method",
-        "task",
-        field,
-        "mean",
-        "pgr",
-        "low",
-        "high",
-        *ticks,
-        "standing",
-        "num_defined",
-        "num_groups",
-    )
-    base = alt.Chart().encode(y=y, tooltip=tips, **offset)
-    x = alt.X("mean:Q", title=title, scale=scale, axis=alt.Axis(tickCount=5, titleAnchor="end"))
-    marks: list[Any] = [
-        alt.Chart().mark_rule(color=GREY, strokeDash=[1, 2]).encode(x=alt.datum(level, type="quantitative"))
-        for level in levels or ()
-    ]
-    for end, tint in zip(ticks, (GREY, BLACK), strict=False):
-        marks.append(
-            base.mark_tick(color=tint, size=8, thickness=1.6).encode(
-                x=alt.X(f"{end}:Q", scale=scale, title=title)
-            )
-        )
-    bars = base.transform_filter("isValid(datum.bar_low)").mark_rule(strokeWidth=0.7)
-    marks.append(bars.encode(x=alt.X("bar_low:Q", scale=scale, title=title), x2="bar_high:Q", **colour))
-    inside = base.transform_filter("!isValid(datum.beyond)") if any("beyond" in row for row in rows) else base
-    marks.append(inside.mark_point(opacity=1, stroke="white", **plain).encode(x=x, **look))
-    if any(row.get("beyond") for row in rows):
-        marks += _arrows(base, x, colour)
-    step = max(8.0 * max(label.count("\n") + 1 for label in labels), 7.0 * len(names), 10.0) + 2
-    return small_multiples(marks, rows, [""], height=step * len(labels))
-
-
-def _arrows(base: Any, x: alt.X, colour: dict[str, Any]) -> list[Any]:
-    """Numbers beyond the figure: an arrowhead at its edge, and the number."""
-    marks = []
-    for side, shape, align in (("<", "triangle-left", "left"), (">", "triangle-right", "right")):
-        found = base.transform_filter(f"isValid(datum.beyond) && datum.pgr {side} 0")
-        marks.append(
-            found.mark_point(shape=shape, opacity=1, color=alt.Undefined if colour else BLACK).encode(
-                x=x, **colour
-            )
-        )
-        marks.append(
-            found.mark_text(align=align, dx=4 if align == "left" else -4, dy=0.5).encode(x=x, text="beyond:N")
-        )
-    return marks
+    return dots(rows, order, pairs, "PGR", levels=(0.0, 1.0))
 
 
 def _one(names: list[str], what: str) -> str:

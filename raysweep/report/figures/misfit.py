@@ -9,7 +9,7 @@ import altair as alt
 import pandas as pd
 
 from raysweep.report.figures.base import Figure, Omitted, Records, records, sentences, tidy
-from raysweep.report.figures.summary import GROUP, Summary
+from raysweep.report.figures.summary import Summary
 from raysweep.report.figures.theme import (
     BLACK,
     COLOURS,
@@ -23,12 +23,13 @@ from raysweep.report.figures.theme import (
     worded,
     wrapped,
 )
+from raysweep.results.cells import GROUP
 
 _FORMS = {"squared_error": "squared error", "error_rate": "error rate"}
 
 
 def misfit_against_gain(summary: Summary) -> Figure | Omitted:
-    """How far students are from their supervisor, against how much better they are."""
+    """The gain of students over their supervisor against their misfit with it."""
     name = "misfit_gain"
     title = "Misfit with the supervisor against the gain over it"
     cells = summary.finished
@@ -61,7 +62,7 @@ def misfit_against_gain(summary: Summary) -> Figure | Omitted:
         "misfit, as theory expects of an ideal student.",
         f"{above} of {len(frame)} are.",
         "Numbers: the mean of a method, by the key." if is_numbered else "",
-        summary.standing,
+        summary.progress_note,
     )
     table = frame.rename(columns={"weak": "supervisor", "strong": "student model", "num_seeds": "seeds"})
     text = (
@@ -73,18 +74,18 @@ def misfit_against_gain(summary: Summary) -> Figure | Omitted:
 
 
 def seeds_spread(summary: Summary) -> Figure | Omitted:
-    """How far the runs of one configuration are apart by their seed alone."""
+    """The spread of the runs of one configuration over seeds."""
     name = "seeds"
     title = "Spread of seeds"
     if summary.finished.empty:
         return Omitted(name=name, title=title, reason="nothing is finished")
     ends = {
-        "supervisor": ("weak_accuracy", "floor", "weak"),
+        "supervisor": ("weak_accuracy", "supervisor", "weak"),
         "ceiling": ("ceiling_accuracy", "ceiling", "strong"),
     }
     parts = []
     for who, (value, run, model) in ends.items():
-        # Some methods have a floor or ceiling of their own: its seeds are told apart by who uses it.
+        # Some methods have a supervisor or ceiling of their own: runs are grouped by the methods that use it.
         users = summary.planned.groupby(run)["method"].agg(lambda methods: "|".join(dict.fromkeys(methods)))
         cells = summary.finished.assign(users=summary.finished[run].map(users))
         parts.append(_deviations(cells, value, run, ["task", model, "users"]).assign(who=who))
@@ -118,7 +119,7 @@ def seeds_spread(summary: Summary) -> Figure | Omitted:
         "supervisors, ceilings and "
         "each method's students. A dot is a run; the bar is one standard deviation to either side, pooled "
         "over tasks and pairs.",
-        summary.standing,
+        summary.progress_note,
     )
     table = frame.rename(
         columns={"who": "runs", "difference": "difference from the mean", "deviation": "standard deviation"}
@@ -135,8 +136,8 @@ def _label(who: str) -> str:
 
 
 def _deviations(cells: pd.DataFrame, value: str, run: str, keys: list[str]) -> pd.DataFrame:
-    """A row a distinct run of a configuration with two seeds or more: accuracy, and its difference from their
-    mean.
+    """One row per distinct run of a configuration with two seeds or more: accuracy, and its difference from
+    their mean.
 
     `square` and `freedom` add up to the pooled variance: the squared differences, and (S − 1)/S for each of S
     seeds.
@@ -149,7 +150,7 @@ def _deviations(cells: pd.DataFrame, value: str, run: str, keys: list[str]) -> p
         {
             "task": found["task"],
             "model": found["weak"]
-            if run == "floor"
+            if run == "supervisor"
             else found["strong"]
             if run == "ceiling"
             else found["pair"],

@@ -1,4 +1,4 @@
-"""A sweep's numbers beside those that others published."""
+"""A sweep's numbers beside published ones."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ def beside_published(table: pd.DataFrame) -> Figure | Omitted:
     """A `raysweep.report.published.comparison_table` as a figure: ours as dots with intervals, published ones
     as diamonds.
 
-    PGRs are shown from −1 to 2 at most, with what lies outside at the edge and its value beside it.
+    PGRs are drawn from −1 to 2 at most; one outside is drawn at the edge, with its value.
     """
     name = "published"
     title = "Beside published numbers"
     if table.empty:
         reason = (
-            "nobody published a number of the same tasks and methods, or all of the sweep's PGRs are "
-            "undefined"
+            "no published number is of the same tasks and methods, or all of the sweep's PGRs are undefined"
         )
         return Omitted(name=name, title=title, reason=reason)
     panels = []
@@ -97,7 +96,7 @@ def _label(row: dict[str, Any]) -> str:
 
 
 def _told(row: dict[str, Any]) -> str:
-    """The value with a sign that says how sure it is: at least, at most, about."""
+    """The value, with ≥, ≤ or ≈ in front where the source gives a bound or an approximate number."""
     low = row["low"]
     value = row["value"]
     high = row["high"]

@@ -1,4 +1,4 @@
-"""Figures as files: vector graphics, a picture, and the numbers."""
+"""Writes figures: vector graphics, a picture, and the numbers."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ FORMATS = ("svg", "pdf", "png", "csv")
 
 
 def save(figure: Figure, folder: Path) -> list[Path]:
-    """Write NAME.svg, NAME.pdf, NAME.png (300 dots an inch at the figure's own size) and NAME.csv; the files
-    written."""
+    """Write NAME.svg, NAME.pdf, NAME.png (300 dots per inch at the figure's own size) and NAME.csv; returns
+    their paths."""
     import vl_convert
 
     spec = figure.chart.to_dict()
@@ -32,7 +32,7 @@ def save(figure: Figure, folder: Path) -> list[Path]:
 
 
 def captions(sweep: str, found: Figures) -> str:
-    """The captions of a sweep's figures, and why others aren't there, in Markdown."""
+    """The captions of a sweep's figures, and why others are left out, in Markdown."""
     parts = [f"# Figures of {sweep}"]
     parts += [
         f"## {figure.title}\n\n![{figure.alt}]({figure.name}.svg)\n\n{figure.caption}\n\nNumbers: "

@@ -1,5 +1,5 @@
-"""Early stopping: curves against ground truth and weak labels with the three stops, and what each stop is
-worth."""
+"""Early stopping: curves against ground truth and weak labels with the three stops, and what each stop
+gains."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import altair as alt
 import pandas as pd
 
 from raysweep.report.figures.base import Figure, Omitted, Records, records, sentences, tidy
-from raysweep.report.figures.methods import dots_by_method
-from raysweep.report.figures.summary import GROUP, Summary, drawn_bars, interval_words, means
+from raysweep.report.figures.dots import dots_by_method
+from raysweep.report.figures.summary import Summary, drawn_bars, interval_words, means
 from raysweep.report.figures.theme import (
     BLACK,
     BLUE,
@@ -22,6 +22,7 @@ from raysweep.report.figures.theme import (
     tooltips,
     worded,
 )
+from raysweep.results.cells import GROUP
 
 STOPS = {
     "last": "last step",
@@ -73,7 +74,7 @@ def early_stopping(summary: Summary) -> Figure | Omitted:
         "(the mean step and the mean test accuracy there); the ground-truth stop is an oracle. Grey rule: "
         "the supervisor (floor); black: the ceiling.",
         note,
-        summary.standing,
+        summary.progress_note,
     )
     table = frame.rename(
         columns={"weak": "supervisor", "strong": "student model", "mean": "accuracy", "num_seeds": "seeds"}
@@ -86,7 +87,7 @@ def early_stopping(summary: Summary) -> Figure | Omitted:
 
 
 def stops(summary: Summary) -> Figure | Omitted:
-    """What stopping early is worth, by method."""
+    """The accuracy gained by stopping early, by method."""
     name = "stops"
     title = "What stopping early is worth"
     cells = summary.finished
@@ -125,7 +126,7 @@ def stops(summary: Summary) -> Figure | Omitted:
         cut,
         over,
         f"Means over {num_pairs} pairs of models." if num_pairs > 1 else "",
-        summary.standing,
+        summary.progress_note,
     )
     names = {"mean": "accuracy gained", "low": "interval low", "high": "interval high"}
     table = frame.rename(columns=names | {"num_seeds": "seeds", "num_units": "averaged"})
@@ -141,7 +142,7 @@ def stops(summary: Summary) -> Figure | Omitted:
 
 
 def _chosen(cells: pd.DataFrame) -> tuple[dict[tuple[str, ...], str], str]:
-    """The (task, weak, strong, method) that have a panel, with its name, and what to say of the others."""
+    """The cell groups that have a panel, each with its name, and a note for the caption on the others."""
     keys: list[tuple[str, ...]] = list(dict.fromkeys(cells[GROUP].itertuples(index=False, name=None)))
     note = ""
     if len(keys) > MAX_PANELS:

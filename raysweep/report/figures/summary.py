@@ -1,4 +1,4 @@
-"""The numbers that figures share: PGRs with their intervals, means over seeds, tasks and pairs, models by
+"""Numbers that several figures need: PGRs with their intervals, means over seeds, tasks and pairs, models by
 size."""
 
 from __future__ import annotations
@@ -12,76 +12,58 @@ import pandas as pd
 
 from raysweep.report.figures.base import listed, sentences
 from raysweep.report.figures.theme import MAX_PANELS, worded
+from raysweep.results.cells import GROUP
 from raysweep.results.frames import SweepData
-from raysweep.results.statistics import CONFIDENCE, Correct, gap_recovered
+from raysweep.results.statistics import CONFIDENCE
 
-GROUP = ["task", "weak", "strong", "method"]
 PAIR = "pair"
 UNDEFINED = "undefined: the gap is inside the noise"
 MISSING = "missing: no finished seed"
+_GAP = ("weak_accuracy", "student_accuracy", "ceiling_accuracy", "pgr")
 
 
 class Summary:
-    """A sweep's finished cells, and what is computed of them once for all figures."""
+    """A sweep's finished cells, and what figures compute of them, each once for all figures."""
 
     def __init__(self, data: SweepData) -> None:
         self.data = data
-        self._known: dict[str, Correct] = {}
-        planned = data.cells.copy()
-        planned[PAIR] = [
-            pair_name(weak, strong) for weak, strong in zip(planned["weak"], planned["strong"], strict=True)
+        pairs = [
+            f"{weak} → {strong}"
+            for weak, strong in zip(data.cells["weak"], data.cells["strong"], strict=True)
         ]
-        self.planned = planned
-        self.finished: pd.DataFrame = planned[planned["is_finished"]]
-
-    def _right(self, run: str) -> Correct:
-        """(examples,) whether a run was right; runs are shared by many cells."""
-        if run not in self._known:
-            self._known[run] = self.data.examples(run)["is_right"].to_numpy(bool)
-        return self._known[run]
+        self.planned = data.cells.assign(**{PAIR: pairs})
+        self.finished: pd.DataFrame = self.planned[self.planned["is_finished"]]
 
     def names(self, column: str) -> list[str]:
-        """What the finished cells have in a column, in the plan's order."""
+        """The values that the finished cells have in a column, in the plan's order."""
         there = set(self.finished[column])
         return [name for name in dict.fromkeys(self.planned[column]) if name in there]
 
     @cached_property
     def gaps(self) -> pd.DataFrame:
-        """A row a planned (task, weak, strong, method): pair; weak_, student_, ceiling_accuracy; pgr, low,
-        high; num_seeds; standing ("" where the PGR is defined)."""
+        """One row per planned cell group: task, weak, strong, method; pair; num_seeds; weak_, student_ and
+        ceiling_accuracy; pgr, low, high; pgr_status ("" where the PGR is defined)."""
         rows = []
-        for key, cells in self.planned.groupby(GROUP, sort=False):
-            row: dict[str, Any] = dict(zip(GROUP, key, strict=True)) | {
-                PAIR: pair_name(str(key[1]), str(key[2])),
-                "num_seeds": 0,
-            }
-            done = cells[cells["is_finished"]]
-            if len(done):
-                ends = (
-                    np.stack([self._right(run) for run in done[end]])
-                    for end in ("supervisor", "student", "ceiling")
-                )
-                gap = gap_recovered(*ends)
-                low, high = gap.interval or (None, None)
-                row |= {
-                    f"{end}_accuracy": getattr(gap, f"{end}_accuracy")
-                    for end in ("weak", "student", "ceiling")
-                }
-                row |= {"pgr": gap.pgr, "low": low, "high": high, "num_seeds": gap.num_seeds}
-            rows.append(row)
-        numbers = ("weak_accuracy", "student_accuracy", "ceiling_accuracy", "pgr", "low", "high")
-        frame = pd.DataFrame(rows, columns=[*GROUP, PAIR, "num_seeds", *numbers]).astype(
-            dict.fromkeys(numbers, float)
-        )
-        frame["standing"] = np.where(
-            frame["num_seeds"] == 0, MISSING, np.where(frame["pgr"].isna(), UNDEFINED, "")
-        )
-        return frame
+        for row in self.data.rows:
+            found: dict[str, Any] = row.group._asdict() | {PAIR: row.group.pair, "num_seeds": len(row.seeds)}
+            found["pgr_status"] = MISSING
+            if row.gap is not None:
+                low, high = row.gap.interval or (None, None)
+                found |= {name: getattr(row.gap, name) for name in _GAP}
+                found |= {"low": low, "high": high, "pgr_status": UNDEFINED if row.gap.pgr is None else ""}
+            rows.append(found)
+        numbers = (*_GAP, "low", "high")
+        frame = pd.DataFrame(rows, columns=[*GROUP, PAIR, "num_seeds", *numbers, "pgr_status"])
+        return frame.astype(dict.fromkeys(numbers, float))
 
     def pgr_by(self, keys: Sequence[str]) -> pd.DataFrame:
-        """PGRs by some of task, weak, strong, method, pair: of one (task, pair, method) with its 90 %
-        interval; of several, the median of the defined ones with their quartiles as low and high, and
-        `num_groups`, `num_defined`, `num_missing`."""
+        """PGRs by some of task, weak, strong, method and pair.
+
+        Returns:
+            `keys`; num_groups, num_defined, num_missing (of cell groups); pgr, low, high; and pgr_status. Of
+            one cell group, low and high are its 90 % interval; of several, pgr is the median of the defined
+            ones, and low and high are their quartiles.
+        """
         rows = []
         for key, group in self.gaps.groupby(list(keys), sort=False):
             defined = group.dropna(subset=["pgr"])
@@ -91,9 +73,9 @@ class Summary:
                 "num_defined": len(defined),
                 "num_missing": int((group["num_seeds"] == 0).sum()),
             }
-            row |= {"pgr": None, "low": None, "high": None, "standing": ""}
+            row |= {"pgr": None, "low": None, "high": None, "pgr_status": ""}
             if defined.empty:
-                row["standing"] = MISSING if row["num_missing"] == len(group) else UNDEFINED
+                row["pgr_status"] = MISSING if row["num_missing"] == len(group) else UNDEFINED
             elif len(group) == 1:
                 row |= {name: float(defined[name].iloc[0]) for name in ("pgr", "low", "high")}
             else:
@@ -104,12 +86,12 @@ class Summary:
                         "high": float(defined["pgr"].quantile(0.75)),
                     }
             rows.append(row)
-        columns = [*keys, "num_groups", "num_defined", "num_missing", "pgr", "low", "high", "standing"]
+        columns = [*keys, "num_groups", "num_defined", "num_missing", "pgr", "low", "high", "pgr_status"]
         return pd.DataFrame(rows, columns=columns).astype({"pgr": float, "low": float, "high": float})
 
     @cached_property
     def sizes(self) -> dict[str, int]:
-        """Parameters by model, of the models whose finished runs tell them."""
+        """Numbers of parameters by model, as far as its finished runs have recorded them."""
         known = self.data.runs[~self.data.runs["role"].str.contains("pretrain")].dropna(
             subset=["num_parameters"]
         )
@@ -117,14 +99,14 @@ class Summary:
         return {str(model): int(count) for model, count in counts.items()}
 
     def by_size(self, column: str) -> list[str]:
-        """The finished cells' models in a column (weak, strong), the small ones first; in the plan's order if
-        unknown."""
+        """The finished cells' models in a column (weak, strong), the smallest first; in the plan's order if a
+        size is unknown."""
         names = self.names(column)
         return sorted(names, key=lambda name: self.sizes[name]) if set(names) <= set(self.sizes) else names
 
     @property
-    def standing(self) -> str:
-        """How many seeds there are, and what is missing, in words."""
+    def progress_note(self) -> str:
+        """A sentence on how many seeds there are, and what is missing."""
         seeds = self.finished.groupby(GROUP, sort=False)["seed"].nunique()
         if seeds.empty:
             return "Nothing is finished."
@@ -146,8 +128,8 @@ class Summary:
         over all tasks.
 
         Returns:
-            The panels' names; the finished cells, each with its `panel`, None where it isn't shown; what to
-            say of it.
+            The panels' names; the finished cells, each with its `panel`, None where it isn't shown; and a
+            note for the caption.
         """
         tasks = self.names("task")
         methods = self.names("method")
@@ -177,8 +159,8 @@ class Summary:
 
     def on_complete_tasks(self, cells: pd.DataFrame, keys: list[str]) -> tuple[pd.DataFrame, str]:
         """Cells of those tasks that have a finished seed in every group of `keys` that is compared, so that
-        means over tasks are of the same tasks everywhere; all cells if there is no such task. With them, what
-        to say of it."""
+        means over tasks are of the same tasks everywhere; all cells if there is no such task. With them, a
+        note for the caption."""
         tasks = list(dict.fromkeys(cells["task"]))
         if len(tasks) < 2:
             return cells, ""
@@ -202,11 +184,6 @@ class Summary:
         )
 
 
-def pair_name(weak: str, strong: str) -> str:
-    """A pair in words."""
-    return f"{weak} → {strong}"
-
-
 def means(
     cells: pd.DataFrame,
     value: str,
@@ -228,12 +205,12 @@ def means(
         value: the column.
         by: columns of a group.
         unit: columns that tell a group's units apart; the seeds of each are repetitions.
-        run: the column of the run whose number it is, since floors and ceilings are shared by cells.
+        run: the column of the run whose number it is, since cells share supervisors and ceilings.
         is_share: whether the number is in [0, 1]; intervals end there.
 
     Returns:
-        A row a group: `by`, mean, low and high (NaN if no unit has two seeds), num_seeds (of the unit with
-        most), num_units.
+        One row per group: `by`, mean, low and high (NaN if no unit has two seeds), num_seeds (of the unit
+        with most), num_units.
     """
     from scipy.special import stdtrit
 
@@ -259,7 +236,7 @@ def means(
 
 
 def interval_words(frame: pd.DataFrame) -> str:
-    """What the intervals of `means` are, in words; that there are none if nothing has two seeds."""
+    """A sentence on the intervals of `means`, or that there are none."""
     if frame["low"].notna().any():
         return "Bars: 90 % t intervals over seeds."
     return "One seed: no intervals over seeds."
@@ -275,7 +252,7 @@ def drawn_bars(frame: pd.DataFrame, within: Sequence[str]) -> tuple[pd.DataFrame
         within: columns that tell apart what has an axis of its own.
 
     Returns:
-        The frame, and what the caption has to say.
+        The frame, and a note for the caption.
     """
     frame = frame.reset_index(drop=True)
     key = (

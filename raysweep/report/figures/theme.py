@@ -1,5 +1,5 @@
-"""How figures look: a paper's column wide, in colours that colour-blind readers and grey printers tell
-apart."""
+"""The look of figures: as wide as a paper's column, in colours that remain distinct for colour-blind readers
+and in grey."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ CONFIG: dict[str, Any] = {
 
 
 def worded(name: str) -> str:
-    """A task's or method's name as people write it."""
+    """The name of a task or method in words."""
     return name.replace("_", " ")
 
 
@@ -127,7 +127,7 @@ def legend(names: Sequence[str], title: str | None = None, width: int = COLUMN, 
 
 
 def series(field: str, names: Sequence[str], title: str | None = None, width: int = COLUMN) -> dict[str, Any]:
-    """Colour and shape of a field's values, told by one legend."""
+    """Colour and shape of a field's values, with one legend."""
     key = legend(names, title, width)
     domain = list(names)
     return {
@@ -145,7 +145,7 @@ def _cycle(values: Sequence[Any], names: Sequence[str]) -> list[Any]:
 
 
 def tooltips(rows: Records, *fields: str) -> list[alt.Tooltip]:
-    """What a reader sees of a mark in a browser, of the fields that the rows have."""
+    """Tooltips of a mark in a browser, for those of the fields that the rows have."""
     known = [field for field in fields if any(row.get(field) is not None for row in rows)]
     numbers = {field for field in known for row in rows if isinstance(row.get(field), float)}
     return [

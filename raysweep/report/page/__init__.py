@@ -1,8 +1,10 @@
 """The page of a sweep: one HTML file that opens from disk, needs no network and takes less than 5 MB.
 
-It is read without scripts too (as where a viewer forbids them): tables and pictures are in the HTML; scripts
-make the pictures charts that tell their numbers under the pointer and show the tasks, methods and seeds that
-a reader chooses.
+It can be read without scripts too, as where a viewer forbids them: tables and pictures are in the HTML.
+Scripts turn the pictures into charts that show their numbers under the pointer, and filter by the tasks,
+methods and seeds that a reader chooses. `page` puts everything together; `answer` has the sentences on top,
+`tables` the tables, `pictures` the figures, `facts` the lists of what was asked, what it cost and how to
+reproduce it. The package draws what `raysweep.results` has computed.
 """
 
 from __future__ import annotations
@@ -14,7 +16,6 @@ from raysweep.report.figures.base import Figures
 from raysweep.report.page import facts, tables
 from raysweep.report.page.answer import answer
 from raysweep.report.page.pictures import pictures
-from raysweep.results.comparisons import compare_methods, over_tasks
 from raysweep.results.frames import SweepData
 
 _FOLDER = Path(__file__).parent
@@ -32,10 +33,6 @@ def page(data: SweepData, figures: Figures, *, question: str = "", command: str 
     """
     import jinja2
 
-    rows = tables.rows_of(data)
-    done = data.cells[data.cells["is_finished"]]
-    comparisons = compare_methods(done, lambda run_id: tables.right(data, run_id))
-    gaps = {(row.task, row.weak, row.strong, row.method): row.gap for row in rows}
     choices = tables.choices(data)
     shown = pictures(figures.figures, list(choices))
     seed_by_seed = tables.cells_table(data)
@@ -53,21 +50,21 @@ def page(data: SweepData, figures: Figures, *, question: str = "", command: str 
         undefined=jinja2.StrictUndefined,
     )
     undefined = [
-        f"{row.task}, {row.weak} → {row.strong}, {row.method}"
-        for row in rows
+        f"{row.group.task}, {row.group.pair}, {row.group.method}"
+        for row in data.rows
         if row.gap and row.gap.pgr is None
     ]
     return environment.get_template("page.html.jinja").render(
         name=data.name,
-        answer=answer(rows, comparisons),
+        answer=answer(data.rows, data.comparisons),
         question=question,
         asked=facts.asked(data),
         choices=choices,
-        answer_table=tables.answer_table(rows),
-        methods_table=tables.methods_table(comparisons),
-        tasks_table=tables.tasks_table(over_tasks(gaps)) if data.cells["task"].nunique() > 1 else None,
+        answer_table=tables.answer_table(data.rows),
+        methods_table=tables.methods_table(data.comparisons),
+        tasks_table=tables.tasks_table(data.over_tasks),
         cells_table=seed_by_seed,
-        search_table=tables.search_table_of(data),
+        search_table=tables.choices_table(data),
         seeds_in=seeds_in,
         pictures=shown,
         omitted=figures.omitted,
@@ -77,7 +74,7 @@ def page(data: SweepData, figures: Figures, *, question: str = "", command: str 
         num_open_cells=data.provenance.get("num_open_cells", 0),
         undefined=undefined[:_MAX_UNDEFINED],
         num_undefined=len(undefined),
-        num_rows=sum(row.gap is not None for row in rows),
+        num_rows=sum(row.gap is not None for row in data.rows),
         cost=facts.cost(data),
         provenance=facts.provenance(data, command),
         versions=facts.versions(data),

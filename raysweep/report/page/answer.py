@@ -14,14 +14,13 @@ _MAX_NAMES = 4
 
 
 def answer(rows: Sequence[Row], comparisons: Sequence[Comparison]) -> list[str]:
-    """What the first method's students recover, how the other methods compare, and what these sentences leave
-    out."""
+    """How much the baseline's students recover, how the other methods compare, and what isn't finished."""
     finished = [row for row in rows if row.gap is not None]
     if not finished:
         return ["Nothing is finished yet, so there is no answer."]
-    methods = dict.fromkeys(row.method for row in finished)
+    methods = dict.fromkeys(row.group.method for row in finished)
     baseline = "naive" if "naive" in methods else next(iter(methods))
-    own = [row for row in finished if row.method == baseline]
+    own = [row for row in finished if row.group.method == baseline]
     found = [_of_one(own[0]) if len(own) == 1 else _of_several(own)]
     if comparisons:
         found.append(_of_methods(comparisons))
@@ -30,7 +29,7 @@ def answer(rows: Sequence[Row], comparisons: Sequence[Comparison]) -> list[str]:
             "Of one seed, the noise of training is unknown: its intervals are of the test set's noise alone."
         )
     if missing := sum(len(row.missing_seeds) for row in rows):
-        count = missing + sum(len(row.seeds) for row in rows)
+        count = sum(row.num_planned for row in rows)
         found.append(f"{missing} of {count} cells aren't finished, and not in these numbers.")
     return found
 
@@ -38,6 +37,7 @@ def answer(rows: Sequence[Row], comparisons: Sequence[Comparison]) -> list[str]:
 def _of_one(row: Row) -> str:
     assert row.gap is not None
     gap = row.gap
+    group = row.group
     seeds = f"{len(row.seeds)} seed{'s' * (len(row.seeds) != 1)}"
     ends = (
         f"supervisor {gap.weak_accuracy:.3f}, student {gap.student_accuracy:.3f}, ceiling "
@@ -45,22 +45,22 @@ def _of_one(row: Row) -> str:
     )
     if gap.pgr is None or gap.interval is None:
         return (
-            f"How much {row.method} students of {row.strong} recover on {row.task} can't be said: their "
-            "supervisor and the ceiling can't be told apart over these seeds and examples (accuracy: "
+            f"How much {group.method} students of {group.strong} recover on {group.task} can't be said: "
+            "their supervisor and the ceiling can't be told apart over these seeds and examples (accuracy: "
             f"{ends})."
         )
     low, high = gap.interval
     return (
-        f"On {row.task}, {row.method} students of {row.strong} recover {gap.pgr:.2f} of the gap between "
-        f"{row.weak} and the ceiling (90 % interval {low:.2f} to {high:.2f}; accuracy: {ends})."
+        f"On {group.task}, {group.method} students of {group.strong} recover {gap.pgr:.2f} of the gap "
+        f"between {group.weak} and the ceiling (90 % interval {low:.2f} to {high:.2f}; accuracy: {ends})."
     )
 
 
 def _of_several(rows: Sequence[Row]) -> str:
-    method = rows[0].method
+    method = rows[0].group.method
     count = len(rows)
-    tasks = {row.task for row in rows}
-    pairs = {(row.weak, row.strong) for row in rows}
+    tasks = {row.group.task for row in rows}
+    pairs = {row.group.pair for row in rows}
     kind = (
         "tasks"
         if len(pairs) == 1
@@ -108,13 +108,12 @@ def _of_methods(comparisons: Sequence[Comparison]) -> str:
         (only,) = comparisons
         verdict = "which is more than noise" if told else "which can't be told from noise"
         p_value = "" if only.p_value is None else f" (p {only.p_value:.2g})"
-        differs = (
-            f"{_sentence(only.method)} differs from {only.baseline} by {only.difference:+.3f} in accuracy"
-        )
+        method = _sentence(only.group.method)
+        differs = f"{method} differs from {only.baseline} by {only.difference:+.3f} in accuracy"
         return f"{differs}, {verdict}{p_value}."
     parts = [
         f"{len(found)} find{'s' * (len(found) == 1)} a {word} method "
-        f"({_names([item.method for item in found])})"
+        f"({_names([item.group.method for item in found])})"
         for found, word in ((better, "better"), (worse, "worse"))
         if found
     ]

@@ -1,4 +1,4 @@
-"""What was asked, what it cost, and how to reproduce it: names and texts for the page's lists."""
+"""The page's lists: what was asked, what it cost, and how to reproduce it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from raysweep.results.frames import ENDS, SEPARATOR, SweepData
+from raysweep.results.cells import CELL_RUNS
+from raysweep.results.frames import SEPARATOR, SweepData
 
 Facts = list[tuple[str, str]]
-"""(what, how much), in the order in which they are shown."""
+"""(name, text), in the order in which they are shown."""
 
 
 def asked(data: SweepData) -> Facts:
@@ -38,7 +39,6 @@ def asked(data: SweepData) -> Facts:
 
 def cost(data: SweepData) -> Facts:
     """Time, GPU hours, tokens, and what sharing saved, of the finished runs."""
-    # both cost
     done = data.runs[data.runs["status"].isin(["done", "stopped"])]
     told = data.provenance
     if done.empty:
@@ -74,7 +74,7 @@ def _sharing(data: SweepData, done: pd.DataFrame) -> Facts:
     seconds = done.set_index("run_id")["seconds_total"].dropna().to_dict()
     cells = data.cells[data.cells["is_finished"]]
     chains = [chain.split(SEPARATOR) for chain in cells["chain"]]
-    needed = [{*ends, *chain} for ends, chain in zip(cells[list(ENDS)].to_numpy(), chains, strict=True)]
+    needed = [{*ends, *chain} for ends, chain in zip(cells[list(CELL_RUNS)].to_numpy(), chains, strict=True)]
     without = sum(seconds.get(run, 0.0) for runs in needed for run in runs)
     saved = without - sum(seconds.get(run, 0.0) for run in set().union(*needed))
     told = (

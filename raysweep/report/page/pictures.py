@@ -1,6 +1,7 @@
-"""Figures as the page shows them: a picture for everyone, a chart for whoever has scripts, and the numbers.
+"""Figures on the page: a picture for everyone, a chart for browsers that run scripts, and the numbers.
 
-The page holds it all, so what a figure may take is bounded: what is too large is left out, and said to be.
+All of them are inside the page, so the size of a figure is bounded: parts that are too large are left out,
+with a note that says so.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import Any
 
 from raysweep.report.figures.base import Figure
 from raysweep.report.page.facts import worded
-from raysweep.report.page.tables import Table, numbers_table
+from raysweep.report.page.tables import numbers_table
+from raysweep.results.tables import Table
 
 _BUDGET = 2_600_000
 """Bytes for all figures; the scripts that draw them take 0.9 MB, and the whole page stays below 5 MB."""
@@ -43,14 +45,14 @@ class Picture:
     choices: tuple[str, ...]
     """Which of the page's choices apply to it."""
     note: str
-    """What can't be chosen in it (of seeds, the page says where they can), and what was left out."""
+    """Which choices don't apply to it (for seeds, the page says where they apply), and what was left out."""
 
 
 def pictures(figures: Sequence[Figure], choices: Sequence[str]) -> list[Picture]:
     """All figures, none of them too large for a page.
 
     Args:
-        figures: in their order; the first ones have precedence where they are too large together.
+        figures: in their order; if they are too large together, the first ones have precedence.
         choices: those of `raysweep.report.page.tables.CHOICES` that the page offers.
     """
     left = _BUDGET

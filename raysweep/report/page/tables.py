@@ -1,90 +1,41 @@
-"""The page's tables: those of the command line, row for row, and those of what is missing."""
+"""The page's tables: those of the command line, cells seed by seed, what is missing, and figures' numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import rich.table
 
-from raysweep.results.cells import Row
+from raysweep.results.cells import CELL, CELL_RUNS, Row, groups_of
 from raysweep.results.choices import Choice
 from raysweep.results.comparisons import Comparison, OverTasks
-from raysweep.results.frames import CELL, ENDS, SweepData
-from raysweep.results.statistics import Correct, gap_recovered
-from raysweep.results.tables import comparisons_table, over_tasks_table, results_table, search_table
+from raysweep.results.frames import SweepData
+from raysweep.results.tables import (
+    PAIR,
+    Table,
+    TableRow,
+    comparisons_table,
+    over_tasks_table,
+    results_table,
+    search_table,
+)
 
 CHOICES = ("task", "method", "seed")
-"""What a reader of the page chooses: a row, or a number of a figure, that is of one of them is shown with
-it."""
-_PAIR = "weak → strong"
-_GROUP = ["task", "weak", "strong", "method"]
+"""By what a reader of the page can filter rows of tables and numbers of figures."""
 _MAX_COMPARISONS = 200
 _MAX_CELLS = 300
 _MAX_MISSING = 200
-_AGREEMENTS = ("agreement", "agreement_supervisor_right", "agreement_supervisor_wrong")
-
-
-@dataclass(frozen=True, kw_only=True)
-class TableRow:
-    """A row of a table, as texts."""
-
-    cells: tuple[str, ...]
-    of: Mapping[str, str] = field(default_factory=dict)
-    """Those of `CHOICES` that it is of."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """A table with a caption; the first `num_names` cells of a row say what it is of."""
-
-    caption: str
-    columns: tuple[str, ...]
-    rows: tuple[TableRow, ...]
-    num_names: int
-    note: str = ""
-
-
-def rows_of(data: SweepData) -> list[Row]:
-    """A row a (task, pair, method) over its finished seeds, as `raysweep.results.Results.rows` has them."""
-    rows = []
-    for (task, weak, strong, method), cells in data.cells.groupby(_GROUP, sort=False):
-        done = cells[cells["is_finished"]]
-        gap = (
-            gap_recovered(*(np.stack([right(data, run) for run in done[end]]) for end in ENDS))
-            if len(done)
-            else None
-        )
-        means = {name: float(done[name].mean()) if name in done else float("nan") for name in _AGREEMENTS}
-        rows.append(
-            Row(
-                task=str(task),
-                weak=str(weak),
-                strong=str(strong),
-                method=str(method),
-                seeds=tuple(map(int, done["seed"])),
-                missing_seeds=tuple(map(int, cells.loc[~cells["is_finished"], "seed"])),
-                gap=gap,
-                **{name: None if np.isnan(value) else value for name, value in means.items()},
-            )
-        )
-    return rows
-
-
-def right(data: SweepData, run_id: str) -> Correct:
-    """(examples,) whether a finished run was right on each test example."""
-    return data.examples(run_id)["is_right"].to_numpy(dtype=bool)
 
 
 def answer_table(rows: Sequence[Row]) -> Table:
-    """Accuracies beside every PGR, with its interval, seeds and agreement with the supervisor."""
+    """The results table: accuracies, PGR with its interval, seeds, and agreement with the supervisor."""
     caption = (
         "Test accuracy of supervisor, student and ceiling, and the share of the gap that the student recovers"
     )
-    return _from_rich(results_table(list(rows)), rows, caption, num_names=3)
+    return _without_constants(replace(results_table(rows), caption=caption))
 
 
 def methods_table(comparisons: Sequence[Comparison]) -> Table | None:
@@ -92,8 +43,7 @@ def methods_table(comparisons: Sequence[Comparison]) -> Table | None:
     method."""
     if not comparisons:
         return None
-    caption = "Methods compared with the baseline on the same seeds and test examples"
-    found = _from_rich(comparisons_table(comparisons), comparisons, caption, num_names=4)
+    found = _without_constants(comparisons_table(comparisons))
     if len(comparisons) <= _MAX_COMPARISONS:
         return found
     p_values = [1.0 if item.p_value is None else item.p_value for item in comparisons]
@@ -108,10 +58,7 @@ def methods_table(comparisons: Sequence[Comparison]) -> Table | None:
 
 def tasks_table(summaries: Sequence[OverTasks]) -> Table | None:
     """Methods over tasks; None if there is one task."""
-    if not summaries:
-        return None
-    caption = "Over tasks: means, and PGR of those where it is defined"
-    return _from_rich(over_tasks_table(summaries), summaries, caption, num_names=2)
+    return _without_constants(over_tasks_table(summaries)) if summaries else None
 
 
 def cells_table(data: SweepData) -> Table | None:
@@ -131,7 +78,7 @@ def cells_table(data: SweepData) -> Table | None:
     ]
     table = Table(
         caption="Test accuracy of every finished cell",
-        columns=("task", _PAIR, "method", "seed", "weak", "student", "ceiling"),
+        columns=("task", PAIR, "method", "seed", "weak", "student", "ceiling"),
         rows=tuple(rows),
         num_names=4,
         note="No PGR is given here: of one seed it is mostly noise.",
@@ -153,22 +100,21 @@ def failed_table(data: SweepData) -> Table | None:
 
 
 def missing_table(data: SweepData) -> Table | None:
-    """Cells without a result, a row a (task, pair, method), with the first reason; None if there are none."""
-    statuses = data.cells.assign(status=data.cell_statuses)
+    """Cells without a result, one row per cell group, with the first reason; None if there are none."""
+    statuses = data.planned.assign(status=data.cell_statuses)
     reasons = {run["run_id"]: run["reason"] for run in data.runs.to_dict("records")}
     rows = []
-    for (task, weak, strong, method), cells in statuses.groupby(_GROUP, sort=False):
+    for group, cells in groups_of(statuses):
         lacking = cells[cells["status"] != "done"]
         if lacking.empty:
             continue
-        why = next(
-            (reasons.get(run, "") for run in lacking[list(ENDS)].to_numpy().ravel() if reasons.get(run)), ""
-        )
+        runs = lacking[list(CELL_RUNS)].to_numpy().ravel()
+        why = next((reasons[run] for run in runs if reasons.get(run)), "not run yet")
         of_status = (lacking.loc[lacking["status"] == status, "seed"] for status in ("failed", "missing"))
         seeds = [", ".join(map(str, found)) or "none" for found in of_status]
-        names = (str(task), f"{weak} → {strong}", str(method))
-        rows.append(TableRow(cells=(*names, *seeds, str(len(cells) - len(lacking)), why or "not run yet")))
-    columns = ("task", _PAIR, "method", "seeds failed", "seeds not run yet", "seeds finished", "why")
+        names = (group.task, group.pair, group.method)
+        rows.append(TableRow(cells=(*names, *seeds, str(len(cells) - len(lacking)), why)))
+    columns = ("task", PAIR, "method", "seeds failed", "seeds not run yet", "seeds finished", "why")
     return (
         _cut(Table(caption="Cells without a result", columns=columns, rows=tuple(rows), num_names=3))
         if rows
@@ -176,14 +122,10 @@ def missing_table(data: SweepData) -> Table | None:
     )
 
 
-def search_table_of(data: SweepData) -> Table | None:
-    """What the search chose, a row a study and signal; None for a sweep that doesn't search."""
+def choices_table(data: SweepData) -> Table | None:
+    """What the search chose, one row per study and signal; None for a sweep that doesn't search."""
     found = [Choice(**choice) for choice in data.provenance.get("search", ())]
-    return (
-        _from_rich(search_table(found), found, "The choice of each study, with its accuracies", 1)
-        if found
-        else None
-    )
+    return _without_constants(search_table(found)) if found else None
 
 
 def numbers_table(caption: str, data: pd.DataFrame) -> Table:
@@ -216,20 +158,8 @@ def _cut(table: Table) -> Table:
     return replace(table, rows=table.rows[:_MAX_MISSING], note=note)
 
 
-def _from_rich(table: rich.table.Table, items: Sequence[Any], caption: str, num_names: int) -> Table:
-    """A table of the command line, with what each row is of."""
-    columns = tuple(str(column.header) for column in table.columns)
-    texts = zip(*([str(cell) for cell in column.cells] for column in table.columns), strict=True)
-    of = [{name: str(getattr(item, name)) for name in CHOICES if hasattr(item, name)} for item in items]
-    rows = tuple(TableRow(cells=cells, of=chosen) for cells, chosen in zip(texts, of, strict=True))
-    found = Table(
-        caption=caption, columns=columns, rows=rows, num_names=num_names, note=str(table.caption or "")
-    )
-    return _without_constants(found)
-
-
 def _without_constants(table: Table) -> Table:
-    """What is the same in all rows is told in the caption instead: a telephone has no room for it."""
+    """Names that are the same in all rows stand in the caption instead: a telephone has no room for them."""
     same = [
         index
         for index in range(table.num_names)
@@ -238,7 +168,7 @@ def _without_constants(table: Table) -> Table:
     if not same:
         return table
     names = [(table.columns[index], table.rows[0].cells[index]) for index in same]
-    told = ", ".join(value if column in ("task", _PAIR) else f"{column} {value}" for column, value in names)
+    told = ", ".join(value if column in ("task", PAIR) else f"{column} {value}" for column, value in names)
 
     def kept(cells: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(cell for index, cell in enumerate(cells) if index not in same)
@@ -253,7 +183,7 @@ def _without_constants(table: Table) -> Table:
 
 
 def choices(data: SweepData) -> dict[str, list[str]]:
-    """What there is to choose from: tasks, methods, seeds of finished cells, where there is more than one."""
+    """Tasks, methods and seeds of the finished cells, each where there is more than one to choose from."""
     done = data.cells[data.cells["is_finished"]]
     found = {name: list(dict.fromkeys(map(str, done[name]))) for name in CHOICES if name in CELL}
     return {name: values for name, values in found.items() if len(values) > 1}

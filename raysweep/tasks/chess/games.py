@@ -1,9 +1,8 @@
-"""Chess games in PGN files, to pretrain a chess model on: positions with the move that was played, or whole
-games as text.
+"""Chess games in PGN files, to pretrain on: as positions with the move that was played, or as text.
 
-Files are read by our own short parser, which drops comments and variations: with python-chess's, which keeps
-them, a folder takes twice as long. Moves are replayed by python-chess, so an illegal one is found. Chess
-variants and games that don't begin with the usual position are left out, and so are repeated games.
+Files are read by a short parser of our own, which drops comments and variations; with that of python-chess,
+which keeps them, a folder takes twice as long. Moves are replayed by python-chess, which finds illegal ones.
+Chess variants, games that don't begin with the usual position, and repeated games are left out.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from raysweep.errors import InvalidInput
 from raysweep.spec.identity import digest
-from raysweep.tasks.base import Example, Task, tasks
+from raysweep.tasks.base import Example, Task, require_count, tasks
 from raysweep.tasks.chess.notation import (
     BOARDS,
     MAX_ANSWER_TOKENS,
@@ -45,18 +44,19 @@ _RESULTS = {"1-0", "0-1", "1/2-1/2", "*"}
 
 @dataclass(frozen=True, slots=True)
 class Game:
-    """A game as it is written in a file."""
+    """A game of a PGN file."""
 
     id: str
-    """The game's id at lichess, where the header Site gives one; else a digest of its moves."""
+    """The game's id at lichess if the header Site has it, else a digest of its moves."""
     where: str
-    """For error messages."""
+    """The file and the game's number in it, for error messages."""
     text: str
-    """Its moves in standard algebraic notation, separated by blanks."""
+    """The moves in standard algebraic notation, separated by spaces."""
 
     def moves(self) -> Iterator[tuple[chess.Board, chess.Move, str]]:
-        """Each move with its name in the file; the board, always the same object, is as it was before the
-        move.
+        """Each move, as (position before it, move, move as the file writes it).
+
+        The position is always the same object, which the next move changes.
 
         Raises:
             InvalidInput: a move isn't legal.
@@ -68,9 +68,10 @@ class Game:
             try:
                 move = position.parse_san(name)
             except ValueError as error:
-                problem = f"move {ply // 2 + 1} of {'black' if ply % 2 else 'white'} can't be played: {error}"
+                side = "black" if ply % 2 else "white"
                 raise InvalidInput(
-                    f"{self.where}: {problem}. Mend the game or take it out of the file"
+                    f"{self.where}: move {ply // 2 + 1} of {side} can't be played: {error}. "
+                    "Correct the game or remove it from the file"
                 ) from error
             yield position, move, name
             position.push(move)
@@ -110,7 +111,7 @@ def read_games(task: str, path: str) -> list[Game]:
 
 
 def open_text(file: Path) -> io.TextIOWrapper:
-    """A text file, plain or compressed as its name says (.gz, .zst; lichess publishes .zst)."""
+    """Open a text file, which is compressed if its name ends in .gz or .zst (lichess publishes .zst)."""
     import pyarrow
 
     return io.TextIOWrapper(pyarrow.input_stream(str(file)), encoding="utf-8", errors="replace", newline="")
@@ -141,9 +142,9 @@ def _records(task: str, file: Path) -> Iterator[tuple[dict[str, str], str]]:
 
 
 def _moves_of(body: str) -> str:
-    """The moves of a game without comments, variations, numbers, marks and the result."""
+    """The moves of a game without comments, variations, move numbers, annotations and the result."""
     text = _COMMENT.sub(" ", body)
-    while "(" in text and (shorter := _VARIATION.sub(" ", text)) != text:  # from the innermost outwards
+    while "(" in text and (shorter := _VARIATION.sub(" ", text)) != text:  # innermost variations first
         text = shorter
     return " ".join(word for word in _NUMBER_OR_GLYPH.sub(" ", text).split() if word not in _RESULTS)
 
@@ -151,17 +152,16 @@ def _moves_of(body: str) -> str:
 def load_positions(
     *, path: str, num_positions: int = 100_000, board: str = "pieces"
 ) -> dict[str, list[Example]]:
-    """Positions, each game giving equally many from its beginning to its end, and the moves that were played
-    there.
+    """Positions of games, and the moves that were played in them.
 
-    Games that are shorter than their share, and a position in which the same move was played before, make it
-    fewer.
+    Each game gives equally many positions, spread over its length. There are fewer than `num_positions` if
+    games are shorter than their share, or the same move was played in the same position twice.
 
     Raises:
         InvalidInput: a parameter is out of range, there are no games, or one has an illegal move.
     """
     check_board("chess_games", board)
-    _require_count("chess_games", "num_positions", num_positions)
+    require_count("chess_games", "num_positions", num_positions)
     games = read_games("chess_games", path)
     examples: dict[str, Example] = {}
     for number, game in enumerate(games):
@@ -177,7 +177,7 @@ def _examples(game: Game, share: int, board: str) -> Iterator[Example]:
     for ply, (position, move, name) in enumerate(game.moves() if chosen else ()):
         if ply in chosen:
             yield Example(
-                # The position and the move in the form that all renderings share.
+                # The position and the move in one rendering, so that all have the same ids.
                 id=digest([identifier(position), answer("pieces", position, move)]),
                 group=game.id,
                 texts=(prompt(board, position, history),),
@@ -190,8 +190,10 @@ def _examples(game: Game, share: int, board: str) -> Iterator[Example]:
 
 
 def _plies(game: Game, share: int) -> set[int]:
-    """The plies that are drawn: one of each of `share` equal stretches, as good as random. Never the first
-    ply, whose prompt would be blank with "uci_moves"."""
+    """The plies that are used: a pseudo-random one of each of `share` equal parts of the game.
+
+    Never the first ply, whose prompt would be blank with "uci_moves".
+    """
     available = game.text.count(" ")
     share = min(share, available)
     edges = [1 + number * available // share for number in range(share)] + [1 + available]
@@ -200,14 +202,13 @@ def _plies(game: Game, share: int) -> set[int]:
 
 
 def load_move_text(*, path: str, num_moves: int = 80, board: str = "uci_moves") -> dict[str, list[Example]]:
-    """Games as text, in chunks of `num_moves` moves (of either side), to pretrain on what `board` asks of a
-    model.
+    """Games as text in the notation of `board`, in chunks of `num_moves` plies.
 
     Raises:
         InvalidInput: a parameter is out of range, there are no games, or one has an illegal move.
     """
     check_board("chess_move_text", board, NEEDS_GAME)
-    _require_count("chess_move_text", "num_moves", num_moves)
+    require_count("chess_move_text", "num_moves", num_moves)
     examples: dict[str, Example] = {}
     for game in read_games("chess_move_text", path):
         words = [move.uci() if board == "uci_moves" else name for _, move, name in game.moves()]
@@ -217,25 +218,20 @@ def load_move_text(*, path: str, num_moves: int = 80, board: str = "uci_moves") 
     return {"train": list(examples.values())}
 
 
-def _require_count(task: str, name: str, value: int) -> None:
-    if type(value) is not int or value < 1:
-        raise InvalidInput(f"task {task!r}: {name} is {value!r}; it must be a whole number of at least 1")
-
-
 tasks.add(
     "chess_games",
     Task(
         name="chess_games",
         summary=(
-            "Chess: the move played in a position of a game in PGN files (params: path, board: "
-            f"{', '.join(BOARDS)})"
+            "Chess: the move played in a position of a game in PGN files "
+            f"(params: path, board: {', '.join(BOARDS)})"
         ),
         kind="generative",
         num_classes=0,
         load=load_positions,
         max_answer_tokens=MAX_ANSWER_TOKENS,
         for_pretraining=True,
-        num_train=1_000_000,  # in effect all of them: num_positions is the limit
+        num_train=1_000_000,  # in effect all positions: num_positions limits their number
         balanced=False,
     ),
 )
@@ -243,7 +239,7 @@ tasks.add(
     "chess_move_text",
     Task(
         name="chess_move_text",
-        summary="Chess: whole games in PGN files as move text, to pretrain a model on (params: path)",
+        summary="Chess: whole games in PGN files as text, to pretrain a model on (params: path)",
         kind="text",
         num_classes=0,
         load=load_move_text,

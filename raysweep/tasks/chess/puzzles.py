@@ -1,12 +1,11 @@
-"""Chess puzzles of lichess: the position is given, the first move of the solution is to be written (Burns et
-al. 2023).
+"""Chess puzzles of lichess: from the position, write the first move of the solution (Burns et al. 2023).
 
-Rows come from the hub (`Lichess/chess-puzzles`) or from a file of lichess's puzzle database. A row's FEN is
-the position before the opponent's last move: the first of Moves leads to the position to be solved, the
-second is the solution. The difficulty is the puzzle's rating. The data set has millions of rows, so a sample
-is drawn by hashes of the rows before anything is parsed: the same sample from the same rows in any order.
+Rows come from the hub (`Lichess/chess-puzzles`) or from a file of lichess's puzzle database. The FEN of a row
+is the position before the opponent's last move. The first of its Moves leads to the position to be solved,
+the second is the solution. The difficulty is the puzzle's rating. The data set has millions of rows, so they
+are sampled by their hashes before any is parsed; the same rows in another order give the same sample.
 
-Only the solution counts as right, although some positions have a second mate; so do Burns et al.
+Only the solution counts as right, although some positions have a second mate, as in Burns et al.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from raysweep.errors import InvalidInput
-from raysweep.tasks.base import Example, Task, tasks
+from raysweep.tasks.base import Example, Task, require_count, tasks
 from raysweep.tasks.chess.games import LICHESS_GAME, Game, open_text, read_games
 from raysweep.tasks.chess.notation import (
     MAX_ANSWER_TOKENS,
@@ -44,8 +43,7 @@ _ROWS_AT_ONCE = 10_000
 
 
 class _Row(NamedTuple):
-    """A row of the database. Rows are compared by their rank, which looks random but follows from the
-    content."""
+    """A row of the database. Rows are ordered by their rank, a hash of their content."""
 
     rank: bytes
     fen: str
@@ -54,7 +52,7 @@ class _Row(NamedTuple):
     game: str
     """The game's id at lichess, or "" if it isn't known."""
     where: str
-    """For error messages."""
+    """The source of the row, for error messages."""
 
 
 def load_puzzles(
@@ -66,30 +64,28 @@ def load_puzzles(
     max_rating: float | None = None,
     max_rows: int = 150_000,
 ) -> dict[str, list[Example]]:
-    """Puzzles with distinct positions; a position with two solutions has no ground truth and is left out.
+    """Puzzles with distinct positions. Positions with two solutions have no ground truth and are left out.
 
     Args:
-        path: a CSV file of lichess's puzzle database, plain, .gz or .zst, with its header or with the columns
-            FEN, Moves, Rating alone; without it, rows come from the hub or its mirror.
-        board: how a position is put into words; see `raysweep.tasks.chess.notation`.
-        games: a folder of PGN files with the puzzles' games, which the boards "moves" and "uci_moves" need;
-            puzzles without a game there are left out.
+        path: a CSV file of lichess's puzzle database, plain, .gz or .zst, with its header, or without a
+            header and with the columns FEN, Moves and Rating. By default rows come from the hub or its
+            mirror.
+        board: the rendering of positions and moves; see `raysweep.tasks.chess.notation`.
+        games: a folder of PGN files with the puzzles' games, which the boards "moves" and "uci_moves" need.
+            Puzzles without a game there are left out.
         min_rating, max_rating: leave out easier and harder puzzles.
         max_rows: the largest number of puzzles.
 
     Raises:
-        InvalidInput: a parameter is out of range; a file or a column is missing; a row isn't a puzzle; no
-        puzzle is left.
+        InvalidInput: a parameter is out of range, a file or a column is missing, a row isn't a puzzle, or no
+            puzzle is left.
     """
     check_board(NAME, board)
-    if type(max_rows) is not int or max_rows < 1:
-        raise InvalidInput(
-            f"task {NAME!r}: max_rows is {max_rows!r}; it must be a whole number of at least 1"
-        )
+    require_count(NAME, "max_rows", max_rows)
     if (board in NEEDS_GAME) != (games is not None):
         raise InvalidInput(
             f"task {NAME!r}: games is {games!r} with board {board!r}; boards {' and '.join(NEEDS_GAME)} need "
-            "a folder of PGN files with the puzzles' games, the others can't use one"
+            "a folder of PGN files with the puzzles' games, and the others can't use one"
         )
     played = None if games is None else {game.id: game for game in read_games(NAME, games)}
     rows = (row for row in _rows(path) if _is_wanted(row, played, min_rating, max_rating))
@@ -170,8 +166,7 @@ def _rating(row: _Row) -> float:
 
 
 def _example(row: _Row, board: str, played: Mapping[str, Game] | None) -> tuple[Example, str]:
-    """The example of a row, and its solution in the form that positions which are each other's mirror image
-    share."""
+    """The example of a row, and its solution in a rendering in which mirrored positions are equal."""
     before, position, solution = _solve(row)
     history = [] if played is None else _history(row, played[row.game], board, before, position.peek())
     identity = identifier(position)
@@ -187,7 +182,7 @@ def _example(row: _Row, board: str, played: Mapping[str, Game] | None) -> tuple[
 
 
 def _solve(row: _Row) -> tuple[chess.Board, chess.Board, chess.Move]:
-    """The position of a row, the one to be solved, and the solution."""
+    """The position of a row, the position to be solved, and the solution."""
     import chess
 
     try:
@@ -201,8 +196,8 @@ def _solve(row: _Row) -> tuple[chess.Board, chess.Board, chess.Move]:
     except ValueError as error:
         raise InvalidInput(
             f"task {NAME!r}: {row.where} isn't a puzzle: {error}; FEN is {row.fen!r:.100} and Moves "
-            f"{row.moves!r:.100}. It needs a position and at least two moves from there, the opponent's and "
-            "the solution"
+            f"{row.moves!r:.100}. A puzzle needs a position and at least two moves from there, the "
+            "opponent's and the solution"
         ) from error
 
 
@@ -214,7 +209,7 @@ def _legal(position: chess.Board, text: str) -> chess.Move:
 
 
 def _history(row: _Row, game: Game, board: str, before: chess.Board, opponent: chess.Move) -> list[str]:
-    """The moves of a row's game up to the opponent's, in the board's notation."""
+    """The moves of a row's game up to the opponent's last one, in the notation of `board`."""
     history: list[str] = []
     for position, move, name in game.moves():
         history.append(move.uci() if board == "uci_moves" else name)
@@ -232,10 +227,7 @@ tasks.add(
     NAME,
     Task(
         name=NAME,
-        summary=(
-            "Chess: the best move in a puzzle of lichess (Burns et al. 2023; params: board, path, games, "
-            "max_rating …)"
-        ),
+        summary="Chess: the best move in a puzzle of lichess (Burns et al. 2023; params: board, path, …)",
         kind="generative",
         num_classes=0,
         load=load_puzzles,

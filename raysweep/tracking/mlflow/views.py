@@ -1,25 +1,29 @@
 """Saved views of a sweep in MLflow's UI: which runs, columns, groups and charts a page shows.
 
-MLflow's UI keeps the columns that one chose in the browser; a table opened for the first time shows no
-numbers at all. What it reads from the experiment are saved views: tags `mlflow.sharedViewState.<id>` with the
-page's state as JSON. They are in the menu "Views", and one address each opens them. Names and values of the
-state are those of MLflow 3.17's UI; no document describes them, so tests/browser opens every view.
+By itself MLflow's UI remembers the columns that a user chose in the browser; a table that is opened for the
+first time shows no numbers at all. Saved views come from the experiment: tags
+`mlflow.sharedViewState.<id>` with the page's state as JSON. The UI lists them in the menu "Views", and each
+has an address. The names and values of the state are those of MLflow 3.17's UI and aren't documented, so
+tests/browser opens every view.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from raysweep.planning.plan import Plan
-from raysweep.results.frames import CELL
+from raysweep.results.cells import CELL
+from raysweep.tracking.build import ERROR_TAG
+from raysweep.tracking.curves import CURVE
+from raysweep.tracking.mlflow.tags import KIND_TAG, NAME_TAG
 
 _TAG = "mlflow.sharedViewState."
 _NAME_COLUMN = "attributes.`Run Name`"
-_NAME_ORDER = "tags.`mlflow.runName`"
-_WIDTHS = {_NAME_COLUMN: 420, "params.`method`": 200, "params.`seed`": 70, "tags.`raysweep.error`": 600}
+_NAME_ORDER = f"tags.`{NAME_TAG}`"
+_ERROR_COLUMN = f"tags.`{ERROR_TAG}`"
+_WIDTHS = {_NAME_COLUMN: 420, "params.`method`": 200, "params.`seed`": 70, _ERROR_COLUMN: 600}
 _ACCURACIES = ("weak_accuracy", "student_accuracy", "ceiling_accuracy")
 _COMPARED = ("pgr", *_ACCURACIES, "agreement", "agreement_supervisor_wrong")
 _CURVES = (
@@ -28,7 +32,8 @@ _CURVES = (
     "test_agreement",
     "test_agreement_supervisor_wrong",
 )
-_CELLS = "tags.kind = 'cell'"
+_CELLS = f"tags.{KIND_TAG} = 'cell'"
+_RUNS = f"tags.{KIND_TAG} = 'run'"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,18 +44,20 @@ class View:
     name: str
     about: str
     condition: str
-    """MLflow's search condition."""
+    """Which MLflow runs it shows, in MLflow's search syntax."""
     columns: tuple[str, ...] = ()
     group_by: tuple[str, ...] = ()
-    """Params: a row, or a line of a chart, is the mean of the MLflow runs that have all of them in common."""
+    """Params. One row, or one line of a chart, is the mean of the MLflow runs that share the values of all of
+    them."""
     charts: tuple[Mapping[str, Any], ...] = ()
-    """With charts, the view opens on them instead of on the table."""
-    charts_a_row: int = 2
+    """A view with charts opens on them instead of on the table."""
+    charts_per_row: int = 2
 
     def link(self, experiment: str) -> str:
         """The address of the view within MLflow's UI."""
         mode = "CHART" if self.charts else "TABLE"
-        return f"#/experiments/{experiment}/runs?viewStateShareKey={self.id}&compareRunsMode={mode}&workflowType=machine_learning"
+        query = f"viewStateShareKey={self.id}&compareRunsMode={mode}&workflowType=machine_learning"
+        return f"#/experiments/{experiment}/runs?{query}"
 
     @property
     def state(self) -> dict[str, Any]:
@@ -58,7 +65,7 @@ class View:
         columns = (_NAME_COLUMN, *self.columns)
         state: dict[str, Any] = {
             "searchFilter": self.condition,
-            # Sorted by anything but the time of creation, nested runs are rows like others.
+            # Unless they are sorted by the time of creation, nested runs are rows like all others.
             "orderByKey": _NAME_ORDER,
             "orderByAsc": True,
             "selectedColumns": list(self.columns),
@@ -74,13 +81,13 @@ class View:
                 "uuid": "compared",
                 "name": self.name,
                 "display": True,
-                "columns": self.charts_a_row,
+                "columns": self.charts_per_row,
                 "cardHeight": 480,
             }
             state |= {"compareRunCharts": list(self.charts), "isAccordionReordered": True}
             state["compareRunSections"] = [
                 shown | {"isReordered": True, "deleted": False, "isGenerated": False},
-                *(  # the UI makes a chart of each metric: there for who looks for it
+                *(  # the charts that the UI makes of every metric: closed
                     {
                         "uuid": name,
                         "name": name,
@@ -95,12 +102,17 @@ class View:
         return state
 
 
-def views(plan: Plan) -> tuple[View, ...]:
-    """The saved views of a sweep; only those names of a cell that differ within the sweep are compared."""
-    varied = tuple(name for name in CELL if len({getattr(cell, name) for cell in plan.cells}) > 1) or CELL
-    rows = tuple(name for name in varied if name != "seed") or ("method",)
+def views(varied: Sequence[str]) -> tuple[View, ...]:
+    """The saved views of a sweep.
+
+    Args:
+        varied: the params task, weak, strong, method and seed, those of them that differ between the sweep's
+            cells. Only they are compared.
+    """
+    compared = tuple(varied) or CELL
+    rows = tuple(name for name in compared if name != "seed") or ("method",)
     parallel = {
-        "selectedParams": list(varied),
+        "selectedParams": list(compared),
         "selectedMetrics": [*_ACCURACIES, "pgr"],
         "showAllRuns": False,
     }
@@ -108,14 +120,14 @@ def views(plan: Plan) -> tuple[View, ...]:
         View(
             id="raysweep-cells",
             name="Cells",
-            about="a row a cell, with its PGR, accuracies and agreement",
+            about="one row per cell, with its PGR, accuracies and agreement",
             condition=_CELLS,
             columns=_metrics(*_COMPARED) + _params(*CELL),
         ),
         View(
             id="raysweep-means",
             name="Means over seeds",
-            about="the same, with the mean over the seeds of each task, pair and method",
+            about="one row per task, pair and method, with the same numbers",
             condition=_CELLS,
             columns=_metrics(*_COMPARED),
             group_by=rows,
@@ -123,15 +135,15 @@ def views(plan: Plan) -> tuple[View, ...]:
         View(
             id="raysweep-parallel",
             name="Parallel coordinates",
-            about="a line a cell through what differs, its accuracies and its PGR",
+            about="one line per cell through what differs, its accuracies and its PGR",
             condition=_CELLS,
             charts=(_chart("PARALLEL", "parallel", **parallel),),
-            charts_a_row=1,
+            charts_per_row=1,
         ),
         View(
             id="raysweep-curves",
             name="Curves",
-            about="PGR, and the students' curves by step, means over seeds",
+            about="PGR, and the students' curves by step, as means over seeds",
             condition=_CELLS,
             group_by=rows,
             charts=(_chart("BAR", "pgr", metricKey="pgr", displayName="pgr"), *map(_line, _CURVES)),
@@ -139,11 +151,11 @@ def views(plan: Plan) -> tuple[View, ...]:
         View(
             id="raysweep-trainings",
             name="Trainings",
-            about="a row a training, with its labels, its accuracy and its cost",
-            condition="tags.kind != 'cell' and tags.kind != 'sweep'",
+            about="one row per training, with its labels, its accuracy and its cost",
+            condition=_RUNS,
             columns=(
                 *_metrics("test_accuracy", "test_agreement", "num_steps", "seconds_total"),
-                *_params("kind", "task", "model", "supervisor", "objective", "seed"),
+                *_params("role", "task", "model", "supervisor", "objective", "seed"),
                 "attributes.`Dataset`",
                 "attributes.`Models`",
             ),
@@ -151,43 +163,43 @@ def views(plan: Plan) -> tuple[View, ...]:
         View(
             id="raysweep-failed",
             name="Failed runs",
-            about="with the cause",
-            condition="attributes.status = 'FAILED' and tags.kind != 'sweep'",
-            columns=("tags.`raysweep.error`", *_params("kind", "task", "model", "seed")),
+            about="one row per failed run, with the cause",
+            condition=f"attributes.status = 'FAILED' and {_RUNS}",
+            columns=(_ERROR_COLUMN, *_params("role", "task", "model", "seed")),
         ),
     )
 
 
-def view_tags(plan: Plan, created: int) -> dict[str, str]:
-    """The experiment's tags that are its saved views.
+def view_tags(saved: Sequence[View], created: int) -> dict[str, str]:
+    """The experiment's tags that save views.
 
     Args:
-        plan: the sweep.
-        created: when the experiment was made, in milliseconds since 1970; the UI lists the newest view first.
+        saved: the views, in the order in which the UI shall list them.
+        created: when the experiment was made, in milliseconds since 1970. The UI lists the newest view first.
     """
     tags = {}
-    for place, view in enumerate(views(plan)):
-        when = created - place
+    for position, view in enumerate(saved):
+        at = created - position
         tags[_TAG + view.id] = json.dumps(
-            {"name": view.name, "createdAt": when, "updatedAt": when, "state": json.dumps(view.state)}
+            {"name": view.name, "createdAt": at, "updatedAt": at, "state": json.dumps(view.state)}
         )
     return tags
 
 
-def links_to_views(plan: Plan, experiment: str) -> str:
-    """A Markdown list of the saved views."""
-    return "\n".join(f"- [{view.name}]({view.link(experiment)}): {view.about}" for view in views(plan))
+def links_to_views(experiment: str) -> str:
+    """A Markdown list of the saved views of an experiment, named by its id."""
+    return "\n".join(f"- [{view.name}]({view.link(experiment)}): {view.about}" for view in views(CELL))
 
 
-def description(plan: Plan, experiment: str, report: str) -> str:
-    """The experiment's description, of which the UI shows one line until one opens it.
+def description(saved: Sequence[View], experiment: str, report: str) -> str:
+    """The experiment's description. The UI shows its first line until a user opens it, so it has only one.
 
     Args:
-        plan: the sweep.
-        experiment: the experiment's MLflow id.
+        saved: the views.
+        experiment: the experiment's id.
         report: the report's address; "" if there is none.
     """
-    links = [f"[{view.name}]({view.link(experiment)})" for view in views(plan)]
+    links = [f"[{view.name}]({view.link(experiment)})" for view in saved]
     return " · ".join([*links, *([f"[Report]({report})"] if report else [])])
 
 
@@ -211,7 +223,7 @@ def _chart(kind: str, uuid: str, **fields: Any) -> dict[str, Any]:
 
 
 def _line(name: str) -> dict[str, Any]:
-    metric = f"curve/{name}"
+    metric = f"{CURVE}{name}"
     axes = {
         "xAxisKey": "step",
         "xAxisScaleType": "linear",

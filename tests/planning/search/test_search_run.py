@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from raysweep.cli.commands import BAD_INPUT, FAILED, SUCCESS
+from raysweep.cli.exit_codes import BAD_INPUT, FAILED, SUCCESS
 from raysweep.cli.main import main
 from raysweep.planning.plan import make_plan
 from raysweep.planning.sweep import load_sweep
@@ -79,7 +79,7 @@ def test_a_search_trains_stops_chooses_shows_and_goes_on(capsys: pytest.CaptureF
     assert main(["run", write(5), "--local"]) == SUCCESS
     larger = make_plan(load_sweep(file), store)
     assert {run_id: store.run(run_id).folder.stat().st_mtime_ns for run_id in trials} == ended
-    stopped = [run for run in larger.runs.values() if larger.state(run, store) is RunStatus.STOPPED]
+    stopped = [run for run in larger.runs.values() if run.status(store) is RunStatus.STOPPED]
     by_rule = [run for run in stopped if run.spec.optimization.learning_rate < 1]
     assert by_rule and all(run.study for run in stopped)  # or nothing was stopped by the rule
     for run in by_rule:
@@ -115,7 +115,7 @@ def test_a_search_trains_stops_chooses_shows_and_goes_on(capsys: pytest.CaptureF
     assert all(run.data.tags["judged_by"] == "weak_validation" and run.data.tags["study"] for run in killed)
     here = read_store(larger, store)
     there = reader.read_mlflow(uri, "small")
-    assert list(here.runs["state"]) == list(there.runs["state"]) and set(here.runs["state"]) == {
+    assert list(here.runs["status"]) == list(there.runs["status"]) and set(here.runs["status"]) == {
         "done",
         "stopped",
     }

@@ -23,8 +23,8 @@ from raysweep import (
     WeakLabels,
 )
 from raysweep.planning.plan import Plan, make_plan
-from raysweep.results.cells import Results
 from raysweep.results.choices import choices
+from raysweep.results.from_store import read_store
 from raysweep.store import Store
 from raysweep.store.run_folder import RunStatus
 
@@ -76,7 +76,7 @@ def test_supervisors_are_chosen_first_then_students_by_both_signals(store: Store
     plan = make_plan(sweep, store)
     # The pretrainings, five trials of the supervisor on seed 0, and the ceilings, which aren't searched.
     assert sorted(run.role for run in plan.runs.values()) == sorted(
-        ["pretrain"] * 2 + ["weak"] * 5 + ["ceiling"] * 2
+        ["pretrain"] * 2 + ["supervisor"] * 5 + ["ceiling"] * 2
     )
     assert plan.cells == () and plan.num_open_cells == 2
     plan, finished = finish_all(sweep, store, near_a_rate)
@@ -116,14 +116,14 @@ def test_both_choices_are_shown_and_what_the_oracle_gains(store: Store) -> None:
         seeds=[0, 1], search=Search(supervisor={RATE: RATES}, student={RATE: RATES}, num_samples=6)
     )
     plan, _ = finish_all(sweep, store, near_a_rate)
-    results = Results(plan, store)
-    floor, honest, oracle = choices(plan, results)
+    data = read_store(plan, store)
+    floor, honest, oracle = choices(plan, data)
     assert (floor.role, floor.chosen_by, floor.test_accuracy) == ("supervisor", "weak_validation", None)
     assert (honest.chosen_by, oracle.chosen_by) == ("weak_validation", "ground_truth_validation")
     assert honest.values != oracle.values  # or this shows nothing
     assert honest.signals["weak_validation"] >= oracle.signals["weak_validation"]
     assert oracle.signals["ground_truth_validation"] >= honest.signals["ground_truth_validation"]
-    shown = [row.gap.student_accuracy for row in results.rows() if row.gap]
+    shown = [row.gap.student_accuracy for row in data.rows if row.gap]
     assert [honest.test_accuracy, oracle.test_accuracy] == pytest.approx(shown)
     assert honest.gain is None and oracle.gain == pytest.approx(shown[1] - shown[0])
     assert (floor.num_trials, floor.num_done, floor.num_stopped, floor.num_failed, floor.is_complete) == (
@@ -162,9 +162,9 @@ def test_stopped_and_failed_trials_are_never_chosen_and_a_failed_one_may_be_trie
     store.run(failed.id).folder.mkdir(parents=True)
     store.run(failed.id).error.write_text("OSError: no room\n")
     plan = make_plan(sweep, store)
-    assert plan.status(plan.runs[stopped.id], store) is RunStatus.STOPPED
+    assert plan.runs[stopped.id].status(store) is RunStatus.STOPPED
     assert plan.num_open_cells == 0 and plan.cells[0].runs.ceiling == best
-    found = choices(plan, Results(plan, store))[0]
+    found = choices(plan, read_store(plan, store))[0]
     assert (found.num_done, found.num_stopped, found.num_failed) == (2, 1, 1) and found.values == {
         RATE: best.optimization.learning_rate
     }
@@ -191,7 +191,7 @@ def test_a_trial_that_a_cell_needs_is_not_stopped(store: Store) -> None:
     default = {
         run.spec.model.name: run for run in plan.runs.values() if run.spec.optimization.learning_rate == 1e-2
     }
-    assert default["strong"].kinds == ("weak", "ceiling") and default["strong"].study is not None
+    assert default["strong"].roles == ("supervisor", "ceiling") and default["strong"].study is not None
     may = {name: run.may_be_stopped for name, run in default.items() if run.role != "pretrain"}
     assert may == {"weak": True, "strong": False, "largest": False}
     trial = default["weak"].spec
@@ -199,8 +199,8 @@ def test_a_trial_that_a_cell_needs_is_not_stopped(store: Store) -> None:
     for spec in (trial, needed):  # as another sweep's search may have done
         store.run(spec.id).claim(spec)
         store.run(spec.id).stop(spec, "others were better", {"metrics": {}, "history": [], "info": {}})
-    assert plan.status(plan.runs[trial.id], store) is RunStatus.STOPPED
-    assert plan.status(plan.runs[needed.id], store) is RunStatus.MISSING
+    assert plan.runs[trial.id].status(store) is RunStatus.STOPPED
+    assert plan.runs[needed.id].status(store) is RunStatus.MISSING
     finished = finish_all(sweep, store)[1]
     assert needed in finished and trial not in finished
 
@@ -213,7 +213,7 @@ def test_without_a_finished_trial_nothing_is_chosen(store: Store) -> None:
     plan = make_plan(sweep, store)
     assert plan.driver is not None and plan.num_open_cells == 1
     assert [str(study.scope) for study in plan.driver.studies.without_choice] == ["ceiling strong on sandbox"]
-    found = choices(plan, Results(plan, store))[0]
+    found = choices(plan, read_store(plan, store))[0]
     assert (found.is_complete, found.values, found.num_stopped) == (True, None, 2)
 
 
@@ -249,16 +249,14 @@ def test_methods_with_the_same_student_share_a_study_and_each_searches_what_it_h
 
 def test_what_a_trial_needs_and_is_not_trained_yet_joins_the_plan(store: Store) -> None:
     """A chain's middle model learns from the supervisor that was chosen."""
-    chain = Method(
-        name="chain", recipe="bootstrapping", params={"intermediate": [small_model("intermediate", 5)]}
-    )
+    chain = Method(name="chain", recipe="bootstrapping", params={"middle": [small_model("middle", 5)]})
     search = Search(supervisor={RATE: RATES}, student={RATE: RATES}, num_samples=3)
     plan, finished = finish_all(small_sweep(methods=[chain], search=search), store, near_a_rate)
     middles = [run.spec for run in plan.runs.values() if run.role == "intermediate"]
     (middle,) = middles
     assert isinstance(middle.labels, WeakLabels) and middle.labels.supervisor == plan.cells[0].runs.supervisor
     assert (
-        middle.optimization == small_model("intermediate", 5).optimization
+        middle.optimization == small_model("middle", 5).optimization
     )  # its own: only the student is searched
     students = [run.spec for run in plan.runs.values() if run.role == "student"]
     assert len(students) == 3 and all(student.dependencies[1] == middle for student in students)
@@ -316,4 +314,4 @@ def test_weights_of_trials_are_not_kept_unless_a_run_starts_from_them(store: Sto
         small_sweep(search=Search(ceiling={RATE: RATES}, num_samples=2), resources=Resources()), store
     )
     kept = {run.role: run.save_weights for run in plan.runs.values()}
-    assert kept == {"pretrain": True, "weak": True, "ceiling": False}
+    assert kept == {"pretrain": True, "supervisor": True, "ceiling": False}

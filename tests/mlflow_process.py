@@ -14,29 +14,25 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+def free_port() -> int:
+    """A port of 127.0.0.1 at which nothing answers."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])
+
+
 @contextmanager
-def mlflow_server(folder: Path) -> Iterator[str]:
-    """A tracking server with its database in `folder`; its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+def mlflow_server(folder: Path, port: int | None = None) -> Iterator[str]:
+    """A tracking server with its database in `folder`, once it answers; its address."""
+    port = port or free_port()
     address = f"http://127.0.0.1:{port}"
-    options = [
-        "--host",
-        "127.0.0.1",
-        "--port",
-        port,
-        "--workers",
-        "1",
-        "--backend-store-uri",
-        f"sqlite:///{folder}/mlflow.db",
-    ]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
     environment = os.environ | {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
     with (folder / "server.log").open("w") as log:
-        command = [sys.executable, "-m", "mlflow", "server", *options]
         server = subprocess.Popen(
             command, cwd=folder, env=environment, start_new_session=True, stdout=log, stderr=log
         )

@@ -12,30 +12,27 @@ import pytest
 from grid_helpers import small_sweep
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from test_tracking import free_port, mlflow_server, wait_until
+from mlflow_process import free_port, mlflow_server
 
 from raysweep.errors import InvalidInput
 from raysweep.planning.plan import Plan, make_plan
 from raysweep.results.frames import SweepData
 from raysweep.results.from_store import read_store
-from raysweep.scheduling.local import run_locally
-from raysweep.scheduling.queue import RunQueue
+from raysweep.scheduling.run import run_plan
 from raysweep.store import Store
-from raysweep.tracking import TrackingFailed, sync
+from raysweep.tracking import sync
 from raysweep.tracking.mlflow.reader import read_mlflow
 
-TABLES = Path(__file__).parents[2] / "analysis" / "tables.py"
+TABLES = Path(__file__).parents[3] / "analysis" / "tables.py"
 
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Store]:
-    """A sweep that was trained, of which one student was lost and one floor failed, with all that depends on
-    it."""
+    """A sweep that was trained, of which one student was lost and one supervisor failed, with all that
+    depends on it."""
     store = Store(tmp_path_factory.mktemp("swept") / "store")
     plan = make_plan(small_sweep(methods=["naive", "confidence"], seeds=[0, 1]), store)
-    run_locally(
-        RunQueue(plan, store, lambda entry: None), {"commit": "c0ffee", "diff": "+ a line", "untracked": ""}
-    )
+    run_plan(plan, store, code={"commit": "c0ffee", "diff": "+ a line", "untracked": ""})
     naive = plan.cells[0].runs
     confidence = plan.cells[2].runs
     assert [cell.method for cell in plan.cells] == ["naive", "naive", "confidence", "confidence"]
@@ -46,7 +43,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Store]:
     error = store.run(plan.cells[1].runs.supervisor.id).error
     error.parent.mkdir()
     error.write_text("the loss became nan at step 2\n\nTraceback …")
-    assert naive.floor.id == confidence.floor.id
+    assert naive.supervisor.id == confidence.supervisor.id
     return plan, store
 
 
@@ -64,7 +61,7 @@ def uri(recorded: Path, tmp_path: Path) -> str:
     return f"sqlite:///{shutil.copy(recorded, tmp_path / 'mlflow.db')}"
 
 
-def record(uri: str, tag: str, value: str) -> Run:
+def entry(uri: str, tag: str, value: str) -> Run:
     client = MlflowClient(uri)
     experiment = client.get_experiment_by_name("small").experiment_id
     (found,) = client.search_runs([experiment], f"tags.`{tag}` = '{value}'")
@@ -78,7 +75,7 @@ def assert_equal(one: SweepData, other: SweepData, plan: Plan) -> None:
     pd.testing.assert_frame_equal(one.curves, other.curves)
     assert one.provenance == other.provenance
     naive = plan.cells[0].runs
-    for run in (naive.floor, naive.student, naive.ceiling):
+    for run in (naive.supervisor, naive.student, naive.ceiling):
         pd.testing.assert_frame_equal(one.examples(run.id), other.examples(run.id))
 
 
@@ -94,53 +91,46 @@ def test_a_database_gives_what_the_store_gives(swept: tuple[Plan, Store], uri: s
 
 def test_a_server_gives_what_the_store_gives(swept: tuple[Plan, Store], tmp_path: Path) -> None:
     plan, store = swept
-    address = f"http://127.0.0.1:{free_port()}"
-    with mlflow_server(int(address.rpartition(":")[2]), tmp_path):
-        wait_until(lambda: is_synced(address, plan, store), 120)
-        assert_equal(read_mlflow(address, "small"), read_store(plan, store), plan)
-
-
-def is_synced(address: str, plan: Plan, store: Store) -> bool:
-    try:
+    with mlflow_server(tmp_path) as address:
         sync(address, plan, store)
-    except TrackingFailed:
-        return False
-    return True
+        assert_equal(read_mlflow(address, "small"), read_store(plan, store), plan)
 
 
 def test_what_is_missing_is_told_with_the_reason(swept: tuple[Plan, Store], uri: str) -> None:
     plan, _ = swept
     data = read_mlflow(uri, "small")
-    assert data.cell_statuses.to_list() == ["finished", "failed", "missing", "failed"]
+    assert data.cell_statuses.to_list() == ["done", "failed", "missing", "failed"]
     assert data.cells["is_finished"].to_list() == [True, False, False, False]
     runs = data.runs.set_index("run_id")
     assert len(runs) == len(plan.runs)
-    floor = plan.cells[1].runs.supervisor.id
+    supervisor = plan.cells[1].runs.supervisor.id
     student = plan.cells[1].runs.student.id
     lost = plan.cells[2].runs.student.id
-    assert (runs.loc[floor, "state"], runs.loc[floor, "reason"]) == (
+    assert (runs.loc[supervisor, "status"], runs.loc[supervisor, "reason"]) == (
         "failed",
         "the loss became nan at step 2",
     )
-    assert (runs.loc[lost, "state"], runs.loc[lost, "reason"]) == ("missing", "")
-    assert runs.loc[student, "state"] == "missing"
-    assert runs.loc[student, "reason"] == f"needs run {floor}, which failed: the loss became nan at step 2"
-    assert runs.loc[[floor, lost], ["num_tokens", "seconds_total", "num_devices"]].isna().all(axis=None)
+    assert (runs.loc[lost, "status"], runs.loc[lost, "reason"]) == ("missing", "")
+    assert runs.loc[student, "status"] == "missing"
+    assert (
+        runs.loc[student, "reason"] == f"needs run {supervisor}, which failed: the loss became nan at step 2"
+    )
+    assert runs.loc[[supervisor, lost], ["num_tokens", "seconds_total", "num_devices"]].isna().all(axis=None)
     with pytest.raises(InvalidInput, match="the loss became nan"):
-        data.examples(floor)
-    pretraining = data.runs.loc[data.runs["kind"] == "pretrain", "run_id"].iloc[0]
+        data.examples(supervisor)
+    pretraining = data.runs.loc[data.runs["role"] == "pretrain", "run_id"].iloc[0]
     with pytest.raises(InvalidInput, match=r"no readable examples/test\.parquet"):
         data.examples(pretraining)
     with pytest.raises(InvalidInput, match="no run 'abc'"):
         data.examples("abc")
 
 
-def test_of_two_records_of_a_run_the_one_with_the_smaller_id_counts_and_deleted_ones_never(
+def test_of_two_entries_of_a_run_the_one_with_the_smaller_id_counts_and_deleted_ones_never(
     swept: tuple[Plan, Store], uri: str
 ) -> None:
     run_id = swept[0].cells[0].runs.supervisor.id
     client = MlflowClient(uri)
-    first = record(uri, "raysweep.run_id", run_id)
+    first = entry(uri, "raysweep.run_id", run_id)
     second = client.create_run(first.info.experiment_id, tags={"raysweep.run_id": run_id})
     client.log_metric(second.info.run_id, "num_tokens", 999)
     client.set_terminated(second.info.run_id)
@@ -152,21 +142,21 @@ def test_of_two_records_of_a_run_the_one_with_the_smaller_id_counts_and_deleted_
         client.delete_run(min(tokens))
 
 
-def test_only_finished_records_count(swept: tuple[Plan, Store], uri: str) -> None:
+def test_only_entries_that_are_done_count(swept: tuple[Plan, Store], uri: str) -> None:
     student = swept[0].cells[0].runs.student.id
     client = MlflowClient(uri)
-    client.update_run(record(uri, "raysweep.run_id", student).info.run_id, status="RUNNING")
+    client.update_run(entry(uri, "raysweep.run_id", student).info.run_id, status="RUNNING")
     data = read_mlflow(uri, "small")
-    assert data.runs.set_index("run_id").loc[student, "state"] == "missing"
+    assert data.runs.set_index("run_id").loc[student, "status"] == "missing"
     assert not data.cells["is_finished"].any() and data.curves.empty
 
 
 def test_a_cell_of_runs_that_are_no_longer_planned_is_missing(swept: tuple[Plan, Store], uri: str) -> None:
-    cell = record(uri, "raysweep.student", swept[0].cells[0].runs.student.id)
+    cell = entry(uri, "raysweep.student", swept[0].cells[0].runs.student.id)
     MlflowClient(uri).set_tag(cell.info.run_id, "raysweep.student", "0123456789abcdef")
     data = read_mlflow(uri, "small")
     assert data.cell_statuses.to_list() == ["missing", "failed", "missing", "failed"]
-    assert (data.runs["state"] == "done").sum() == len(swept[0].runs) - 4
+    assert (data.runs["status"] == "done").sum() == len(swept[0].runs) - 4
 
 
 def test_an_unknown_sweep_is_refused_with_those_that_are_there(uri: str) -> None:
@@ -192,11 +182,11 @@ def test_the_script_writes_the_tables_and_says_what_is_missing(
     command = [sys.executable, TABLES, "--tracking-uri", uri, "--out", tmp_path / "tables", "--sweep"]
     done = subprocess.run([*command, "small"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "small: 4 cells: 1 finished, 1 missing, 2 failed" in done.stdout
+    assert "small: 4 cells: 1 done, 1 missing, 2 failed" in done.stdout
     assert "the loss became nan at step 2" in done.stdout
     data = read_store(*swept)
     cells = pd.read_csv(tmp_path / "tables" / "cells.csv", float_precision="round_trip")
-    assert cells["state"].to_list() == ["finished", "failed", "missing", "failed"]
+    assert cells["status"].to_list() == ["done", "failed", "missing", "failed"]
     assert cells["student_accuracy"].to_list()[0] == data.cells["student_accuracy"][0]
     runs = pd.read_csv(tmp_path / "tables" / "runs.csv", dtype={"num_parameters": "Int64"})
     assert runs["num_parameters"].to_list() == data.runs["num_parameters"].to_list()

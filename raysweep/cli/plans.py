@@ -1,0 +1,55 @@
+"""Plans as a table and in a few lines."""
+
+from __future__ import annotations
+
+from raysweep.planning.plan import Plan, PlannedRun
+from raysweep.results.tables import Table, TableRow, shortest
+from raysweep.store import Store
+
+
+def plan_table(plan: Plan, store: Store) -> Table:
+    """The graph of a plan: one row per run, dependencies first."""
+    columns = ("run", "role", "task", "model", "seed", "objective", "depends on", "status")
+    rows = tuple(TableRow(cells=_run(run, store)) for run in plan.runs.values())
+    return Table(columns=columns, rows=rows, num_names=1)
+
+
+def _run(run: PlannedRun, store: Store) -> tuple[str, ...]:
+    spec = run.spec
+    return (
+        run.id[:8],
+        run.role,
+        spec.task.label,
+        spec.model.name,
+        str(spec.seed),
+        _objective(run),
+        " ".join(dependency.id[:8] for dependency in spec.dependencies),
+        str(run.status(store)),
+    )
+
+
+def _objective(run: PlannedRun) -> str:
+    """A run's objective; of a trial, with the values that are tried."""
+    tried = run.study.values_of(run.id) if run.study else {}
+    listed = ", ".join(f"{path.rpartition('.')[2]}={shortest(value)}" for path, value in tried.items())
+    return run.spec.objective.name + (f" ({listed})" if listed else "")
+
+
+def plan_summary(plan: Plan, num_cached: int) -> str:
+    """The size of a plan, what sharing saves, and how far its search is."""
+    saved = plan.num_trainings_without_sharing - plan.num_trainings
+    pretrainings = f" and {plan.num_pretrainings} pretrainings" if plan.num_pretrainings else ""
+    num_cells = f"{len(plan.cells)} cells{' so far' if plan.num_open_cells else ''}"
+    lines = [
+        f"{plan.sweep.name}: {num_cells} need {plan.num_trainings} trainings{pretrainings} "
+        f"({plan.num_trainings_without_sharing} trainings without sharing: {saved} saved); {num_cached} of "
+        f"{len(plan.runs)} runs are done already"
+    ]
+    if plan.driver is not None:
+        studies = plan.driver.studies
+        num_complete = sum(study.is_complete for study in studies.by_key.values())
+        lines.append(
+            f"search: {len(studies.by_key)} studies so far, {num_complete} of them complete, judged by "
+            f"{studies.search.select_by}; {studies.num_open_cells} cells of the grid wait for what is chosen"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,108 @@
+"""Registries: names are found or told, and belong to the module that registers them."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from raysweep.errors import InvalidInput
+from raysweep.registry import Registry, summary
+
+
+def test_a_registry_finds_names_and_modules_and_tells_what_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry: Registry[Callable[..., Any]] = Registry("method", Callable)
+    registry.register("b")(lambda: None)
+    registry.add("a", len)
+    assert [name for name, _ in registry] == ["a", "b"]
+    with pytest.raises(
+        InvalidInput, match=r"unknown method 'c'; known: a, b\. Your own method is named module:object"
+    ):
+        registry.get("c")
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "registry_mine.py").write_text("def mine():\n    '''My method.'''\nNUMBER = 3\n")
+    (tmp_path / "registry_broken.py").write_text("def f():\n    1 / 0\nf()\n")
+    (tmp_path / "registry_lacking.py").write_text("import registry_nonsense\n")
+    assert summary(registry.get("registry_mine:mine")) == "My method."
+    for name, told in [
+        (
+            "registry_absent:x",
+            r"importing module 'registry_absent' failed: ModuleNotFoundError: No module named",
+        ),
+        ("registry_mine:yours", r"module 'registry_mine' \(.*registry_mine\.py\) has no 'yours'"),
+        ("registry_mine:NUMBER", r"method 'registry_mine:NUMBER' is of type int; it must be callable"),
+        (":x", "can't be imported; your own method is named module:object"),
+        ("registry_mine:", "can't be imported; your own method is named module:object"),
+    ]:
+        with pytest.raises(InvalidInput, match=told) as refused:
+            registry.get(name)
+        assert "\n" not in str(refused.value)
+    for name, frames in [
+        ("registry_broken:f", [", line 3", ", line 2"]),
+        ("registry_lacking:x", [", line 1"]),
+    ]:
+        with pytest.raises(InvalidInput, match=f"module '{name.partition(':')[0]}' failed:\n") as refused:
+            registry.get(name)
+        assert re.findall(r", line \d+", str(refused.value)) == frames  # the user's frames, and none of ours
+
+
+def run_module(name: str, code: str, **namespace: Any) -> dict[str, Any]:
+    """Execute code as a module of that name, as an import or `load_sweep` does."""
+    namespace |= {"__name__": name, "__file__": f"/code/{name}.py"}
+    exec(compile(code, f"/code/{name}.py", "exec"), namespace)
+    return namespace
+
+
+ADD = "registry.add('mine', {value!r})"
+DECORATE = "@registry.register('mine')\ndef mine():\n    return {value!r}\n"
+IN_A_FUNCTION = "def sweep():\n    registry.add('mine', {value!r})\nsweep()"
+
+
+@pytest.mark.parametrize("code", [ADD, DECORATE, IN_A_FUNCTION])
+def test_a_name_belongs_to_the_module_that_registers_it(code: str) -> None:
+    registry: Registry[Any] = Registry("method")
+
+    def registered() -> Any:
+        entry = registry.get("mine")
+        return entry() if callable(entry) else entry
+
+    run_module("one", code.format(value=1), registry=registry)
+    assert registered() == 1
+    run_module("one", code.format(value=2), registry=registry)
+    assert registered() == 2
+    with pytest.raises(InvalidInput) as refused:
+        run_module("two", code.format(value=3), registry=registry)
+    assert str(refused.value) == (
+        "method 'mine' of module 'two' (/code/two.py) is registered by module 'one' (/code/one.py) already; "
+        "choose another name"
+    )
+    assert registered() == 2 and [name for name, _ in registry] == ["mine"]
+
+
+def test_a_helper_of_the_package_registers_for_its_caller() -> None:
+    registry: Registry[Any] = Registry("task")
+    helper = run_module(
+        "raysweep.helper", "def add(value):\n    registry.add('mine', value)", registry=registry
+    )
+    run_module("raysweep.first", "add(1)", add=helper["add"])
+    with pytest.raises(InvalidInput, match=r"of module 'raysweep\.second' .* by module 'raysweep\.first' "):
+        run_module("raysweep.second", "add(2)", add=helper["add"])
+    with pytest.raises(InvalidInput, match=r"of module 'experiment' .* by module 'raysweep\.first' "):
+        run_module("experiment", "def sweep():\n    add(2)\nsweep()", add=helper["add"])
+    run_module("raysweep.first", "add(3)", add=helper["add"])
+    assert registry.get("mine") == 3
+
+
+def test_a_summary_is_the_first_paragraph_in_one_line() -> None:
+    def described() -> None:
+        """Loss of two
+        lines.
+
+        More.
+        """
+
+    assert summary(described) == "Loss of two lines."
+    assert summary(object.__new__(type("Bare", (), {}))) == ""
