@@ -3,6 +3,7 @@ before it trains."""
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,6 +37,11 @@ def counts(spec: RunSpec, store: Store) -> tuple[int, int]:
     return info["num_parameters"], info["num_trainable_parameters"]
 
 
+def forget_counts(store: Store) -> None:
+    """Delete what other tests have counted in the tiny world's store."""
+    shutil.rmtree(store.model_size("").parent, ignore_errors=True)
+
+
 def test_a_pretraining_counts_tied_embeddings_once(tiny_world: tiny.TinyWorld) -> None:
     pretraining = tiny_world.model.base
     store = Store(tiny_world.folder)
@@ -65,6 +71,7 @@ def test_a_finetuning_counts_head_and_adapters_and_what_is_trained(
 def test_what_will_be_trained_is_expected_and_counted_once_for_a_store(
     tiny_world: tiny.TinyWorld, tiny_store: Store, tuning: Full | HeadOnly | Lora | Prompting
 ) -> None:
+    forget_counts(tiny_store)
     inputs = RunInputs(tiny_world.finetuning(model=replace(tiny_world.model, tuning=tuning)), tiny_store)
     own = body(len(inputs.tokenizer))
     adapters = NUM_LAYERS * (WIDTH * 4 + 4 * 3 * WIDTH)
@@ -75,7 +82,7 @@ def test_what_will_be_trained_is_expected_and_counted_once_for_a_store(
         Prompting: (own, 0),
     }
     assert expected_parameters(inputs) == expected[type(tuning)]
-    (path,) = (tiny_store.folder / "model_sizes").iterdir()
+    (path,) = tiny_store.model_size("").parent.iterdir()
     path.write_text('{"num_parameters": 7, "num_trained": 3}')
     assert expected_parameters(inputs) == (7, 3)
 
@@ -83,12 +90,13 @@ def test_what_will_be_trained_is_expected_and_counted_once_for_a_store(
 def test_the_body_is_counted_without_head_and_adapters_once_for_a_store(
     tiny_world: tiny.TinyWorld, tiny_store: Store
 ) -> None:
+    forget_counts(tiny_store)
     adapted = replace(tiny_world.model, tuning=Lora(rank=4))
     for spec in (tiny_world.finetuning(model=adapted), tiny_world.model.base, tiny_world.finetuning()):
         assert isinstance(spec, RunSpec)
         inputs = RunInputs(spec, tiny_store)
         assert parameters_without_head(inputs) == body(len(inputs.tokenizer))
-    (path,) = (tiny_store.folder / "model_sizes").iterdir()  # they share the architecture
+    (path,) = tiny_store.model_size("").parent.iterdir()  # they share the architecture
     path.write_text('{"num_parameters": 7}')
     assert parameters_without_head(inputs) == 7
 
