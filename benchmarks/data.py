@@ -132,7 +132,7 @@ class Child:
 
 def child(kind: str, folder: Path) -> None:
     """Load all splits, mapped or copied, and read every token; print the seconds and later the memory."""
-    from raysweep.data.examples import split_names
+    from raysweep.data.inputs import RunInputs
     from raysweep.store import Store
     from raysweep.training.tokenized import TokenizedSplit
 
