@@ -1,10 +1,9 @@
-"""All benchmarks one after another, each in a process of its own, and one table of what came out: `make
-benchmark`.
+"""Run the benchmarks one after another, each in a process of its own, and print one table (`make benchmark`).
 
     .venv/bin/python benchmarks [item …]      default: all
 
-A goal that is missed is said to be; that doesn't make the command fail, a benchmark that breaks does. Nothing
-else may use the machine meanwhile: the load is printed above the table.
+The table shows which goals are missed. A missed goal doesn't make the command fail, but a benchmark that
+breaks does. Nothing else should use the machine meanwhile; its load is printed above the table.
 """
 
 from __future__ import annotations
@@ -32,25 +31,23 @@ SCRIPTS = {
     "Critical path": ("critical_path.py",),
     "Data": ("data.py",),
 }
-"""What each item of the issue is measured with, in short settings: scripts and arguments. The planner's item
-has two."""
+"""The script of each item, and its arguments for a short run."""
 
 
 def run(item: str) -> tuple[list[Row], int]:
-    """(rows, exit status) of a benchmark, whose own lines are shown as they come."""
+    """(rows, exit status) of a benchmark. Its own output is passed through."""
     script, *arguments = SCRIPTS[item]
     command = [sys.executable, str(Path(__file__).parent / script), *arguments]
     with tempfile.TemporaryDirectory() as folder:
         rows = Path(folder) / "rows.jsonl"
-        status = subprocess.run(
-            command, check=False, env=os.environ | {"BENCHMARK_ROWS": str(rows)}
-        ).returncode
+        environment = os.environ | {"BENCHMARK_ROWS": str(rows)}
+        status = subprocess.run(command, check=False, env=environment).returncode
         lines = rows.read_text().splitlines() if rows.exists() else []
     return [Row(**json.loads(line)) for line in lines], status
 
 
 def table(rows: list[Row]) -> Table:
-    """Rows as people read them."""
+    """The table that is printed at the end."""
     shown = Table("item", "what", "goal", "measured", "", box=box.SIMPLE_HEAD)
     item = ""
     for row in rows:
@@ -60,7 +57,7 @@ def table(rows: list[Row]) -> Table:
 
 
 def main() -> int:
-    """Run what is asked for; 1 if a benchmark broke."""
+    """Run the benchmarks that the command line names. The exit status is 1 if one broke."""
     items = sys.argv[1:] or list(SCRIPTS)
     unknown = [item for item in items if item not in SCRIPTS]
     if unknown:
@@ -82,7 +79,7 @@ def main() -> int:
     missed = sum(row.is_met is False for row in rows)
     console.print(f"{missed} of {sum(row.is_met is not None for row in rows)} goals missed", highlight=False)
     for item in broken:
-        console.print(f"{item}: broken, its error is above; its numbers are incomplete", highlight=False)
+        console.print(f"{item}: broken; its error is above and its numbers are incomplete", highlight=False)
     return 1 if broken else 0
 
 

@@ -1,5 +1,4 @@
-"""What several benchmarks share: the machine in a line, real text of very different lengths, and GPT-2s in
-folders."""
+"""Shared by several benchmarks: a line about the machine, real texts of various lengths, GPT-2 folders."""
 
 from __future__ import annotations
 
@@ -21,23 +20,22 @@ VOCABULARY = 2_048
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A line of the table that `make benchmark` prints."""
+    """A row of the table that `make benchmark` prints."""
 
     item: str
-    """"Training", "Packing" …: a key of `__main__.SCRIPTS`."""
+    """A key of `__main__.SCRIPTS`, such as "Training"."""
     what: str
-    """What was measured, in a few words: "small model, equal lengths, against the plain loop"."""
+    """A few words about what was measured: "small model, equal lengths, against the plain loop"."""
     goal: str
-    """"≥ 0.92", or "" where there is none."""
+    """The goal, such as "≥ 0.92", or "" if there is none."""
     measured: str
-    """With its unit and spread: "0.95 [0.94, 0.97]"."""
+    """The value with its unit and spread, such as "0.95 [0.94, 0.97]"."""
     is_met: bool | None
-    """None where there is no goal."""
+    """None if there is no goal."""
 
 
 def record(row: Row) -> None:
-    """Print a row, and add it to the file that `BENCHMARK_ROWS` names, from which `make benchmark` makes its
-    table."""
+    """Print a row, and append it to the file that `BENCHMARK_ROWS` names, for `make benchmark`."""
     print(f"  {row.item} | {row.what} | {row.goal} | {row.measured} | {verdict(row)}", flush=True)
     if "BENCHMARK_ROWS" in os.environ:
         with Path(os.environ["BENCHMARK_ROWS"]).open("a") as file:
@@ -45,12 +43,12 @@ def record(row: Row) -> None:
 
 
 def verdict(row: Row) -> str:
-    """ "met", "missed", or nothing where there is no goal."""
+    """The word "met" or "missed", or "" if there is no goal."""
     return "" if row.is_met is None else "met" if row.is_met else "missed"
 
 
 def machine() -> str:
-    """Date, cores, load, torch and devices."""
+    """One line about the machine: date, processor, devices, torch and load."""
     import torch
 
     model = next(
@@ -72,9 +70,12 @@ def _cpu_facts() -> list[str]:
 
 
 def dialogues(num_texts: int) -> tuple[str, list[str]]:
-    """(what they are, texts): dialogues of Anthropic HH from the local mirror `RAYSWEEP_DATASETS` names (else
-    ../shared/data/hub), else made-up words in numbers that are distributed as theirs are: log-normal, 5 %
-    below 19, half below 90, 5 % above 312."""
+    """(description, texts): dialogues of Anthropic HH, or synthetic texts.
+
+    The dialogues come from the local mirror that RAYSWEEP_DATASETS names, else from ../shared/data/hub.
+    Without a mirror there are synthetic words, in texts of similar lengths: log-normal with 5 % below 19
+    words, half below 90 and 5 % above 312.
+    """
     datasets = os.environ.get("RAYSWEEP_DATASETS") or Path(__file__).parents[2] / "shared/data/hub"
     mirror = Path(datasets) / "Anthropic/hh-rlhf/harmless-base/train.parquet"
     if mirror.is_file():
@@ -86,13 +87,13 @@ def dialogues(num_texts: int) -> tuple[str, list[str]]:
     rng = np.random.default_rng(0)
     words = ["".join(rng.choice(list("abcdefgh"), size)) for size in rng.integers(2, 8, 2_000)]
     lengths = np.clip(np.exp(rng.normal(np.log(90), 0.8, num_texts)), 7, 740).astype(int)
-    return "made-up texts", [" ".join(rng.choice(words, length)) for length in lengths]
+    return "synthetic texts", [" ".join(rng.choice(words, length)) for length in lengths]
 
 
 def write_task(path: Path, texts: Sequence[str]) -> None:
-    """Write a table for `task`. Labels are drawn: only time is measured with them."""
+    """Write a table for `task` with random labels, since only time is measured with it."""
     labels = np.random.default_rng(1).integers(2, size=len(texts))
-    # A number before each text, so that none is left out as another's double.
+    # A number before each text, so that none is left out as a repeated one.
     rows = [
         {"text": f"{n} {text}", "label": int(label)}
         for n, (text, label) in enumerate(zip(texts, labels, strict=True))
@@ -101,7 +102,7 @@ def write_task(path: Path, texts: Sequence[str]) -> None:
 
 
 def __getattr__(name: str) -> Task:
-    """`common:task`: the table that `BENCHMARK_TABLE` names when it is asked for."""
+    """The task `common:task`, of the table that `BENCHMARK_TABLE` names when the task is used."""
     if name != "task":
         raise AttributeError(name)
     return classification_task(os.environ["BENCHMARK_TABLE"], text="{text}", label="label", classes=[0, 1])
@@ -111,7 +112,9 @@ def write_gpt2(
     folder: Path, texts: Sequence[str], *, width: int, layers: int, context: int, word_level: bool = False
 ) -> int:
     """Save a GPT-2 with random weights and a tokenizer made from the texts, as `save_pretrained` does.
-    Returns its size."""
+
+    Returns its number of parameters.
+    """
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel
 

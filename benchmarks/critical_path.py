@@ -1,15 +1,16 @@
-"""How much of a cluster stands idle on the paper's grid, if ready runs start by the longest remaining path or
-first come, first served: simulated, so that it takes seconds and no GPU.
+"""The idle share of a cluster on the paper's grid with two orders of ready runs, simulated.
 
     .venv/bin/python benchmarks/critical_path.py
 
+Ready runs start by the longest remaining path, or first come, first served. The simulation takes seconds and
+no GPU.
+
 The grid has the shape of experiments/nlp.py: 22 tasks × (4 weak × 4 strong) × 3 methods × 3 seeds, 3,696
-runs, with its models' sizes and its GPUs a run. The tasks' tokens are made up: 29 million trained on and 23
-million evaluated together, as that file says, from small tasks to ones fifteen times as large. Seconds are
-FLOPs at the speed that raysweep.estimates.runtime assumes. "Bound" is
-what no order can be faster than: all work spread evenly, or the longest path. "Plan's order" is what raysweep
-did before.
-"""
+runs, with the sizes of its models and its GPUs per run. The token counts of the tasks are synthetic: in total
+29 million trained on and 23 million evaluated, as in that file, from small tasks to tasks fifteen times as
+large. Seconds are FLOPs at the speed that raysweep.estimates.runtime assumes. "Bound" is a lower bound for
+any order: all work spread evenly, or the longest path. "Plan's order", the order in which the plan has the
+runs, is what raysweep used before."""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ TOKENS_EVALUATED = 23e6
 
 
 def run(model: str, share: float, depends_on: tuple[str, ...] = ()) -> SimulatedRun:
-    """A finetuning of a model on a task with that share of all tokens."""
+    """A finetuning of a model on a task with this share of all tokens."""
     gpus = GPUS.get(model, 1)
     size = (WEAK | STRONG)[model]
     flops = 6 * size * share * TOKENS_TRAINED + 2 * size * share * TOKENS_EVALUATED
@@ -38,7 +39,7 @@ def run(model: str, share: float, depends_on: tuple[str, ...] = ()) -> Simulated
 
 
 def grid() -> dict[str, SimulatedRun]:
-    """All runs in the order in which a plan has them."""
+    """All runs, in the order of a plan."""
     sizes = [15 ** (task / (NUM_TASKS - 1)) for task in range(NUM_TASKS)]
     sizes = [sizes[task * 7 % NUM_TASKS] for task in range(NUM_TASKS)]  # large and small ones in turn
     runs: dict[str, SimulatedRun] = {}
@@ -48,15 +49,16 @@ def grid() -> dict[str, SimulatedRun]:
             for strong in STRONG:
                 for method in METHODS:
                     for seed in SEEDS:
-                        floor = f"{task} {weak} {seed}"
-                        runs.setdefault(floor, run(weak, share))
+                        supervisor = f"{task} {weak} {seed}"
+                        student = f"{task} {weak} {strong} {method} {seed}"
+                        runs.setdefault(supervisor, run(weak, share))
                         runs.setdefault(f"{task} {strong} {seed}", run(strong, share))
-                        runs[f"{task} {weak} {strong} {method} {seed}"] = run(strong, share, (floor,))
+                        runs[student] = run(strong, share, (supervisor,))
     return runs
 
 
 def remaining(runs: dict[str, SimulatedRun]) -> dict[str, float]:
-    """The longest path from each run on, in seconds."""
+    """The longest path from each run to the end, in seconds."""
     after: dict[str, float] = {}
     found = {}
     for name, item in reversed(runs.items()):
@@ -67,21 +69,18 @@ def remaining(runs: dict[str, SimulatedRun]) -> dict[str, float]:
 
 
 def main() -> None:
-    """Print a line for each cluster."""
+    """Print a line for each size of the cluster."""
     runs = grid()
     longest = remaining(runs)
     plan_order = {name: -float(number) for number, name in enumerate(runs)}
     orders = {"first come": None, "plan's order": plan_order, "critical path": longest}
     work = sum(item.seconds * item.devices for item in runs.values())
     print(
-        f"{len(runs)} runs, {work / 3600:.1f} GPU hours; the longest path takes "
-        f"{max(longest.values()) / 60:.1f} min"
+        f"{len(runs)} runs, {work / 3600:.1f} GPU hours; "
+        f"the longest path takes {max(longest.values()) / 60:.1f} min"
     )
-    print(
-        f"{'GPUs':>5}  {'bound':>8}"
-        + "".join(f"  {name:>22}" for name in orders)
-        + "  critical path / first come"
-    )
+    columns = "".join(f"  {name:>22}" for name in orders)
+    print(f"{'GPUs':>5}  {'bound':>8}{columns}  critical path / first come")
     for num_gpus in (8, 32, 128, 512):
         found = {name: simulate(runs, num_gpus, order) for name, order in orders.items()}
         bound = max(work / num_gpus, max(longest.values()))
@@ -90,19 +89,13 @@ def main() -> None:
         )
         ratio = found["critical path"].makespan / found["first come"].makespan
         print(f"{num_gpus:5}  {bound / 60:4.1f} min{shown}  {ratio:.3f}")
-        ours, theirs = (found[name].idle_share for name in ("critical path", "first come"))
+        ours = found["critical path"].idle_share
+        theirs = found["first come"].idle_share
         what = (
             f"idle share of {num_gpus} GPUs on the paper's grid, simulated, against first come, first served"
         )
-        record(
-            Row(
-                item="Critical path",
-                what=what,
-                goal="less",
-                measured=f"{ours:.1%} for {theirs:.1%}",
-                is_met=ours < theirs,
-            )
-        )
+        measured = f"{ours:.1%} for {theirs:.1%}"
+        record(Row(item="Critical path", what=what, goal="less", measured=measured, is_met=ours < theirs))
 
 
 if __name__ == "__main__":

@@ -1,18 +1,18 @@
-"""What a run's data costs: tokens are made once and mapped by everybody, and points of curves take no more
-than their share.
+"""The cost of a run's data: tokens, which are made once and mapped by all processes, and points of curves.
 
-    RAYSWEEP_DATASETS=../shared/data/hub .venv/bin/python benchmarks/data.py [number of texts, default 20000]
+    RAYSWEEP_DATASETS=../shared/data/hub .venv/bin/python benchmarks/data.py [number of texts]
 
-Tokens: dialogues, for two GPT-2s of different sizes with equal tokenizers. Seconds of making them, of asking
-for them again for the other model, and of a new process that asks (its imports aren't counted; checksums
-are). Then four processes at once that read every token: what one holds of them (its part of mapped pages,
-from /proc), mapped as raysweep does, and loaded as copies. Then a sweep of both models by the local runner,
-while every text that a tokenizer is given is counted.
+default: 20000 texts.
 
-Curves: the same run with points every 2 steps of all its validation and test examples, and of an eighth of
-them. A point of an
-eighth should cost an eighth. And the evaluation itself against a loop by hand over the same batches: its
-forward passes alone.
+Tokens: dialogues, for two GPT-2s of different sizes with equal tokenizers. Measured are the seconds to make
+tokens, to get them again for the other model, and to get them in a new process (with checksums, without
+imports). Then four processes read every token at the same time: the memory of one for them (its part of the
+mapped pages, from /proc), once mapped, as in raysweep, and once loaded as copies. Then the local runner
+trains a sweep of both models, while every text that is passed to a tokenizer is counted.
+
+Curves: the same run with points every 2 steps, of all its validation and test examples and of an eighth of
+them. A point of an eighth should cost an eighth. The evaluation itself is compared with its forward passes
+alone, in a plain loop over the same batches.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ MODELS = {"small": (64, 2), "other": (128, 2)}
 
 
 def run_spec(folder: Path, model: str, task: TaskSpec, max_tokens: int | None = None) -> RunSpec:
-    """A finetuning of one of the models."""
+    """A finetuning of one of the models on a task."""
     from raysweep import Evaluation, Folder, ModelSpec, Optimization, RunSpec
 
     return RunSpec(
@@ -67,14 +67,14 @@ def run_spec(folder: Path, model: str, task: TaskSpec, max_tokens: int | None = 
 
 
 def clocked(function: Any, *arguments: Any) -> tuple[float, Any]:
-    """(seconds, what the function returned)."""
+    """(seconds, result) of a call."""
     start = time.perf_counter()
     found = function(*arguments)
     return time.perf_counter() - start, found
 
 
 def tokens_once(folder: Path, task: TaskSpec, store: Store) -> None:
-    """Make tokens, ask for them again, and record what both cost."""
+    """Make tokens, get them again, and record the cost of both."""
     from raysweep.data.pinning import Pinner
     from raysweep.data.tokens import prepare_tokens
     from raysweep.models.source import ModelInputs
@@ -100,14 +100,14 @@ def tokens_once(folder: Path, task: TaskSpec, store: Store) -> None:
         process.memory()
         seconds.append(process.facts["seconds"])
         assert process.facts["total"] == total
-    what = "a new process has them, as a share of the time to make them"
+    what = "seconds until a new process has them, as a share of the time to make them"
     value = statistics.median(seconds)
     measured = f"{value / first:.3f} ({value:.3f} s)"
     record(Row(item=ITEM, what=what, goal="≤ 0.1", measured=measured, is_met=value <= first / 10))
 
 
 def import_tokenizers(folder: Path) -> None:
-    """So that no import is in the times."""
+    """Import what the tokenizers need, so that it isn't in the times."""
     from transformers import AutoConfig, AutoTokenizer
 
     AutoTokenizer.from_pretrained(folder / "small")
@@ -115,7 +115,7 @@ def import_tokenizers(folder: Path) -> None:
 
 
 class Child:
-    """A process that has the tokens: this file, as `data.py child KIND FOLDER`."""
+    """A process that holds the tokens: `data.py child KIND FOLDER`."""
 
     def __init__(self, folder: Path, kind: str) -> None:
         command = [sys.executable, __file__, "child", kind, str(folder)]
@@ -124,14 +124,14 @@ class Child:
         self.facts: dict[str, Any] = json.loads(self._process.stdout.readline())
 
     def memory(self) -> dict[str, float]:
-        """MiB that the process holds now: `all` of its splits, and mapped `tokens`. Ends it."""
+        """End the process; return the MiB that it held for `all` of its splits and for mapped `tokens`."""
         out, _ = self._process.communicate("\n")
         found: dict[str, float] = json.loads(out)
         return found
 
 
 def child(kind: str, folder: Path) -> None:
-    """Have all splits, mapped or copied, tell how long it took, read every token, wait, tell the memory."""
+    """Load all splits, mapped or copied, and read every token; print the seconds and later the memory."""
     from raysweep.data.inputs import RunInputs
     from raysweep.store import Store
     from raysweep.training.tokenized import TokenizedSplit
@@ -152,8 +152,10 @@ def child(kind: str, folder: Path) -> None:
 
 
 def own_mib() -> tuple[float, float]:
-    """This process's own memory, and its part of mapped tokens: a page that n processes have mapped counts
-    for 1/n."""
+    """MiB of this process's own memory, and of its part of the mapped tokens.
+
+    A page that n processes have mapped counts for 1/n.
+    """
     own = 0
     mapped = 0
     is_tokens = False
@@ -169,24 +171,24 @@ def own_mib() -> tuple[float, float]:
 
 
 def memory(folder: Path) -> None:
-    """Record what each of four processes holds."""
+    """Record the memory of each of four processes."""
     held: dict[str, dict[str, float]] = {}
     for kind in ("map", "copy"):
         children = [Child(folder, kind) for _ in range(4)]
-        # All are there before the first is asked, and asked before the first ends.
+        # All hold the tokens while the first is measured.
         held[kind] = children[0].memory() | ({"tokens": children[0].facts["mib"]} if kind == "copy" else {})
         for other in children[1:]:
             other.memory()
     mapped, copied = (found["tokens"] for found in held.values())
-    what = "memory that each of 4 processes on a node holds of the tokens, as a share of a copy"
+    what = "memory of the tokens in each of 4 processes on a node, as a share of a copy"
     measured = f"{mapped / copied:.2f} ({mapped:.1f} of {copied:.1f} MiB)"
     record(Row(item=ITEM, what=what, goal="≤ 0.3", measured=measured, is_met=mapped <= 0.3 * copied))
     everything = " and ".join(f"{found['all']:.1f}" for found in held.values())
-    print(f"  with ids, offsets and what reading them left: {everything} MiB")
+    print(f"  with ids, offsets and other memory of reading them: {everything} MiB")
 
 
 def counted_sweep(folder: Path, task: TaskSpec) -> None:
-    """Plan and train a small sweep in an empty store, and record how often each text met a tokenizer."""
+    """Plan and train a small sweep in an empty store, and record how often each text was tokenized."""
     from transformers import PreTrainedTokenizerBase
 
     from raysweep import Evaluation, Sweep
@@ -217,18 +219,18 @@ def counted_sweep(folder: Path, task: TaskSpec) -> None:
     PreTrainedTokenizerBase.__call__ = counting  # type: ignore[method-assign]
     try:
         store = Store(folder / "counted")
-        for _ in range(2):  # the second time, all of it is cached
+        for _ in range(2):  # the second time, all runs are cached
             queue = run_plan(make_plan(sweep, store), store, code={})
     finally:
         PreTrainedTokenizerBase.__call__ = call  # type: ignore[method-assign]
     assert queue.count(RunStatus.CACHED) == 6
-    what = f"how often a text meets a tokenizer in 6 runs of 2 models, planned twice ({len(counts)} texts)"
+    what = f"how often a text is tokenized in 6 runs of 2 models, planned twice ({len(counts)} texts)"
     most = max(counts.values())
     record(Row(item=ITEM, what=what, goal="1", measured=f"{most}", is_met=most == 1 and len(counts) == 500))
 
 
 def curves(spec: RunSpec, store: Store) -> None:
-    """Record what points of curves cost, and what evaluations cost beside their forward passes."""
+    """Record the cost of points of curves, and of evaluations beyond their forward passes."""
     from raysweep import Evaluation, Resources
     from raysweep.data.examples import split_sizes
     from raysweep.data.pinning import Pinner
@@ -253,7 +255,7 @@ def curves(spec: RunSpec, store: Store) -> None:
     measured = f"{ratio:.2f} [{ratios[0]:.2f}, {ratios[-1]:.2f}]"
     record(Row(item=ITEM, what=what, goal=f"≤ {GOAL_POINT}", measured=measured, is_met=ratio <= GOAL_POINT))
     ratios = np.sort(evaluations(spec, store))
-    what = "speed of an evaluation, against its forward passes alone by hand"
+    what = "speed of an evaluation, against its forward passes alone in a plain loop"
     measured = f"{np.median(ratios):.2f} [{ratios[0]:.2f}, {ratios[-1]:.2f}]"
     ratio = float(np.median(ratios))
     goal = f"≥ {GOAL_EVALUATION}"
@@ -261,8 +263,7 @@ def curves(spec: RunSpec, store: Store) -> None:
 
 
 def evaluations(spec: RunSpec, store: Store) -> list[float]:
-    """Seconds of forward passes by hand over those of `evaluate`, on the same batches of the test split, in
-    turn."""
+    """Ratios of the seconds of plain forward passes to those of `evaluate`, on the same test batches."""
     import torch
 
     from raysweep import Resources

@@ -1,12 +1,12 @@
-"""What the driver of a sweep spends on one run, in sweeps of ever more runs that do nothing.
+"""The driver's CPU time for a run, in sweeps of 100 to 10,000 runs that do nothing.
 
     .venv/bin/python benchmarks/driver.py [number of runs …]      default: 100 1000 10000
 
 For each number, a plan of that many runs goes through the local runner and through Ray Tune, with the queue,
 the progress lines and the order of the critical path, but with a training that only writes a result. CPU
-seconds are those of the driver's process alone (Ray Tune's own bookkeeping is in it, MLflow isn't). The
-ratio, of a run in the largest and one in the smallest sweep, says whether the cost grows. Planning, and the
-start of Ray, aren't counted.
+seconds are those of the driver's process alone (with Ray Tune's own bookkeeping, without MLflow). The ratio
+of a run in the largest sweep to one in the smallest shows whether the cost grows. Planning and the start of
+Ray aren't counted.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from common import Row, machine, record
-from planner import WORDS, model
+from planner import model, small_task
 from rich.console import Console
 
-from raysweep import Sweep, TaskSpec, grid
+from raysweep import Sweep, grid
 from raysweep.cli.progress import Progress
 from raysweep.estimates.runtime import estimate_costs
 from raysweep.files import write_json
@@ -37,11 +37,11 @@ from raysweep.training import process
 from raysweep.training.run import Job
 
 GOAL = 1.1
-"""What "flat" means: a run of the largest sweep costs at most so many times one of the smallest."""
+"""The largest ratio of the cost of a run in the largest sweep to that in the smallest."""
 
 
 def do_nothing(job: Job) -> None:
-    """What `execute` leaves behind, without training."""
+    """Write the files of `execute` without training."""
     paths = Store(job.store_folder).run(job.spec.id)
     paths.claim(job.spec)
     paths.model.mkdir(exist_ok=True)
@@ -54,47 +54,39 @@ class Idle:
     """A slot whose runs do nothing."""
 
     def run(self, job: Job) -> None:
-        """Execute nothing."""
+        """Write the files of a run."""
         do_nothing(job)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing."""
 
 
 class IdleTrial(tune.SlotTrial):
-    """A trial of an idle slot."""
+    """A trial with an idle slot."""
 
     def setup(self, config: dict[str, Any], import_path: Sequence[str]) -> None:  # type: ignore[override]
         self._slot = Idle()  # type: ignore[assignment]
 
 
 def sweep(num_runs: int) -> Sweep:
-    """One supervisor, one ceiling and three students a seed, after three pretrainings."""
-    task = TaskSpec(
-        name="sandbox",
-        params=WORDS | {"num_test_sentences": 150},
-        num_train=32,
-        num_validation=20,
-        num_test=40,
-    )
-    methods = ["naive", "confidence", "confidence_openai"]
+    """One supervisor, one ceiling and three students per seed, after the pretrainings of both models."""
     return Sweep(
         name="driver",
-        tasks=[task],
+        tasks=[small_task()],
         pairs=grid([model(2)], [model(6)]),
-        methods=methods,
+        methods=["naive", "confidence", "confidence_openai"],
         seeds=range(num_runs // 5),
     )
 
 
 def measure(runner: str, num_runs: int) -> tuple[int, float, float]:
-    """(runs, milliseconds of the driver's CPU for each, of the clock for each)."""
+    """(number of runs, milliseconds of the driver's CPU per run, milliseconds of the clock per run)."""
     with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w") as nowhere:
         store = Store(folder)
         plan = make_plan(sweep(num_runs), store)
-        estimate_costs(plan, store)  # lays out models once, and imports what that needs
+        estimate_costs(plan, store)  # builds models without weights once, with the imports for it
         progress = Progress(Console(file=nowhere))
-        # So that the local runner's first run freezes this plan, as it does in a process with one sweep.
+        # Let the first run of the local runner freeze this plan, as in a process with a single sweep.
         gc.unfreeze()
         process._freeze_libraries.cache_clear()
         clock = time.perf_counter()
@@ -108,7 +100,7 @@ def measure(runner: str, num_runs: int) -> tuple[int, float, float]:
 
 
 def main() -> None:
-    """Print a line for each number of runs, and the ratio of the last to the first."""
+    """Print a line for each number of runs and record the ratio of the last to the first."""
     numbers = [int(text) for text in sys.argv[1:]] or [100, 1_000, 10_000]
     print(machine())
     local.execute = do_nothing
@@ -125,7 +117,7 @@ def main() -> None:
             print(f"{'':>6}  {num_runs:6}  {cpu:10.2f}  {clock:12.2f}", flush=True)
         what = f"{runner}: the driver's CPU for a run of {num_runs:,}, against one of {numbers[0]:,}"
         ratio = costs[-1] / costs[0]
-        measured = f"{costs[-1] / costs[0]:.2f} ({costs[-1]:.1f} ms a run)"
+        measured = f"{costs[-1] / costs[0]:.2f} ({costs[-1]:.1f} ms per run)"
         record(Row(item="The driver", what=what, goal=f"≤ {GOAL}", measured=measured, is_met=ratio <= GOAL))
 
 

@@ -2,19 +2,20 @@
 
     .venv/bin/python benchmarks/field.py [micro batch of the serial run …]      default: 32 1
 
-The 15 trainings that openai/weak-to-strong's sweep.py makes of two models and three seeds: each model on
-ground truth of half A, and each model on the labels of every model no stronger than it. GPT-2s of width 32
+The 15 trainings are those of sweep.py of openai/weak-to-strong for two models and three seeds: each model on
+ground truth of half A, and each model on the labels of every model that is no stronger. GPT-2s of width 32
 and 64 from random weights, 2,000 sentences of the sandbox in each half, 2 epochs, 1,000 test sentences; head
 of zeros, Adam, cosine schedule, as theirs.
 
-raysweep: `raysweep run` as a command with an empty store, from its start until it prints PGR: planning,
-tokens, Ray's own start and end. What it does then, the rest of MLflow and the report, isn't counted, and
+raysweep: the command `raysweep run` with an empty store, from its start until it prints PGR, with planning,
+tokens, and the start and end of Ray. What follows, the rest of MLflow and the report, isn't counted but
 shown.
-Serial: written here after what that script does: for each training a new process that imports, loads,
-tokenizes, trains with a micro batch (32, and their default of 1: one seed, times three), evaluates, labels
-half B, saves the model and its results. One thread each (`OMP_NUM_THREADS`), which is as fast as two for
-models of this size. Batches have the same examples, so accuracies agree but for rounding, which such
-trainings blow up, as the serial ones do among themselves at other micro batches.
+ Serial: written here after that script. Each training is a new process that imports, loads, tokenizes, trains
+with a micro batch (32, or their default of 1 for one seed, times three), evaluates, labels half B, and saves
+the model and its results. It has one thread (`OMP_NUM_THREADS`), which is as fast as two for models of this
+size. Batches have the same examples, so accuracies agree up to rounding, which such trainings amplify, as
+they
+do between serial runs with different micro batches.
 """
 
 from __future__ import annotations
@@ -34,14 +35,13 @@ if TYPE_CHECKING:
     from raysweep import Sweep
 
 GOALS = {32: 4.0, 1: 6.0}
-GOAL_APART = 0.01
-"""Of the mean test accuracy: rounding moves that of a single training by as much."""
+GOAL_DIFFERENCE = 0.01
+"""For the mean test accuracy; rounding changes that of a single training by as much."""
 MODELS = {"gpt2-32": (32, 1, 2e-3), "gpt2-64": (64, 2, 1e-3)}
 """Width, layers, learning rate; weaker first."""
 SEEDS = range(3)
 SERIAL_SEEDS = {1: range(1)}
-"""By micro batch, where fewer than all are trained serially, and their seconds multiplied: it takes minutes a
-training."""
+"""By micro batch: fewer seeds, where a training takes minutes. Their seconds are multiplied."""
 BATCH = 32
 EPOCHS = 2
 CONTEXT = 32
@@ -51,8 +51,7 @@ WORLD = {"sentence_length": 20, "num_sentences": 6_000, "num_test_sentences": 2_
 
 
 def sweep() -> Sweep:
-    """What raysweep is asked: `raysweep run benchmarks/field.py`, with models in the folder that
-    `BENCHMARK_MODELS` names."""
+    """The sweep of `raysweep run benchmarks/field.py`; its models are in the folder BENCHMARK_MODELS."""
     from raysweep import Evaluation, Folder, ModelSpec, Optimization, Resources, Sweep, TaskSpec
     from raysweep.models.families import Model
 
@@ -144,7 +143,7 @@ def train_one(config: dict[str, Any]) -> None:
 
 
 def run_serially(folder: Path, micro_batch: int) -> tuple[float, dict[str, float]]:
-    """(seconds of all, accuracy by training) of a process for each training, one after another."""
+    """(total seconds, accuracy by training) of one process per training, one after another."""
     seeds = SERIAL_SEEDS.get(micro_batch, SEEDS)
     out = folder / f"serial-{micro_batch}"
     start = time.perf_counter()
@@ -163,9 +162,8 @@ def run_serially(folder: Path, micro_batch: int) -> tuple[float, dict[str, float
                 "seed": seed,
                 "micro_batch": micro_batch,
             }
-            subprocess.run(
-                [sys.executable, __file__, "train", json.dumps(config)], check=True, capture_output=True
-            )
+            command = [sys.executable, __file__, "train", json.dumps(config)]
+            subprocess.run(command, check=True, capture_output=True)
     seconds = (time.perf_counter() - start) * len(SEEDS) / len(seeds)
     return seconds, {
         path.parent.name: json.loads(path.read_text())["accuracy"] for path in out.glob("*/results.json")
@@ -173,8 +171,7 @@ def run_serially(folder: Path, micro_batch: int) -> tuple[float, dict[str, float
 
 
 def run_raysweep(folder: Path) -> tuple[float, dict[str, float], str]:
-    """(seconds until PGR is printed, accuracy by training, where the time went) of `raysweep run` with an
-    empty store."""
+    """(seconds until PGR is printed, accuracy by training, breakdown of the time) of `raysweep run`."""
     from raysweep.planning.plan import make_plan
     from raysweep.store import Store
 
@@ -208,16 +205,15 @@ def run_raysweep(folder: Path) -> tuple[float, dict[str, float], str]:
     spent = {
         what: sum(info[f"seconds_{what}"] for info in infos) for what in ("training", "evaluation", "total")
     }
-    spent["overhead_seconds"] = spent.pop("total") - spent["training"] - spent["evaluation"]
-    where = (
-        f"{first:.1f} s until the first run starts, {last - first:.1f} s of runs, {seconds - last:.1f} s "
-        "until PGR is printed, "
+    spent["overhead"] = spent.pop("total") - spent["training"] - spent["evaluation"]
+    num_processes = len({info["process"] for info in infos})
+    parts = ", ".join(f"{what} {value:.1f} s" for what, value in spent.items())
+    breakdown = (
+        f"{first:.1f} s until the first run starts, {last - first:.1f} s of runs, "
+        f"{seconds - last:.1f} s until PGR is printed, {whole - seconds:.1f} s of MLflow and report after "
+        f"that; in {num_processes} processes: {parts}"
     )
-    where += f"{whole - seconds:.1f} s of MLflow and report after that; in "
-    where += f"{len({info['process'] for info in infos})} processes: " + ", ".join(
-        f"{n} {s:.1f} s" for n, s in spent.items()
-    )
-    return seconds, accuracies, where
+    return seconds, accuracies, breakdown
 
 
 def _load() -> str:
@@ -229,7 +225,7 @@ def _key(weak: str | None, name: str | None, seed: int) -> str:
 
 
 def prepare(folder: Path) -> None:
-    """Write models, and the splits as raysweep divides them."""
+    """Write the models, and the splits as raysweep divides them."""
     from common import write_gpt2
 
     from raysweep.data.examples import read_split
@@ -268,20 +264,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         prepare(folder)
-        seconds, accuracies, where = run_raysweep(folder)
+        seconds, accuracies, breakdown = run_raysweep(folder)
+        num_trainings = len(accuracies)
         print(
-            f"raysweep run: {len(accuracies)} trainings in {seconds:.1f} s ({_load()}): {where}", flush=True
+            f"raysweep run: {num_trainings} trainings in {seconds:.1f} s ({_load()}): {breakdown}", flush=True
         )
         for micro_batch in [int(text) for text in sys.argv[1:]] or list(GOALS):
             serial, found = run_serially(folder, micro_batch)
-            apart = [found[key] - accuracies[key] for key in found]
-            mean = abs(statistics.mean(apart))
-            largest = max(map(abs, apart))
-            print(
-                f"serial, micro batch {micro_batch}: {len(found)} trainings; 15 take {serial:.1f} s "
-                f"({_load()})",
-                flush=True,
-            )
+            differences = [found[key] - accuracies[key] for key in found]
+            mean = abs(statistics.mean(differences))
+            largest = max(map(abs, differences))
+            what = f"serial, micro batch {micro_batch}: {len(found)} trainings"
+            print(f"{what}; 15 take {serial:.1f} s ({_load()})", flush=True)
             ratio = serial / seconds
             goal = GOALS.get(micro_batch)
             row = Row(
@@ -298,9 +292,9 @@ def main() -> None:
                 Row(
                     item=row.item,
                     what=what,
-                    goal=f"≤ {GOAL_APART}",
+                    goal=f"≤ {GOAL_DIFFERENCE}",
                     measured=measured,
-                    is_met=mean <= GOAL_APART,
+                    is_met=mean <= GOAL_DIFFERENCE,
                 )
             )
             for key in sorted(found):

@@ -1,20 +1,19 @@
-"""What it gains that several runs share a GPU, and how long a wide run waits for them.
+"""The gain from runs that share a GPU, and how long a whole-device run waits for them.
 
     .venv/bin/python benchmarks/packing.py
 
-Simulated: the grid of benchmarks/critical_path.py without its two largest models, on 8 GPUs, with the share
-of 80 GB that raysweep estimates for each run (micro batches of 8; once with the longest text of 256 tokens,
-once of 1,024), against a whole GPU for each. How much slower a run is that shares its device can only be
-measured on one. So each is shown twice, and the truth
-lies between: "host-bound", a run is as fast as alone (small models' kernels leave a GPU idle, and so do
-loading, launching and writing); "device-bound", k runs together take as long as one after another, and
-packing can gain nothing.
+Simulated: the grid of benchmarks/critical_path.py without its two largest models on 8 GPUs. Each run has the
+share of 80 GB that raysweep estimates for it (micro batches of 8, with a longest text of 256 or of 1,024
+tokens), against a whole GPU for each run. How much a run slows down when it shares its device can only be
+measured on one. So there are two rows, and the truth lies between them: "host-bound", a run is as fast as
+alone (kernels of small models leave a GPU idle, and so do loading, launching and writing); "device-bound", k
+runs together take as long as one after another, and packing can gain nothing.
 
-On this machine: Ray Tune with one GPU that is only said to be there, and runs that only wait, 1 to 3 s. Eight
-at a time fill it
-while three ceilings that take all of it become ready, and are more urgent: how many narrow runs start while
-one of them waits, and how long it does, with raysweep's rule and with none (what fits may start). By the rule
-these are at most eight, whose processes were just starting, however many more are ready.
+On this machine: Ray Tune with one GPU that only exists in its resources, and runs that wait for 1 to 3 s.
+Eight runs at a time fill the GPU while three ceilings that need all of it become ready and are more urgent.
+Measured are how many narrow runs start while one of them waits, and for how long it waits, with raysweep's
+rule and without a rule (what fits may start). By the rule at most eight can start, those whose processes were
+just starting, however many more are ready.
 """
 
 from __future__ import annotations
@@ -31,9 +30,9 @@ import critical_path
 import ray
 from common import Row, machine, record
 from driver import Idle
-from planner import WORDS, model
+from planner import model, small_task
 
-from raysweep import GroundTruth, Resources, RunSpec, Sweep, TaskSpec, grid
+from raysweep import GroundTruth, Resources, RunSpec, Sweep, grid
 from raysweep.estimates.gpu_sharing import ASSUMED_DEVICE_BYTES, SHARES_PER_GPU
 from raysweep.estimates.simulation import simulate
 from raysweep.planning.plan import PlannedRun, make_plan
@@ -59,7 +58,7 @@ GOAL = 8
 
 
 def share(name: str, tokens: int) -> float:
-    """Of a GPU of 80 GB, in sixteenths; 1 of one that doesn't fit."""
+    """The share of a GPU of 80 GB that a model needs, in sixteenths; 1 if it doesn't fit."""
     size, layers, width, inner, precision = SHAPES[name]
     needed = Footprint(
         tuning="Full",
@@ -85,26 +84,24 @@ def share(name: str, tokens: int) -> float:
 
 
 def simulated() -> None:
-    """The small models of the paper's grid, packed and not."""
+    """Record the speed of the small models of the paper's grid, packed against one run per GPU."""
     whole = {name: item for name, item in critical_path.grid().items() if _model(name) in SHAPES}
     alone = simulate(whole, NUM_GPUS, critical_path.remaining(whole))
     for tokens in (256, 1_024):
         shares = {name: share(name, tokens) for name in SHAPES}
-        print(
-            f"  {tokens} tokens: "
-            + ", ".join(f"{name} {found * SHARES_PER_GPU:g}/16" for name, found in shares.items())
-        )
+        sixteenths = ", ".join(f"{name} {found * SHARES_PER_GPU:g}/16" for name, found in shares.items())
+        print(f"  {tokens} tokens: {sixteenths}")
         packed = {name: replace(item, devices=shares[_model(name)]) for name, item in whole.items()}
         slower = {name: replace(item, seconds=item.seconds / item.devices) for name, item in packed.items()}
         for case, runs in (("host-bound", packed), ("device-bound", slower)):
             found = simulate(runs, NUM_GPUS, critical_path.remaining(runs))
             what = (
-                f"the paper's small models on {NUM_GPUS} GPUs, {tokens} tokens, {case}, simulated, against "
-                "one run a GPU"
+                f"the paper's small models on {NUM_GPUS} GPUs, {tokens} tokens, {case}, simulated, "
+                "against one run per GPU"
             )
             measured = (
-                f"{alone.makespan / found.makespan:.2f}× as fast; {found.idle_share:.1%} idle for "
-                f"{alone.idle_share:.1%}"
+                f"{alone.makespan / found.makespan:.2f}× as fast; "
+                f"{found.idle_share:.1%} idle for {alone.idle_share:.1%}"
             )
             record(Row(item="Packing", what=what, goal="", measured=measured, is_met=None))
 
@@ -116,23 +113,23 @@ def _model(name: str) -> str:
 
 
 class Wait(Idle):
-    """A slot whose runs only wait: a second, or 1 to 3 by their seed where `timeout_seconds` says so."""
+    """A slot whose runs only wait: 1 s, or 1 to 3 s by their seed if their `timeout_seconds` is 3."""
 
     def run(self, job: Job) -> None:
-        """Wait."""
+        """Wait, and write the files of the run."""
         time.sleep(1 + job.spec.seed % job.resources.timeout_seconds)
         super().run(job)
 
 
 class WaitTrial(tune.SlotTrial):
-    """A trial of a slot that waits."""
+    """A trial with a slot that waits."""
 
     def setup(self, config: dict[str, Any], import_path: Sequence[str]) -> None:  # type: ignore[override]
         self._slot = Wait()  # type: ignore[assignment]
 
 
 class FirstFit(ClusterCapacity):
-    """What fits may start, whoever waits."""
+    """A capacity without the rule: any run that fits may start, whichever waits."""
 
     def choose(self, candidates: Sequence[PlannedRun]) -> PlannedRun | None:
         for run in candidates:
@@ -143,19 +140,11 @@ class FirstFit(ClusterCapacity):
 
 
 def sweep(num_seeds: int, resources: Callable[[RunSpec], Resources]) -> Sweep:
-    """A supervisor, a ceiling and a student a seed, after two pretrainings."""
-    task = TaskSpec(
-        name="sandbox",
-        params=WORDS | {"num_test_sentences": 150},
-        num_train=32,
-        num_validation=20,
-        num_test=40,
-    )
-    pairs = grid([model(2)], [model(6)])
+    """A supervisor, a ceiling and a student per seed, after two pretrainings."""
     return Sweep(
         name="packing",
-        tasks=[task],
-        pairs=pairs,
+        tasks=[small_task()],
+        pairs=grid([model(2)], [model(6)]),
         methods=["naive"],
         seeds=range(num_seeds),
         resources=resources,
@@ -163,8 +152,7 @@ def sweep(num_seeds: int, resources: Callable[[RunSpec], Resources]) -> Sweep:
 
 
 def run(swept: Sweep) -> list[tuple[int, float]]:
-    """For each whole-device run, since all that it depends on was done: (narrow runs that have started before
-    it, seconds)."""
+    """(number of narrow runs that started, seconds) while each whole-device run was ready and waited."""
     ready: dict[str, float] = {}
     started: dict[str, float] = {}
 
@@ -193,7 +181,7 @@ def run(swept: Sweep) -> list[tuple[int, float]]:
 
 
 def waited() -> None:
-    """Runs that wait, on a cluster that says that it has a GPU."""
+    """Record how long whole-device runs wait, on a cluster with a GPU that only exists in its resources."""
     os.environ.setdefault("PYTHONPATH", str(Path(__file__).parent))
     tune.SlotTrial = WaitTrial
     ray.init(num_cpus=9, num_gpus=1, include_dashboard=False, object_store_memory=10**8, log_to_driver=False)
@@ -215,7 +203,7 @@ def waited() -> None:
 
 
 def main() -> None:
-    """Print the rows."""
+    """Record the simulated rows, then the measured one."""
     print(machine())
     simulated()
     waited()

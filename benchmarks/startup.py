@@ -1,13 +1,12 @@
-"""What a run costs overhead_seconds its training and evaluation: in a kept process, and in a worker group of
-two.
+"""The cost of a run besides training and evaluation: in a kept process, and in a worker group of two.
 
     .venv/bin/python benchmarks/startup.py
 
-Sweeps of a GPT-2 with 3 million parameters in a folder, 64 examples and 2 steps a run, through Ray Tune on
-this machine. "In the run" is its result's seconds_total less training and evaluation; "from run to run" is
-the time between the ends of two runs that follow each other in a process (or, for groups, on the cluster)
-less the second one's training and evaluation, so that scheduling is in it too. The first run of a process,
-which imports, isn't counted. Then: where the time goes, in seconds.
+Sweeps of a GPT-2 with 3 million parameters in a folder, with 64 examples and 2 steps per run, through Ray
+Tune on this machine. "In the run" is the result's seconds_total less training and evaluation. "From run to
+run" is the time between the ends of two consecutive runs of a process (for groups, of the cluster), less
+training and evaluation of the second one, so that scheduling is included. The first run of a process, which
+imports, isn't counted. After that, a breakdown of the time in seconds.
 """
 
 from __future__ import annotations
@@ -66,7 +65,7 @@ IMPORTS = (
 
 
 def sweep(kind: str) -> Sweep:
-    """A supervisor, a ceiling and a student a seed."""
+    """A supervisor, a ceiling and a student per seed."""
     from raysweep import Evaluation, Folder, ModelSpec, Optimization, Resources, Sweep, TaskSpec
     from raysweep.models.families import Model
 
@@ -101,20 +100,13 @@ def group() -> Sweep:
 
 
 def run(kind: str, folder: Path) -> list[dict[str, Any]]:
-    """What the sweep's runs say of themselves, in the order in which they ended, with when they were
-    claimed."""
+    """The `info` of the sweep's results, in the order in which runs ended, with the time of their claim."""
     from raysweep.planning.plan import make_plan
     from raysweep.store import Store
 
     store = folder / f"store-{kind}"
-    command = [
-        str(Path(sys.executable).parent / "raysweep"),
-        "run",
-        f"{__file__}:{kind}",
-        "--store",
-        str(store),
-    ]
-    command += ["--tracking-uri", f"sqlite:///{folder / kind}.db"]
+    command = [str(Path(sys.executable).parent / "raysweep"), "run", f"{__file__}:{kind}"]
+    command += ["--store", str(store), "--tracking-uri", f"sqlite:///{folder / kind}.db"]
     start = time.time()
     clock = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True)
@@ -126,43 +118,31 @@ def run(kind: str, folder: Path) -> list[dict[str, Any]]:
     infos.sort(key=lambda info: info["finished_at"])
     first = min(info["claimed_at"] for info in infos) - start
     last = infos[-1]["finished_at"] - start
+    num_parameters = infos[0]["num_parameters"]
     load = os.getloadavg()[0]
-    print(
-        f"\n{kind}: {len(infos)} runs in {clock:.1f} s, {infos[0]['num_parameters']:,} parameters; load "
-        f"{load:.1f}"
-    )
-    print(
-        f"  until the first run's claim {first:.1f} s, from the last run's end to the command's "
-        f"{clock - last:.1f} s"
-    )
+    print(f"\n{kind}: {len(infos)} runs in {clock:.1f} s, {num_parameters:,} parameters; load {load:.1f}")
+    print(f"  {first:.1f} s until the first run's claim, {clock - last:.1f} s after the last run's end")
     return infos
 
 
 def overhead_seconds(info: dict[str, Any]) -> float:
-    """Seconds of a run that aren't training or evaluation."""
+    """Seconds of a run besides training and evaluation."""
     return float(info["seconds_total"] - info["seconds_training"] - info["seconds_evaluation"])
 
 
 def show(label: str, values: list[float], goal: float | None = None) -> None:
-    """A line with the median and the largest; with a goal, a row of the table."""
+    """Print the median and the largest value; record them if there is a goal."""
     middle = statistics.median(values)
     measured = f"{middle:.3f} s, largest {max(values):.3f}, {len(values)} runs"
     if goal is None:
         print(f"  {label}: {measured}")
     else:
-        record(
-            Row(
-                item="Start-up per run",
-                what=label,
-                goal=f"≤ {goal} s",
-                measured=measured,
-                is_met=middle <= goal,
-            )
-        )
+        is_met = middle <= goal
+        record(Row(item="Start-up per run", what=label, goal=f"≤ {goal} s", measured=measured, is_met=is_met))
 
 
 def pairs(infos: list[dict[str, Any]], *, by_process: bool) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """Runs that follow each other."""
+    """Consecutive runs, of each process or of all."""
     slots: dict[int, list[dict[str, Any]]] = {}
     for info in infos:
         slots.setdefault(info["process"] if by_process else 0, []).append(info)
@@ -170,15 +150,14 @@ def pairs(infos: list[dict[str, Any]], *, by_process: bool) -> list[tuple[dict[s
 
 
 def gap(before: dict[str, Any], after: dict[str, Any]) -> float:
-    """Seconds from the end of one run to that of the next, less the next one's training and evaluation."""
+    """Seconds from the end of one run to that of the next, less training and evaluation of the next one."""
     return float(
         after["finished_at"] - before["finished_at"] - after["seconds_training"] - after["seconds_evaluation"]
     )
 
 
 def profile(folder: Path) -> None:
-    """Where a run's time goes in a process that has had two already: Python's profiler on, which makes it
-    slower."""
+    """Print where the time of a run goes in a process that already had others, under Python's profiler."""
     from raysweep.planning.plan import make_plan
     from raysweep.store import Store
     from raysweep.training.process import clean_process
@@ -188,9 +167,9 @@ def profile(folder: Path) -> None:
     plan = make_plan(kept(), store)
     profiler = cProfile.Profile()
     times = []
-    floors = [planned for planned in plan.runs.values() if planned.roles == ("supervisor",)]
-    for number, planned in enumerate(floors):
-        is_profiled = number == len(floors) - 1
+    supervisors = [planned for planned in plan.runs.values() if planned.roles == ("supervisor",)]
+    for number, planned in enumerate(supervisors):
+        is_profiled = number == len(supervisors) - 1
         if is_profiled:
             profiler.enable()
         start = time.perf_counter()
@@ -211,7 +190,7 @@ def profile(folder: Path) -> None:
 
 
 def imports() -> None:
-    """Seconds that imports take, each in a new process, and Ray's start."""
+    """Print the seconds of imports, each in a new process, and of Ray's start."""
     print("\nimports, each in a process of its own (files cached), less Python's own start:")
     empty = _timed("pass")
     for name in IMPORTS:
@@ -222,56 +201,35 @@ def imports() -> None:
 
 def _timed(code: str) -> float:
     start = time.perf_counter()
-    subprocess.run(
-        [sys.executable, "-c", code],
-        check=True,
-        capture_output=True,
-        env=os.environ | {"DS_ACCELERATOR": "cpu"},
-    )
+    environment = os.environ | {"DS_ACCELERATOR": "cpu"}
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env=environment)
     return time.perf_counter() - start
 
 
 def main() -> None:
-    """Print both costs with their goals, then where the time goes."""
+    """Record both costs with their goals, then print a breakdown of the time."""
     from raysweep.tasks.sandbox import World
 
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     print(machine())
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        words = [" ".join(World().words)]
         for model in ("weak", "strong"):
-            write_gpt2(
-                folder / model,
-                [" ".join(World().words)],
-                width=WIDTH,
-                layers=LAYERS,
-                context=16,
-                word_level=True,
-            )
+            write_gpt2(folder / model, words, width=WIDTH, layers=LAYERS, context=16, word_level=True)
         os.environ["BENCHMARK_MODELS"] = str(folder)
         infos = run("kept", folder)
         following = pairs(infos, by_process=True)
-        show(
-            "a run in a kept process, by its own clock",
-            [overhead_seconds(after) for _, after in following],
-            GOAL_KEPT,
-        )
-        show(
-            "a run in a kept process, from the end of the one before",
-            [gap(*pair) for pair in following],
-            GOAL_KEPT,
-        )
+        inside = [overhead_seconds(after) for _, after in following]
+        show("a run in a kept process, by its own clock", inside, GOAL_KEPT)
+        gaps = [gap(*pair) for pair in following]
+        show("a run in a kept process, from the end of the one before", gaps, GOAL_KEPT)
         infos = run("group", folder)
         following = pairs(infos, by_process=False)
-        show(
-            "a run in a worker group of two, from the end of the one before",
-            [gap(*pair) for pair in following],
-            GOAL_GROUP,
-        )
-        show(
-            "  of it until the group has claimed the run",
-            [b["claimed_at"] - a["finished_at"] for a, b in following],
-        )
+        gaps = [gap(*pair) for pair in following]
+        show("a run in a worker group of two, from the end of the one before", gaps, GOAL_GROUP)
+        until_claims = [after["claimed_at"] - before["finished_at"] for before, after in following]
+        show("  of it until the group has claimed the run", until_claims)
         show("  of it in the run", [overhead_seconds(after) for _, after in following])
         profile(folder)
     imports()

@@ -1,17 +1,17 @@
-"""How fast raysweep trains, against a plain PyTorch loop on the same batches and against
-`transformers.Trainer`.
+"""Training speed against a plain PyTorch loop on the same batches and against `transformers.Trainer`.
 
     .venv/bin/python benchmarks/training.py [repetitions] [model …]
 
-default: 5 repetitions of the three in turn, after one step of each to warm up; all models. GPT-2s from random
-weights, on dialogues cut to 64 tokens and on whole ones, of 5 to 512 tokens. All three get the same model,
-examples, AdamW, threads (`OMP_NUM_THREADS`, else 1) and no dropout:
+default: 5 repetitions of the three in turn, after one of a single step to warm up; all models.
 
-- raysweep: `execute`, ZeRO-0, in this process; the time of its training, without that of loading and saving;
-- plain: forward, backward and step by hand, on raysweep's own batches, padded as raysweep pads them. Its
-  losses must be raysweep's (the largest relative difference is shown), or it would do something else;
+GPT-2s from random weights are trained on dialogues cut to 64 tokens and on whole ones, of 5 to 512 tokens.
+All three get the same model, examples, AdamW, threads (`OMP_NUM_THREADS`, else 1) and no dropout:
+
+- raysweep: `execute` with ZeRO-0 in this process; the time of its training, without loading and saving;
+- plain: forward, backward and step in a plain loop over raysweep's own batches, padded as raysweep pads them.
+  Its losses must equal raysweep's (the largest relative difference is shown), else the two would differ;
 - Trainer: its defaults (examples drawn without regard to length, padding to the longest of a batch, no micro
-  batches), with 32 examples a batch; saving and reporting switched off.
+  batches) with 32 examples per batch, without saving and reporting.
 
 Tokens are those of the texts, without padding. Ratios are medians over repetitions, with the smallest and the
 largest.
@@ -34,7 +34,7 @@ from common import Row, dialogues, machine, record, write_gpt2, write_task
 
 THREADS = int(os.environ.get("OMP_NUM_THREADS", "1"))
 MODELS = {"small": (64, 2, 32, 12), "middle": (256, 4, 6, 3), "large": (768, 12, 32, 16)}
-"""Width, layers, steps of equal texts, of whole ones; the large one is for GPUs."""
+"""Width, layers, steps with texts of equal length, steps with whole texts; the large model is for GPUs."""
 BATCH = 32
 RATE = 1e-3
 CONTEXT = 512
@@ -45,7 +45,7 @@ GOAL_TRAINER = 1.5
 
 @dataclass(frozen=True)
 class Case:
-    """A pinned run, and what the three train it with."""
+    """A pinned run with its store, resources and device, for the three runners."""
 
     spec: Any
     store: Any
@@ -54,7 +54,7 @@ class Case:
 
 
 def raysweep(case: Case) -> tuple[float, list[float]]:
-    """(tokens a second, losses)."""
+    """(tokens per second, losses) of raysweep."""
     import pandas as pd
 
     from raysweep.training.process import clean_process
@@ -70,7 +70,7 @@ def raysweep(case: Case) -> tuple[float, list[float]]:
 
 
 def plain(case: Case) -> tuple[float, list[float]]:
-    """(tokens a second, losses) of a loop as one writes it by hand."""
+    """(tokens per second, losses) of a plain loop."""
     import torch
 
     from raysweep.data.inputs import RunInputs
@@ -120,7 +120,7 @@ def plain(case: Case) -> tuple[float, list[float]]:
 
 
 def trainer(case: Case) -> tuple[float, list[float]]:
-    """(tokens a second, no losses) of transformers' Trainer with its defaults."""
+    """(tokens per second, no losses) of the Trainer of transformers with its defaults."""
     import torch
     from transformers import DataCollatorWithPadding, Trainer, TrainerCallback, TrainingArguments
 
@@ -176,7 +176,7 @@ def trainer(case: Case) -> tuple[float, list[float]]:
         runner.train()
     if case.device != "cpu":
         torch.cuda.synchronize()
-    # A batch ahead of the last step is collated too: the mean of a batch counts.
+    # The batch after the last step is collated too, so batches are counted by their mean number of tokens.
     num_batches = tokens[0] / (sum(len(row["input_ids"]) for row in rows) / len(rows)) / BATCH
     assert num_batches < spec.optimization.steps + 2
     return tokens[0] / (times[1] - times[0]), []
@@ -190,8 +190,10 @@ RUNNERS: dict[str, Callable[[Case], tuple[float, list[float]]]] = {
 
 
 def compare(cases: list[Case]) -> tuple[dict[str, list[float]], float]:
-    """Tokens a second by runner, one a case, run in turn; and the largest difference of a loss to the plain
-    loop's."""
+    """Tokens per second by runner, one for each case, and the largest difference to a loss of the plain loop.
+
+    The runners take turns. The first case warms up and isn't counted.
+    """
     import torch
 
     speeds: dict[str, list[float]] = {name: [] for name in RUNNERS}
@@ -201,17 +203,17 @@ def compare(cases: list[Case]) -> tuple[dict[str, list[float]], float]:
         for name, function in RUNNERS.items():
             torch.set_num_threads(THREADS)
             speed, losses[name] = function(case)
-            if number:  # the first one warms up
+            if number:
                 speeds[name].append(speed)
-        apart = np.abs(np.array(losses["raysweep"]) / np.array(losses["plain"]) - 1)
-        difference = max(difference, float(apart.max()))
+        differences = np.abs(np.array(losses["raysweep"]) / np.array(losses["plain"]) - 1)
+        difference = max(difference, float(differences.max()))
     return speeds, difference
 
 
 def make_cases(
     folder: Path, model_folder: Path, max_tokens: int | None, num_steps: int, repetitions: int
 ) -> list[Case]:
-    """The same run with as many seeds, after one of a single step."""
+    """The same run with one seed per repetition, after a run of a single step."""
     import torch
 
     from raysweep import Evaluation, Folder, ModelSpec, Optimization, Resources, RunSpec, TaskSpec
@@ -222,7 +224,7 @@ def make_cases(
     on_gpu = torch.cuda.is_available()
     resources = Resources(cpus_per_worker=THREADS, gpus_per_worker=int(on_gpu), checkpoint_every=0)
     cases = []
-    preparation = Pinner(store)
+    pinner = Pinner(store)
     for seed in range(repetitions + 1):
         spec = RunSpec(
             task=TaskSpec(
@@ -234,14 +236,14 @@ def make_cases(
             evaluation=Evaluation(every=0, num_examples=10),
             seed=seed,
         )
-        spec = preparation.run(spec)
-        preparation.tokens(spec.task, spec.model)
+        spec = pinner.run(spec)
+        pinner.tokens(spec.task, spec.model)
         cases.append(Case(spec, store, resources, "cuda" if on_gpu else "cpu"))
     return cases
 
 
 def compared(what: str, speeds: dict[str, list[float]], other: str, goal: float | None) -> Row:
-    """Median, smallest and largest ratio of raysweep's speed to another's."""
+    """A row with the median, smallest and largest ratio of raysweep's speed to another's."""
     found = sorted(a / b for a, b in zip(speeds["raysweep"], speeds[other], strict=True))
     middle = statistics.median(found)
     return Row(
@@ -254,37 +256,33 @@ def compared(what: str, speeds: dict[str, list[float]], other: str, goal: float 
 
 
 def main() -> None:
-    """Print a line for each model and kind of texts."""
+    """Print a line for each model with equal and with whole texts, and record the ratios."""
     import torch
 
     repetitions = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     device = "GPU" if torch.cuda.is_available() else "CPU"
     chosen = sys.argv[2:] or [label for label in MODELS if label != "large" or device == "GPU"]
-    what, texts = dialogues(2_000)
-    print(f"{machine()}\nsteps of {BATCH} {what}, {repetitions} repetitions, {THREADS} thread(s), {device}")
+    description, texts = dialogues(2_000)
+    setting = f"{repetitions} repetitions, {THREADS} thread(s), {device}"
+    print(f"{machine()}\nsteps of {BATCH} {description}, {setting}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for label in chosen:
             width, layers, *steps = MODELS[label]
             write_gpt2(folder / label, texts, width=width, layers=layers, context=CONTEXT)
             for kind, max_tokens, num_steps in zip(("equal", "whole"), (EQUAL, None), steps, strict=True):
-                # Equal lengths: texts of at least as many words as there are tokens, cut to these.
-                write_task(
-                    folder / "table.jsonl",
-                    [t for t in texts if max_tokens is None or len(t.split()) >= max_tokens],
-                )
+                # Equal lengths: texts with at least as many words as tokens, cut to these.
+                chosen_texts = [t for t in texts if max_tokens is None or len(t.split()) >= max_tokens]
+                write_task(folder / "table.jsonl", chosen_texts)
                 os.environ["BENCHMARK_TABLE"] = str(folder / "table.jsonl")
                 cases = make_cases(folder, folder / label, max_tokens, num_steps, repetitions)
                 speeds, difference = compare(cases)
                 shown = ", ".join(f"{name} {statistics.median(found):,.0f}" for name, found in speeds.items())
-                print(
-                    f"{label} model, {kind} texts, tokens a second: {shown}; losses differ by "
-                    f"{difference:.0e}",
-                    flush=True,
-                )
-                record(compared(f"{label} model, {kind} texts", speeds, "plain", GOALS[device]))
+                what = f"{label} model, {kind} texts"
+                print(f"{what}, tokens per second: {shown}; losses differ by {difference:.0e}", flush=True)
+                record(compared(what, speeds, "plain", GOALS[device]))
                 goal = GOAL_TRAINER if max_tokens is None else None
-                record(compared(f"{label} model, {kind} texts", speeds, "Trainer", goal))
+                record(compared(what, speeds, "Trainer", goal))
 
 
 if __name__ == "__main__":

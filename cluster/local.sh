@@ -10,14 +10,14 @@ Usage: cluster/local.sh start [OPTIONS OF ray start] | stop | env
   stop    stop these two, and no other Ray or MLflow
   env     print what a shell needs to use them: eval "$(cluster/local.sh env)"
 
-Set before start, and again before stop and env, where the default doesn't fit:
+Variables to set before start, stop and env, if the defaults don't fit:
   RAYSWEEP_CLUSTER         folder of token, database, artifacts, store and logs (~/.raysweep/cluster)
-  RAYSWEEP_HOST            address that dashboard and MLflow listen on (127.0.0.1)
+  RAYSWEEP_HOST            address on which dashboard and MLflow listen (127.0.0.1)
   RAYSWEEP_RAY_PORT        (6379)   where nodes and jobs find the head
   RAYSWEEP_DASHBOARD_PORT  (8265)   dashboard and job server
   RAYSWEEP_MLFLOW_PORT     (5000)   MLflow server
   RAYSWEEP_STORE           folder of all runs ($RAYSWEEP_CLUSTER/store); on several machines, a shared one
-  RAY_AUTH_TOKEN_PATH      file of the token ($RAYSWEEP_CLUSTER/token); made if it isn't there
+  RAY_AUTH_TOKEN_PATH      file of the token ($RAYSWEEP_CLUSTER/token); created if it doesn't exist
 HELP
 }
 
@@ -29,16 +29,16 @@ folder=$(realpath -m "${RAYSWEEP_CLUSTER:-$HOME/.raysweep/cluster}")
 host=${RAYSWEEP_HOST:-127.0.0.1}
 ray_port=${RAYSWEEP_RAY_PORT:-6379}
 dashboard="http://$host:${RAYSWEEP_DASHBOARD_PORT:-8265}"
-# Jobs inherit the head's environment: with these, a job knows the store, MLflow and the token. A job's own directory is a
-# temporary upload, so paths are absolute.
+# Jobs inherit the head's environment, from which they get the store, MLflow and the token. Paths are absolute, since the
+# working directory of a job is a temporary upload.
 RAYSWEEP_STORE=$(realpath -m "${RAYSWEEP_STORE:-$folder/store}")
 RAY_AUTH_TOKEN_PATH=$(realpath -m "${RAY_AUTH_TOKEN_PATH:-$folder/token}")
 export RAYSWEEP_STORE RAY_AUTH_TOKEN_PATH
 export MLFLOW_TRACKING_URI="http://$host:${RAYSWEEP_MLFLOW_PORT:-5000}"
 export RAY_AUTH_MODE=token
-unset RAY_AUTH_TOKEN  # it would win over the file
+unset RAY_AUTH_TOKEN  # it would take precedence over the file
 
-# The process that a pid file names, if it still is the one that was started here.
+# The process of a pid file, if it is still the one that was started here.
 pid_of() {
     local pid command
     pid=$(cat "$folder/$1.pid" 2>/dev/null) && command=$(ps -o args= -p "$pid") || return 1
@@ -54,7 +54,7 @@ urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeo
 PYTHON
 }
 
-# wait_for NAME ADDRESS [TOKEN FILE]: until it answers, or fail with the end of its log.
+# wait_for NAME ADDRESS [TOKEN FILE]: wait until the address answers, or fail with the end of the process's log.
 wait_for() {
     local name=$1 deadline=$((SECONDS + 120))
     shift
@@ -76,13 +76,13 @@ start() {
     fi
     mkdir -p "$folder" "$RAYSWEEP_STORE"
     if [ ! -s "$RAY_AUTH_TOKEN_PATH" ]; then
-        # What `ray get-auth-token --generate` makes, in a file that only its owner reads.
+        # As `ray get-auth-token --generate` makes it, in a file that only its owner can read.
         (umask 077 && python -c 'import secrets; print(secrets.token_hex(32), end="")' >"$RAY_AUTH_TOKEN_PATH")
     fi
     local scratch agent_port client_port
     scratch=$(mktemp -d /tmp/raysweep-XXXXXX)  # short: the paths of Ray's sockets are limited to 107 characters
     echo "$scratch" >"$folder/scratch"
-    # Two heads on one machine must not meet: the ports that nobody needs to know are free ones.
+    # Two heads on one machine need different ports: those that users don't need are any free ones.
     read -r agent_port client_port < <(python -c '
 import socket
 sockets = [socket.create_server(("", 0)) for _ in range(2)]

@@ -1,4 +1,4 @@
-"""That `make benchmark` measures all seven items of speed and shows what came out; nothing here is timed."""
+"""`make benchmark` runs every benchmark and shows its results; nothing is timed here."""
 
 import re
 import subprocess
@@ -16,7 +16,7 @@ def run(*command: str) -> "subprocess.CompletedProcess[str]":
 
 
 def named() -> set[str]:
-    """The scripts that `python benchmarks` runs."""
+    """The names of the scripts that `python benchmarks` runs."""
     text = (ROOT / "benchmarks" / "__main__.py").read_text()
     return set(re.findall(r'\("(\w+\.py)"', text))
 
@@ -50,9 +50,8 @@ def test_the_table_shows_goal_and_measured_value() -> None:
 def test_a_benchmark_that_breaks_and_an_unknown_one_are_errors(tmp_path: Path) -> None:
     code = "import runpy, sys; sys.path.insert(0, 'benchmarks'); sys.argv = ['benchmarks', 'Critical path']\n"
     code += "scope = runpy.run_path('benchmarks/__main__.py')\n"
-    code += (
-        f"scope['SCRIPTS']['Critical path'] = ({str(tmp_path / 'absent.py')!r},); sys.exit(scope['main']())"
-    )
+    code += f"scope['SCRIPTS']['Critical path'] = ({str(tmp_path / 'absent.py')!r},)\n"
+    code += "sys.exit(scope['main']())"
     broken = run("-c", code)
     assert broken.returncode == 1 and "Critical path: broken" in broken.stdout
     unknown = run("benchmarks", "Lunch")

@@ -1,5 +1,4 @@
-"""The experiments on text: the shape of the full sweeps, and the small ones' real rows through the whole
-pipeline."""
+"""The experiments on text: the grids of the full sweeps, and the pipeline on real rows of the small ones."""
 
 from __future__ import annotations
 
@@ -30,7 +29,7 @@ needs_rows = pytest.mark.skipif(
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No models or rows but those that a test names, and experiments that are imported anew for it."""
+    """Only the models and rows that a test names, and experiments that are imported anew for each test."""
     for name in ("RAYSWEEP_MODELS", "RAYSWEEP_TEXT", "RAYSWEEP_PREFERENCES"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("RAYSWEEP_DATASETS", str(SHARED / "hub"))
@@ -52,7 +51,7 @@ def experiment(name: str) -> ModuleType:
 
 @pytest.fixture
 def books(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of made-up text, which RAYSWEEP_TEXT names."""
+    """A folder of synthetic text, which RAYSWEEP_TEXT names."""
     folder = tmp_path / "books"
     folder.mkdir()
     for number in range(3):
@@ -64,14 +63,13 @@ def books(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def planned_with_small_parts(sweep: Sweep, task: TaskSpec, store: Store) -> Plan:
-    """The plan of a full sweep on one task, each of its models replaced by a small one of the same name and
-    training."""
+    """The plan of a full sweep on one task, with small models of the same names and training for its own."""
     small: dict[str, Model] = {}
 
     def stand_in(model: Model) -> Model:
         pretraining = small_model("any", width=2 + len(small)).spec.base
         assert isinstance(pretraining, RunSpec)
-        # In batches of the same size, since the sweep's micro batches divide that.
+        # With the same batch size, which the sweep's micro batches divide.
         optimization = replace(pretraining.optimization, batch_size=model.optimization.batch_size)
         spec = replace(model.spec, base=replace(pretraining, optimization=optimization), max_tokens=None)
         return small.setdefault(model.name, replace(model, spec=spec))
@@ -81,25 +79,25 @@ def planned_with_small_parts(sweep: Sweep, task: TaskSpec, store: Store) -> Plan
     )
 
 
-def test_the_nlp_sweep_has_the_papers_22_tasks_and_shares_floors_and_ceilings(store: Store) -> None:
+def test_the_nlp_sweep_has_the_papers_22_tasks_and_shares_supervisors_and_ceilings(store: Store) -> None:
     sweep = load_sweep(str(EXPERIMENTS / "nlp.py"))
     assert len(set(map(str, sweep.tasks))) == 22
     plan = planned_with_small_parts(sweep, small_task(), store)
     assert 22 * len(plan.cells) == 3_168
     assert 22 * plan.num_trainings == 3_696
-    kinds = Counter(run.role for run in plan.runs.values())
-    assert (kinds["supervisor"], kinds["ceiling"], kinds["student"]) == (4 * 3, 4 * 3, 16 * 3 * 3)
+    roles = Counter(run.role for run in plan.runs.values())
+    assert (roles["supervisor"], roles["ceiling"], roles["student"]) == (4 * 3, 4 * 3, 16 * 3 * 3)
     for run in plan.runs.values():
         if run.spec.model.name.startswith("qwen"):
             assert run.spec.optimization.precision == "bfloat16" or run.role == "pretrain"
 
 
-def test_the_baselines_use_the_floors_and_ceilings_of_the_sweep(store: Store) -> None:
+def test_the_baselines_use_the_supervisors_and_ceilings_of_the_sweep(store: Store) -> None:
     nlp = experiment("nlp")
     plans = [planned_with_small_parts(made, small_task(), store) for made in (nlp.sweep(), nlp.baselines())]
     assert 22 * len(plans[1].cells) == 1_584
     new = [run for run in plans[1].runs.values() if run.id not in plans[0].runs]
-    assert not [run for run in new if run.role in ("weak", "ceiling", "pretrain")]
+    assert not [run for run in new if run.role in ("supervisor", "ceiling", "pretrain")]
     assert {run.spec.model.name.partition("-")[0] for run in new} == {"qwen2.5"}
 
 
@@ -122,9 +120,8 @@ def test_the_reward_model_sweep_is_the_papers_one_epoch_in_batches_of_220(store:
     pairs = TaskSpec(name="reward_model:sst2_pairs", num_train=220, num_validation=20, num_test=20)
     plan = planned_with_small_parts(sweep, pairs, store)  # which checks that micro batches divide 220
     assert len(sweep.tasks) * len(plan.cells) == 288
-    assert len(sweep.tasks) * (plan.num_trainings + 4 * 3) == 384, (
-        "the models after language modelling count as pretrained"
-    )
+    # The 4 × 3 trainings on texts alone count as pretrainings.
+    assert len(sweep.tasks) * (plan.num_trainings + 4 * 3) == 384
     finetuned = [run.spec.optimization for run in plan.runs.values() if run.spec.kind == "preference"]
     assert {(made.batch_size, made.num_steps(220)) for made in finetuned} == {(220, 1)}
 
@@ -180,7 +177,7 @@ def test_real_rows_with_models_from_a_folder_of_text_and_then_from_model_folders
         0 <= cell[name] <= 1 for cell in results["cells"] for name in ("weak_accuracy", "student_accuracy")
     )
 
-    # The pretrained models, now as folders that someone names.
+    # The pretrained models again, now as folders.
     for path in Path("raysweep-store").glob("runs/*/model/config.json"):
         config = json.loads(path.read_text())
         if config["architectures"] == ["GPT2LMHeadModel"]:
@@ -205,7 +202,7 @@ def test_preferences_from_the_mirror_and_from_a_users_own_files(
     }
 
 
-def test_own_files_that_are_not_named_are_no_tasks(books: Path) -> None:
+def test_without_a_folder_of_preferences_its_files_are_no_tasks(books: Path) -> None:
     assert [getattr(task, "label", task) for task in experiment("reward_model").small().tasks] == [
         "anthropic_hh",
         "sst2_pairs",

@@ -27,7 +27,7 @@ def table(**changes: Any) -> Predictions:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"ids": np.array(["a", "b"])}, "differ in length"),
         ({"weight": np.ones(2)}, "differ in length"),
@@ -51,8 +51,8 @@ def table(**changes: Any) -> Predictions:
         ({"weight": np.array([1, np.nan, 1.0])}, "weight is negative or not a number"),
     ],
 )
-def test_what_is_not_a_table_of_predictions_is_refused(changes: dict[str, Any], told: str) -> None:
-    with pytest.raises(InvalidInput, match=f"predictions of test: .*{told}"):
+def test_what_is_not_a_table_of_predictions_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidInput, match=f"predictions of test: .*{message}"):
         table(**changes)
 
 

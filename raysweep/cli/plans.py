@@ -10,11 +10,11 @@ from raysweep.store import Store
 def plan_table(plan: Plan, store: Store) -> Table:
     """The graph of a plan: one row per run, dependencies first."""
     columns = ("run", "role", "task", "model", "seed", "objective", "depends on", "status")
-    rows = tuple(TableRow(cells=_run(run, store)) for run in plan.runs.values())
+    rows = tuple(TableRow(cells=(*_run(run), str(run.status(store)))) for run in plan.runs.values())
     return Table(columns=columns, rows=rows, num_names=1)
 
 
-def _run(run: PlannedRun, store: Store) -> tuple[str, ...]:
+def _run(run: PlannedRun) -> tuple[str, ...]:
     spec = run.spec
     return (
         run.id[:8],
@@ -24,7 +24,6 @@ def _run(run: PlannedRun, store: Store) -> tuple[str, ...]:
         str(spec.seed),
         _objective(run),
         " ".join(dependency.id[:8] for dependency in spec.dependencies),
-        str(run.status(store)),
     )
 
 

@@ -96,6 +96,8 @@ def metric(
 
     Without it, the metric is of one run alone, and each of its numbers has a column of its name in the tables
     of `raysweep measure`.
+    A metric that `raysweep measure --metric` adds is known to that command alone; one that the experiment
+    registers is known to all.
 
     Args:
         columns: every number that the metric may give, with the title of its column; "" for none.

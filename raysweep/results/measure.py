@@ -191,8 +191,6 @@ class Remeasured:
     damaged: dict[str, str]
     """By id, what is wrong with runs whose files aren't what was written. They count as not done from now
     on."""
-    names: tuple[str, ...]
-    """Names of the values of the added metrics, without the split."""
 
 
 def remeasure(specs: Iterable[RunSpec], store: Store, added: Sequence[str] = ()) -> Remeasured:
@@ -218,7 +216,6 @@ def remeasure(specs: Iterable[RunSpec], store: Store, added: Sequence[str] = ())
     done = set[str]()
     changed = set[str]()
     damaged = dict[str, str]()
-    numbers = dict[str, None]()
     for spec in specs:
         store.run(spec.id).require_own(spec)
         if not store.run(spec.id).result.exists() or (
@@ -226,22 +223,17 @@ def remeasure(specs: Iterable[RunSpec], store: Store, added: Sequence[str] = ())
         ):
             continue
         try:
-            is_changed, found = _remeasure_run(RunInputs(spec, store), own)
+            is_changed = _remeasure_run(RunInputs(spec, store), own)
         except CorruptFile as error:
             damaged[spec.id] = str(error)
             continue
         done.add(spec.id)
         changed |= {spec.id} if is_changed else set()
-        numbers |= dict.fromkeys(found)
-    names = dict.fromkeys(name.removeprefix("test_") for name in numbers if name.startswith("test_"))
-    return Remeasured(
-        measured=frozenset(done), changed=frozenset(changed), damaged=damaged, names=tuple(names)
-    )
+    return Remeasured(measured=frozenset(done), changed=frozenset(changed), damaged=damaged)
 
 
-def _remeasure_run(inputs: RunInputs, own: Sequence[str]) -> tuple[bool, dict[str, float]]:
-    """Whether a finished run's metrics changed, and the values of the added metrics; raises as
-    `remeasure`."""
+def _remeasure_run(inputs: RunInputs, own: Sequence[str]) -> bool:
+    """Measure a finished run again; whether its metrics changed. Raises as `remeasure`."""
     paths = _folder(inputs)
     result = paths.read_result()
     for name, checksum in result["files"].items():
@@ -257,6 +249,6 @@ def _remeasure_run(inputs: RunInputs, own: Sequence[str]) -> tuple[bool, dict[st
         )
     values = result["metrics"] | standard | found
     if values == result["metrics"]:
-        return False, found
+        return False
     paths.replace_metrics(values)
-    return True, found
+    return True

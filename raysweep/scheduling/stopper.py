@@ -11,8 +11,7 @@ from raysweep.planning.search.config import METRICS
 from raysweep.planning.search.stopping import EarlyStopper, SignalHistory
 from raysweep.planning.search.studies import Studies
 from raysweep.results.measure import measure_curve
-from raysweep.spec import RunSpec
-from raysweep.store import RunStatus, Store
+from raysweep.store import RunStatus
 
 
 def make_stopper(plan: Plan) -> EarlyStopper | None:
@@ -66,19 +65,19 @@ def signal_histories(studies: Studies) -> dict[str, dict[str, SignalHistory]]:
     histories: dict[str, dict[str, SignalHistory]] = {}
     for study in studies.by_key.values():
         for spec in study.runs():
-            history = _signal_history(spec, metric, studies.store)
+            history = _signal_history(RunInputs(spec, studies.store), metric)
             if history is not None:
                 histories.setdefault(study.key, {})[spec.id] = history
     return histories
 
 
-def _signal_history(spec: RunSpec, metric: str, store: Store) -> SignalHistory | None:
-    folder = store.run(spec.id)
-    status = store.status(spec)
+def _signal_history(inputs: RunInputs, metric: str) -> SignalHistory | None:
+    folder = inputs.store.run(inputs.spec.id)
+    status = inputs.store.status(inputs.spec)
     if status is RunStatus.STOPPED:
         return [(percent, signal) for _, percent, signal in read_json(folder.stopped)["history"]]
     if status is RunStatus.DONE:
-        curve = measure_curve(RunInputs(spec, store))
+        curve = measure_curve(inputs)
         last = folder.read_result()["info"]["num_steps"]
         points = zip(curve["step"], curve[metric], strict=True) if metric in curve else ()
         return [(100 * step / last, float(signal)) for step, signal in points]

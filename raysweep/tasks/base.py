@@ -1,4 +1,4 @@
-"""What a task is: a loader of examples, and the facts about it that training and evaluation need."""
+"""Tasks, their examples, and the registry of tasks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from raysweep.registry import Registry
 from raysweep.spec import TaskKind
 
 POOLS = ("train", "validation", "test")
-"""What a loader may return. "train" is required."""
+"""The pools of examples that a loader may return; "train" is required."""
 TRAINING_SPLITS = ("supervisor", "transfer")
 """Half A of the training data, on which supervisors train, and half B, which they label for students."""
 SPLITS = (*TRAINING_SPLITS, "validation", "test")
@@ -97,10 +97,10 @@ class TaskData:
 
 
 def require_count(task: str, parameter: str, value: object, *, optional: bool = False) -> None:
-    """Check a parameter of a loader that is a number of things.
+    """Check that a parameter of a loader is a whole number of at least 1; if it is optional, None is allowed.
 
     Raises:
-        InvalidInput: it isn't a whole number of at least 1, nor None if it is optional.
+        InvalidInput: it isn't.
     """
     if optional and value is None:
         return

@@ -182,7 +182,7 @@ def _done(ended: Entry, run: PlannedRun, store: Store) -> Entry:
         start=start,
         end=end,
         result=digest(result),
-        points=lambda: run_points(spec, store),
+        points=lambda: run_points(RunInputs(spec, store)),
         artifacts=(folder.spec, folder.environment, folder.result),
         made=(examples,) if has_examples else (),
         model=_saved_model(run, params, folder) if folder.has_model else None,

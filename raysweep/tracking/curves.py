@@ -12,8 +12,6 @@ from raysweep.data.inputs import RunInputs
 from raysweep.planning.graph import PlannedCell
 from raysweep.results.from_store import CellReader
 from raysweep.results.measure import measure_curve
-from raysweep.spec import RunSpec
-from raysweep.store import Store
 
 CURVE = "curve/"
 """Prefix of the names of curves. All other names are final numbers."""
@@ -29,16 +27,16 @@ class Point(NamedTuple):
     step: int = 0
 
 
-def run_points(spec: RunSpec, store: Store) -> Iterator[Point]:
+def run_points(inputs: RunInputs) -> Iterator[Point]:
     """The numbers and curves of a run that is done."""
-    folder = store.run(spec.id)
+    folder = inputs.store.run(inputs.spec.id)
     result = folder.read_result()
     yield from _numbers(result["info"], result["metrics"])
     training = _thinned(pd.read_parquet(folder.verified(folder.training_curve)))
     for name in ("loss", "learning_rate"):
         values = zip(training[name], training["step"], strict=True)
         yield from (Point(f"{CURVE}training_{name}", float(value), int(step)) for value, step in values)
-    yield from _evaluation_points(measure_curve(RunInputs(spec, store)))
+    yield from _evaluation_points(measure_curve(inputs))
 
 
 def stopped_points(stopped: Mapping[str, Any], metric: str) -> Iterator[Point]:

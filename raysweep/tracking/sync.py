@@ -59,6 +59,7 @@ class PlanSync:
     def __init__(self, backend: Backend, plan: Plan, store: Store) -> None:
         self._backend = backend
         self._store = store
+        self._reader = CellReader(store)
         self._done: set[str] = set()
         self._links: dict[str, str] = {}
         self._set_plan(plan)
@@ -71,7 +72,6 @@ class PlanSync:
 
     def _set_plan(self, plan: Plan) -> None:
         self._plan = plan
-        self._reader = CellReader(self._store)
         self._cells = {cell_key(names_of(cell)): cell for cell in plan.cells}
         self._methods: dict[str, dict[str, None]] = {}
         for cell in plan.cells:

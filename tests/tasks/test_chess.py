@@ -107,7 +107,7 @@ def test_board_fen(row: tuple[str, str], prompt: str, target: str, tmp_path: Pat
         (LONG_CASTLING_OF_BLACK, "Q q - ra8 ke8 ph6 Ra1 Ke1", "Ke1 Kc1"),
     ],
 )
-def test_board_pieces_is_seen_from_the_side_of_the_mover(
+def test_board_pieces_is_seen_from_the_side_to_move(
     row: tuple[str, str], prompt: str, target: str, tmp_path: Path
 ) -> None:
     example = puzzle(tmp_path, row, "pieces")
@@ -125,7 +125,7 @@ def test_all_legal_moves_are_allowed_answers(tmp_path: Path) -> None:
     )
 
 
-def test_board_pieces_holds_all_that_legal_moves_follow_from() -> None:
+def test_board_pieces_determines_the_legal_moves() -> None:
     seen = Counter[str]()
     for position in random_positions(14):
         mine, theirs, passing, *words = pieces(position).split()
@@ -245,7 +245,7 @@ def test_files_and_parameters_that_cannot_be_used(tmp_path: Path) -> None:
         ("uci_moves", "e2e4 e7e5 g1f3 b8c6 f1c4 f8c5", "e1g1"),
     ],
 )
-def test_boards_that_tell_the_game(board: str, prompt: str, target: str, tmp_path: Path) -> None:
+def test_boards_with_the_moves_of_the_game(board: str, prompt: str, target: str, tmp_path: Path) -> None:
     rows = [
         ("id", *CASTLING, 1, "https://lichess.org/abcdEFG1#6"),
         ("id", *PASSING, 1, "https://lichess.org/unknown1#6"),

@@ -70,7 +70,7 @@ def test_every_format_gives_the_same_examples(tmp_path: Path, name: str) -> None
     assert good.group == so_so.group != bad.group
 
 
-def test_columns_between_tabs(tmp_path: Path) -> None:
+def test_tab_separated_columns(tmp_path: Path) -> None:
     examples = examples_of(reviews(written(tmp_path / "r.tsv")))
     assert [(item.texts[0], item.label) for item in examples] == [
         ("Bad, really: boring", 0),

@@ -51,7 +51,7 @@ def near_chance(scores: dict[str, float], probes: Sequence[str]) -> bool:
     return list(scores) == list(probes) and all(0.4 < score < 0.6 for score in scores.values())
 
 
-def test_answers_that_tell_nothing_score_one_half() -> None:
+def test_answers_without_a_signal_score_one_half() -> None:
     assert near_chance(
         leak_scores(answered(lambda rng, label: some_words(rng))), ["answer_length", "answer_words"]
     )
@@ -66,7 +66,7 @@ def test_letters_for_right_answers_and_texts_for_wrong_ones_are_caught() -> None
         check_leak("openbookqa", leaky)
 
 
-def test_a_telling_word_is_caught_where_lengths_are_equal() -> None:
+def test_a_word_that_predicts_the_label_is_caught_where_lengths_are_equal() -> None:
     leaky = answered(lambda rng, label: f"{some_words(rng)} {'perhaps' if label else 'totally'}")
     scores = leak_scores(leaky)
     assert 0.4 < scores["answer_length"] < 0.6 and scores["answer_words"] > 0.99
@@ -97,7 +97,7 @@ def test_words_are_tested_on_other_questions_than_they_were_learnt_on() -> None:
     assert leak_scores(examples)["answer_words"] < 0.6
 
 
-def test_one_telling_class_of_three_is_caught() -> None:
+def test_one_leaking_class_of_three_is_caught() -> None:
     leaky = answered(lambda rng, label: "yes" if label == 2 else some_words(rng), num_classes=3)
     assert leak_scores(leaky)["answer_words"] > 0.99
     assert near_chance(

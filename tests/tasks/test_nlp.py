@@ -175,7 +175,7 @@ def test_too_few_rows_are_refused(mirror: Path) -> None:
         load_task(TaskSpec(name="boolq"))
 
 
-def test_one_draw_gives_one_answer_a_question(mirror: Path) -> None:
+def test_one_draw_gives_one_answer_per_question(mirror: Path) -> None:
     pool = train_pool("sciq", one_draw=True)
     assert len(pool) == 120 and len({item.group for item in pool}) == 120
     check_division(load_task(TaskSpec(name="sciq", params={"one_draw": True})))

@@ -370,7 +370,7 @@ def test_which_scenario_is_more_pleasant_does_not_follow_from_its_place(mirror: 
     assert len({item.group for item in examples}) == 400 and examples[400].group == examples[7].group
 
 
-def test_the_helpful_pairs_are_told_apart_from_the_harmless_ones(mirror: Path) -> None:
+def test_helpful_and_harmless_pairs_come_from_their_own_folders(mirror: Path) -> None:
     columns: Columns = {"chosen": TEXT, "rejected": TEXT}
     for part in ("helpful", "harmless"):
         rows = [(f"\n\nHuman: hi\n\nAssistant: {part}", "\n\nHuman: hi\n\nAssistant: no")]

@@ -116,7 +116,7 @@ def test_larger_strength_makes_an_easier_task() -> None:
 
 
 @pytest.mark.parametrize(
-    ("params", "told"),
+    ("params", "message"),
     [
         ({"attribute": 6}, "attribute is 6; this world has 0 to 5"),
         ({"attribute": -1}, "attribute is -1; this world has 0 to 5"),
@@ -131,8 +131,8 @@ def test_larger_strength_makes_an_easier_task() -> None:
         ({"num_sentences": "many"}, "its loader refuses num_sentences='many'"),
     ],
 )
-def test_a_world_that_cannot_be_is_refused(params: dict[str, Any], told: str) -> None:
-    with pytest.raises(InvalidInput, match=told):
+def test_an_impossible_world_is_refused(params: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
         load_task(TaskSpec(name="sandbox", params=params))
 
 

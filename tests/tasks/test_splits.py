@@ -119,7 +119,7 @@ def test_properties_on_random_groups(seed: int, num_classes: int, own_test: bool
     splits = divide(task(num_classes=num_classes), pools, spec(split_seed=seed))
     groups = {name: {example.group for example in examples} for name, examples in splits.items()}
     for one, other in itertools.combinations(FOUR, 2):
-        assert not groups[one] & groups[other], f"a group straddles {one} and {other}"
+        assert not groups[one] & groups[other], f"a group is in {one} and in {other}"
     assert len(splits["supervisor"]) == len(splits["transfer"])
     for name in FOUR:
         counts = classes(splits[name])

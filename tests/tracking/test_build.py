@@ -9,7 +9,9 @@ from pathlib import Path
 import pandas as pd
 from tracked_sweep import NUM_STEPS, fail, finish, forget, of_role
 
+from raysweep.data.inputs import RunInputs
 from raysweep.planning.plan import Plan
+from raysweep.results.from_store import CellReader
 from raysweep.results.measure import example_table
 from raysweep.store import RunStatus, Store
 from raysweep.tracking.build import (
@@ -23,7 +25,6 @@ from raysweep.tracking.build import (
     sweep_key,
     varied_names,
 )
-from raysweep.tracking.curves import CellPoints
 from raysweep.tracking.entry import Entry, EntryKey
 
 
@@ -35,7 +36,7 @@ def all_entries(plan: Plan, store: Store) -> list[Entry]:
         entry = run_entry(run, methods.get(run.id, ""), store, "parent")
         assert entry is not None
         entries.append(entry)
-    return entries + [cell_entry(cell, CellPoints(plan, store), store, {}) for cell in plan.cells]
+    return entries + [cell_entry(cell, CellReader(store), store, {}) for cell in plan.cells]
 
 
 def test_keys_are_those_of_every_earlier_raysweep(finished: tuple[Plan, Store]) -> None:
@@ -91,7 +92,7 @@ def test_a_run_that_is_done_has_params_tags_numbers_and_files(
     (examples,) = entry.made
     examples.write(tmp_path / "test.parquet")
     table = pd.read_parquet(tmp_path / "test.parquet")
-    assert table.equals(example_table(run.spec, store)) and len(table) == 80
+    assert table.equals(example_table(RunInputs(run.spec, store))) and len(table) == 80
 
 
 def test_a_pretraining_without_a_test_split_has_no_examples(finished: tuple[Plan, Store]) -> None:
@@ -138,7 +139,7 @@ def test_a_cell_names_its_runs_and_links_to_those_that_have_an_address(finished:
     cell = plan.cells[0]
     runs = cell.runs
     links = {runs.supervisor.id: "address-of-the-supervisor", runs.student.id: "address-of-the-student"}
-    entry = cell_entry(cell, CellPoints(plan, store), store, links)
+    entry = cell_entry(cell, CellReader(store), store, links)
     assert (entry.key.kind, entry.status, entry.parent) == ("cell", RunStatus.DONE, "")
     names = {"task": "sandbox", "weak": "w4", "strong": "w8", "method": "naive", "seed": "0"}
     assert names.items() <= entry.params.items() and names.items() <= entry.tags.items()
@@ -216,9 +217,9 @@ def test_a_run_that_is_computed_again_has_other_content(copied: tuple[Plan, Stor
     plan, store = copied
     run = of_role(plan, "ceiling")
     cell = plan.cells[0]
-    before = [run_entry(run, "", store, ""), cell_entry(cell, CellPoints(plan, store), store, {})]
+    before = [run_entry(run, "", store, ""), cell_entry(cell, CellReader(store), store, {})]
     forget(run, store)
     finish(run, store, attempt=1)
-    after = [run_entry(run, "", store, ""), cell_entry(cell, CellPoints(plan, store), store, {})]
+    after = [run_entry(run, "", store, ""), cell_entry(cell, CellReader(store), store, {})]
     for old, new in zip(before, after, strict=True):
         assert old and new and old.key == new.key and old.content != new.content

@@ -25,7 +25,7 @@ def curves(points: list[Point]) -> dict[str, list[tuple[int, float]]]:
 
 def test_a_long_curve_keeps_its_ends_and_evenly_spaced_points(finished: tuple[Plan, Store]) -> None:
     plan, store = finished
-    found = curves(list(run_points(of_role(plan, "student").spec, store)))
+    found = curves(list(run_points(RunInputs(of_role(plan, "student").spec, store))))
     loss = found["training_loss"]
     assert len(loss) == 200 < NUM_STEPS
     assert loss[0] == (1, 1.0) and loss[-1] == (NUM_STEPS, 1 / NUM_STEPS)
@@ -42,7 +42,7 @@ def test_a_short_curve_keeps_every_point(finished: tuple[Plan, Store]) -> None:
     plan, store = finished
     run = of_role(plan, "student").spec
     curve = measure_curve(RunInputs(run, store))
-    found = curves(list(run_points(run, store)))
+    found = curves(list(run_points(RunInputs(run, store))))
     assert found["test_accuracy"] == list(zip(curve["step"], curve["test_accuracy"], strict=True))
     assert len(found["test_accuracy"]) == 2
 
@@ -68,7 +68,7 @@ def test_a_cell_has_the_numbers_of_the_results_and_the_curves_of_its_student_and
 def test_points_are_finite(finished: tuple[Plan, Store]) -> None:
     plan, store = finished
     for run in plan.runs.values():
-        assert all(math.isfinite(point.value) for point in run_points(run.spec, store))
+        assert all(math.isfinite(point.value) for point in run_points(RunInputs(run.spec, store)))
 
 
 def test_a_stopped_run_has_its_numbers_and_the_curve_that_it_was_judged_by() -> None:

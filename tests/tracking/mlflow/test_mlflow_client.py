@@ -293,7 +293,9 @@ def test_what_is_measured_later_is_shown_after_syncing(copied: tuple[Plan, Store
     sync(uri, plan, store)
     name = f"sandbox: w4 → w8, {plan.cells[0].method}, seed {plan.cells[0].seed}"
     assert "student_auroc" not in shown(uri)[name].data.metrics
-    assert remeasure(plan, store).changed == {plan.cells[0].runs.student.id}
+    assert remeasure([run.spec for run in plan.runs.values()], store).changed == {
+        plan.cells[0].runs.student.id
+    }
     summary = sync(uri, plan, store)
     assert (summary.num_runs, summary.num_cells) == (1, 1)
     assert_complete(uri, plan)
