@@ -29,8 +29,8 @@ def _seen(labels: Predictions, context: TransformContext, truth: bool = False) -
     return Predictions(labels.ids, labels.probabilities, weight, labels.covered, "seen")
 
 
-SEEN = Transform(_seen, lambda **params: None)
-SEEN_WITH_TRUTH = Transform(_seen, lambda **params: None, reads_ground_truth=True)
+SEEN = Transform(_seen)
+SEEN_WITH_TRUTH = Transform(_seen, reads_ground_truth=True)
 
 
 def refuse() -> Predictions:
