@@ -11,7 +11,7 @@ import argparse
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -67,23 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         help="also estimate the time that the open runs take on a cluster of N GPUs (N CPU cores, if no run "
         "takes a GPU), their GPU hours, and the share of the time in which GPUs are idle",
     )
-    run = add(
-        "run", commands.run_sweep, "train every run that isn't done, show progress, and print the results"
-    )
-    run.add_argument(
-        "--runner",
-        default="ray",
-        metavar="NAME|module:object",
-        help="what executes the runs: ray (the cluster of $RAY_ADDRESS, or this machine), local, or a runner "
-        "of your own (default: ray)",
-    )
-    run.add_argument(
-        "--local",
-        action="store_const",
-        dest="runner",
-        const="local",
-        help="--runner local: in this process, one run after another, without Ray (for debugging)",
-    )
+    _add_run(add)
     add(
         "status",
         commands.show_status,
@@ -127,6 +111,26 @@ def _parser() -> argparse.ArgumentParser:
         as_json=True,
     )
     return parser
+
+
+def _add_run(add: Callable[..., argparse.ArgumentParser]) -> None:
+    run = add(
+        "run", commands.run_sweep, "train every run that isn't done, show progress, and print the results"
+    )
+    run.add_argument(
+        "--runner",
+        default="ray",
+        metavar="NAME|module:object",
+        help="what executes the runs: ray (the cluster of $RAY_ADDRESS, or this machine), local, or a runner "
+        "of your own (default: ray)",
+    )
+    run.add_argument(
+        "--local",
+        action="store_const",
+        dest="runner",
+        const="local",
+        help="--runner local: in this process, one run after another, without Ray (for debugging)",
+    )
 
 
 def _add(

@@ -102,7 +102,7 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
         "sync",
         "list",
         "sweep()",
-        "is the resume",
+        "resumes a sweep",
     ):
         assert word in told[()]
     assert "raysweep run experiments/" in told[()]
@@ -449,7 +449,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     "no cell": ("pairs=grid([], [])", "experiment.py, line 4: Sweep 'small' has no cell: pairs is empty"),
     "unstable parameter": (
         "methods=[Method(name='m', recipe='confidence', params={'alpha_max': {1, 2}})]",
-        "Call.params: {1, 2} of type set has no stable identity; use numbers, strings, lists, dicts",
+        "recipe 'confidence': alpha_max is {1, 2}; it must be a finite number",
     ),
     "own task that isn't there": ("tasks=['mine:NOTHING']", "task 'mine:NOTHING': module 'mine' ("),
     "own module that isn't there": (
