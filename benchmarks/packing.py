@@ -35,7 +35,8 @@ from planner import model, small_task
 from raysweep import GroundTruth, Resources, RunSpec, Sweep, grid
 from raysweep.estimates.gpu_sharing import ASSUMED_DEVICE_BYTES, SHARES_PER_GPU
 from raysweep.estimates.simulation import simulate
-from raysweep.planning.plan import PlannedRun, make_plan
+from raysweep.planning.graph import PlannedRun
+from raysweep.planning.plan import make_plan
 from raysweep.scheduling import tune
 from raysweep.scheduling.capacity import ClusterCapacity
 from raysweep.scheduling.jobs import Jobs

@@ -18,7 +18,8 @@ from raysweep.cli.main import main
 from raysweep.data.inputs import RunInputs
 from raysweep.metrics import metrics
 from raysweep.objectives import objectives
-from raysweep.planning.plan import Plan, PlannedCell, make_plan
+from raysweep.planning.graph import PlannedCell
+from raysweep.planning.plan import Plan, make_plan
 from raysweep.planning.sweep import load_sweep
 from raysweep.recipes import recipes
 from raysweep.results.cells import Row

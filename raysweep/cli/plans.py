@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from raysweep.planning.plan import Plan, PlannedRun
+from raysweep.planning.graph import PlannedRun
+from raysweep.planning.plan import Plan
 from raysweep.results.tables import Table, TableRow, shortest
 from raysweep.store import Store
 

@@ -18,7 +18,8 @@ from typing import Literal
 from raysweep.data.inputs import RunInputs
 from raysweep.errors import InvalidInput
 from raysweep.estimates.throughput import newest_infos
-from raysweep.planning.plan import Plan, PlannedRun
+from raysweep.planning.graph import PlannedRun
+from raysweep.planning.plan import Plan
 from raysweep.spec.resources import Resources
 from raysweep.store import Store
 from raysweep.store.run_folder import RunFolder

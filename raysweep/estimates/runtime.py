@@ -19,7 +19,8 @@ from typing import Literal, NamedTuple
 
 from raysweep.data.inputs import RunInputs
 from raysweep.estimates.throughput import Device, SpeedKey, Speeds, device_of, num_devices
-from raysweep.planning.plan import Plan, PlannedRun
+from raysweep.planning.graph import PlannedRun
+from raysweep.planning.plan import Plan
 from raysweep.spec import HeadOnly, Prompting, RunSpec
 from raysweep.spec.identity import canonical_json
 from raysweep.store import Store

@@ -11,9 +11,7 @@ from raysweep.data.pinning import Pinner
 from raysweep.errors import InvalidInput, user_code
 from raysweep.gc_control import gc_paused
 from raysweep.models.families import Model
-from raysweep.planning.graph import PlannedCell as PlannedCell
-from raysweep.planning.graph import PlannedRun as PlannedRun
-from raysweep.planning.graph import distinct_runs
+from raysweep.planning.graph import PlannedCell, PlannedRun, distinct_runs
 from raysweep.planning.search.space_checks import check_search_space
 from raysweep.planning.search.studies import Studies
 from raysweep.planning.sweep import Method, Sweep

@@ -22,7 +22,8 @@ from raysweep.metrics import (
     stop_readings,
 )
 from raysweep.metrics.base import Compared
-from raysweep.planning.plan import Plan, PlannedCell
+from raysweep.planning.graph import PlannedCell
+from raysweep.planning.plan import Plan
 from raysweep.predictions import Predictions
 from raysweep.results.cells import CELL
 from raysweep.results.choices import choices

@@ -16,7 +16,8 @@ import pyarrow.parquet
 from raysweep.data.examples import split_sizes
 from raysweep.data.inputs import RunInputs
 from raysweep.files import read_json, write_json
-from raysweep.planning.plan import Plan, PlannedCell, PlannedRun
+from raysweep.planning.graph import PlannedCell, PlannedRun
+from raysweep.planning.plan import Plan
 from raysweep.planning.search.config import METRICS
 from raysweep.results.cells import CELL
 from raysweep.results.from_store import CellReader, layout, read_store

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from raysweep.errors import InvalidInput, RaysweepError
-from raysweep.planning.plan import Plan, PlannedCell
+from raysweep.planning.graph import PlannedCell
+from raysweep.planning.plan import Plan
 from raysweep.results.from_store import CellReader
 from raysweep.store import RunStatus, Store
 from raysweep.tracking.backend import Backend, locate, one_line

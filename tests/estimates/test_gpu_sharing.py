@@ -21,7 +21,8 @@ from raysweep.estimates.gpu_sharing import (
     with_more_memory,
 )
 from raysweep.estimates.runtime import estimate_costs
-from raysweep.planning.plan import Plan, PlannedRun, make_plan
+from raysweep.planning.graph import PlannedRun
+from raysweep.planning.plan import Plan, make_plan
 from raysweep.store import Store
 from raysweep.training.memory import footprint
 

@@ -14,7 +14,8 @@ from raysweep.cli.main import main
 from raysweep.data.examples import read_split
 from raysweep.estimates.forecast import forecast
 from raysweep.estimates.runtime import ASSUMED_FLOPS, RunCost, estimate_costs, remaining_seconds
-from raysweep.planning.plan import Plan, PlannedRun, make_plan
+from raysweep.planning.graph import PlannedRun
+from raysweep.planning.plan import Plan, make_plan
 from raysweep.store import Store
 
 

@@ -10,7 +10,7 @@ import pytest
 from grid_helpers import pinned_run
 
 from raysweep.estimates.backfill import blocks_backfill
-from raysweep.planning.plan import PlannedRun
+from raysweep.planning.graph import PlannedRun
 from raysweep.scheduling.capacity import ClusterCapacity
 from raysweep.spec.resources import Resources
 

@@ -9,7 +9,8 @@ from grid_helpers import finish, finish_all, small_model, small_sweep
 
 from raysweep import Method, Resources, RunSpec, grid
 from raysweep.errors import ForeignFolder
-from raysweep.planning.plan import Plan, PlannedRun, make_plan
+from raysweep.planning.graph import PlannedRun
+from raysweep.planning.plan import Plan, make_plan
 from raysweep.scheduling.queue import QueuedRun, RunQueue
 from raysweep.store import RunStatus, Store
 

@@ -11,7 +11,8 @@ from ray import cloudpickle
 from ray.tune.search import Searcher
 
 from raysweep.errors import InvalidInput
-from raysweep.planning.plan import PlannedRun, make_plan
+from raysweep.planning.graph import PlannedRun
+from raysweep.planning.plan import make_plan
 from raysweep.scheduling import searcher
 from raysweep.scheduling.capacity import ClusterCapacity
 from raysweep.scheduling.jobs import Jobs

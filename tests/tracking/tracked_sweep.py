@@ -16,7 +16,8 @@ from raysweep.data.examples import read_split
 from raysweep.data.inputs import RunInputs
 from raysweep.files import write_json
 from raysweep.models.families import Model
-from raysweep.planning.plan import Plan, PlannedRun, make_plan
+from raysweep.planning.graph import PlannedRun
+from raysweep.planning.plan import Plan, make_plan
 from raysweep.planning.sweep import Sweep, grid
 from raysweep.predictions import Predictions
 from raysweep.results.measure import measure_run
