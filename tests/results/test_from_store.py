@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from grid_helpers import draw_curve, finish_all, small_model, small_sweep
+from grid_helpers import draw_curve, finish_all, small_model, small_sweep, specs_of
 
 from raysweep import Method
 from raysweep.data.inputs import RunInputs
@@ -172,7 +172,7 @@ def test_an_added_metric_compares_with_the_cells_supervisor_if_it_says_so(
     monkeypatch.syspath_prepend(tmp_path)
     plan = chain(store)
     finish_all(plan, store)
-    remeasure(plan, store, ["store_metrics:overlap"])
+    remeasure(specs_of(plan), store, ["store_metrics:overlap"])
     (cell,) = plan.cells
     weak, student, ceiling = (
         store.run(run.id).read_predictions("test").classes

@@ -209,7 +209,8 @@ def test_a_family_names_its_models() -> None:
 
 def test_the_catalogue_describes_everything() -> None:
     entries = catalogue()
-    assert set(entries) == {"tasks", "families", "models", "methods", "objectives", "transforms", "metrics"}
+    kinds = {"tasks", "families", "models", "methods", "objectives", "transforms", "metrics", "runners"}
+    assert set(entries) == kinds
     assert {"naive", "confidence", "confidence_openai"} <= set(entries["methods"])
     assert {"sandbox", "sciq", "boolq", "cosmos_qa", "sst2"} <= set(entries["tasks"])
     assert all(line.strip() and "\n" not in line for named in entries.values() for line in named.values())
