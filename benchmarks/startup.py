@@ -37,11 +37,11 @@ PARTS = {
     "process.py:_quiet_libraries": "quiet libraries",
     "run.py:environment": "environment",
     "run_folder.py:claim": "claim on the folder",
-    "engine.py:process_group": "process group made and ended",
-    "tokenized.py:load": "tokens read (checksums with them)",
+    "engine.py:process_group": "process group created and destroyed",
+    "tokenized.py:load": "tokens read (with checksums)",
     "source.py:tokenizer": "tokenizer",
     "model.py:build_model": "model built and loaded",
-    "engine.py:__init__": "DeepSpeed's engine made",
+    "engine.py:__init__": "DeepSpeed's engine created",
     "step.py:load": "labels",
     "loop.py:_train": "training",
     "loop.py:_predict": "evaluation and predictions",
@@ -49,10 +49,10 @@ PARTS = {
     "model.py:save_model": "model saved",
     "engine.py:close": "engine freed",
     "measure.py:measure_run": "measured",
-    "run_folder.py:finish": "result written (checksums with it)",
+    "run_folder.py:finish": "result written (with checksums)",
     "~:<built-in method gc.collect>": "garbage collected",
 }
-"""Functions of a run by file and name; some hold others."""
+"""Functions of a run by file and name, with labels; some contain others."""
 IMPORTS = (
     "torch",
     "transformers",
@@ -159,12 +159,14 @@ def gap(before: dict[str, Any], after: dict[str, Any]) -> float:
 def profile(folder: Path) -> None:
     """Print where the time of a run goes in a process that already had others, under Python's profiler."""
     from raysweep.planning.plan import make_plan
+    from raysweep.scheduling.jobs import Jobs
     from raysweep.store import Store
     from raysweep.training.process import clean_process
-    from raysweep.training.run import Job, execute
+    from raysweep.training.run import execute
 
     store = Store(folder / "store-profile")
     plan = make_plan(kept(), store)
+    jobs = Jobs(store, {})
     profiler = cProfile.Profile()
     times = []
     supervisors = [planned for planned in plan.runs.values() if planned.roles == ("supervisor",)]
@@ -174,7 +176,7 @@ def profile(folder: Path) -> None:
             profiler.enable()
         start = time.perf_counter()
         with clean_process():
-            execute(Job.of(planned, store, {}, in_process=True))
+            execute(jobs.make(planned, num_workers=0))
         times.append(time.perf_counter() - start)
         profiler.disable()
     stats = pstats.Stats(profiler).stats  # type: ignore[attr-defined]
@@ -185,8 +187,9 @@ def profile(folder: Path) -> None:
         key = f"{Path(path).name}:{name}"
         if key in PARTS and ("raysweep" in path or path == "~"):
             found[key] = found.get(key, 0.0) + cumulative
+    assert found.keys() == PARTS.keys(), f"renamed: {', '.join(PARTS.keys() - found.keys())}"
     for key, label in PARTS.items():
-        print(f"  {label:36} {found.get(key, 0.0):.3f}")
+        print(f"  {label:36} {found[key]:.3f}")
 
 
 def imports() -> None:
