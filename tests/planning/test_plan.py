@@ -28,11 +28,11 @@ from raysweep import (
     WeakLabels,
     grid,
 )
+from raysweep.cli.plans import plan_summary
 from raysweep.data.pinning import Pinner
 from raysweep.objectives import objectives
 from raysweep.planning.plan import Plan, make_plan
 from raysweep.recipes import Cell, CellRuns, recipes
-from raysweep.results.tables import plan_summary
 from raysweep.store import Store
 
 
