@@ -73,7 +73,7 @@ def run_plan(
         store: where results are, and go.
         runner: "ray", "local", `module:object`, or a runner.
         on_change: called after each change of a run's status, with the queue, whose plan may have grown, and
-        the run.
+            the run.
         code: the state of the user's code, recorded with each run; None for that of the current directory.
 
     Raises:
@@ -96,6 +96,7 @@ def run_plan(
     def extend(larger: Plan) -> None:
         known = set(queue.runs)
         queue.extend(larger)
+        _share_gpus(queue, runner)
         queue.order_by(remaining_seconds(larger, estimate_costs(larger, store)))
         for run_id in larger.runs.keys() - known:
             require_fit(queue.runs[run_id].run, nodes)

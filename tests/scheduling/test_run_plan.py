@@ -11,7 +11,7 @@ import pytest
 from grid_helpers import finish, small_sweep
 from ray import tune
 
-from raysweep import InvalidInput, Resources, Search
+from raysweep import InvalidInput, Resources, Search, WeakLabels
 from raysweep.planning.graph import PlannedRun
 from raysweep.planning.plan import Plan, make_plan
 from raysweep.scheduling.jobs import Jobs
@@ -122,6 +122,16 @@ def test_open_gpus_are_settled_for_every_runner(
     runner = Finisher(gpu_bytes=gpu_bytes)
     run_plan(plan, store, runner)
     assert {job.resources.gpus_per_worker for job in runner.jobs} == shares
+
+
+def test_open_gpus_of_runs_that_a_search_adds_are_settled_too(store: Store) -> None:
+    def resources(spec: Any) -> Resources:
+        return Resources(gpus_per_worker="auto" if isinstance(spec.labels, WeakLabels) else 0)
+
+    runner = Finisher(gpu_bytes=64 * 2**30)
+    run_plan(make_plan(small_sweep(search=SEARCHED, resources=resources), store), store, runner)
+    shares = {job.resources.gpus_per_worker for job in runner.jobs if isinstance(job.spec.labels, WeakLabels)}
+    assert shares == {1 / 16}
 
 
 def test_a_plan_that_is_done_asks_nothing_of_a_runner(store: Store) -> None:
