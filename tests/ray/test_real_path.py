@@ -97,13 +97,13 @@ def test_failures_stay_where_they_are_and_unclean_processes_go(experiment: str, 
     assert code == 1, output
     plan = json.loads(finish(raysweep(tmp_path, "plan", experiment, "--json"))[1])
     runs = {run["id"]: run for run in plan["runs"]}
-    # The diverging floors fail, their students with them, and everything else is done.
-    floors = {cell["floor"] for cell in plan["cells"] if cell["weak"] == "diverging"}
+    # The diverging supervisors fail, their students with them, and everything else is done.
+    supervisors = {cell["supervisor"] for cell in plan["cells"] if cell["weak"] == "diverging"}
     students = {cell["student"] for cell in plan["cells"] if cell["weak"] == "diverging"}
-    assert len(floors) == 1 and len(students) == 2
-    assert {run_id for run_id, run in runs.items() if run["state"] != "done"} == floors | students
-    for run_id in floors:
-        assert f"{run_id} (weak, diverging" in output and "at step" in output
+    assert len(supervisors) == 1 and len(students) == 2
+    assert {run_id for run_id, run in runs.items() if run["status"] != "done"} == supervisors | students
+    for run_id in supervisors:
+        assert f"{run_id} (supervisor, diverging" in output and "at step" in output
     for run_id in students:
         assert f"{run_id} (student" in output and "which it depends on, failed" in output
     # One process, or worker group, executes one run after another, until one leaves something behind or
