@@ -231,12 +231,18 @@ class RunQueue:
             self._enlarged.add(run.id)
             self._try_again(queued, larger)
             return
-        status = run.status(self.store)
+        try:
+            status = run.status(self.store)
+            stopped = str(read_json(folder.stopped)["reason"]) if status is RunStatus.STOPPED else ""
+        except RaysweepError as error:  # the store can't be trusted; raised in here, Ray Tune would bury it
+            self._fail(queued, str(error))
+            self.close(error)
+            return
         if status is RunStatus.STOPPED:
             with self._lock:
                 self._reserved.add(run.id)
                 self._move(queued, status)
-                queued.reason = str(read_json(folder.stopped)["reason"])
+                queued.reason = stopped
             self._tell(queued)
         elif status is RunStatus.DONE:
             self._finish(queued)

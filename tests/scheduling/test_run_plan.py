@@ -12,6 +12,7 @@ from grid_helpers import finish, small_sweep
 from ray import tune
 
 from raysweep import InvalidInput, Resources, Search, WeakLabels
+from raysweep.errors import ForeignFolder
 from raysweep.planning.graph import PlannedRun
 from raysweep.planning.plan import Plan, make_plan
 from raysweep.scheduling.jobs import Jobs
@@ -162,6 +163,20 @@ def test_runners_are_named_and_may_be_ones_own(
         make_runner("my_runner:nothing")
     with pytest.raises(InvalidInput, match="unknown runner 'slurm'; known: local, ray"):
         make_runner("slurm")
+
+
+def test_a_store_that_changes_under_a_run_ends_the_plan_with_its_error(store: Store) -> None:
+    class Meddling(Finisher):
+        def run(self, queue: RunQueue, jobs: Jobs) -> None:
+            first, second = queue.ready()[:2]
+            queue.start(first)
+            finish(second.spec, store)
+            store.run(second.id).folder.rename(store.run(first.id).folder)
+            queue.end(first)
+            assert queue.is_complete and queue.candidates() == []
+
+    with pytest.raises(ForeignFolder, match="holds the spec of another run"):
+        run_plan(make_plan(small_sweep(), store), store, Meddling())
 
 
 def one_failure(plan: Plan) -> PlannedRun:
