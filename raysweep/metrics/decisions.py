@@ -69,9 +69,8 @@ def agreement(measurement: Measurement) -> dict[str, float]:
         if abs(own - implied) > _ROUNDING:
             raise RaysweepError(
                 f"predictions of {measurement.predicted.source} are right on {own:.6f} of the examples; "
-                "their "
-                f"agreement with {supervisor.source} implies {implied:.6f}. This is a bug of raysweep, or of "
-                "a task whose labels aren't two classes; please report it with the store's folder"
+                f"their agreement with {supervisor.source} implies {implied:.6f}. This is a bug of raysweep, "
+                "or of a task whose labels aren't two classes; please report it with the store's folder"
             )
     return values
 

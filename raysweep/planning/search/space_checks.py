@@ -44,9 +44,8 @@ def check_search_space(
         missing = [path for path in search.space(role) if path not in found[role]]
         if missing:
             raise InvalidInput(
-                f"Search.{role} names {', '.join(missing)}, and no {role} of the sweep has such a field; "
-                "look "
-                "at its name, at the objective's parameters and at the model's tuning"
+                f"Search.{role} names {', '.join(missing)}, and no {role} of the sweep has such a "
+                "field; look at its name, at the objective's parameters and at the model's tuning"
             )
 
 
