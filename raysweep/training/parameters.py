@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from raysweep.data.inputs import RunInputs
 from raysweep.files import read_json, write_json
 from raysweep.spec import Folder, Full, HeadOnly, Lora, Prompting, Scratch
-from raysweep.spec.identity import digest
+from raysweep.spec.identity import SCHEMA, digest
 from raysweep.training.model import meta_body, meta_model
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _counted_once(
     store."""
     base = inputs.origin.base
     architecture = [base.architecture, base.config] if isinstance(base, Scratch) else []
-    path = inputs.store.model_size(digest([*architecture, inputs.tokenizer_key, *parts]))
+    path = inputs.store.model_size(digest([SCHEMA, *architecture, inputs.tokenizer_key, *parts]))
     if not path.exists():
         write_json(path, count())
     return {name: int(number) for name, number in read_json(path).items()}
