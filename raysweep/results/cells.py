@@ -12,7 +12,7 @@ import pandas as pd
 from raysweep.metrics import performance_gap_recovered
 from raysweep.metrics.gap import STOPS
 from raysweep.planning.graph import CellGroup
-from raysweep.results.statistics import Correct, GapRecovered, gap_recovered
+from raysweep.results.statistics import GapRecovered, Outcomes, gap_recovered, stacked
 
 GROUP = list(CellGroup._fields)
 """Columns of a frame that name the cell group of a row."""
@@ -55,23 +55,23 @@ class Row:
         return group | (flat.pop("gap") or dict.fromkeys(GapRecovered.__dataclass_fields__)) | flat
 
 
-def result_rows(cells: pd.DataFrame, right: Callable[[str], Correct]) -> list[Row]:
+def result_rows(cells: pd.DataFrame, outcomes: Callable[[str], Outcomes]) -> list[Row]:
     """One row for each cell group, in the order in which they come.
 
     Args:
         cells: one row per planned cell: task, weak, strong, method, seed, the run ids supervisor, student and
             ceiling, is_finished, and the numbers of the finished cells.
-        right: run id → (examples,) whether each test example was right, in the same order for all runs of a
-            task.
+        outcomes: run id → its outcomes on the test examples, in the same order for all runs of a task.
     """
-    return [_row(group, of_group, right) for group, of_group in groups_of(cells)]
+    return [_row(group, of_group, outcomes) for group, of_group in groups_of(cells)]
 
 
-def _row(group: CellGroup, cells: pd.DataFrame, right: Callable[[str], Correct]) -> Row:
+def _row(group: CellGroup, cells: pd.DataFrame, outcomes: Callable[[str], Outcomes]) -> Row:
     done = cells[cells["is_finished"]]
     gap = None
     if len(done):
-        gap = gap_recovered(*(np.stack([right(run) for run in done[role]]) for role in CELL_RUNS))
+        ends = [[outcomes(run) for run in done[role]] for role in CELL_RUNS]
+        gap = gap_recovered(*map(stacked, ends), ends[0][0].groups)
     return Row(
         group=group,
         seeds=tuple(map(int, done["seed"])),

@@ -17,8 +17,10 @@ from raysweep.results.statistics import (
     CONFIDENCE,
     Correct,
     Difference,
+    Outcomes,
     mean_difference,
     ratio_of_means,
+    stacked,
 )
 
 _POWER = 0.8
@@ -116,7 +118,7 @@ class OverTasks:
     than two."""
 
 
-def compare_methods(cells: pd.DataFrame, right: Callable[[str], Correct]) -> list[Comparison]:
+def compare_methods(cells: pd.DataFrame, outcomes: Callable[[str], Outcomes]) -> list[Comparison]:
     """Every method against the baseline of its (task, weak, strong): "naive" if it is there, else the first.
 
     p-values are corrected by Holm's method over all comparisons that are returned. It holds whatever the
@@ -127,15 +129,14 @@ def compare_methods(cells: pd.DataFrame, right: Callable[[str], Correct]) -> lis
     Args:
         cells: one row per finished cell, in the plan's order: task, weak, strong, method, seed, and the run
             ids supervisor, student, ceiling.
-        right: run id → (examples,) whether each test example was right, in the same order for all runs of a
-            task.
+        outcomes: run id → its outcomes on the test examples, in the same order for all runs of a task.
     """
     found = []
     for methods in _methods_by_pair(cells):
         baseline = next((group for group in methods if group.method == _BASELINE), next(iter(methods)))
         for group, by_seed in methods.items():
             if group != baseline and methods[baseline].keys() & by_seed.keys():
-                found.append(_compare(group, by_seed, baseline.method, methods[baseline], right))
+                found.append(_compare(group, by_seed, baseline.method, methods[baseline], outcomes))
     return _corrected(found)
 
 
@@ -150,7 +151,11 @@ def _methods_by_pair(cells: pd.DataFrame) -> list[dict[CellGroup, _BySeed]]:
 
 
 def _compare(
-    group: CellGroup, runs: _BySeed, baseline: str, baseline_runs: _BySeed, right: Callable[[str], Correct]
+    group: CellGroup,
+    runs: _BySeed,
+    baseline: str,
+    baseline_runs: _BySeed,
+    outcomes: Callable[[str], Outcomes],
 ) -> Comparison:
     """A method and its baseline over their common seeds."""
     seeds = [seed for seed in baseline_runs if seed in runs]
@@ -158,11 +163,12 @@ def _compare(
     theirs = [baseline_runs[seed] for seed in seeds]
 
     def of(run_ids: Sequence[str]) -> Correct:
-        return np.stack([right(run_id) for run_id in run_ids])
+        return stacked([outcomes(run_id) for run_id in run_ids])
 
     students = of([cell.student for cell in own])
     baseline_students = of([cell.student for cell in theirs])
-    difference = mean_difference(students, baseline_students)
+    groups = outcomes(own[0].student).groups
+    difference = mean_difference(students, baseline_students, groups)
     same_gap = all(
         (cell.supervisor, cell.ceiling) == (other.supervisor, other.ceiling)
         for cell, other in zip(own, theirs, strict=True)
@@ -170,7 +176,7 @@ def _compare(
     pgr = None
     if same_gap:
         gap = of([cell.ceiling for cell in own]).astype(float) - of([cell.supervisor for cell in own])
-        pgr = ratio_of_means(students.astype(float) - baseline_students, gap)
+        pgr = ratio_of_means(students.astype(float) - baseline_students, gap, groups)
     return Comparison(
         group=group,
         baseline=baseline,

@@ -35,12 +35,13 @@ from raysweep.results.frames import (
     SweepData,
     cells_frame,
     curves_frame,
+    numbered,
     planned_frame,
     runs_frame,
 )
 from raysweep.results.measure import curve_points, example_table, measure_curve
 from raysweep.results.provenance import num_devices, provenance
-from raysweep.results.statistics import Correct
+from raysweep.results.statistics import Groups, Outcomes
 from raysweep.spec import RunSpec, WeakLabels
 from raysweep.store import RunFolder, Store
 from raysweep.store.run_folder import RunStatus
@@ -84,7 +85,7 @@ def read_store(plan: Plan, store: Store, added: Iterable[str] = ()) -> SweepData
         read_provenance=lambda: provenance(
             plan, store, statuses, [asdict(choice) for choice in choices(plan, data)]
         ),
-        read_right=lambda run_id: reader.right(plan.runs[run_id].spec),
+        read_outcomes=lambda run_id: reader.outcomes(plan.runs[run_id].spec),
         read_examples=lambda run_id: example_table(RunInputs(plan.runs[run_id].spec, store)),
     )
     return data
@@ -127,6 +128,7 @@ class _TestSplit:
     """What predictions on a task's test split are compared with."""
 
     truth: Predictions
+    groups: Groups
     difficulty: npt.NDArray[np.float64]
     allowed: tuple[tuple[str, ...], ...] | None
 
@@ -147,7 +149,7 @@ class CellReader:
         """Metrics that compare with the supervisor."""
         self._predictions: dict[str, Predictions] = {}
         self._splits: dict[str | None, _TestSplit] = {}
-        self._right: dict[str, Correct] = {}
+        self._outcomes: dict[str, Outcomes] = {}
         self._own: dict[str, dict[str, float]] = {}
         self._comparisons: dict[tuple[str, str, Compared], dict[str, float]] = {}
         self._curves: dict[tuple[str, str], pd.DataFrame] = {}
@@ -170,7 +172,7 @@ class CellReader:
             for end, run in runs.items()
             for name, value in self._numbers_of(run).items()
         }
-        accuracies = {f"{end}_accuracy": float(self.right(run).mean()) for end, run in runs.items()}
+        accuracies = {f"{end}_accuracy": float(self.outcomes(run).right.mean()) for end, run in runs.items()}
         pgr = performance_gap_recovered(*accuracies.values())
         values |= accuracies | ({} if pgr is None else {"pgr": pgr})
         values |= self._compare(cell.runs.student, cell.runs.supervisor, "student")
@@ -201,12 +203,12 @@ class CellReader:
             for name, (steps, values) in columns.items()
         }
 
-    def right(self, run: RunSpec) -> Correct:
-        """(examples,) whether a finished run was right on each test example, in the order of its
-        predictions."""
-        if run.id not in self._right:
-            self._right[run.id] = correct(self._predictions_of(run), self._split_of(run).truth)
-        return self._right[run.id]
+    def outcomes(self, run: RunSpec) -> Outcomes:
+        """What a finished run made of the test examples, in the order of its predictions."""
+        if run.id not in self._outcomes:
+            split = self._split_of(run)
+            self._outcomes[run.id] = Outcomes(correct(self._predictions_of(run), split.truth), split.groups)
+        return self._outcomes[run.id]
 
     def _numbers_of(self, run: RunSpec) -> dict[str, float]:
         """A run's numbers on test from its result.json, without those that compare it with its own
@@ -248,7 +250,8 @@ class CellReader:
             truth = truth.align(points[-1][1].ids)
         else:
             num_steps = self._store.run(student.id).read_result()["info"]["num_steps"]
-            curve = pd.DataFrame({"step": [num_steps], "test_accuracy": [self.right(student).mean()]})
+            accuracy = self.outcomes(student).right.mean()
+            curve = pd.DataFrame({"step": [num_steps], "test_accuracy": [accuracy]})
         weak, ceiling = (
             float(correct(self._predictions_of(run).align(truth.ids), truth).mean())
             for run in (cell.runs.supervisor, cell.runs.ceiling)
@@ -273,6 +276,7 @@ class CellReader:
             is_generative = run.task.kind == "generative"
             self._splits[run.task.content] = _TestSplit(
                 truth=inputs.ground_truth("test"),
+                groups=numbered(inputs.examples("test", ["group"])["group"]),
                 difficulty=inputs.difficulty("test").to_numpy(np.float64),
                 allowed=tuple(inputs.allowed_answers("test")) if is_generative else None,
             )

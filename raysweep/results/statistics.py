@@ -2,12 +2,21 @@
 
 Outcomes are crossed two ways: every seed is tested on the same examples. A mean over both varies with the
 seeds that were trained (and with the examples that each seed gets wrong), and with the examples that were
-drawn. With S seeds and N examples, the mean squares of a two-way analysis of variance (Searle,
-Casella, McCulloch 1992, chapter 4) give the variances of
-these two parts: MS_seeds / (S·N), with S − 1 degrees of freedom, and (MS_examples − MS_rest) / (S·N), with
-about N − 1.
+drawn. Examples are drawn in groups, which share a passage, a question or a prompt: the group is the unit,
+and how its examples depend on each other is left open (Liang and Zeger 1986). With S seeds, N examples in G
+groups of n_g, outcomes v less their mean, T[s, g] the sums of v over groups and m_s the seeds' means, the
+mean squares of a two-way analysis of variance (Searle, Casella, McCulloch 1992, chapter 4) of the sums give
+two parts:
 
-Each part has its own t: half width² = t²(S−1) · seeds' part + t²(N−1) · examples' part (Howe 1974; MOVER of
+    seeds     Σ_s m_s² / (S·(S − 1)),                                     S − 1 degrees of freedom
+    examples  Σ_g T̄_g² · G/(G − 1) / N²  −  interaction / S,              about G − 1
+    interaction = Σ_sg (T[s, g] − n_g·m_s − T̄_g)² · G / ((S − 1)(G − 1)) / N²
+
+The interaction is the noise that each seed has of its own in each group, which seeds average out, so it is
+in the seeds' part already. Groups of one example give the familiar MS_seeds / (S·N) and
+(MS_examples − MS_rest) / (S·N).
+
+Each part has its own t: half width² = t²(S−1) · seeds' part + t²(G−1) · examples' part (Howe 1974; MOVER of
 Zou and Donner 2008). It covers exactly 90 % if one part is all the noise, and never less between: at a seeds'
 share r of the variance the chance of covering is E[G(t²·r·W + z²·(1−r))], with W the seeds' estimate over its
 truth, and G, the distribution function of χ² with 1 degree of freedom, concave. The price is at most 96 % at
@@ -24,8 +33,9 @@ examples.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +44,23 @@ CONFIDENCE = 0.9
 _LEAST_P = 1e-12
 
 Correct = npt.NDArray[np.bool_]
+Groups = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.float64]
+
+
+class Outcomes(NamedTuple):
+    """What a run made of the test examples of its task."""
+
+    right: Correct
+    """(examples,) whether it was right on each."""
+    groups: Groups | None
+    """(examples,) a number for each example's group. None where groups aren't known: each example is then
+    taken for a group of its own."""
+
+
+def stacked(outcomes: Sequence[Outcomes]) -> Correct:
+    """(seeds, examples), from the outcomes of one task's runs, a run for each seed."""
+    return np.stack([found.right for found in outcomes])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +75,10 @@ class GapRecovered:
     interval: tuple[float, float] | None
     """90 % interval of the PGR; None with it."""
     num_seeds: int
+    num_examples: int
+    num_groups: int | None
+    """Groups of examples, over which the interval is; None where they aren't known, and it is over
+    examples."""
     covers_seeds: bool
     """Whether the interval includes the noise of training; with one seed it is of the test set's noise
     alone."""
@@ -60,7 +90,7 @@ class Difference:
 
     value: float
     interval: tuple[float, float] | None
-    """90 % interval; None if there is one example."""
+    """90 % interval; None if there is one group of examples."""
     p_value: float | None
     """Two-sided, of no difference: 1 − the confidence at which the interval would reach 0."""
     covers_seeds: bool
@@ -72,7 +102,9 @@ class Difference:
     """Standard error from the test examples, which more seeds don't reduce."""
 
 
-def gap_recovered(weak: Correct, student: Correct, ceiling: Correct) -> GapRecovered:
+def gap_recovered(
+    weak: Correct, student: Correct, ceiling: Correct, groups: Groups | None = None
+) -> GapRecovered:
     """PGR with its 90 % interval, from which test examples each model got right; models are paired by seed,
     and examples by position.
 
@@ -82,12 +114,13 @@ def gap_recovered(weak: Correct, student: Correct, ceiling: Correct) -> GapRecov
     to 16 seeds), defined intervals cover the PGR in 89.6 to 91.7 % for gaps of 5 to 30 points, and in 87 to
     91.2 % at 2 points, where 1 to 3 seeds leave 60 to 86 % undefined.
 
-    The quantiles assume normal means: a test set should have hundreds of examples.
+    The quantiles assume normal means: a test set should have hundreds of groups.
 
     Args:
         weak, student, ceiling: (seeds, examples), whether each test example was classified right.
+        groups: see `Outcomes`.
     """
-    found = ratio_of_means(_difference(student, weak), _difference(ceiling, weak))
+    found = ratio_of_means(_difference(student, weak), _difference(ceiling, weak), groups)
     return GapRecovered(
         weak_accuracy=float(weak.mean()),
         student_accuracy=float(student.mean()),
@@ -95,21 +128,25 @@ def gap_recovered(weak: Correct, student: Correct, ceiling: Correct) -> GapRecov
         pgr=found[0] if found else None,
         interval=found[1] if found else None,
         num_seeds=len(weak),
+        num_examples=weak.shape[1],
+        num_groups=None if groups is None else _num_groups(weak, groups),
         covers_seeds=len(weak) > 1,
     )
 
 
-def mean_difference(first: Correct, second: Correct) -> Difference:
+def mean_difference(first: Correct, second: Correct, groups: Groups | None = None) -> Difference:
     """Accuracy of `first` − accuracy of `second`, paired by seed and example, with its 90 % interval and
     p-value.
 
     Args:
         first, second: (seeds, examples), whether each test example was classified right.
+        groups: see `Outcomes`.
     """
     values = _difference(first, second)
-    num_seeds, num_examples = values.shape
+    num_seeds = len(values)
+    num_groups = _num_groups(values, groups)
     value = float(values.mean())
-    if num_examples == 1:
+    if num_groups == 1:
         return Difference(
             value=value,
             interval=None,
@@ -118,32 +155,35 @@ def mean_difference(first: Correct, second: Correct) -> Difference:
             seeds_error=None,
             examples_error=None,
         )
-    seeds, examples = (float(part[0, 0]) for part in _noise(values[None]))
-    half = float(np.sqrt(_squared_width(1 - CONFIDENCE, num_seeds, num_examples, seeds, examples)))
+    seeds, examples = (float(part[0, 0]) for part in _noise(values[None], groups))
+    half = float(np.sqrt(_squared_width(1 - CONFIDENCE, num_seeds, num_groups, seeds, examples)))
     return Difference(
         value=value,
         interval=(value - half, value + half),
-        p_value=_p_value(value, num_seeds, num_examples, seeds, examples),
+        p_value=_p_value(value, num_seeds, num_groups, seeds, examples),
         covers_seeds=num_seeds > 1,
         seeds_error=float(np.sqrt(seeds)) if num_seeds > 1 else None,
         examples_error=float(np.sqrt(examples)),
     )
 
 
-def ratio_of_means(numerator: Numbers, denominator: Numbers) -> tuple[float, tuple[float, float]] | None:
+def ratio_of_means(
+    numerator: Numbers, denominator: Numbers, groups: Groups | None = None
+) -> tuple[float, tuple[float, float]] | None:
     """mean(numerator) / mean(denominator) with Fieller's 90 % interval; None unless the denominator can be
     told to be above 0.
 
     Args:
         numerator, denominator: (seeds, examples), paired.
+        groups: see `Outcomes`.
     """
-    num_seeds, num_examples = numerator.shape
-    if num_examples == 1:
+    num_groups = _num_groups(numerator, groups)
+    if num_groups == 1:
         return None
     top = float(numerator.mean())
     bottom = float(denominator.mean())
-    parts = _noise(np.stack([numerator, denominator]))
-    spread = _squared_width(1 - CONFIDENCE, num_seeds, num_examples, *parts)
+    parts = _noise(np.stack([numerator, denominator]), groups)
+    spread = _squared_width(1 - CONFIDENCE, len(numerator), num_groups, *parts)
     # The ratios with (top − ρ·bottom)² ≤ (1, −ρ) spread (1, −ρ)ᵀ, which is square·ρ² − 2·cross·ρ + rest ≤ 0.
     square = bottom**2 - spread[1, 1]
     cross = top * bottom - spread[0, 1]
@@ -158,26 +198,44 @@ def _difference(first: Correct, second: Correct) -> Numbers:
     return first.astype(np.float64) - second
 
 
-def _noise(values: Numbers) -> tuple[Numbers, Numbers]:
+def _num_groups(values: npt.NDArray[Any], groups: Groups | None) -> int:
+    return values.shape[-1] if groups is None else len(np.unique(groups))
+
+
+def _noise(values: Numbers, groups: Groups | None) -> tuple[Numbers, Numbers]:
     """Covariances of the means of (quantities, seeds, examples) values: the part from seeds (and seed ×
-    example), and the part from examples.
+    group), and the part from groups of examples.
 
     Both are (quantities, quantities). With one seed the first is unknown, and 0.
     """
-    _, num_seeds, num_examples = values.shape
+    num_seeds = values.shape[1]
     values = values - values.mean(axis=(1, 2), keepdims=True)
     by_seed = values.mean(axis=2)
-    by_example = values.mean(axis=1)
-    example_squares = by_example @ by_example.T
-    examples = example_squares / (num_examples - 1) / num_examples
+    sums, sizes = _sums(values, groups)
+    num_groups = len(sizes)
+    scale = num_groups / values.shape[2]  # so that the mean over groups is the mean over examples
+    sums, sizes = sums * scale, sizes * scale
+    by_group = sums.mean(axis=1)
+    group_squares = by_group @ by_group.T
+    examples = group_squares / (num_groups - 1) / num_groups
     if num_seeds == 1:
         return np.zeros_like(examples), examples
     seed_squares = by_seed @ by_seed.T
-    flat = values.reshape(len(values), -1)
-    rest_squares = flat @ flat.T - num_examples * seed_squares - num_seeds * example_squares
-    rest = rest_squares / ((num_seeds - 1) * (num_examples - 1))
-    examples = _possible(examples - rest / (num_seeds * num_examples))
+    flat = (sums - sizes * by_seed[..., None]).reshape(len(values), -1)
+    rest_squares = flat @ flat.T - num_seeds * group_squares
+    rest = rest_squares / ((num_seeds - 1) * (num_groups - 1))
+    examples = _possible(examples - rest / (num_seeds * num_groups))
     return seed_squares / (num_seeds - 1) / num_seeds, examples
+
+
+def _sums(values: Numbers, groups: Groups | None) -> tuple[Numbers, Numbers]:
+    """Sums of (…, examples) values over groups, (…, groups); and the sizes of the groups, (groups,)."""
+    if groups is None:
+        return values, np.ones(values.shape[-1])
+    order = np.argsort(groups, kind="stable")
+    starts = np.unique(groups[order], return_index=True)[1]
+    sizes = np.diff(starts, append=len(groups)).astype(np.float64)
+    return np.add.reduceat(values[..., order], starts, axis=-1), sizes
 
 
 def _possible(covariance: Numbers) -> Numbers:
@@ -190,9 +248,9 @@ def _possible(covariance: Numbers) -> Numbers:
     return possible
 
 
-def _squared_width(significance: float, num_seeds: int, num_examples: int, seeds: Any, examples: Any) -> Any:
+def _squared_width(significance: float, num_seeds: int, num_groups: int, seeds: Any, examples: Any) -> Any:
     """Squared half width of an interval, each part with its own t."""
-    of_examples = _quantile(significance, num_examples - 1) ** 2 * examples
+    of_examples = _quantile(significance, num_groups - 1) ** 2 * examples
     return (
         of_examples if num_seeds == 1 else _quantile(significance, num_seeds - 1) ** 2 * seeds + of_examples
     )
@@ -205,13 +263,13 @@ def _quantile(significance: float, freedom: int) -> float:
     return float(-stdtrit(freedom, significance / 2))
 
 
-def _p_value(value: float, num_seeds: int, num_examples: int, seeds: float, examples: float) -> float:
+def _p_value(value: float, num_seeds: int, num_groups: int, seeds: float, examples: float) -> float:
     """The significance at which the interval around `value` reaches 0; at least 1e-12, below which the
     approximation says nothing."""
     from scipy.optimize import brentq
 
     def excess(logarithm: float) -> float:
-        return float(_squared_width(np.exp(logarithm), num_seeds, num_examples, seeds, examples)) - value**2
+        return float(_squared_width(np.exp(logarithm), num_seeds, num_groups, seeds, examples)) - value**2
 
     if value == 0:
         return 1.0

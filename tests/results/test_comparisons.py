@@ -14,7 +14,15 @@ from scipy import stats
 from raysweep.planning.graph import CellGroup
 from raysweep.results.cells import Row
 from raysweep.results.comparisons import Comparison, compare_methods, over_tasks, seeds_needed
-from raysweep.results.statistics import Correct, Difference, GapRecovered, mean_difference, ratio_of_means
+from raysweep.results.statistics import (
+    Correct,
+    Difference,
+    GapRecovered,
+    Groups,
+    Outcomes,
+    mean_difference,
+    ratio_of_means,
+)
 
 COLUMNS = ["task", "weak", "strong", "method", "seed", "supervisor", "student", "ceiling"]
 
@@ -25,6 +33,7 @@ class Sweep:
     def __init__(self) -> None:
         self.cells: list[tuple[Any, ...]] = []
         self.rights: dict[str, Correct] = {}
+        self.groups: Groups | None = None
 
     def add(
         self, method: str, seed: int, accuracy: float, task: str = "t", supervisor: str = "", jitter: int = 0
@@ -39,7 +48,8 @@ class Sweep:
             self.rights[run] = np.roll(np.arange(400) < 400 * share, shift)
 
     def compared(self) -> list[Comparison]:
-        return compare_methods(pd.DataFrame(self.cells, columns=COLUMNS), self.rights.__getitem__)
+        cells = pd.DataFrame(self.cells, columns=COLUMNS)
+        return compare_methods(cells, lambda run: Outcomes(self.rights[run], self.groups))
 
 
 def test_methods_are_compared_with_naive_on_common_seeds() -> None:
@@ -64,6 +74,31 @@ def test_methods_are_compared_with_naive_on_common_seeds() -> None:
     pgr = ratio_of_means(numerator, stacked("ceiling").astype(float) - stacked("supervisor"))
     assert pgr is not None and found.same_gap
     assert found.pgr_difference == pytest.approx(0.05) and found.pgr_interval == pgr[1]
+
+
+def test_the_examples_of_a_group_are_one_in_a_comparison() -> None:
+    """Each example four times over, in groups of four, says no more than each once."""
+    once = Sweep()
+    for seed in (0, 1, 2):
+        once.add("naive", seed, 0.7, jitter=3)
+        once.add("better", seed, 0.75 + seed / 100)
+    fourfold = Sweep()
+    fourfold.cells = once.cells
+    fourfold.rights = {run: np.repeat(right, 4) for run, right in once.rights.items()}
+    fourfold.groups = np.repeat(np.arange(400), 4)
+    (expected,) = once.compared()
+    (found,) = fourfold.compared()
+    assert dataclasses.asdict(found) == approximately(dataclasses.asdict(expected))
+    fourfold.groups = None
+    (independent,) = fourfold.compared()
+    assert independent.power.resolvable is not None and expected.power.resolvable is not None
+    assert independent.power.resolvable < 0.6 * expected.power.resolvable
+
+
+def approximately(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: approximately(inner) for name, inner in value.items()}
+    return pytest.approx(value) if isinstance(value, float | tuple) else value
 
 
 def test_without_naive_the_first_method_is_the_baseline_of_each_task() -> None:
@@ -203,6 +238,8 @@ def gap(pgr: float | None, student: float = 0.7) -> GapRecovered:
         pgr=pgr,
         interval=None if pgr is None else (pgr - 0.1, pgr + 0.1),
         num_seeds=3,
+        num_examples=400,
+        num_groups=400,
         covers_seeds=True,
     )
 
@@ -265,7 +302,9 @@ def test_the_noise_of_seeds_alone_makes_a_method_no_better() -> None:
                 run = f"{method} {seed}"
                 rights[run] = hardness + rng.normal(0, 0.2, 300) + rng.normal(0, 0.02) < 0.7
                 cells.append(("t", "w", "s", method, seed, "naive 0", run, "naive 1"))
-        found = compare_methods(pd.DataFrame(cells, columns=COLUMNS), rights.__getitem__)
+        found = compare_methods(
+            pd.DataFrame(cells, columns=COLUMNS), lambda run, rights=rights: Outcomes(rights[run], None)
+        )
         told += any(
             comparison.p_value_corrected is not None and comparison.p_value_corrected < 0.1
             for comparison in found

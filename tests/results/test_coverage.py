@@ -4,6 +4,8 @@ A model is right on an example where √0.6·(how hard the example is) + √0.4�
 luck) is below a threshold, all of them normal; so its accuracy over all seeds and examples is known, and that
 of one seed too. A student has part of its luck from its supervisor. The scale of the seed's luck is chosen
 for a standard deviation in points.
+
+With NUM_SWEEPS = 6_000 this is what the docstrings of `raysweep.results.statistics` tell.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import numpy.typing as npt
 import pytest
 from scipy.special import ndtr, ndtri
 
-from raysweep.results.statistics import Correct, gap_recovered, mean_difference
+from raysweep.results.statistics import Correct, Groups, gap_recovered, mean_difference
 
 NUM_EXAMPLES = 1_000
 NUM_SWEEPS = 1_200
@@ -66,6 +68,31 @@ def luck(num_seeds: int) -> Luck:
     return Luck(answers, seeds)
 
 
+PASSAGES: Groups = np.repeat(np.arange(40), np.random.default_rng(0).permutation(np.arange(5, 45)))
+ANSWERS: Groups = np.repeat(np.arange(NUM_EXAMPLES // 2), 2)
+
+
+def grouped_luck(groups: Groups, signs: npt.NDArray[np.float32], num_seeds: int) -> Luck:
+    """As `luck`, but examples of a group are equally hard, and share two thirds of a model's luck there.
+
+    Args:
+        groups: (examples,) the groups.
+        signs: (examples,) 1, or −1 where the group's luck is bad luck: whoever is drawn to an answer takes it
+            where it is right and where it is wrong.
+    """
+    rng = np.random.default_rng(num_seeds)
+    num_groups = int(groups.max()) + 1
+    hardness = rng.standard_normal((NUM_SWEEPS, 1, 1, num_groups), dtype=np.float32)
+    shared = rng.standard_normal((NUM_SWEEPS, 3, num_seeds, num_groups), dtype=np.float32)
+    own = rng.standard_normal((NUM_SWEEPS, 3, num_seeds, len(groups)), dtype=np.float32)
+    seeds = rng.standard_normal((NUM_SWEEPS, 3, num_seeds))
+    for of_models in (shared, own, seeds):
+        of_models[:, 1] = 0.6 * of_models[:, 0] + 0.8 * of_models[:, 1]
+    answers = (np.float32(math.sqrt(0.4)) * (hardness + shared))[..., groups] * signs
+    answers += np.float32(math.sqrt(0.2)) * own
+    return Luck(answers, seeds)
+
+
 def accuracies(gap: float) -> npt.NDArray[np.float64]:
     """Of weak, student and ceiling: a PGR of 0.4."""
     return np.array([0.6, 0.6 + 0.4 * gap, 0.6 + gap])
@@ -102,3 +129,29 @@ def test_ninety_percent_intervals_hold_the_truth_ninety_percent_of_the_time(
         assert held / defined >= LEAST_WHERE_HARDLY_DEFINED - 3 * math.sqrt(0.86 * 0.14 / defined)
     if gap == 0.3:
         assert defined >= 0.95 * NUM_SWEEPS
+
+
+@pytest.mark.parametrize("num_seeds", [1, 3])
+@pytest.mark.parametrize("what", ["passages", "answers"])
+def test_intervals_hold_the_truth_where_examples_come_in_groups(what: str, num_seeds: int) -> None:
+    """Passages, with 5 to 45 questions each (MultiRC); and a question's right and wrong answer (SciQ)."""
+    groups = PASSAGES if what == "passages" else ANSWERS
+    signs = np.where(np.arange(len(groups)) % 2, -1, 1) if what == "answers" else np.ones(len(groups))
+    drawn = grouped_luck(groups, signs.astype(np.float32), num_seeds)
+    sweeps, truths = drawn.sweeps(accuracies(0.3), 0.005)
+    held = np.zeros(2)
+    alone = defined = 0
+    for (weak, student, ceiling), truth in zip(sweeps, truths, strict=True):
+        found = gap_recovered(weak, student, ceiling, groups)
+        if found.interval is not None:
+            defined += 1
+            held[0] += found.interval[0] <= (truth[1] - truth[0]) / (truth[2] - truth[0]) <= found.interval[1]
+        of_gap, of_examples = (mean_difference(ceiling, weak, unit).interval for unit in (groups, None))
+        assert of_gap is not None and of_examples is not None
+        held[1] += of_gap[0] <= truth[2] - truth[0] <= of_gap[1]
+        alone += of_examples[0] <= truth[2] - truth[0] <= of_examples[1]
+    least, most = 0.9 - 3 * STANDARD_ERROR, MOST[num_seeds] + 3 * STANDARD_ERROR
+    assert defined >= 0.95 * NUM_SWEEPS
+    assert (least <= held / (defined, NUM_SWEEPS)).all() and (held / (defined, NUM_SWEEPS) <= most).all()
+    # What would be claimed of examples that were independent.
+    assert alone / NUM_SWEEPS < 0.87 if what == "passages" else alone / NUM_SWEEPS > 0.93

@@ -106,6 +106,51 @@ def test_where_examples_make_no_noise_a_difference_is_scipys_t_test_over_seeds()
     )
 
 
+@pytest.mark.parametrize("num_seeds", [1, 3])
+def test_groups_of_one_are_examples(num_seeds: int) -> None:
+    """In any order, and under any numbers."""
+    weak, student, ceiling = world(5, num_seeds, 300, (0.6, 0.7, 0.85))
+    groups = np.random.default_rng(0).permutation(np.arange(7, 307))
+    for found, expected in (
+        (mean_difference(student, weak, groups), mean_difference(student, weak)),
+        (gap_recovered(weak, student, ceiling, groups), gap_recovered(weak, student, ceiling)),
+    ):
+        assert found.interval == pytest.approx(expected.interval, rel=1e-12)
+    assert gap_recovered(weak, student, ceiling, groups).num_groups == 300
+    assert gap_recovered(weak, student, ceiling).num_groups is None
+
+
+@pytest.mark.parametrize("num_seeds", [1, 3])
+def test_groups_have_the_errors_of_their_sums_by_hand(num_seeds: int) -> None:
+    """One seed: the variance of a mean of clusters, as survey sampling has it. Several: the analysis of
+    variance of the sums, each seed's own mean taken out of its groups by their sizes."""
+    rng = np.random.default_rng(1)
+    groups = rng.integers(0, 12, 200)
+    first = rng.random((num_seeds, 200)) < rng.random(12)[groups]
+    second = rng.random((num_seeds, 200)) < 0.5
+    found = mean_difference(first, second, groups)
+    values = first.astype(float) - second
+    members = [groups == group for group in range(12)]
+    sums = np.array([(values - values.mean())[:, own].sum(axis=1) for own in members]).T
+    variance = (sums.mean(axis=0) ** 2).sum() * 12 / 11 / 200**2
+    half = stats.t.ppf(0.95, 11) ** 2 * variance
+    if num_seeds > 1:
+        own = values - values.mean(axis=1, keepdims=True)
+        rest = np.array([own[:, chosen].sum(axis=1) for chosen in members]).T - sums.mean(axis=0)
+        variance -= (rest**2).sum() * 12 / 11 / 2 / 200**2 / 3
+        half = stats.t.ppf(0.95, 2) ** 2 * stats.sem(values.mean(axis=1)) ** 2
+        half += stats.t.ppf(0.95, 11) ** 2 * variance
+    assert variance > 0 and found.examples_error == pytest.approx(math.sqrt(variance))
+    assert found.interval == pytest.approx((found.value - math.sqrt(half), found.value + math.sqrt(half)))
+
+
+def test_one_group_tells_nothing() -> None:
+    right = np.arange(60).reshape(3, 20) % 3 > 0
+    found = mean_difference(right, ~right, np.zeros(20, dtype=int))
+    assert found.interval is None and found.p_value is None and found.examples_error is None
+    assert gap_recovered(~right, right, right, np.zeros(20, dtype=int)).pgr is None
+
+
 def test_a_p_value_is_where_the_interval_reaches_0() -> None:
     for seed in range(30):
         first, _, second = world(seed, 3, 200, (0.6, 0.6, 0.62))
@@ -157,6 +202,8 @@ def test_what_is_known_for_sure() -> None:
             pgr=1.0,
             interval=found.interval,
             num_seeds=num_seeds,
+            num_examples=100,
+            num_groups=None,
             covers_seeds=num_seeds > 1,
         )
         assert gap_recovered(weaks, weaks, ceilings).interval == pytest.approx((0, 0), abs=1e-6)

@@ -36,7 +36,13 @@ def row(gap: GapRecovered | None, seeds: tuple[int, ...] = (0, 1), missing: tupl
     )
 
 
-def gap(pgr: float | None, *, covers_seeds: bool = True) -> GapRecovered:
+def gap(
+    pgr: float | None,
+    *,
+    covers_seeds: bool = True,
+    num_examples: int = 400,
+    num_groups: int | None = 400,
+) -> GapRecovered:
     return GapRecovered(
         weak_accuracy=0.6,
         student_accuracy=0.7,
@@ -45,6 +51,8 @@ def gap(pgr: float | None, *, covers_seeds: bool = True) -> GapRecovered:
         interval=None if pgr is None else (-0.001, 0.75),
         num_seeds=2,
         covers_seeds=covers_seeds,
+        num_examples=num_examples,
+        num_groups=num_groups,
     )
 
 
