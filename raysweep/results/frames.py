@@ -19,7 +19,8 @@ import pandas as pd
 from raysweep.errors import InvalidInput
 from raysweep.files import written_atomically
 from raysweep.results.cells import CELL, CELL_RUNS, GROUP, Row, RowMeans, result_rows, row_means
-from raysweep.results.comparisons import Comparison, OverTasks, compare_methods, over_tasks
+from raysweep.results.comparisons import Comparison, compare_methods
+from raysweep.results.over_tasks import OverTasks, over_tasks
 from raysweep.results.statistics import Correct, Groups, Outcomes
 from raysweep.store import RunStatus
 
@@ -161,8 +162,8 @@ class SweepData:
         """A finished run's test examples, in the order of its predictions.
 
         Columns: id; group (the same for examples that share a passage, a question or a prompt; absent where
-        an earlier raysweep wrote MLflow's copy); is_right (bool); confidence (probability of the chosen class,
-        NaN where answers are given); difficulty (NaN where unknown).
+        an earlier raysweep wrote MLflow's copy); is_right (bool); confidence (probability of the chosen
+        class, NaN where answers are given); difficulty (NaN where unknown).
 
         Raises:
             InvalidInput: the plan has no such run, it isn't done, or it has no test split (some

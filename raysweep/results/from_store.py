@@ -18,14 +18,13 @@ from raysweep.metrics import (
     declaration,
     measured,
     metrics,
-    performance_gap_recovered,
     stop_readings,
 )
 from raysweep.metrics.base import Compared
 from raysweep.planning.graph import PlannedCell
 from raysweep.planning.plan import Plan
 from raysweep.predictions import Predictions
-from raysweep.results.cells import CELL
+from raysweep.results.cells import CELL, gap_numbers
 from raysweep.results.choices import choices
 from raysweep.results.frames import (
     COUNTS,
@@ -41,7 +40,7 @@ from raysweep.results.frames import (
 )
 from raysweep.results.measure import curve_points, example_table, measure_curve
 from raysweep.results.provenance import num_devices, provenance
-from raysweep.results.statistics import Groups, Outcomes
+from raysweep.results.statistics import Groups, Outcomes, gap_recovered
 from raysweep.spec import RunSpec, WeakLabels
 from raysweep.store import RunFolder, Store
 from raysweep.store.run_folder import RunStatus
@@ -128,6 +127,7 @@ class _TestSplit:
     """What predictions on a task's test split are compared with."""
 
     truth: Predictions
+    majority_share: float
     groups: Groups
     difficulty: npt.NDArray[np.float64]
     allowed: tuple[tuple[str, ...], ...] | None
@@ -158,8 +158,9 @@ class CellReader:
         """All numbers of a finished cell on the test split, by name; undefined ones are left out.
 
         `weak_`, `student_` and `ceiling_` with each number of the supervisor, student and ceiling alone:
-        accuracy, expected_calibration_error, auroc…; pgr; agreement, misfit and gain, of the student against
-        the cell's supervisor; `ceiling_agreement…`, of the ceiling against it; and the student's readings at
+        accuracy, expected_calibration_error, auroc…; those of `raysweep.results.cells.gap_numbers`;
+        agreement, misfit and gain, of the student against the cell's supervisor; `ceiling_agreement…`, of the
+        ceiling against it; and the student's readings at
         early stops, see `raysweep.metrics.gap.stop_readings`.
         """
         return self.final_numbers(cell) | self._stops(cell)
@@ -172,9 +173,8 @@ class CellReader:
             for end, run in runs.items()
             for name, value in self._numbers_of(run).items()
         }
-        accuracies = {f"{end}_accuracy": float(self.outcomes(run).right.mean()) for end, run in runs.items()}
-        pgr = performance_gap_recovered(*accuracies.values())
-        values |= accuracies | ({} if pgr is None else {"pgr": pgr})
+        outcomes = {role: self.outcomes(run) for role, run in _runs_of(cell).items()}
+        values |= gap_numbers(outcomes, self._split_of(cell.runs.student).majority_share)
         values |= self._compare(cell.runs.student, cell.runs.supervisor, "student")
         ceiling = self._compare(cell.runs.ceiling, cell.runs.supervisor, "ceiling")
         return values | {f"ceiling_{name}": value for name, value in ceiling.items()}
@@ -243,20 +243,22 @@ class CellReader:
         """The readings of the student, with supervisor and ceiling on the examples of its curve; on all test
         examples if it has none."""
         student = cell.runs.student
+        split = self._split_of(student)
         curve = self._curve(student, cell.runs.supervisor)
         points = curve_points(RunInputs(student, self._store), "test")
-        truth = self._split_of(student).truth
+        order = np.arange(len(split.truth))
         if points:
-            truth = truth.align(points[-1][1].ids)
+            order = pd.Index(split.truth.ids).get_indexer(pd.Index(points[-1][1].ids))
         else:
             num_steps = self._store.run(student.id).read_result()["info"]["num_steps"]
             accuracy = self.outcomes(student).right.mean()
             curve = pd.DataFrame({"step": [num_steps], "test_accuracy": [accuracy]})
         weak, ceiling = (
-            float(correct(self._predictions_of(run).align(truth.ids), truth).mean())
-            for run in (cell.runs.supervisor, cell.runs.ceiling)
+            self.outcomes(run).right[None, order] for run in (cell.runs.supervisor, cell.runs.ceiling)
         )
-        return stop_readings(curve, weak, ceiling)
+        readings = stop_readings(curve, float(weak.mean()), float(ceiling.mean()))
+        is_told = gap_recovered(weak, weak, ceiling, split.groups[order]).pgr is not None
+        return {name: value for name, value in readings.items() if is_told or not name.startswith("pgr")}
 
     def _curve(self, run: RunSpec, supervisor: RunSpec) -> pd.DataFrame:
         """A run's curve, with the cell's supervisor to compare with."""
@@ -274,8 +276,10 @@ class CellReader:
         if run.task.content not in self._splits:
             inputs = RunInputs(run, self._store)
             is_generative = run.task.kind == "generative"
+            truth = inputs.ground_truth("test")
             self._splits[run.task.content] = _TestSplit(
-                truth=inputs.ground_truth("test"),
+                truth=truth,
+                majority_share=float(np.unique(truth.decisions, return_counts=True)[1].max() / len(truth)),
                 groups=numbered(inputs.examples("test", ["group"])["group"]),
                 difficulty=inputs.difficulty("test").to_numpy(np.float64),
                 allowed=tuple(inputs.allowed_answers("test")) if is_generative else None,

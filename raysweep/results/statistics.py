@@ -42,6 +42,7 @@ import numpy.typing as npt
 
 CONFIDENCE = 0.9
 _LEAST_P = 1e-12
+_LEAST_VARIANCE = 1e-20
 
 Correct = npt.NDArray[np.bool_]
 Groups = npt.NDArray[np.int64]
@@ -82,6 +83,10 @@ class GapRecovered:
     covers_seeds: bool
     """Whether the interval includes the noise of training; with one seed it is of the test set's noise
     alone."""
+    pgr_of_noise: float | None
+    """The PGR that a gap of noise alone would show: the covariance of the noise of student − weak with that
+    of the gap, over the latter's variance. Where luck decides whether a PGR is defined, it is pulled there.
+    None without noise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +125,9 @@ def gap_recovered(
         weak, student, ceiling: (seeds, examples), whether each test example was classified right.
         groups: see `Outcomes`.
     """
-    found = ratio_of_means(_difference(student, weak), _difference(ceiling, weak), groups)
+    gained = _difference(student, weak)
+    gap = _difference(ceiling, weak)
+    found = ratio_of_means(gained, gap, groups)
     return GapRecovered(
         weak_accuracy=float(weak.mean()),
         student_accuracy=float(student.mean()),
@@ -131,6 +138,7 @@ def gap_recovered(
         num_examples=weak.shape[1],
         num_groups=None if groups is None else _num_groups(weak, groups),
         covers_seeds=len(weak) > 1,
+        pgr_of_noise=_slope_of_noise(gained, gap, groups),
     )
 
 
@@ -192,6 +200,24 @@ def ratio_of_means(
         return None
     root = float(np.sqrt(max(cross**2 - square * rest, 0.0)))
     return top / bottom, (float(cross - root) / float(square), float(cross + root) / float(square))
+
+
+def _slope_of_noise(numerator: Numbers, denominator: Numbers, groups: Groups | None) -> float | None:
+    if _num_groups(numerator, groups) == 1:
+        return None
+    seeds, examples = _noise(np.stack([numerator, denominator]), groups)
+    noise = seeds + examples
+    return float(noise[0, 1] / noise[1, 1]) if noise[1, 1] > _LEAST_VARIANCE else None
+
+
+def half_width(outcomes: Outcomes) -> float:
+    """Half the 90 % interval of one run's accuracy over groups of test examples; infinite with one group."""
+    right, groups = outcomes
+    num_groups = _num_groups(right, groups)
+    if num_groups == 1:
+        return float("inf")
+    error = np.sqrt(_noise(right[None, None].astype(np.float64), groups)[1][0, 0])
+    return float(_quantile(1 - CONFIDENCE, num_groups - 1) * error)
 
 
 def _difference(first: Correct, second: Correct) -> Numbers:

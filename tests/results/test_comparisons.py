@@ -1,9 +1,6 @@
-"""Methods against each other, over tasks, and the seeds it would take: numbers by hand, by scipy, and by
-simulation."""
+"""Methods against each other, and the seeds it would take: numbers by hand, by scipy, and by simulation."""
 
 import dataclasses
-import json
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,12 +9,10 @@ import pytest
 from scipy import stats
 
 from raysweep.planning.graph import CellGroup
-from raysweep.results.cells import Row
-from raysweep.results.comparisons import Comparison, compare_methods, over_tasks, seeds_needed
+from raysweep.results.comparisons import Comparison, compare_methods, seeds_needed
 from raysweep.results.statistics import (
     Correct,
     Difference,
-    GapRecovered,
     Groups,
     Outcomes,
     mean_difference,
@@ -144,10 +139,11 @@ def test_one_seed_knows_the_test_sets_noise_alone() -> None:
     assert found.power.resolvable == pytest.approx((1.959964 + 0.841621) * stats.sem(values))
 
 
-def test_p_values_are_corrected_by_holm_over_the_whole_sweep() -> None:
+def test_p_values_are_corrected_by_holm_over_what_has_more_than_one_seed() -> None:
     sweep = Sweep()
     for task in ("one", "two"):
-        sweep.add("naive", 0, 0.7, task=task)
+        for seed in (0, 1):
+            sweep.add("naive", seed, 0.7, task=task)
     for task, method, accuracy in (
         ("one", "a", 0.703),
         ("one", "b", 0.72),
@@ -155,16 +151,22 @@ def test_p_values_are_corrected_by_holm_over_the_whole_sweep() -> None:
         ("two", "b", 0.7),
     ):
         sweep.add(method, 0, accuracy, task=task)
+        sweep.add(method, 1, accuracy + 0.005, task=task)
+    sweep.add("once", 0, 0.9, task="one")
     found = sweep.compared()
-    raw = [comparison.p_value for comparison in found]
+    (once,) = [comparison for comparison in found if comparison.group.method == "once"]
+    assert (once.p_value, once.p_value_corrected, once.covers_seeds) == (None, None, False)
+    assert once.difference == pytest.approx(0.2) and once.interval is not None  # of these very models
+    several = [comparison for comparison in found if comparison is not once]
+    raw = [comparison.p_value for comparison in several]
     ordered: list[float] = sorted(value for value in raw if value is not None)
     stepped = [
         min(1.0, p * (4 - place)) for place, p in enumerate(ordered)
     ]  # Holm 1979: times 4, 3, 2, 1, and never falling
     stepped = list(np.maximum.accumulate(stepped))
-    assert len(set(ordered)) == 4 and ordered[0] < 0.01
+    assert len(set(ordered)) == 4 and ordered[0] < 0.1
     expected = [stepped[ordered.index(value)] for value in raw if value is not None]
-    assert [comparison.p_value_corrected for comparison in found] == pytest.approx(expected)
+    assert [comparison.p_value_corrected for comparison in several] == pytest.approx(expected)
 
 
 # Seeds needed
@@ -224,69 +226,6 @@ def test_the_seeds_that_are_said_to_be_needed_find_the_difference_four_times_in_
         critical = np.hypot(stats.t.isf(0.025, num_seeds - 1) * errors, stats.norm.isf(0.025) * shared)
         found[num_seeds] = float(np.mean(abs(means) > critical))
     assert 0.75 <= found[needed] <= 0.9 and found[needed // 2] < 0.65
-
-
-# Over tasks
-# ------------------------------------------------------------------------------------------------------------
-
-
-def gap(pgr: float | None, student: float = 0.7) -> GapRecovered:
-    return GapRecovered(
-        weak_accuracy=0.6,
-        student_accuracy=student,
-        ceiling_accuracy=0.8,
-        pgr=pgr,
-        interval=None if pgr is None else (pgr - 0.1, pgr + 0.1),
-        num_seeds=3,
-        num_examples=400,
-        num_groups=400,
-        covers_seeds=True,
-    )
-
-
-def tasks(gaps: Sequence[GapRecovered | None], method: str = "naive") -> list[Row]:
-    agreements = {"agreement": None, "agreement_supervisor_right": None, "agreement_supervisor_wrong": None}
-    return [
-        Row(
-            group=CellGroup(f"task {number}", "w", "s", method),
-            seeds=(0,) if found else (),
-            missing_seeds=() if found else (0,),
-            gap=found,
-            **agreements,
-        )
-        for number, found in enumerate(gaps)
-    ]
-
-
-def test_mean_and_median_are_of_defined_tasks_and_the_others_are_named() -> None:
-    (found,) = over_tasks(tasks([gap(0.1), gap(None, student=0.8), gap(0.2), None, gap(0.9)]))
-    assert (found.weak, found.strong, found.method) == ("w", "s", "naive")
-    assert (found.defined, found.undefined, found.missing) == (
-        ("task 0", "task 2", "task 4"),
-        ("task 1",),
-        ("task 3",),
-    )
-    assert (found.median_pgr, found.mean_pgr) == pytest.approx((0.2, 0.4))
-    interval = stats.ttest_1samp([0.1, 0.2, 0.9], 0).confidence_interval(0.9)
-    assert found.interval == pytest.approx((interval.low, interval.high))
-    accuracies = (found.weak_accuracy, found.student_accuracy, found.ceiling_accuracy)
-    assert accuracies == pytest.approx((0.6, 0.725, 0.8))  # of the undefined one too
-
-
-def test_few_tasks_claim_little() -> None:
-    nothing, undefined, one = over_tasks(
-        tasks([None, None], "a") + tasks([gap(None), gap(None)], "b") + tasks([gap(0.5), gap(None)], "c")
-    )
-    assert (nothing.median_pgr, nothing.mean_pgr, nothing.interval, nothing.weak_accuracy) == (
-        None,
-        None,
-        None,
-        None,
-    )
-    assert (undefined.mean_pgr, undefined.interval, undefined.weak_accuracy) == (None, None, 0.6)
-    assert (one.median_pgr, one.mean_pgr, one.interval) == (0.5, 0.5, None)
-    for found in (nothing, undefined, one):
-        json.dumps(dataclasses.asdict(found), allow_nan=False)
 
 
 def test_the_noise_of_seeds_alone_makes_a_method_no_better() -> None:

@@ -19,7 +19,16 @@ import numpy.typing as npt
 import pytest
 from scipy.special import ndtr, ndtri
 
-from raysweep.results.statistics import Correct, Groups, gap_recovered, mean_difference
+from raysweep.results.seeds import doubt, odd_seeds
+from raysweep.results.statistics import (
+    Correct,
+    GapRecovered,
+    Groups,
+    Outcomes,
+    gap_recovered,
+    mean_difference,
+    ratio_of_means,
+)
 
 NUM_EXAMPLES = 1_000
 NUM_SWEEPS = 1_200
@@ -155,3 +164,80 @@ def test_intervals_hold_the_truth_where_examples_come_in_groups(what: str, num_s
     assert (least <= held / (defined, NUM_SWEEPS)).all() and (held / (defined, NUM_SWEEPS) <= most).all()
     # What would be claimed of examples that were independent.
     assert alone / NUM_SWEEPS < 0.87 if what == "passages" else alone / NUM_SWEEPS > 0.93
+
+
+def skewed_sweeps(num_seeds: int, rate: float) -> list[tuple[list[Correct], bool]]:
+    """Sweeps whose supervisors are right on 0.87, and with a chance of `rate` anywhere from 0.5 to 0.8; their
+    students then recover 0.15 of the gap instead of 0.5. With each, whether it has such a seed."""
+    rng = np.random.default_rng(num_seeds)
+    found = []
+    for _ in range(NUM_SWEEPS):
+        has_failed = rng.random(num_seeds) < rate
+        weak = np.where(has_failed, rng.uniform(0.5, 0.8, num_seeds), rng.normal(0.87, 0.005, num_seeds))
+        ceiling = rng.normal(0.93, 0.003, num_seeds)
+        student = weak + np.where(has_failed, 0.15, 0.5) * (ceiling - weak) + rng.normal(0, 0.005, num_seeds)
+        hardness = rng.random(NUM_EXAMPLES)
+        found.append(
+            ([hardness < accuracy[:, None] for accuracy in (weak, student, ceiling)], bool(has_failed.any()))
+        )
+    return found
+
+
+def is_doubted(models: list[Correct]) -> bool:
+    """Whether a seed is named that is far from the others."""
+    runs = dict(zip(("supervisor", "student", "ceiling"), models, strict=True))
+    outcomes = {run: [Outcomes(right, None) for right in seeds] for run, seeds in runs.items()}
+    return doubt(odd_seeds(range(len(models[0])), outcomes, 0.5)) is not None
+
+
+@pytest.mark.parametrize("num_seeds", [3, 10])
+def test_where_a_seed_failed_it_is_named_and_where_none_did_nothing_tells(num_seeds: int) -> None:
+    """What `raysweep.results.seeds` says of skewed seeds: most intervals that miss are of sweeps whose seeds
+    show no failure, (1 − 0.2)^S of all."""
+    means = 0.8 * np.array([0.87, 0.9, 0.93]) + 0.2 * np.array([0.65, 0.65 + 0.15 * 0.28, 0.93])
+    true = (means[1] - means[0]) / (means[2] - means[0])
+    held: dict[bool, list[bool]] = {True: [], False: []}
+    named = []
+    for models, has_failed in skewed_sweeps(num_seeds, 0.2):
+        is_named = is_doubted(models)
+        if has_failed:
+            named.append(is_named)
+        interval = gap_recovered(*models).interval
+        if interval is not None:
+            held[is_named].append(interval[0] <= true <= interval[1])
+    assert len(named) / NUM_SWEEPS == pytest.approx(1 - 0.8**num_seeds, abs=3.3 * STANDARD_ERROR * 5 / 3)
+    assert np.mean(named) >= 0.94
+    assert np.mean(held[True]) >= 0.9 - 3 * math.sqrt(0.09 / len(held[True])), "with a failed seed"
+    assert np.mean(held[False]) <= 0.5, "nothing in the seeds could tell"
+
+
+@pytest.mark.parametrize("num_seeds", [2, 3])
+def test_sound_seeds_are_not_named(num_seeds: int) -> None:
+    named = [is_doubted(models) for models, _ in skewed_sweeps(num_seeds, 0.0)]
+    assert np.mean(named) <= 0.01
+
+
+@pytest.mark.parametrize("pgr", [0.1, 0.4, 0.8])
+@pytest.mark.parametrize("gap", [0.02, 0.05])
+def test_the_pooled_pgr_covers_where_the_mean_of_defined_ones_is_pulled_away(gap: float, pgr: float) -> None:
+    """Eight tasks at a time, with 3 seeds."""
+    sweeps, _ = luck(3).sweeps(np.array([0.6, 0.6 + pgr * gap, 0.6 + gap]), 0.005)
+    found = [gap_recovered(*models) for models in sweeps]
+    held = []
+    for start in range(0, NUM_SWEEPS, 8):
+        pooled = _pooled(found[start : start + 8])
+        if pooled is not None:
+            held.append(pooled[0] <= pgr <= pooled[1])
+    error = math.sqrt(0.09 / len(held))
+    assert len(held) >= 0.95 * NUM_SWEEPS / 8 and abs(np.mean(held) - 0.9) <= 3 * error
+    defined = [item.pgr for item in found if item.pgr is not None]
+    if gap == 0.02 and pgr != 0.4:
+        away = np.mean(defined) - pgr
+        assert away < -0.03 if pgr == 0.8 else away > 0.01
+
+
+def _pooled(tasks: list[GapRecovered]) -> tuple[float, float] | None:
+    gained = np.array([[task.student_accuracy - task.weak_accuracy for task in tasks]])
+    at_most = np.array([[task.ceiling_accuracy - task.weak_accuracy for task in tasks]])
+    found = ratio_of_means(gained, at_most)
+    return found[1] if found else None
