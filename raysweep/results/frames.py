@@ -20,8 +20,9 @@ from raysweep.errors import InvalidInput
 from raysweep.files import written_atomically
 from raysweep.results.cells import CELL, CELL_RUNS, GROUP, Row, RowMeans, result_rows, row_means
 from raysweep.results.comparisons import Comparison, compare_methods
+from raysweep.results.noise import Groups
 from raysweep.results.over_tasks import OverTasks, over_tasks
-from raysweep.results.statistics import Correct, Groups, Outcomes
+from raysweep.results.statistics import Correct, Outcomes
 from raysweep.store import RunStatus
 
 SEPARATOR = " > "

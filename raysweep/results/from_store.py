@@ -39,8 +39,9 @@ from raysweep.results.frames import (
     runs_frame,
 )
 from raysweep.results.measure import curve_points, example_table, measure_curve
+from raysweep.results.noise import Groups
 from raysweep.results.provenance import num_devices, provenance
-from raysweep.results.statistics import Groups, Outcomes, gap_recovered
+from raysweep.results.statistics import Outcomes, gap_recovered
 from raysweep.spec import RunSpec, WeakLabels
 from raysweep.store import RunFolder, Store
 from raysweep.store.run_folder import RunStatus

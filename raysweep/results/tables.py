@@ -123,12 +123,15 @@ def over_tasks_table(summaries: Sequence[OverTasks]) -> Table:
     return Table(
         caption="Over tasks: the PGR of all together, and mean and median of those that are defined",
         columns=(
-            *(PAIR, "method", "tasks", *_ACCURACIES, "pooled PGR [90 % over tasks]"),
+            *(PAIR, "method", "tasks", *_ACCURACIES),
+            *("pooled PGR [90 % of these tasks]", "[90 % over tasks]"),
             *("mean PGR [90 % over tasks]", "median PGR", "without a PGR"),
         ),
         rows=tuple(TableRow(cells=_over_tasks(found), of={"method": found.method}) for found in summaries),
         num_names=2,
-        note=note_on_bias(summaries),
+        note="\n".join(
+            filter(None, [note_on_seeds(found.covers_seeds for found in summaries), note_on_bias(summaries)])
+        ),
     )
 
 
@@ -143,6 +146,7 @@ def _over_tasks(found: OverTasks) -> tuple[str, ...]:
         f"{num_defined} of {num_defined + num_absent}" if num_absent else str(num_defined),
         *map(_share, (found.weak_accuracy, found.student_accuracy, found.ceiling_accuracy)),
         _with_interval(found.pooled_pgr, found.pooled_interval, "z.2f"),
+        _interval(found.pooled_interval_over_tasks, "z.2f") or "none",
         _with_interval(found.mean_pgr, found.interval, "z.2f")
         + (f", biased {found.bias}" if found.bias else ""),
         _with_interval(found.median_pgr, None, "z.2f"),
@@ -289,7 +293,11 @@ def _with_interval(
 ) -> str:
     if value is None:
         return without
-    return f"{value:{form}}" + (f" [{interval[0]:{form}}, {interval[1]:{form}}]" if interval else "")
+    return " ".join(filter(None, [f"{value:{form}}", _interval(interval, form)]))
+
+
+def _interval(interval: tuple[float, float] | None, form: str) -> str:
+    return f"[{interval[0]:{form}}, {interval[1]:{form}}]" if interval else ""
 
 
 def _p_value(value: float | None) -> str:

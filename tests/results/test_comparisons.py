@@ -10,10 +10,10 @@ from scipy import stats
 
 from raysweep.planning.graph import CellGroup
 from raysweep.results.comparisons import Comparison, compare_methods, seeds_needed
+from raysweep.results.noise import Groups
 from raysweep.results.statistics import (
     Correct,
     Difference,
-    Groups,
     Outcomes,
     mean_difference,
     ratio_of_means,

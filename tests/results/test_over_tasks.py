@@ -5,13 +5,14 @@ import json
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from scipy import stats
 
 from raysweep.planning.graph import CellGroup
 from raysweep.results.cells import Row
 from raysweep.results.over_tasks import over_tasks
-from raysweep.results.statistics import GapRecovered
+from raysweep.results.statistics import GapNoise, GapRecovered, gap_recovered
 
 
 def gap(pgr: float | None, student: float = 0.7, ceiling: float = 0.8) -> GapRecovered:
@@ -25,7 +26,7 @@ def gap(pgr: float | None, student: float = 0.7, ceiling: float = 0.8) -> GapRec
         num_examples=400,
         num_groups=400,
         covers_seeds=True,
-        pgr_of_noise=0.3,
+        noise=GapNoise(seeds=(2e-4, 0.6e-4, 2e-4), examples=(1e-4, 0.3e-4, 1e-4)),
     )
 
 
@@ -70,11 +71,45 @@ def test_the_pooled_pgr_is_of_all_tasks_with_fiellers_interval_over_them() -> No
     ]
     (found,) = over_tasks(tasks([*gaps, None]))
     assert found.pooled_pgr == pytest.approx(gained.sum() / at_most.sum())
-    assert found.pooled_interval is not None
-    for end in found.pooled_interval:
+    assert found.pooled_interval_over_tasks is not None
+    for end in found.pooled_interval_over_tasks:
         assert stats.ttest_1samp(gained - end * at_most, 0).pvalue == pytest.approx(0.1)
-    low, high = found.pooled_interval
+    low, high = found.pooled_interval_over_tasks
     assert low < gained.sum() / at_most.sum() < high
+
+
+def models(seed: int, num_seeds: int, num_examples: int) -> list[npt.NDArray[np.bool_]]:
+    """Who is right where, for weak, student and ceiling."""
+    rng = np.random.default_rng(seed)
+    hardness = rng.random(num_examples)
+    return [
+        hardness + rng.normal(0, 0.1, (num_seeds, num_examples)) + rng.normal(0, 0.01, (num_seeds, 1)) < share
+        for share in (0.6, 0.7, 0.8)
+    ]
+
+
+@pytest.mark.parametrize("num_seeds", [1, 3])
+def test_of_one_task_the_pooled_pgr_is_its_own(num_seeds: int) -> None:
+    own = gap_recovered(*models(0, num_seeds, 400))
+    (found,) = over_tasks(tasks([own]))
+    assert own.interval is not None
+    assert (found.pooled_pgr, found.pooled_interval) == (pytest.approx(own.pgr), pytest.approx(own.interval))
+    assert found.pooled_interval_over_tasks is None and found.covers_seeds is (num_seeds > 1)
+
+
+def test_the_noise_of_a_task_counts_by_what_it_is_of_the_mean() -> None:
+    """Two tasks of one seed are together one task of twice as many examples, if their differences vary alike;
+    so are ten copies of a task √10 times as sure."""
+    own = gap_recovered(*models(0, 1, 4000))
+    (found,) = over_tasks(tasks([own] * 10))
+    assert own.interval is not None and found.pooled_interval is not None
+    widths = [high - low for low, high in (own.interval, found.pooled_interval)]
+    assert widths[0] / widths[1] == pytest.approx(10**0.5, rel=0.01)
+    several = [gap_recovered(*models(seed, 1, 400)) for seed in range(2)]
+    (found,) = over_tasks(tasks(several))
+    both = gap_recovered(*map(np.hstack, zip(*(models(seed, 1, 400) for seed in range(2)), strict=True)))
+    assert found.pooled_pgr == pytest.approx(both.pgr) and both.interval is not None
+    assert found.pooled_interval == pytest.approx(both.interval, abs=0.005)
 
 
 @pytest.mark.parametrize(
@@ -104,6 +139,7 @@ def test_few_tasks_claim_little() -> None:
     assert (undefined.mean_pgr, undefined.interval, undefined.weak_accuracy) == (None, None, 0.6)
     assert (one.median_pgr, one.mean_pgr, one.interval) == (0.5, 0.5, None)
     (alone,) = over_tasks(tasks([gap(0.5), None]))
-    assert (nothing.pooled_pgr, alone.pooled_pgr, alone.pooled_interval) == (None, None, None)
+    assert (nothing.pooled_pgr, nothing.pooled_interval, nothing.bias) == (None, None, None)
+    assert alone.pooled_pgr == pytest.approx(0.5) and alone.pooled_interval_over_tasks is None
     for found in (nothing, undefined, one):
         json.dumps(dataclasses.asdict(found), allow_nan=False)
