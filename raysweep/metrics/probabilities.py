@@ -11,6 +11,7 @@ NUM_BINS = 15
 _LEAST = 1e-12
 """Probabilities are taken to be no smaller: float32 rounds to 0 what a softmax never is, and one example
 would be infinite."""
+_SMALLEST = float(np.finfo(np.float64).tiny)
 
 
 @metrics.register("calibration")
@@ -43,9 +44,10 @@ def calibration(measurement: Measurement) -> dict[str, float]:
 def auroc(measurement: Measurement) -> dict[str, float]:
     """Area under the ROC curve of the class probabilities: mean over the classes of one against the rest.
 
-    The share of (positive, negative) pairs in which the positive has the higher probability, ties counting
-    half; of two classes it is the same for both. Left out unless every class occurs. EleutherAI's
-    weak-to-strong results are in it.
+    The share of (positive, negative) pairs in which the positive has the higher odds p_k / Σ_{j≠k} p_j, ties
+    counting half; of two classes it is the same for both. Odds and probabilities have one order, but a sure
+    model's probabilities are rounded to 1, where the other classes' still tell which is surer. Left out
+    unless every class occurs. EleutherAI's weak-to-strong results are in it.
     """
     if measurement.predicted.answers is not None:
         return {}
@@ -55,7 +57,9 @@ def auroc(measurement: Measurement) -> dict[str, float]:
         return {}
     from sklearn.metrics import roc_auc_score
 
-    areas = [roc_auc_score(classes == number, own) for number, own in enumerate(probabilities.T)]
+    others = probabilities @ (1 - np.eye(probabilities.shape[1]))
+    log_odds = np.log(np.maximum(probabilities, _SMALLEST)) - np.log(np.maximum(others, _SMALLEST))
+    areas = [roc_auc_score(classes == number, own) for number, own in enumerate(log_odds.T)]
     return {"auroc": float(np.mean(areas))}
 
 

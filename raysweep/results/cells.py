@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,7 +12,8 @@ import pandas as pd
 from raysweep.metrics import performance_gap_recovered
 from raysweep.metrics.gap import STOPS
 from raysweep.planning.graph import CellGroup
-from raysweep.results.statistics import Correct, GapRecovered, gap_recovered
+from raysweep.results.seeds import OddSeed, doubt, odd_seeds
+from raysweep.results.statistics import GapRecovered, Outcomes, gap_recovered, stacked
 
 GROUP = list(CellGroup._fields)
 """Columns of a frame that name the cell group of a row."""
@@ -42,45 +43,89 @@ class Row:
     agreement_supervisor_wrong: float | None
     """Agreement of student and supervisor on test, the mean over seeds: on all examples, on those that the
     supervisor gets right, and on those that it gets wrong. None where no seed has any such example."""
+    accuracies: Mapping[str, tuple[float, ...]]
+    """By "supervisor", "student" and "ceiling", the test accuracies of the finished seeds."""
+    odd_seeds: tuple[OddSeed, ...]
+    """Those that ended near chance, or far from the others."""
 
     @property
     def num_planned(self) -> int:
         """How many seeds the plan has."""
         return len(self.seeds) + len(self.missing_seeds)
 
+    @property
+    def doubt(self) -> str | None:
+        """Why the interval of the PGR can't be trusted; None if it can, or there is none."""
+        return doubt(self.odd_seeds) if self.gap is not None and self.gap.interval is not None else None
+
     def to_json(self) -> dict[str, Any]:
         """A flat dict for `raysweep results --json`."""
         flat = asdict(self)
         group = flat.pop("group")._asdict()
-        return group | (flat.pop("gap") or dict.fromkeys(GapRecovered.__dataclass_fields__)) | flat
+        gap = flat.pop("gap") or dict.fromkeys(GapRecovered.__dataclass_fields__)
+        return group | gap | flat | {"interval_doubt": self.doubt}
 
 
-def result_rows(cells: pd.DataFrame, right: Callable[[str], Correct]) -> list[Row]:
+def result_rows(cells: pd.DataFrame, outcomes: Callable[[str], Outcomes]) -> list[Row]:
     """One row for each cell group, in the order in which they come.
 
     Args:
         cells: one row per planned cell: task, weak, strong, method, seed, the run ids supervisor, student and
-            ceiling, is_finished, and the numbers of the finished cells.
-        right: run id → (examples,) whether each test example was right, in the same order for all runs of a
-            task.
+            ceiling, is_finished, and the numbers of the finished cells. Of these, `majority_share` is the
+            share of the most frequent class of the test examples.
+        outcomes: run id → its outcomes on the test examples, in the same order for all runs of a task.
     """
-    return [_row(group, of_group, right) for group, of_group in groups_of(cells)]
+    return [_row(group, of_group, outcomes) for group, of_group in groups_of(cells)]
 
 
-def _row(group: CellGroup, cells: pd.DataFrame, right: Callable[[str], Correct]) -> Row:
+def _row(group: CellGroup, cells: pd.DataFrame, outcomes: Callable[[str], Outcomes]) -> Row:
     done = cells[cells["is_finished"]]
+    seeds = tuple(map(int, done["seed"]))
+    ends = {role: [outcomes(run) for run in done[role]] for role in CELL_RUNS}
     gap = None
-    if len(done):
-        gap = gap_recovered(*(np.stack([right(run) for run in done[role]]) for role in CELL_RUNS))
+    if seeds:
+        weak, student, ceiling = map(stacked, ends.values())
+        gap = gap_recovered(weak, student, ceiling, ends["student"][0].groups)
     return Row(
         group=group,
-        seeds=tuple(map(int, done["seed"])),
+        seeds=seeds,
         missing_seeds=tuple(map(int, cells.loc[~cells["is_finished"], "seed"])),
         gap=gap,
         agreement=_mean(done, "agreement"),
         agreement_supervisor_right=_mean(done, "agreement_supervisor_right"),
         agreement_supervisor_wrong=_mean(done, "agreement_supervisor_wrong"),
+        accuracies={role: tuple(float(own.right.mean()) for own in found) for role, found in ends.items()},
+        odd_seeds=odd_seeds(seeds, ends, _mean(done, "majority_share")),
     )
+
+
+def gap_numbers(outcomes: Mapping[str, Outcomes], majority_share: float) -> dict[str, float]:
+    """The numbers of one cell that tell its gap.
+
+    `weak_accuracy`, `student_accuracy` and `ceiling_accuracy`; `pgr`, left out where the gap between these
+    very models can't be told from 0, and `pgr_is_undefined`, 1 there and else 0; `runs_near_chance`, how many
+    of the three runs are, see `raysweep.results.seeds`; and of the test examples `num_examples`,
+    `num_groups` and `majority_share`.
+
+    Args:
+        outcomes: of supervisor, student and ceiling.
+        majority_share: the share of the most frequent class, or answer, of the test examples.
+    """
+    ends = {role: [own] for role, own in outcomes.items()}
+    weak, student, ceiling = map(stacked, ends.values())
+    gap = gap_recovered(weak, student, ceiling, outcomes["student"].groups)
+    numbers = {
+        "weak_accuracy": gap.weak_accuracy,
+        "student_accuracy": gap.student_accuracy,
+        "ceiling_accuracy": gap.ceiling_accuracy,
+        "pgr_is_undefined": float(gap.pgr is None),
+        "runs_near_chance": float(len(odd_seeds([0], ends, majority_share))),
+        "num_examples": float(gap.num_examples),
+        "num_groups": float(gap.num_groups or gap.num_examples),
+        "majority_share": majority_share,
+    }
+    pgr = performance_gap_recovered(gap.weak_accuracy, gap.student_accuracy, gap.ceiling_accuracy)
+    return numbers if gap.pgr is None or pgr is None else numbers | {"pgr": pgr}
 
 
 def _mean(cells: pd.DataFrame, name: str) -> float | None:
@@ -110,7 +155,8 @@ def row_means(rows: Sequence[Row], cells: pd.DataFrame) -> list[RowMeans]:
 
 
 def _means(row: Row, numbers: pd.DataFrame) -> dict[str, float]:
-    means = numbers[[name for name in numbers if not str(name).startswith("pgr")]].mean().dropna()
+    known = [name for name in numbers if name != "pgr" and not str(name).startswith("pgr_at_")]
+    means = numbers[known].mean().dropna()
     found = {str(name): float(value) for name, value in means.items()}
     if row.gap is None or row.gap.pgr is None:
         return found

@@ -1,5 +1,4 @@
-"""Methods compared on the same seeds and test examples, with the seeds needed to tell them apart; and methods
-over tasks."""
+"""Methods compared on the same seeds and test examples, with the seeds needed to tell them apart."""
 
 from __future__ import annotations
 
@@ -8,17 +7,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from raysweep.planning.graph import CellGroup
-from raysweep.results.cells import CELL, CELL_RUNS, Row
+from raysweep.results.cells import CELL, CELL_RUNS
 from raysweep.results.statistics import (
-    CONFIDENCE,
     Correct,
     Difference,
+    Outcomes,
     mean_difference,
     ratio_of_means,
+    stacked,
 )
 
 _POWER = 0.8
@@ -70,18 +69,20 @@ class Comparison:
     difference: float
     """Method − baseline, in accuracy."""
     interval: tuple[float, float] | None
-    """90 % interval of the difference; None if there is one example."""
+    """90 % interval of the difference; None if there is one group of examples."""
     p_value: float | None
+    """None where one seed was trained: what it differs by from another run of its own method isn't known, so
+    nothing can be said of methods."""
     p_value_corrected: float | None
-    """By Holm, over all comparisons of the sweep."""
+    """By Holm, over all comparisons of the sweep that have a p-value."""
     same_gap: bool
     """Whether the two methods have the same supervisors and ceilings."""
     pgr_difference: float | None
     """Difference / gap; None where the gap isn't the same, or inside the noise."""
     pgr_interval: tuple[float, float] | None
     covers_seeds: bool
-    """Whether intervals and p-values include the noise of training; with one seed they are of the test set's
-    noise alone."""
+    """Whether intervals include the noise of training; with one seed they are of the test set's noise alone,
+    and there is no verdict."""
     power: Power
 
     def to_json(self) -> dict[str, Any]:
@@ -90,36 +91,10 @@ class Comparison:
         return flat.pop("group")._asdict() | flat
 
 
-@dataclass(frozen=True, kw_only=True)
-class OverTasks:
-    """One (weak, strong, method) over its tasks."""
-
-    weak: str
-    strong: str
-    method: str
-    defined: tuple[str, ...]
-    """Tasks whose PGR is defined; mean and median are over these."""
-    undefined: tuple[str, ...]
-    """Tasks whose gap is inside the noise."""
-    missing: tuple[str, ...]
-    """Tasks without a finished seed."""
-    weak_accuracy: float | None
-    student_accuracy: float | None
-    ceiling_accuracy: float | None
-    """Means over all tasks with a finished seed, also those whose PGR is undefined; None if there are
-    none."""
-    median_pgr: float | None
-    """The number that Burns et al. 2023 report of their NLP tasks; None if no task's PGR is defined."""
-    mean_pgr: float | None
-    interval: tuple[float, float] | None
-    """90 % interval of the mean, by Student's t, the tasks being a sample of all such tasks; None with fewer
-    than two."""
-
-
-def compare_methods(cells: pd.DataFrame, right: Callable[[str], Correct]) -> list[Comparison]:
+def compare_methods(cells: pd.DataFrame, outcomes: Callable[[str], Outcomes]) -> list[Comparison]:
     """Every method against the baseline of its (task, weak, strong): "naive" if it is there, else the first.
 
-    p-values are corrected by Holm's method over all comparisons that are returned. It holds whatever the
+    p-values are corrected by Holm's method over all comparisons of more than one seed. It holds whatever the
     dependence between comparisons, which share baselines, seeds and examples (Hochberg's method or a false
     discovery rate would need assumptions on it), and is never weaker than Bonferroni's. Methods that have no
     finished seed in common with their baseline are left out.
@@ -127,15 +102,14 @@ def compare_methods(cells: pd.DataFrame, right: Callable[[str], Correct]) -> lis
     Args:
         cells: one row per finished cell, in the plan's order: task, weak, strong, method, seed, and the run
             ids supervisor, student, ceiling.
-        right: run id → (examples,) whether each test example was right, in the same order for all runs of a
-            task.
+        outcomes: run id → its outcomes on the test examples, in the same order for all runs of a task.
     """
     found = []
     for methods in _methods_by_pair(cells):
         baseline = next((group for group in methods if group.method == _BASELINE), next(iter(methods)))
         for group, by_seed in methods.items():
             if group != baseline and methods[baseline].keys() & by_seed.keys():
-                found.append(_compare(group, by_seed, baseline.method, methods[baseline], right))
+                found.append(_compare(group, by_seed, baseline.method, methods[baseline], outcomes))
     return _corrected(found)
 
 
@@ -150,7 +124,11 @@ def _methods_by_pair(cells: pd.DataFrame) -> list[dict[CellGroup, _BySeed]]:
 
 
 def _compare(
-    group: CellGroup, runs: _BySeed, baseline: str, baseline_runs: _BySeed, right: Callable[[str], Correct]
+    group: CellGroup,
+    runs: _BySeed,
+    baseline: str,
+    baseline_runs: _BySeed,
+    outcomes: Callable[[str], Outcomes],
 ) -> Comparison:
     """A method and its baseline over their common seeds."""
     seeds = [seed for seed in baseline_runs if seed in runs]
@@ -158,11 +136,12 @@ def _compare(
     theirs = [baseline_runs[seed] for seed in seeds]
 
     def of(run_ids: Sequence[str]) -> Correct:
-        return np.stack([right(run_id) for run_id in run_ids])
+        return stacked([outcomes(run_id) for run_id in run_ids])
 
     students = of([cell.student for cell in own])
     baseline_students = of([cell.student for cell in theirs])
-    difference = mean_difference(students, baseline_students)
+    groups = outcomes(own[0].student).groups
+    difference = mean_difference(students, baseline_students, groups)
     same_gap = all(
         (cell.supervisor, cell.ceiling) == (other.supervisor, other.ceiling)
         for cell, other in zip(own, theirs, strict=True)
@@ -170,7 +149,7 @@ def _compare(
     pgr = None
     if same_gap:
         gap = of([cell.ceiling for cell in own]).astype(float) - of([cell.supervisor for cell in own])
-        pgr = ratio_of_means(students.astype(float) - baseline_students, gap)
+        pgr = ratio_of_means(students.astype(float) - baseline_students, gap, groups)
     return Comparison(
         group=group,
         baseline=baseline,
@@ -179,7 +158,7 @@ def _compare(
         method_accuracy=float(students.mean()),
         difference=difference.value,
         interval=difference.interval,
-        p_value=difference.p_value,
+        p_value=difference.p_value if difference.covers_seeds else None,
         p_value_corrected=None,
         same_gap=same_gap,
         pgr_difference=pgr[0] if pgr else None,
@@ -229,47 +208,3 @@ def seeds_needed(difference: Difference, num_seeds: int) -> Power:
         while test.power(effect, needed, _SIGNIFICANCE) < _POWER:  # the solver may stop short of it
             needed += 1
     return Power(seeds_deviation=deviation, num_seeds=needed, resolvable=resolvable)
-
-
-def over_tasks(rows: Sequence[Row]) -> list[OverTasks]:
-    """Mean and median PGR over tasks for every (weak, strong, method), in the order in which they come."""
-    methods: dict[tuple[str, str, str], list[Row]] = {}
-    for row in rows:
-        methods.setdefault((row.group.weak, row.group.strong, row.group.method), []).append(row)
-    return [_over_tasks(of_method) for of_method in methods.values()]
-
-
-def _over_tasks(rows: Sequence[Row]) -> OverTasks:
-    """One method's rows, each of another task."""
-    gaps = {row.group.task: row.gap for row in rows if row.gap is not None}
-    pgrs = {task: gap.pgr for task, gap in gaps.items() if gap.pgr is not None}
-    values = list(pgrs.values())
-
-    def mean(values: Sequence[float]) -> float | None:
-        return float(np.mean(values)) if values else None
-
-    return OverTasks(
-        weak=rows[0].group.weak,
-        strong=rows[0].group.strong,
-        method=rows[0].group.method,
-        defined=tuple(pgrs),
-        undefined=tuple(task for task in gaps if task not in pgrs),
-        missing=tuple(row.group.task for row in rows if row.gap is None),
-        weak_accuracy=mean([gap.weak_accuracy for gap in gaps.values()]),
-        student_accuracy=mean([gap.student_accuracy for gap in gaps.values()]),
-        ceiling_accuracy=mean([gap.ceiling_accuracy for gap in gaps.values()]),
-        median_pgr=float(np.median(values)) if values else None,
-        mean_pgr=mean(values),
-        interval=_interval_of_mean(values),
-    )
-
-
-def _interval_of_mean(values: Sequence[float]) -> tuple[float, float] | None:
-    if len(values) < 2:
-        return None
-    from scipy.stats import sem, t
-
-    error: Any = sem(values)
-    half = float(t.isf((1 - CONFIDENCE) / 2, len(values) - 1) * error)
-    mean = float(np.mean(values))
-    return mean - half, mean + half

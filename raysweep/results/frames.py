@@ -19,13 +19,14 @@ import pandas as pd
 from raysweep.errors import InvalidInput
 from raysweep.files import written_atomically
 from raysweep.results.cells import CELL, CELL_RUNS, GROUP, Row, RowMeans, result_rows, row_means
-from raysweep.results.comparisons import Comparison, OverTasks, compare_methods, over_tasks
-from raysweep.results.statistics import Correct
+from raysweep.results.comparisons import Comparison, compare_methods
+from raysweep.results.noise import Groups
+from raysweep.results.over_tasks import OverTasks, over_tasks
+from raysweep.results.statistics import Correct, Outcomes
 from raysweep.store import RunStatus
 
 SEPARATOR = " > "
 """Between the run ids of a chain."""
-EXAMPLE_COLUMNS = ("id", "is_right", "confidence", "difficulty")
 COUNTS = ("num_parameters", "num_trainable_parameters", "num_tokens", "num_devices")
 """Whole numbers of a run, <NA> unless it is done (and, of parameters, unless the raysweep that trained it
 counted them)."""
@@ -66,9 +67,9 @@ class SweepData:
     read_runs: Callable[[], pd.DataFrame] = field(repr=False)
     read_curves: Callable[[], pd.DataFrame] = field(repr=False)
     read_provenance: Callable[[], Mapping[str, Any]] = field(repr=False)
-    read_right: Callable[[str], Correct] = field(repr=False)
+    read_outcomes: Callable[[str], Outcomes] = field(repr=False)
     read_examples: Callable[[str], pd.DataFrame] = field(repr=False)
-    _right: dict[str, Correct] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _outcomes: dict[str, Outcomes] = field(default_factory=dict, init=False, repr=False, compare=False)
     _examples: dict[str, pd.DataFrame] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
@@ -91,7 +92,7 @@ class SweepData:
             read_runs=lambda: runs,
             read_curves=lambda: curves,
             read_provenance=lambda: provenance,
-            read_right=lambda run_id: read_examples(run_id)["is_right"].to_numpy(dtype=bool),
+            read_outcomes=lambda run_id: _outcomes_in(read_examples(run_id)),
             read_examples=read_examples,
         )
 
@@ -130,7 +131,7 @@ class SweepData:
     @cached_property
     def rows(self) -> list[Row]:
         """The rows of the results table."""
-        return result_rows(self.final_cells, self.right)
+        return result_rows(self.final_cells, self.outcomes)
 
     @cached_property
     def row_means(self) -> list[RowMeans]:
@@ -140,7 +141,7 @@ class SweepData:
     @cached_property
     def comparisons(self) -> list[Comparison]:
         """Every method against its baseline."""
-        return compare_methods(self.planned[self.planned["is_finished"]], self.right)
+        return compare_methods(self.planned[self.planned["is_finished"]], self.outcomes)
 
     @cached_property
     def over_tasks(self) -> list[OverTasks]:
@@ -150,15 +151,20 @@ class SweepData:
     def right(self, run_id: str) -> Correct:
         """(examples,) whether a finished run was right on each test example, in the order of its
         predictions."""
-        if run_id not in self._right:
-            self._right[run_id] = self.read_right(run_id)
-        return self._right[run_id]
+        return self.outcomes(run_id).right
+
+    def outcomes(self, run_id: str) -> Outcomes:
+        """`right`, with the groups of the examples."""
+        if run_id not in self._outcomes:
+            self._outcomes[run_id] = self.read_outcomes(run_id)
+        return self._outcomes[run_id]
 
     def examples(self, run_id: str) -> pd.DataFrame:
         """A finished run's test examples, in the order of its predictions.
 
-        Columns: id; is_right (bool); confidence (probability of the chosen class, NaN where answers are
-        given); difficulty (NaN where unknown).
+        Columns: id; group (the same for examples that share a passage, a question or a prompt; absent where
+        an earlier raysweep wrote MLflow's copy); is_right (bool); confidence (probability of the chosen
+        class, NaN where answers are given); difficulty (NaN where unknown).
 
         Raises:
             InvalidInput: the plan has no such run, it isn't done, or it has no test split (some
@@ -195,6 +201,16 @@ class SweepData:
 
         statuses = [str(status(cell)) for cell in self.planned.to_dict("records")]
         return pd.Series(statuses, index=self.planned.index, dtype="str", name="status")
+
+
+def numbered(groups: pd.Series) -> Groups:
+    """(examples,) a number for each example's group, from the groups' names."""
+    return pd.factorize(groups)[0].astype(np.int64)
+
+
+def _outcomes_in(examples: pd.DataFrame) -> Outcomes:
+    groups = numbered(examples["group"]) if "group" in examples else None
+    return Outcomes(examples["is_right"].to_numpy(dtype=bool), groups)
 
 
 def planned_frame(cells: Sequence[Mapping[str, Any]], is_finished: Sequence[bool]) -> pd.DataFrame:

@@ -18,14 +18,13 @@ from raysweep.metrics import (
     declaration,
     measured,
     metrics,
-    performance_gap_recovered,
     stop_readings,
 )
 from raysweep.metrics.base import Compared
 from raysweep.planning.graph import PlannedCell
 from raysweep.planning.plan import Plan
 from raysweep.predictions import Predictions
-from raysweep.results.cells import CELL
+from raysweep.results.cells import CELL, gap_numbers
 from raysweep.results.choices import choices
 from raysweep.results.frames import (
     COUNTS,
@@ -35,12 +34,14 @@ from raysweep.results.frames import (
     SweepData,
     cells_frame,
     curves_frame,
+    numbered,
     planned_frame,
     runs_frame,
 )
 from raysweep.results.measure import curve_points, example_table, measure_curve
+from raysweep.results.noise import Groups
 from raysweep.results.provenance import num_devices, provenance
-from raysweep.results.statistics import Correct
+from raysweep.results.statistics import Outcomes, gap_recovered
 from raysweep.spec import RunSpec, WeakLabels
 from raysweep.store import RunFolder, Store
 from raysweep.store.run_folder import RunStatus
@@ -84,7 +85,7 @@ def read_store(plan: Plan, store: Store, added: Iterable[str] = ()) -> SweepData
         read_provenance=lambda: provenance(
             plan, store, statuses, [asdict(choice) for choice in choices(plan, data)]
         ),
-        read_right=lambda run_id: reader.right(plan.runs[run_id].spec),
+        read_outcomes=lambda run_id: reader.outcomes(plan.runs[run_id].spec),
         read_examples=lambda run_id: example_table(RunInputs(plan.runs[run_id].spec, store)),
     )
     return data
@@ -127,6 +128,8 @@ class _TestSplit:
     """What predictions on a task's test split are compared with."""
 
     truth: Predictions
+    majority_share: float
+    groups: Groups
     difficulty: npt.NDArray[np.float64]
     allowed: tuple[tuple[str, ...], ...] | None
 
@@ -147,7 +150,7 @@ class CellReader:
         """Metrics that compare with the supervisor."""
         self._predictions: dict[str, Predictions] = {}
         self._splits: dict[str | None, _TestSplit] = {}
-        self._right: dict[str, Correct] = {}
+        self._outcomes: dict[str, Outcomes] = {}
         self._own: dict[str, dict[str, float]] = {}
         self._comparisons: dict[tuple[str, str, Compared], dict[str, float]] = {}
         self._curves: dict[tuple[str, str], pd.DataFrame] = {}
@@ -156,8 +159,9 @@ class CellReader:
         """All numbers of a finished cell on the test split, by name; undefined ones are left out.
 
         `weak_`, `student_` and `ceiling_` with each number of the supervisor, student and ceiling alone:
-        accuracy, expected_calibration_error, auroc…; pgr; agreement, misfit and gain, of the student against
-        the cell's supervisor; `ceiling_agreement…`, of the ceiling against it; and the student's readings at
+        accuracy, expected_calibration_error, auroc…; those of `raysweep.results.cells.gap_numbers`;
+        agreement, misfit and gain, of the student against the cell's supervisor; `ceiling_agreement…`, of the
+        ceiling against it; and the student's readings at
         early stops, see `raysweep.metrics.gap.stop_readings`.
         """
         return self.final_numbers(cell) | self._stops(cell)
@@ -170,9 +174,8 @@ class CellReader:
             for end, run in runs.items()
             for name, value in self._numbers_of(run).items()
         }
-        accuracies = {f"{end}_accuracy": float(self.right(run).mean()) for end, run in runs.items()}
-        pgr = performance_gap_recovered(*accuracies.values())
-        values |= accuracies | ({} if pgr is None else {"pgr": pgr})
+        outcomes = {role: self.outcomes(run) for role, run in _runs_of(cell).items()}
+        values |= gap_numbers(outcomes, self._split_of(cell.runs.student).majority_share)
         values |= self._compare(cell.runs.student, cell.runs.supervisor, "student")
         ceiling = self._compare(cell.runs.ceiling, cell.runs.supervisor, "ceiling")
         return values | {f"ceiling_{name}": value for name, value in ceiling.items()}
@@ -201,12 +204,12 @@ class CellReader:
             for name, (steps, values) in columns.items()
         }
 
-    def right(self, run: RunSpec) -> Correct:
-        """(examples,) whether a finished run was right on each test example, in the order of its
-        predictions."""
-        if run.id not in self._right:
-            self._right[run.id] = correct(self._predictions_of(run), self._split_of(run).truth)
-        return self._right[run.id]
+    def outcomes(self, run: RunSpec) -> Outcomes:
+        """What a finished run made of the test examples, in the order of its predictions."""
+        if run.id not in self._outcomes:
+            split = self._split_of(run)
+            self._outcomes[run.id] = Outcomes(correct(self._predictions_of(run), split.truth), split.groups)
+        return self._outcomes[run.id]
 
     def _numbers_of(self, run: RunSpec) -> dict[str, float]:
         """A run's numbers on test from its result.json, without those that compare it with its own
@@ -241,19 +244,22 @@ class CellReader:
         """The readings of the student, with supervisor and ceiling on the examples of its curve; on all test
         examples if it has none."""
         student = cell.runs.student
+        split = self._split_of(student)
         curve = self._curve(student, cell.runs.supervisor)
         points = curve_points(RunInputs(student, self._store), "test")
-        truth = self._split_of(student).truth
+        order = np.arange(len(split.truth))
         if points:
-            truth = truth.align(points[-1][1].ids)
+            order = pd.Index(split.truth.ids).get_indexer(pd.Index(points[-1][1].ids))
         else:
             num_steps = self._store.run(student.id).read_result()["info"]["num_steps"]
-            curve = pd.DataFrame({"step": [num_steps], "test_accuracy": [self.right(student).mean()]})
+            accuracy = self.outcomes(student).right.mean()
+            curve = pd.DataFrame({"step": [num_steps], "test_accuracy": [accuracy]})
         weak, ceiling = (
-            float(correct(self._predictions_of(run).align(truth.ids), truth).mean())
-            for run in (cell.runs.supervisor, cell.runs.ceiling)
+            self.outcomes(run).right[None, order] for run in (cell.runs.supervisor, cell.runs.ceiling)
         )
-        return stop_readings(curve, weak, ceiling)
+        readings = stop_readings(curve, float(weak.mean()), float(ceiling.mean()))
+        is_told = gap_recovered(weak, weak, ceiling, split.groups[order]).pgr is not None
+        return {name: value for name, value in readings.items() if is_told or not name.startswith("pgr")}
 
     def _curve(self, run: RunSpec, supervisor: RunSpec) -> pd.DataFrame:
         """A run's curve, with the cell's supervisor to compare with."""
@@ -271,8 +277,11 @@ class CellReader:
         if run.task.content not in self._splits:
             inputs = RunInputs(run, self._store)
             is_generative = run.task.kind == "generative"
+            truth = inputs.ground_truth("test")
             self._splits[run.task.content] = _TestSplit(
-                truth=inputs.ground_truth("test"),
+                truth=truth,
+                majority_share=float(np.unique(truth.decisions, return_counts=True)[1].max() / len(truth)),
+                groups=numbered(inputs.examples("test", ["group"])["group"]),
                 difficulty=inputs.difficulty("test").to_numpy(np.float64),
                 allowed=tuple(inputs.allowed_answers("test")) if is_generative else None,
             )

@@ -88,7 +88,8 @@ def point_measurer(inputs: RunInputs, split: str) -> Callable[[pd.DataFrame], di
 def example_table(inputs: RunInputs) -> pd.DataFrame:
     """A finished run's test examples, one row each, in the order of its predictions.
 
-    Columns: id; is_right (bool), against ground truth; confidence, the probability of the predicted class,
+    Columns: id; group, the same for examples that share a passage, a question or a prompt; is_right (bool),
+    against ground truth; confidence, the probability of the predicted class,
     NaN for answers; difficulty, NaN where unknown.
 
     Raises:
@@ -96,17 +97,19 @@ def example_table(inputs: RunInputs) -> pd.DataFrame:
     """
     predicted = _folder(inputs).read_predictions("test")
     truth = inputs.ground_truth("test").align(predicted.ids)
-    difficulty = inputs.difficulty("test").loc[predicted.ids.tolist()]
+    ids = predicted.ids.tolist()
+    groups = inputs.examples("test", ["id", "group"]).set_index("id")["group"]
     confidence = (
         predicted.probabilities.max(axis=1) if predicted.answers is None else np.full(len(predicted), np.nan)
     )
     columns = {
         "id": predicted.ids.astype(object),
+        "group": groups.loc[ids].to_numpy(object),
         "is_right": correct(predicted, truth),
         "confidence": confidence,
-        "difficulty": difficulty.to_numpy(np.float64),
+        "difficulty": inputs.difficulty("test").loc[ids].to_numpy(np.float64),
     }
-    return pd.DataFrame(columns).astype({"id": "str"})
+    return pd.DataFrame(columns).astype({"id": "str", "group": "str"})
 
 
 def curve_points(inputs: RunInputs, split: str) -> list[tuple[int, Predictions]]:

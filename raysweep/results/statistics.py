@@ -1,40 +1,46 @@
 """Intervals of PGRs and of differences between methods, over seeds and test examples.
 
-Outcomes are crossed two ways: every seed is tested on the same examples. A mean over both varies with the
-seeds that were trained (and with the examples that each seed gets wrong), and with the examples that were
-drawn. With S seeds and N examples, the mean squares of a two-way analysis of variance (Searle,
-Casella, McCulloch 1992, chapter 4) give the variances of
-these two parts: MS_seeds / (S·N), with S − 1 degrees of freedom, and (MS_examples − MS_rest) / (S·N), with
-about N − 1.
-
-Each part has its own t: half width² = t²(S−1) · seeds' part + t²(N−1) · examples' part (Howe 1974; MOVER of
-Zou and Donner 2008). It covers exactly 90 % if one part is all the noise, and never less between: at a seeds'
-share r of the variance the chance of covering is E[G(t²·r·W + z²·(1−r))], with W the seeds' estimate over its
-truth, and G, the distribution function of χ² with 1 degree of freedom, concave. The price is at most 96 % at
-2 seeds, 93.5 % at 3, 92 % at 5 and 90.5 % at 16. Welch's and Satterthwaite's degrees of freedom fall to 83 %
-at 2 seeds; a bootstrap over seeds to 50 %, as 2 seeds show it half of their variance.
-
-A ratio of two means has Fieller's interval (Fieller 1954): the ratios ρ for which the mean of numerator −
-ρ·denominator can't be told from 0. The interval is bounded exactly where the denominator itself can be told
-from 0; elsewhere a ratio is undefined.
-
-With one seed the noise of training is unknown: an interval is then for these very models, over other test
-examples.
+They are made of the noise of means, see `raysweep.results.noise`. With one seed the noise of training is
+unknown: an interval is then for these very models, over other test examples.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-CONFIDENCE = 0.9
-_LEAST_P = 1e-12
+from raysweep.results.noise import (
+    CONFIDENCE,
+    Groups,
+    Numbers,
+    count_groups,
+    fieller,
+    noise_of_means,
+    p_value_of,
+    quantile,
+    squared_width,
+)
 
 Correct = npt.NDArray[np.bool_]
-Numbers = npt.NDArray[np.float64]
+
+
+class Outcomes(NamedTuple):
+    """What a run made of the test examples of its task."""
+
+    right: Correct
+    """(examples,) whether it was right on each."""
+    groups: Groups | None
+    """(examples,) a number for each example's group. None where groups aren't known: each example is then
+    taken for a group of its own."""
+
+
+def stacked(outcomes: Sequence[Outcomes]) -> Correct:
+    """(seeds, examples), from the outcomes of one task's runs, a run for each seed."""
+    return np.stack([found.right for found in outcomes])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +55,27 @@ class GapRecovered:
     interval: tuple[float, float] | None
     """90 % interval of the PGR; None with it."""
     num_seeds: int
+    num_examples: int
+    num_groups: int | None
+    """Groups of examples, over which the interval is; None where they aren't known, and it is over
+    examples."""
     covers_seeds: bool
     """Whether the interval includes the noise of training; with one seed it is of the test set's noise
     alone."""
+    noise: GapNoise | None
+    """None if there is one group of examples."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GapNoise:
+    """Squared errors of the means of student − weak and of ceiling − weak, by what makes them.
+
+    Each is (variance of student − weak, covariance, variance of ceiling − weak).
+    """
+
+    seeds: tuple[float, float, float]
+    """0 with one seed, of which it is unknown."""
+    examples: tuple[float, float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +84,7 @@ class Difference:
 
     value: float
     interval: tuple[float, float] | None
-    """90 % interval; None if there is one example."""
+    """90 % interval; None if there is one group of examples."""
     p_value: float | None
     """Two-sided, of no difference: 1 − the confidence at which the interval would reach 0."""
     covers_seeds: bool
@@ -72,7 +96,9 @@ class Difference:
     """Standard error from the test examples, which more seeds don't reduce."""
 
 
-def gap_recovered(weak: Correct, student: Correct, ceiling: Correct) -> GapRecovered:
+def gap_recovered(
+    weak: Correct, student: Correct, ceiling: Correct, groups: Groups | None = None
+) -> GapRecovered:
     """PGR with its 90 % interval, from which test examples each model got right; models are paired by seed,
     and examples by position.
 
@@ -82,12 +108,21 @@ def gap_recovered(weak: Correct, student: Correct, ceiling: Correct) -> GapRecov
     to 16 seeds), defined intervals cover the PGR in 89.6 to 91.7 % for gaps of 5 to 30 points, and in 87 to
     91.2 % at 2 points, where 1 to 3 seeds leave 60 to 86 % undefined.
 
-    The quantiles assume normal means: a test set should have hundreds of examples.
+    The quantiles assume normal means: a test set should have hundreds of groups.
 
     Args:
         weak, student, ceiling: (seeds, examples), whether each test example was classified right.
+        groups: see `Outcomes`.
     """
-    found = ratio_of_means(_difference(student, weak), _difference(ceiling, weak))
+    gained = _difference(student, weak)
+    gap = _difference(ceiling, weak)
+    num_groups = count_groups(gap, groups)
+    found = noise = None
+    if num_groups > 1:
+        parts = noise_of_means(np.stack([gained, gap]), groups)
+        noise = GapNoise(seeds=_upper(parts[0]), examples=_upper(parts[1]))
+        spread = squared_width(1 - CONFIDENCE, len(weak), num_groups, *parts)
+        found = fieller(float(gained.mean()), float(gap.mean()), spread)
     return GapRecovered(
         weak_accuracy=float(weak.mean()),
         student_accuracy=float(student.mean()),
@@ -95,21 +130,26 @@ def gap_recovered(weak: Correct, student: Correct, ceiling: Correct) -> GapRecov
         pgr=found[0] if found else None,
         interval=found[1] if found else None,
         num_seeds=len(weak),
+        num_examples=weak.shape[1],
+        num_groups=None if groups is None else num_groups,
         covers_seeds=len(weak) > 1,
+        noise=noise,
     )
 
 
-def mean_difference(first: Correct, second: Correct) -> Difference:
+def mean_difference(first: Correct, second: Correct, groups: Groups | None = None) -> Difference:
     """Accuracy of `first` − accuracy of `second`, paired by seed and example, with its 90 % interval and
     p-value.
 
     Args:
         first, second: (seeds, examples), whether each test example was classified right.
+        groups: see `Outcomes`.
     """
     values = _difference(first, second)
-    num_seeds, num_examples = values.shape
+    num_seeds = len(values)
+    num_groups = count_groups(values, groups)
     value = float(values.mean())
-    if num_examples == 1:
+    if num_groups == 1:
         return Difference(
             value=value,
             interval=None,
@@ -118,102 +158,52 @@ def mean_difference(first: Correct, second: Correct) -> Difference:
             seeds_error=None,
             examples_error=None,
         )
-    seeds, examples = (float(part[0, 0]) for part in _noise(values[None]))
-    half = float(np.sqrt(_squared_width(1 - CONFIDENCE, num_seeds, num_examples, seeds, examples)))
+    seeds, examples = (float(part[0, 0]) for part in noise_of_means(values[None], groups))
+    half = float(np.sqrt(squared_width(1 - CONFIDENCE, num_seeds, num_groups, seeds, examples)))
     return Difference(
         value=value,
         interval=(value - half, value + half),
-        p_value=_p_value(value, num_seeds, num_examples, seeds, examples),
+        p_value=p_value_of(value, num_seeds, num_groups, seeds, examples),
         covers_seeds=num_seeds > 1,
         seeds_error=float(np.sqrt(seeds)) if num_seeds > 1 else None,
         examples_error=float(np.sqrt(examples)),
     )
 
 
-def ratio_of_means(numerator: Numbers, denominator: Numbers) -> tuple[float, tuple[float, float]] | None:
+def ratio_of_means(
+    numerator: Numbers, denominator: Numbers, groups: Groups | None = None
+) -> tuple[float, tuple[float, float]] | None:
     """mean(numerator) / mean(denominator) with Fieller's 90 % interval; None unless the denominator can be
     told to be above 0.
 
     Args:
         numerator, denominator: (seeds, examples), paired.
+        groups: see `Outcomes`.
     """
-    num_seeds, num_examples = numerator.shape
-    if num_examples == 1:
+    num_groups = count_groups(numerator, groups)
+    if num_groups == 1:
         return None
     top = float(numerator.mean())
     bottom = float(denominator.mean())
-    parts = _noise(np.stack([numerator, denominator]))
-    spread = _squared_width(1 - CONFIDENCE, num_seeds, num_examples, *parts)
-    # The ratios with (top − ρ·bottom)² ≤ (1, −ρ) spread (1, −ρ)ᵀ, which is square·ρ² − 2·cross·ρ + rest ≤ 0.
-    square = bottom**2 - spread[1, 1]
-    cross = top * bottom - spread[0, 1]
-    rest = top**2 - spread[0, 0]
-    if bottom <= 0 or square <= 1e-12 * bottom**2:  # a rounding error isn't a gap
-        return None
-    root = float(np.sqrt(max(cross**2 - square * rest, 0.0)))
-    return top / bottom, (float(cross - root) / float(square), float(cross + root) / float(square))
+    parts = noise_of_means(np.stack([numerator, denominator]), groups)
+    spread = squared_width(1 - CONFIDENCE, len(numerator), num_groups, *parts)
+    return fieller(top, bottom, spread)
+
+
+def half_width(outcomes: Outcomes) -> float:
+    """Half the 90 % interval of one run's accuracy over groups of test examples; infinite with one group."""
+    right, groups = outcomes
+    num_groups = count_groups(right, groups)
+    if num_groups == 1:
+        return float("inf")
+    error = np.sqrt(noise_of_means(right[None, None].astype(np.float64), groups)[1][0, 0])
+    return float(quantile(1 - CONFIDENCE, num_groups - 1) * error)
 
 
 def _difference(first: Correct, second: Correct) -> Numbers:
     return first.astype(np.float64) - second
 
 
-def _noise(values: Numbers) -> tuple[Numbers, Numbers]:
-    """Covariances of the means of (quantities, seeds, examples) values: the part from seeds (and seed ×
-    example), and the part from examples.
-
-    Both are (quantities, quantities). With one seed the first is unknown, and 0.
-    """
-    _, num_seeds, num_examples = values.shape
-    values = values - values.mean(axis=(1, 2), keepdims=True)
-    by_seed = values.mean(axis=2)
-    by_example = values.mean(axis=1)
-    example_squares = by_example @ by_example.T
-    examples = example_squares / (num_examples - 1) / num_examples
-    if num_seeds == 1:
-        return np.zeros_like(examples), examples
-    seed_squares = by_seed @ by_seed.T
-    flat = values.reshape(len(values), -1)
-    rest_squares = flat @ flat.T - num_examples * seed_squares - num_seeds * example_squares
-    rest = rest_squares / ((num_seeds - 1) * (num_examples - 1))
-    examples = _possible(examples - rest / (num_seeds * num_examples))
-    return seed_squares / (num_seeds - 1) / num_seeds, examples
-
-
-def _possible(covariance: Numbers) -> Numbers:
-    """The nearest covariance to a difference of mean squares, which may be none: negative variances become 0,
-    correlations at most 1."""
-    variances = covariance.diagonal().clip(min=0)
-    most = np.sqrt(np.outer(variances, variances))
-    possible = covariance.clip(-most, most)
-    np.fill_diagonal(possible, variances)
-    return possible
-
-
-def _squared_width(significance: float, num_seeds: int, num_examples: int, seeds: Any, examples: Any) -> Any:
-    """Squared half width of an interval, each part with its own t."""
-    of_examples = _quantile(significance, num_examples - 1) ** 2 * examples
-    return (
-        of_examples if num_seeds == 1 else _quantile(significance, num_seeds - 1) ** 2 * seeds + of_examples
-    )
-
-
-def _quantile(significance: float, freedom: int) -> float:
-    """Student's t that is exceeded on both sides together with this probability."""
-    from scipy.special import stdtrit
-
-    return float(-stdtrit(freedom, significance / 2))
-
-
-def _p_value(value: float, num_seeds: int, num_examples: int, seeds: float, examples: float) -> float:
-    """The significance at which the interval around `value` reaches 0; at least 1e-12, below which the
-    approximation says nothing."""
-    from scipy.optimize import brentq
-
-    def excess(logarithm: float) -> float:
-        return float(_squared_width(np.exp(logarithm), num_seeds, num_examples, seeds, examples)) - value**2
-
-    if value == 0:
-        return 1.0
-    lowest = float(np.log(_LEAST_P))
-    return _LEAST_P if excess(lowest) <= 0 else float(np.exp(brentq(excess, lowest, 0.0)))
+def _upper(covariance: Numbers) -> tuple[float, float, float]:
+    """The three numbers of a (2, 2) covariance."""
+    return float(covariance[0, 0]), float(covariance[0, 1]), float(covariance[1, 1])

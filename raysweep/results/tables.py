@@ -9,9 +9,11 @@ from raysweep.metrics import declaration, metrics
 from raysweep.metrics.gap import STOPS
 from raysweep.planning.graph import CellGroup
 from raysweep.planning.search.studies import CHOICES
-from raysweep.results.cells import Row, RowMeans
+from raysweep.results.cells import CELL_RUNS, Row, RowMeans
 from raysweep.results.choices import Choice
-from raysweep.results.comparisons import Comparison, OverTasks
+from raysweep.results.comparisons import Comparison
+from raysweep.results.notes import ODD, note_on_bias, note_on_groups, note_on_odd_seeds, note_on_seeds
+from raysweep.results.over_tasks import OverTasks
 
 PAIR = "weak → strong"
 _GROUP = ("task", PAIR, "method")
@@ -46,12 +48,18 @@ class Table:
 
 def results_table(rows: Sequence[Row]) -> Table:
     """One row per cell group: mean accuracies, PGR with its interval, agreement with the supervisor and with
-    its errors."""
+    its errors. What seeds that failed have a part in is marked; the note names them, and says where intervals
+    are over groups of examples."""
+    notes = (
+        note_on_seeds(row.gap.covers_seeds for row in rows if row.gap and row.gap.interval),
+        note_on_odd_seeds(rows),
+        note_on_groups(rows),
+    )
     return Table(
         columns=(*_GROUP, "seeds", *_ACCURACIES, "PGR [90 %]", "agreement", "with errors"),
         rows=tuple(_of_group(row.group, _seeds(row), *_result(row)) for row in rows),
         num_names=3,
-        note=_note_on_seeds(row.gap.covers_seeds for row in rows if row.gap and row.gap.interval),
+        note="\n".join(filter(None, notes)),
     )
 
 
@@ -59,23 +67,36 @@ def _result(row: Row) -> Sequence[str]:
     gap = row.gap
     if gap is None:
         return ["missing"] * 6
-    accuracies = (gap.weak_accuracy, gap.student_accuracy, gap.ceiling_accuracy)
+    odd = {item.run for item in row.odd_seeds}
+    accuracies = (
+        _share(accuracy) + ODD * (run in odd)
+        for run, accuracy in zip(
+            CELL_RUNS, (gap.weak_accuracy, gap.student_accuracy, gap.ceiling_accuracy), strict=True
+        )
+    )
     pgr = _with_interval(gap.pgr, gap.interval, "z.2f", "undefined (gap in the noise)")
-    return [*map(_share, accuracies), pgr, _share(row.agreement), _share(row.agreement_supervisor_wrong)]
+    pgr += ODD * (row.doubt is not None)
+    return [*accuracies, pgr, _share(row.agreement), _share(row.agreement_supervisor_wrong)]
 
 
 def comparisons_table(comparisons: Sequence[Comparison]) -> Table:
     """One row per method that is compared with a baseline: both accuracies, their difference, its p-values,
     and the seeds that would show it."""
+    num_tested = sum(found.p_value_corrected is not None for found in comparisons)
     return Table(
         caption="Methods compared on the same seeds and test examples",
         columns=(
             *(*_GROUP, "against", "seeds", "accuracy", "baseline", "difference [90 %]"),
-            *("PGR difference [90 %]", "p", f"p (Holm, of {len(comparisons)})", "seeds needed"),
+            *(
+                "PGR difference [90 %]",
+                "p",
+                f"p (Holm, of {num_tested})" if num_tested else "p (Holm)",
+                "seeds needed",
+            ),
         ),
         rows=tuple(_of_group(found.group, *_comparison(found)) for found in comparisons),
         num_names=4,
-        note=_note_on_seeds(found.covers_seeds for found in comparisons if found.interval),
+        note=note_on_seeds(found.covers_seeds for found in comparisons if found.interval),
     )
 
 
@@ -88,23 +109,29 @@ def _comparison(found: Comparison) -> Sequence[str]:
         _share(found.baseline_accuracy),
         _with_interval(found.difference, found.interval, "+z.3f"),
         _with_interval(found.pgr_difference, found.pgr_interval, "+z.2f", no_pgr),
-        _p_value(found.p_value),
-        _p_value(found.p_value_corrected),
+        *(
+            _p_value(value) if found.covers_seeds else "1 seed can't tell"
+            for value in (found.p_value, found.p_value_corrected)
+        ),
         _seeds_needed(found),
     )
 
 
 def over_tasks_table(summaries: Sequence[OverTasks]) -> Table:
-    """One row per (pair, method): mean accuracies over tasks, median and mean PGR, and the tasks without a
-    PGR."""
+    """One row per (pair, method): mean accuracies over tasks, pooled, mean and median PGR, and the tasks
+    without a PGR."""
     return Table(
-        caption="Over tasks, PGR of those where it is defined",
+        caption="Over tasks: the PGR of all together, and mean and median of those that are defined",
         columns=(
             *(PAIR, "method", "tasks", *_ACCURACIES),
-            *("median PGR", "mean PGR [90 % over tasks]", "without a PGR"),
+            *("pooled PGR [90 % of these tasks]", "[90 % over tasks]"),
+            *("mean PGR [90 % over tasks]", "median PGR", "without a PGR"),
         ),
         rows=tuple(TableRow(cells=_over_tasks(found), of={"method": found.method}) for found in summaries),
         num_names=2,
+        note="\n".join(
+            filter(None, [note_on_seeds(found.covers_seeds for found in summaries), note_on_bias(summaries)])
+        ),
     )
 
 
@@ -118,8 +145,11 @@ def _over_tasks(found: OverTasks) -> tuple[str, ...]:
         found.method,
         f"{num_defined} of {num_defined + num_absent}" if num_absent else str(num_defined),
         *map(_share, (found.weak_accuracy, found.student_accuracy, found.ceiling_accuracy)),
+        _with_interval(found.pooled_pgr, found.pooled_interval, "z.2f"),
+        _interval(found.pooled_interval_over_tasks, "z.2f") or "none",
+        _with_interval(found.mean_pgr, found.interval, "z.2f")
+        + (f", biased {found.bias}" if found.bias else ""),
         _with_interval(found.median_pgr, None, "z.2f"),
-        _with_interval(found.mean_pgr, found.interval, "z.2f"),
         absent or "none",
     )
 
@@ -263,7 +293,11 @@ def _with_interval(
 ) -> str:
     if value is None:
         return without
-    return f"{value:{form}}" + (f" [{interval[0]:{form}}, {interval[1]:{form}}]" if interval else "")
+    return " ".join(filter(None, [f"{value:{form}}", _interval(interval, form)]))
+
+
+def _interval(interval: tuple[float, float] | None, form: str) -> str:
+    return f"[{interval[0]:{form}}, {interval[1]:{form}}]" if interval else ""
 
 
 def _p_value(value: float | None) -> str:
@@ -282,10 +316,3 @@ def _seeds_needed(found: Comparison) -> str:
     if power.seeds_deviation is None or power.resolvable is None:
         return "unknown"
     return f"none: this test set tells {power.resolvable:.3f} at best"
-
-
-def _note_on_seeds(cover_seeds: Iterable[bool]) -> str:
-    """What the intervals of a table lack."""
-    if all(cover_seeds):
-        return ""
-    return "1 seed: intervals and p-values are of the test set's noise alone; that of training is unknown"

@@ -15,7 +15,7 @@ from raysweep.spec.identity import digest
 from raysweep.store import RunStatus
 from raysweep.tracking.curves import Point
 
-_FORMAT = 5
+_FORMAT = 6
 """Raised by one whenever equal results are to be shown in another way. Every entry that a backend has is then
 out of date and written again."""
 

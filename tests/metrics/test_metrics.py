@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.special
 import scipy.stats
 import sklearn.metrics
 
@@ -250,6 +251,32 @@ def test_auroc_of_several_classes_is_the_mean_of_one_against_the_rest() -> None:
         case.truth.classes, case.predicted.probabilities, multi_class="ovr"
     )
     assert auroc(case)["auroc"] == pytest.approx(library)
+
+
+@pytest.mark.parametrize("num_classes", [2, 3])
+def test_auroc_of_sure_models_is_that_of_their_logits(num_classes: int) -> None:
+    """In single precision every second probability is 1, and its ties would hide the order."""
+    rng = np.random.default_rng(0)
+    classes = rng.integers(0, num_classes, 400)
+    logits = (8 * np.eye(num_classes)[classes] + rng.normal(0, 12, (400, num_classes))).astype(np.float32)
+    probabilities = scipy.special.softmax(logits, axis=1)
+    assert probabilities.dtype == np.float32 and (probabilities == 1).any(axis=1).mean() > 0.2
+    ids = [str(n) for n in range(400)]
+    case = Measurement(
+        predicted=Predictions.of(ids, probabilities, "run"),
+        truth=Predictions.one_hot(ids, classes, num_classes),
+    )
+    precise = logits.astype(np.float64)
+    expected = [
+        sklearn.metrics.roc_auc_score(
+            classes == number,
+            precise[:, number] - scipy.special.logsumexp(np.delete(precise, number, axis=1), axis=1),
+        )
+        for number in range(num_classes)
+    ]
+    assert auroc(case)["auroc"] == pytest.approx(np.mean(expected), abs=1e-6)
+    tied = sklearn.metrics.roc_auc_score(classes == 0, probabilities[:, 0])
+    assert abs(tied - expected[0]) > 1e-4
 
 
 def test_auroc_needs_every_class() -> None:

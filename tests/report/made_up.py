@@ -67,6 +67,7 @@ def made_up_sweep(
         examples[run_id] = pd.DataFrame(
             {
                 "id": [f"e{index}" for index in range(num_examples)],
+                "group": [f"g{index}" for index in range(num_examples)],
                 "is_right": right,
                 "confidence": np.full(num_examples, np.nan) if texts else np.linspace(0.5, 1.0, num_examples),
                 "difficulty": np.linspace(1.0, 0.0, num_examples),

@@ -110,6 +110,12 @@ def rows(found: Element) -> list[list[str]]:
     return [[cell.text for cell in row.children] for row in body.children]
 
 
+def captioned(found: Element, text: str) -> Element:
+    """The table with this text in its caption."""
+    (table,) = [item for item in found.all("table") if text in item.all("caption")[0].text]
+    return table
+
+
 def a_figure(name: str, num_points: int = 3, note: str = "") -> Figure:
     values = [
         {"task": f"task {i % 3}", "seed": i, "accuracy": i / num_points, "note": note}
@@ -234,6 +240,53 @@ def test_no_gap_is_no_answer_and_one_seed_is_told() -> None:
     )
     assert "the noise of training is unknown" in seeds
     assert rows(section(root, "answer"))[0][7] == "undefined (gap in the noise)"
+
+
+def one_failed(end: str, cell: dict[str, Any]) -> float:
+    return 0.51 if (end, cell["seed"]) == ("supervisor", 1) else accuracy(end, cell) + 0.1
+
+
+def test_seeds_that_failed_are_marked_and_named() -> None:
+    data = made_up_sweep(one_failed, seeds=range(6), num_examples=2_000, methods=["naive", "other"])
+    root = tree(data)
+    (told,) = [item.text for item in root.all("header")[0].all("p") if "rough" in item.text]
+    assert told.startswith("2 of 2 intervals are rough, as the seeds differ by more than noise")
+    answer = section(root, "answer")
+    assert [row[2] for row in rows(answer)] == ["0.668*"] * 2 and rows(answer)[0][5].endswith("]*")
+    assert "* supervisor small on boolq, seed 1: 0.510, far from the other seeds." in answer.text
+    by_seed = captioned(answer, "every finished cell")
+    marked = [row.text for row in by_seed.all("tbody")[0].children if "*" in row.text]
+    assert marked == ["naive 1 0.510* 0.800 0.900", "other 1 0.510* 0.800 0.900"]
+
+
+def test_of_many_cells_those_that_are_marked_are_shown_seed_by_seed() -> None:
+    data = made_up_sweep(one_failed, seeds=range(301), num_examples=2_000)
+    (marked,) = captioned(section(tree(data), "answer"), "cells marked *").all("tbody")[0].children
+    assert marked.text == "boolq small → large naive 1 0.510* 0.800 0.900"
+
+
+def test_one_seed_brings_no_verdict() -> None:
+    def better(end: str, cell: dict[str, Any]) -> float:
+        return accuracy(end, cell) + (0.05 if end == "student" and cell["method"] == "better" else 0)
+
+    root = tree(made_up_sweep(better, methods=["naive", "better"], seeds=[0]))
+    (told,) = [item.text for item in root.all("header")[0].all("p") if "differs" in item.text]
+    assert told == (
+        "Better differs from naive by +0.050 in accuracy; one seed can't tell whether that is more than "
+        "noise."
+    )
+    root = tree(made_up_sweep(better, methods=["naive", "better", "same"], seeds=[0]))
+    assert "2 comparisons with naive are of one seed each, which can't tell" in root.all("header")[0].text
+    some = made_up_sweep(
+        better,
+        methods=["naive", "better", "same"],
+        failed=lambda cell: cell["method"] == "same" and cell["seed"] > 0,
+    )
+    told = tree(some).all("header")[0].text
+    assert "which is more than noise" in told and "1 more is of one seed, which can't tell." in told
+    compared = section(tree(some), "answer").all("table")[1]
+    assert [row.text.count("1 seed can't tell") for row in compared.all("tbody")[0].children] == [0, 2]
+    assert "p (Holm, of 1)" in compared.text
 
 
 def test_names_are_texts_and_never_markup() -> None:

@@ -36,7 +36,9 @@ def sweep(*cells: Cell, right: Mapping[str, Mapping[str, int]] | None = None) ->
         accuracies = {"weak": "supervisor", "student": "student", "ceiling": "ceiling"}
         metrics.append({f"{name}_accuracy": counts[end] / 100 for name, end in accuracies.items()})
         for end, run in ends.items():
-            examples[run] = pd.DataFrame({"id": np.arange(100), "is_right": np.arange(100) < counts[end]})
+            examples[run] = pd.DataFrame(
+                {"id": np.arange(100), "group": np.arange(100), "is_right": np.arange(100) < counts[end]}
+            )
     runs = runs_frame([], {}).reindex(range(len(examples)))
     runs = runs.assign(run_id=list(examples), status="done", reason="")
     frames = {"cells": cells_frame(planned, metrics), "runs": runs, "curves": curves_frame([])}

@@ -68,8 +68,21 @@ def test_a_gap_in_the_noise_is_undefined(store: Store) -> None:
     (row,) = data.rows
     assert row.gap is not None and row.gap.pgr is None and row.gap.student_accuracy == 0.8
     (cell,) = cells_to_json(data.cells)
-    assert "pgr" not in cell  # no gap at all: undefined numbers are left out
+    assert "pgr" not in cell and cell["pgr_is_undefined"] == 1  # undefined numbers are left out
     json.dumps(cell, allow_nan=False)
+
+
+def test_a_cell_has_no_pgr_where_its_own_gap_is_in_the_noise(store: Store) -> None:
+    """What the report would say of this seed alone, at every stop."""
+    plan = make_plan(small_sweep(seeds=[0, 1]), store)
+    for run in plan.runs.values():
+        shares = {"supervisor": 0.6, "student": 0.75, "ceiling": 0.95 if run.spec.seed else 0.625}
+        finish(run.spec, store, shares.get(run.role, 0.8))
+    undefined, defined = map(CellReader(store).numbers, plan.cells)
+    assert {name for name in undefined if name.startswith("pgr")} == {"pgr_is_undefined"}
+    assert undefined["pgr_is_undefined"] == 1 and defined["pgr_is_undefined"] == 0
+    assert defined["pgr"] == defined["pgr_at_last"] == pytest.approx(0.15 / 0.35)
+    assert defined["student_accuracy_at_last"] == undefined["student_accuracy_at_last"] == 0.75
 
 
 def test_a_single_seed_does_not_cover_the_noise_of_seeds(store: Store) -> None:
@@ -161,5 +174,4 @@ def test_no_pgr_is_averaged_where_the_gap_is_in_the_noise(store: Store) -> None:
     plan = make_plan(small_sweep(), store)
     finish_all(plan, store, supervisor=0.8, student=0.8, ceiling=0.825)
     (item,) = read_store(plan, store).row_means
-    assert "pgr_at_last" in CellReader(store).numbers(plan.cells[0])
-    assert not [name for name in item.means if name.startswith("pgr")]
+    assert [name for name in item.means if name.startswith("pgr")] == ["pgr_is_undefined"]

@@ -1,9 +1,6 @@
-"""Methods against each other, over tasks, and the seeds it would take: numbers by hand, by scipy, and by
-simulation."""
+"""Methods against each other, and the seeds it would take: numbers by hand, by scipy, and by simulation."""
 
 import dataclasses
-import json
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,9 +9,15 @@ import pytest
 from scipy import stats
 
 from raysweep.planning.graph import CellGroup
-from raysweep.results.cells import Row
-from raysweep.results.comparisons import Comparison, compare_methods, over_tasks, seeds_needed
-from raysweep.results.statistics import Correct, Difference, GapRecovered, mean_difference, ratio_of_means
+from raysweep.results.comparisons import Comparison, compare_methods, seeds_needed
+from raysweep.results.noise import Groups
+from raysweep.results.statistics import (
+    Correct,
+    Difference,
+    Outcomes,
+    mean_difference,
+    ratio_of_means,
+)
 
 COLUMNS = ["task", "weak", "strong", "method", "seed", "supervisor", "student", "ceiling"]
 
@@ -25,6 +28,7 @@ class Sweep:
     def __init__(self) -> None:
         self.cells: list[tuple[Any, ...]] = []
         self.rights: dict[str, Correct] = {}
+        self.groups: Groups | None = None
 
     def add(
         self, method: str, seed: int, accuracy: float, task: str = "t", supervisor: str = "", jitter: int = 0
@@ -39,7 +43,8 @@ class Sweep:
             self.rights[run] = np.roll(np.arange(400) < 400 * share, shift)
 
     def compared(self) -> list[Comparison]:
-        return compare_methods(pd.DataFrame(self.cells, columns=COLUMNS), self.rights.__getitem__)
+        cells = pd.DataFrame(self.cells, columns=COLUMNS)
+        return compare_methods(cells, lambda run: Outcomes(self.rights[run], self.groups))
 
 
 def test_methods_are_compared_with_naive_on_common_seeds() -> None:
@@ -64,6 +69,31 @@ def test_methods_are_compared_with_naive_on_common_seeds() -> None:
     pgr = ratio_of_means(numerator, stacked("ceiling").astype(float) - stacked("supervisor"))
     assert pgr is not None and found.same_gap
     assert found.pgr_difference == pytest.approx(0.05) and found.pgr_interval == pgr[1]
+
+
+def test_the_examples_of_a_group_are_one_in_a_comparison() -> None:
+    """Each example four times over, in groups of four, says no more than each once."""
+    once = Sweep()
+    for seed in (0, 1, 2):
+        once.add("naive", seed, 0.7, jitter=3)
+        once.add("better", seed, 0.75 + seed / 100)
+    fourfold = Sweep()
+    fourfold.cells = once.cells
+    fourfold.rights = {run: np.repeat(right, 4) for run, right in once.rights.items()}
+    fourfold.groups = np.repeat(np.arange(400), 4)
+    (expected,) = once.compared()
+    (found,) = fourfold.compared()
+    assert dataclasses.asdict(found) == approximately(dataclasses.asdict(expected))
+    fourfold.groups = None
+    (independent,) = fourfold.compared()
+    assert independent.power.resolvable is not None and expected.power.resolvable is not None
+    assert independent.power.resolvable < 0.6 * expected.power.resolvable
+
+
+def approximately(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: approximately(inner) for name, inner in value.items()}
+    return pytest.approx(value) if isinstance(value, float | tuple) else value
 
 
 def test_without_naive_the_first_method_is_the_baseline_of_each_task() -> None:
@@ -109,10 +139,11 @@ def test_one_seed_knows_the_test_sets_noise_alone() -> None:
     assert found.power.resolvable == pytest.approx((1.959964 + 0.841621) * stats.sem(values))
 
 
-def test_p_values_are_corrected_by_holm_over_the_whole_sweep() -> None:
+def test_p_values_are_corrected_by_holm_over_what_has_more_than_one_seed() -> None:
     sweep = Sweep()
     for task in ("one", "two"):
-        sweep.add("naive", 0, 0.7, task=task)
+        for seed in (0, 1):
+            sweep.add("naive", seed, 0.7, task=task)
     for task, method, accuracy in (
         ("one", "a", 0.703),
         ("one", "b", 0.72),
@@ -120,16 +151,22 @@ def test_p_values_are_corrected_by_holm_over_the_whole_sweep() -> None:
         ("two", "b", 0.7),
     ):
         sweep.add(method, 0, accuracy, task=task)
+        sweep.add(method, 1, accuracy + 0.005, task=task)
+    sweep.add("once", 0, 0.9, task="one")
     found = sweep.compared()
-    raw = [comparison.p_value for comparison in found]
+    (once,) = [comparison for comparison in found if comparison.group.method == "once"]
+    assert (once.p_value, once.p_value_corrected, once.covers_seeds) == (None, None, False)
+    assert once.difference == pytest.approx(0.2) and once.interval is not None  # of these very models
+    several = [comparison for comparison in found if comparison is not once]
+    raw = [comparison.p_value for comparison in several]
     ordered: list[float] = sorted(value for value in raw if value is not None)
     stepped = [
         min(1.0, p * (4 - place)) for place, p in enumerate(ordered)
     ]  # Holm 1979: times 4, 3, 2, 1, and never falling
     stepped = list(np.maximum.accumulate(stepped))
-    assert len(set(ordered)) == 4 and ordered[0] < 0.01
+    assert len(set(ordered)) == 4 and ordered[0] < 0.1
     expected = [stepped[ordered.index(value)] for value in raw if value is not None]
-    assert [comparison.p_value_corrected for comparison in found] == pytest.approx(expected)
+    assert [comparison.p_value_corrected for comparison in several] == pytest.approx(expected)
 
 
 # Seeds needed
@@ -191,67 +228,6 @@ def test_the_seeds_that_are_said_to_be_needed_find_the_difference_four_times_in_
     assert 0.75 <= found[needed] <= 0.9 and found[needed // 2] < 0.65
 
 
-# Over tasks
-# ------------------------------------------------------------------------------------------------------------
-
-
-def gap(pgr: float | None, student: float = 0.7) -> GapRecovered:
-    return GapRecovered(
-        weak_accuracy=0.6,
-        student_accuracy=student,
-        ceiling_accuracy=0.8,
-        pgr=pgr,
-        interval=None if pgr is None else (pgr - 0.1, pgr + 0.1),
-        num_seeds=3,
-        covers_seeds=True,
-    )
-
-
-def tasks(gaps: Sequence[GapRecovered | None], method: str = "naive") -> list[Row]:
-    agreements = {"agreement": None, "agreement_supervisor_right": None, "agreement_supervisor_wrong": None}
-    return [
-        Row(
-            group=CellGroup(f"task {number}", "w", "s", method),
-            seeds=(0,) if found else (),
-            missing_seeds=() if found else (0,),
-            gap=found,
-            **agreements,
-        )
-        for number, found in enumerate(gaps)
-    ]
-
-
-def test_mean_and_median_are_of_defined_tasks_and_the_others_are_named() -> None:
-    (found,) = over_tasks(tasks([gap(0.1), gap(None, student=0.8), gap(0.2), None, gap(0.9)]))
-    assert (found.weak, found.strong, found.method) == ("w", "s", "naive")
-    assert (found.defined, found.undefined, found.missing) == (
-        ("task 0", "task 2", "task 4"),
-        ("task 1",),
-        ("task 3",),
-    )
-    assert (found.median_pgr, found.mean_pgr) == pytest.approx((0.2, 0.4))
-    interval = stats.ttest_1samp([0.1, 0.2, 0.9], 0).confidence_interval(0.9)
-    assert found.interval == pytest.approx((interval.low, interval.high))
-    accuracies = (found.weak_accuracy, found.student_accuracy, found.ceiling_accuracy)
-    assert accuracies == pytest.approx((0.6, 0.725, 0.8))  # of the undefined one too
-
-
-def test_few_tasks_claim_little() -> None:
-    nothing, undefined, one = over_tasks(
-        tasks([None, None], "a") + tasks([gap(None), gap(None)], "b") + tasks([gap(0.5), gap(None)], "c")
-    )
-    assert (nothing.median_pgr, nothing.mean_pgr, nothing.interval, nothing.weak_accuracy) == (
-        None,
-        None,
-        None,
-        None,
-    )
-    assert (undefined.mean_pgr, undefined.interval, undefined.weak_accuracy) == (None, None, 0.6)
-    assert (one.median_pgr, one.mean_pgr, one.interval) == (0.5, 0.5, None)
-    for found in (nothing, undefined, one):
-        json.dumps(dataclasses.asdict(found), allow_nan=False)
-
-
 def test_the_noise_of_seeds_alone_makes_a_method_no_better() -> None:
     """Of methods that differ by nothing but luck, hardly any is told from the baseline after correction."""
     rng = np.random.default_rng(3)
@@ -265,7 +241,9 @@ def test_the_noise_of_seeds_alone_makes_a_method_no_better() -> None:
                 run = f"{method} {seed}"
                 rights[run] = hardness + rng.normal(0, 0.2, 300) + rng.normal(0, 0.02) < 0.7
                 cells.append(("t", "w", "s", method, seed, "naive 0", run, "naive 1"))
-        found = compare_methods(pd.DataFrame(cells, columns=COLUMNS), rights.__getitem__)
+        found = compare_methods(
+            pd.DataFrame(cells, columns=COLUMNS), lambda run, rights=rights: Outcomes(rights[run], None)
+        )
         told += any(
             comparison.p_value_corrected is not None and comparison.p_value_corrected < 0.1
             for comparison in found

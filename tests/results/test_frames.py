@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from grid_helpers import finish, finish_all, small_sweep
+from grid_helpers import finish, finish_all, small_sweep, small_task
 
 from raysweep.data.examples import read_split
 from raysweep.errors import InvalidInput
@@ -16,7 +19,9 @@ from raysweep.planning.plan import Plan, make_plan
 from raysweep.results.frames import RunFacts, curves_frame, runs_frame, write_tables
 from raysweep.results.from_store import read_store
 from raysweep.results.provenance import num_devices
+from raysweep.results.statistics import gap_recovered
 from raysweep.store import RunStatus, Store
+from raysweep.tasks import Example, tasks
 
 
 @pytest.fixture
@@ -60,6 +65,45 @@ def test_a_runs_examples_are_its_predictions_beside_the_truth(plan: Plan, store:
     assert examples["confidence"].to_list() == pytest.approx([0.9] * 40)
     assert examples["difficulty"].to_list() == split.loc[examples["id"], "difficulty"].to_list()
     assert examples["difficulty"].notna().all()
+    assert examples["group"].to_list() == split.loc[examples["id"], "group"].to_list()
+
+
+@pytest.fixture
+def in_passages() -> Iterator[str]:
+    """The sandbox, five sentences to a passage."""
+    sandbox = tasks.get("sandbox")
+
+    def load(**params: Any) -> dict[str, list[Example]]:
+        return {
+            pool: [
+                dataclasses.replace(example, group=f"{pool} {number // 5}")
+                for number, example in enumerate(examples)
+            ]
+            for pool, examples in sandbox.load(**params).items()
+        }
+
+    tasks.register("in_passages")(dataclasses.replace(sandbox, name="in_passages", load=load))
+    yield "in_passages"
+    del tasks._entries["in_passages"]
+
+
+def test_intervals_are_over_the_groups_of_a_tasks_examples(in_passages: str, store: Store) -> None:
+    plan = make_plan(small_sweep(tasks=[small_task(name=in_passages)], seeds=[0, 1]), store)
+    finish_all(plan, store, supervisor=0.6, student=0.75, ceiling=0.95)
+    data = read_store(plan, store)
+    ends = [[plan.cells[seed].runs.supervisor.id for seed in (0, 1)]]
+    ends += [[plan.cells[seed].runs.student.id for seed in (0, 1)]]
+    ends += [[plan.cells[seed].runs.ceiling.id for seed in (0, 1)]]
+    passages = data.examples(ends[0][0])["group"]
+    numbers = pd.factorize(passages)[0]
+    assert 8 <= passages.nunique() < len(passages) == 40
+    rights = [np.stack([data.examples(run)["is_right"].to_numpy(bool) for run in runs]) for runs in ends]
+    expected = gap_recovered(*rights, groups=numbers)
+    (row,) = data.rows
+    assert row.gap == expected != gap_recovered(*rights)
+    assert (row.to_json()["num_examples"], row.to_json()["num_groups"]) == (40, passages.nunique())
+    numbers_of_cell = data.cells.iloc[0]
+    assert (numbers_of_cell["num_examples"], numbers_of_cell["num_groups"]) == (40, passages.nunique())
 
 
 def test_a_run_that_failed_and_one_that_is_missing_are_rows(plan: Plan, store: Store) -> None:

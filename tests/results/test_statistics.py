@@ -106,6 +106,51 @@ def test_where_examples_make_no_noise_a_difference_is_scipys_t_test_over_seeds()
     )
 
 
+@pytest.mark.parametrize("num_seeds", [1, 3])
+def test_groups_of_one_are_examples(num_seeds: int) -> None:
+    """In any order, and under any numbers."""
+    weak, student, ceiling = world(5, num_seeds, 300, (0.6, 0.7, 0.85))
+    groups = np.random.default_rng(0).permutation(np.arange(7, 307))
+    for found, expected in (
+        (mean_difference(student, weak, groups), mean_difference(student, weak)),
+        (gap_recovered(weak, student, ceiling, groups), gap_recovered(weak, student, ceiling)),
+    ):
+        assert found.interval == pytest.approx(expected.interval, rel=1e-12)
+    assert gap_recovered(weak, student, ceiling, groups).num_groups == 300
+    assert gap_recovered(weak, student, ceiling).num_groups is None
+
+
+@pytest.mark.parametrize("num_seeds", [1, 3])
+def test_groups_have_the_errors_of_their_sums_by_hand(num_seeds: int) -> None:
+    """One seed: the variance of a mean of clusters, as survey sampling has it. Several: the analysis of
+    variance of the sums, each seed's own mean taken out of its groups by their sizes."""
+    rng = np.random.default_rng(1)
+    groups = rng.integers(0, 12, 200)
+    first = rng.random((num_seeds, 200)) < rng.random(12)[groups]
+    second = rng.random((num_seeds, 200)) < 0.5
+    found = mean_difference(first, second, groups)
+    values = first.astype(float) - second
+    members = [groups == group for group in range(12)]
+    sums = np.array([(values - values.mean())[:, own].sum(axis=1) for own in members]).T
+    variance = (sums.mean(axis=0) ** 2).sum() * 12 / 11 / 200**2
+    half = stats.t.ppf(0.95, 11) ** 2 * variance
+    if num_seeds > 1:
+        own = values - values.mean(axis=1, keepdims=True)
+        rest = np.array([own[:, chosen].sum(axis=1) for chosen in members]).T - sums.mean(axis=0)
+        variance -= (rest**2).sum() * 12 / 11 / 2 / 200**2 / 3
+        half = stats.t.ppf(0.95, 2) ** 2 * stats.sem(values.mean(axis=1)) ** 2
+        half += stats.t.ppf(0.95, 11) ** 2 * variance
+    assert variance > 0 and found.examples_error == pytest.approx(math.sqrt(variance))
+    assert found.interval == pytest.approx((found.value - math.sqrt(half), found.value + math.sqrt(half)))
+
+
+def test_one_group_tells_nothing() -> None:
+    right = np.arange(60).reshape(3, 20) % 3 > 0
+    found = mean_difference(right, ~right, np.zeros(20, dtype=int))
+    assert found.interval is None and found.p_value is None and found.examples_error is None
+    assert gap_recovered(~right, right, right, np.zeros(20, dtype=int)).pgr is None
+
+
 def test_a_p_value_is_where_the_interval_reaches_0() -> None:
     for seed in range(30):
         first, _, second = world(seed, 3, 200, (0.6, 0.6, 0.62))
@@ -142,6 +187,19 @@ def test_the_interval_is_narrow_where_much_is_known_and_wide_where_little_is() -
     assert width(3, 1000, 0.95) < width(3, 1000, 0.72)
 
 
+def test_the_noise_of_a_gap_is_how_it_varies_over_sweeps() -> None:
+    """The covariance of student − weak and ceiling − weak over 2,000 sweeps of one world."""
+    sweeps = [world(seed, 3, 100, (0.4, 0.6, 0.9)) for seed in range(2000)]
+    accuracies = np.array([[model.mean() for model in models] for models in sweeps])
+    expected = np.cov(accuracies[:, 1] - accuracies[:, 0], accuracies[:, 2] - accuracies[:, 0])
+    noises = [gap_recovered(*models).noise for models in sweeps]
+    parts = np.array([[noise.seeds, noise.examples] for noise in noises if noise])
+    means = parts.sum(axis=1).mean(axis=0)
+    assert len(parts) == 2000
+    assert means == pytest.approx((expected[0, 0], expected[0, 1], expected[1, 1]), rel=0.1)
+    assert gap_recovered(*(model[:1] for model in sweeps[0])).noise is not None
+
+
 def test_what_is_known_for_sure() -> None:
     weak = np.repeat([[True, False]], 50, axis=0).T.reshape(1, -1)
     ceiling = np.ones_like(weak)
@@ -157,7 +215,10 @@ def test_what_is_known_for_sure() -> None:
             pgr=1.0,
             interval=found.interval,
             num_seeds=num_seeds,
+            num_examples=100,
+            num_groups=None,
             covers_seeds=num_seeds > 1,
+            noise=found.noise,
         )
         assert gap_recovered(weaks, weaks, ceilings).interval == pytest.approx((0, 0), abs=1e-6)
         for equal in (weaks, ceilings, ~ceilings):

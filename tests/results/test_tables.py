@@ -1,14 +1,18 @@
 """Tables as texts."""
 
+import dataclasses
+
 from grid_helpers import finish_all, small_sweep
 
 from raysweep.planning.graph import CellGroup
 from raysweep.planning.plan import make_plan
 from raysweep.results.cells import Row, RowMeans
 from raysweep.results.choices import Choice
-from raysweep.results.comparisons import Comparison, OverTasks, Power
+from raysweep.results.comparisons import Comparison, Power
 from raysweep.results.frames import SweepData
 from raysweep.results.from_store import read_store
+from raysweep.results.over_tasks import OverTasks
+from raysweep.results.seeds import OddSeed
 from raysweep.results.statistics import GapRecovered
 from raysweep.results.tables import (
     Table,
@@ -24,7 +28,12 @@ from raysweep.store import Store
 GROUP = CellGroup("boolq", "small", "large", "naive")
 
 
-def row(gap: GapRecovered | None, seeds: tuple[int, ...] = (0, 1), missing: tuple[int, ...] = ()) -> Row:
+def row(
+    gap: GapRecovered | None,
+    seeds: tuple[int, ...] = (0, 1),
+    missing: tuple[int, ...] = (),
+    odd_seeds: tuple[OddSeed, ...] = (),
+) -> Row:
     return Row(
         group=GROUP,
         seeds=seeds,
@@ -33,10 +42,18 @@ def row(gap: GapRecovered | None, seeds: tuple[int, ...] = (0, 1), missing: tupl
         agreement=0.8,
         agreement_supervisor_right=0.9,
         agreement_supervisor_wrong=None,
+        accuracies={},
+        odd_seeds=odd_seeds,
     )
 
 
-def gap(pgr: float | None, *, covers_seeds: bool = True) -> GapRecovered:
+def gap(
+    pgr: float | None,
+    *,
+    covers_seeds: bool = True,
+    num_examples: int = 400,
+    num_groups: int | None = 400,
+) -> GapRecovered:
     return GapRecovered(
         weak_accuracy=0.6,
         student_accuracy=0.7,
@@ -45,6 +62,9 @@ def gap(pgr: float | None, *, covers_seeds: bool = True) -> GapRecovered:
         interval=None if pgr is None else (-0.001, 0.75),
         num_seeds=2,
         covers_seeds=covers_seeds,
+        noise=None,
+        num_examples=num_examples,
+        num_groups=num_groups,
     )
 
 
@@ -75,7 +95,29 @@ def test_results_are_accuracies_a_pgr_and_agreements() -> None:
 def test_a_note_says_that_one_seed_shows_the_test_sets_noise_alone() -> None:
     assert results_table([row(gap(0.5))]).note == ""
     assert results_table([row(gap(None, covers_seeds=False))]).note == ""  # no interval to explain
-    assert "1 seed: intervals" in results_table([row(gap(0.5)), row(gap(0.5, covers_seeds=False))]).note
+    assert "1 seed: its intervals" in results_table([row(gap(0.5)), row(gap(0.5, covers_seeds=False))]).note
+
+
+def test_seeds_that_failed_are_marked_and_named() -> None:
+    failed = OddSeed(run="supervisor", seed=4, accuracy=0.512, is_near_chance=True, is_far=True)
+    weak = OddSeed(run="student", seed=0, accuracy=0.52, is_near_chance=True, is_far=False)
+    table = results_table([row(gap(0.5), odd_seeds=(failed,)), row(gap(0.5)), row(gap(0.5))])
+    assert [shown(table, index)["weak"] for index in (0, 1)] == ["0.600*", "0.600"]
+    assert shown(table)["PGR [90 %]"] == "0.50 [0.00, 0.75]*" and shown(table)["student"] == "0.700"
+    assert table.note == (
+        "* supervisor small on boolq, seed 4: 0.512, near chance and far from the other seeds. Where "
+        "seeds differ by more than noise, the interval is rough, and marked *"
+    )
+    table = results_table([row(gap(0.5), odd_seeds=(weak,))])
+    assert (shown(table)["student"], shown(table)["PGR [90 %]"]) == ("0.700*", "0.50 [0.00, 0.75]")
+    assert table.note == "* student large (naive, of small) on boolq, seed 0: 0.520, near chance"
+
+
+def test_where_intervals_are_over_groups_it_says_so() -> None:
+    grouped = results_table([row(gap(0.5, num_examples=4848, num_groups=83))]).note
+    assert "boolq 83 of 4,848 examples" in grouped and "passage" in grouped
+    unknown = results_table([row(gap(0.5, num_groups=None))]).note
+    assert "isn't known of boolq" in unknown and "raysweep sync" in unknown
 
 
 def comparison(**fields: object) -> Comparison:
@@ -106,7 +148,8 @@ def test_comparisons_are_differences_with_p_values_and_the_seeds_needed() -> Non
         [
             comparison(),
             comparison(same_gap=False, pgr_difference=None, pgr_interval=None, power=unknown),
-            comparison(pgr_difference=None, pgr_interval=None, power=never, covers_seeds=False),
+            comparison(pgr_difference=None, pgr_interval=None, power=never),
+            comparison(seeds=(0,), p_value=None, p_value_corrected=None, covers_seeds=False),
             comparison(difference=0.0),
         ]
     )
@@ -126,9 +169,10 @@ def test_comparisons_are_differences_with_p_values_and_the_seeds_needed() -> Non
     }
     pgrs = [shown(table, index)["PGR difference [90 %]"] for index in (1, 2)]
     assert pgrs == ["another supervisor or ceiling", "undefined"]
-    needed = [shown(table, index)["seeds needed"] for index in (1, 2, 3)]
+    assert [shown(table, 3)[name] for name in ("p", "p (Holm, of 4)")] == ["1 seed can't tell"] * 2
+    needed = [shown(table, index)["seeds needed"] for index in (1, 2, 4)]
     assert needed == ["unknown", "none: this test set tells 0.025 at best", "none: no difference"]
-    assert "1 seed: intervals" in table.note
+    assert "1 seed: its intervals" in table.note and "can't be told apart" in table.note
 
 
 def test_over_tasks_the_tasks_without_a_pgr_are_named() -> None:
@@ -139,13 +183,20 @@ def test_over_tasks_the_tasks_without_a_pgr_are_named() -> None:
         defined=("boolq",),
         undefined=("sciq", "cola"),
         missing=("paws",),
+        pooled_pgr=0.625,
+        pooled_interval=(0.5, 0.75),
+        pooled_interval_over_tasks=None,
+        covers_seeds=True,
+        bias="low",
         weak_accuracy=0.6,
         student_accuracy=None,
         ceiling_accuracy=0.8,
         median_pgr=0.5,
-        mean_pgr=None,
+        mean_pgr=0.45,
         interval=None,
     )
+    assert "err to that side" in over_tasks_table([summary]).note
+    assert over_tasks_table([dataclasses.replace(summary, bias=None)]).note == ""
     assert shown(over_tasks_table([summary])) == {
         "weak → strong": "small → large",
         "method": "naive",
@@ -153,8 +204,10 @@ def test_over_tasks_the_tasks_without_a_pgr_are_named() -> None:
         "weak": "0.600",
         "student": "none",
         "ceiling": "0.800",
+        "pooled PGR [90 % of these tasks]": "0.62 [0.50, 0.75]",
+        "[90 % over tasks]": "none",
+        "mean PGR [90 % over tasks]": "0.45, biased low",
         "median PGR": "0.50",
-        "mean PGR [90 % over tasks]": "none",
         "without a PGR": "gap in the noise: sciq, cola; missing: paws",
     }
 

@@ -14,7 +14,7 @@ from raysweep.report.figures.base import listed, sentences
 from raysweep.report.figures.theme import MAX_PANELS, worded
 from raysweep.results.cells import GROUP
 from raysweep.results.frames import SweepData
-from raysweep.results.statistics import CONFIDENCE
+from raysweep.results.noise import CONFIDENCE
 
 PAIR = "pair"
 UNDEFINED = "undefined: the gap is inside the noise"

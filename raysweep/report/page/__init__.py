@@ -35,7 +35,7 @@ def page(data: SweepData, figures: Figures, *, question: str = "", command: str 
 
     choices = tables.choices(data)
     shown = pictures(figures.figures, list(choices))
-    seed_by_seed = tables.cells_table(data)
+    seed_by_seed = tables.cells_table(data.rows)
     seeds_in = ["the table seed by seed"] * (seed_by_seed is not None) + [
         f"the figure “{picture.figure.title}”" for picture in shown if "seed" in picture.choices
     ]

@@ -8,6 +8,7 @@ import numpy as np
 
 from raysweep.results.cells import Row
 from raysweep.results.comparisons import Comparison
+from raysweep.results.notes import ODD
 
 _SIGNIFICANCE = 0.05
 _MAX_NAMES = 4
@@ -28,6 +29,12 @@ def answer(rows: Sequence[Row], comparisons: Sequence[Comparison]) -> list[str]:
         found.append(
             "Of one seed, the noise of training is unknown: its intervals are of the test set's noise alone."
         )
+    doubted = sum(row.doubt is not None for row in finished)
+    if doubted:
+        intervals = sum(row.gap is not None and row.gap.interval is not None for row in finished)
+        which = "The interval is" if intervals == 1 else f"{doubted} of {intervals} intervals are"
+        why = "the seeds differ by more than noise"
+        found.append(f"{which} rough, as {why} (marked {ODD}, and named below the table).")
     if missing := sum(len(row.missing_seeds) for row in rows):
         count = sum(row.num_planned for row in rows)
         found.append(f"{missing} of {count} cells aren't finished, and not in these numbers.")
@@ -90,6 +97,27 @@ def _of_several(rows: Sequence[Row]) -> str:
 
 
 def _of_methods(comparisons: Sequence[Comparison]) -> str:
+    tested = [found for found in comparisons if found.covers_seeds]
+    num_untested = len(comparisons) - len(tested)
+    if not tested and num_untested == 1:
+        return f"{_difference(comparisons[0])}; one seed can't tell whether that is more than noise."
+    if not tested:
+        return (
+            f"{num_untested} comparisons with {_names([found.baseline for found in comparisons])} are of one "
+            "seed each, which can't tell methods apart: how much two trainings of one method differ isn't "
+            "known."
+        )
+    rest = f" {num_untested} more {'is' if num_untested == 1 else 'are'} of one seed, which can't tell."
+    return _verdict(tested) + rest * (num_untested > 0)
+
+
+def _difference(found: Comparison) -> str:
+    method = _sentence(found.group.method)
+    return f"{method} differs from {found.baseline} by {found.difference:+.3f} in accuracy"
+
+
+def _verdict(comparisons: Sequence[Comparison]) -> str:
+    """What comparisons of several seeds tell."""
     told = [
         found
         for found in comparisons
@@ -108,9 +136,7 @@ def _of_methods(comparisons: Sequence[Comparison]) -> str:
         (only,) = comparisons
         verdict = "which is more than noise" if told else "which can't be told from noise"
         p_value = "" if only.p_value is None else f" (p {only.p_value:.2g})"
-        method = _sentence(only.group.method)
-        differs = f"{method} differs from {only.baseline} by {only.difference:+.3f} in accuracy"
-        return f"{differs}, {verdict}{p_value}."
+        return f"{_difference(only)}, {verdict}{p_value}."
     parts = [
         f"{len(found)} find{'s' * (len(found) == 1)} a {word} method "
         f"({_names([item.group.method for item in found])})"

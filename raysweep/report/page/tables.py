@@ -11,8 +11,10 @@ import pandas as pd
 
 from raysweep.results.cells import CELL, CELL_RUNS, Row, groups_of
 from raysweep.results.choices import Choice
-from raysweep.results.comparisons import Comparison, OverTasks
+from raysweep.results.comparisons import Comparison
 from raysweep.results.frames import SweepData
+from raysweep.results.notes import ODD
+from raysweep.results.over_tasks import OverTasks
 from raysweep.results.tables import (
     PAIR,
     Table,
@@ -61,29 +63,40 @@ def tasks_table(summaries: Sequence[OverTasks]) -> Table | None:
     return _without_constants(over_tasks_table(summaries)) if summaries else None
 
 
-def cells_table(data: SweepData) -> Table | None:
-    """Every finished cell, seed by seed; None if there are none, or too many to read."""
-    done = data.cells[data.cells["is_finished"]]
-    if not 0 < len(done) <= _MAX_CELLS:
+def cells_table(rows: Sequence[Row]) -> Table | None:
+    """Every finished cell, seed by seed, those marked whose runs ended near chance or far from the others; of
+    very many, the marked ones alone. None if there are none."""
+    lines = [_cell(row, index) for row in rows for index in range(len(row.seeds))]
+    caption = "Test accuracy of every finished cell"
+    if len(lines) > _MAX_CELLS:
+        lines = [line for line in lines if any(cell.endswith(ODD) for cell in line.cells[4:])]
+        caption = f"Test accuracy of the cells marked {ODD}"
+        lines = lines[:_MAX_CELLS]
+    if not lines:
         return None
-    rows = [
-        TableRow(
-            cells=(
-                *(cell["task"], f"{cell['weak']} → {cell['strong']}", cell["method"], str(cell["seed"])),
-                *(f"{cell[f'{end}_accuracy']:.3f}" for end in ("weak", "student", "ceiling")),
-            ),
-            of={name: str(cell[name]) for name in CHOICES},
-        )
-        for cell in done.to_dict("records")
-    ]
     table = Table(
-        caption="Test accuracy of every finished cell",
+        caption=caption,
         columns=("task", PAIR, "method", "seed", "weak", "student", "ceiling"),
-        rows=tuple(rows),
+        rows=tuple(lines),
         num_names=4,
-        note="No PGR is given here: of one seed it is mostly noise.",
+        note="No PGR is given here: of one seed it is mostly noise."
+        + f" {ODD} near chance, or far from the other seeds." * any(row.odd_seeds for row in rows),
     )
     return _without_constants(table)
+
+
+def _cell(row: Row, index: int) -> TableRow:
+    """A cell of a row, by the position of its seed."""
+    group = row.group
+    seed = row.seeds[index]
+    odd = {item.run for item in row.odd_seeds if item.seed == seed}
+    return TableRow(
+        cells=(
+            *(group.task, group.pair, group.method, str(seed)),
+            *(f"{row.accuracies[run][index]:.3f}" + ODD * (run in odd) for run in CELL_RUNS),
+        ),
+        of={"task": group.task, "method": group.method, "seed": str(seed)},
+    )
 
 
 def failed_table(data: SweepData) -> Table | None:

@@ -120,9 +120,10 @@ def views(varied: Sequence[str]) -> tuple[View, ...]:
         View(
             id="raysweep-cells",
             name="Cells",
-            about="one row per cell, with its PGR, accuracies and agreement",
+            about="one row per cell, with its PGR, accuracies and agreement, whether its gap is in the "
+            "noise, and how many of its runs are near chance",
             condition=_CELLS,
-            columns=_metrics(*_COMPARED) + _params(*CELL),
+            columns=_metrics(*_COMPARED, "pgr_is_undefined", "runs_near_chance") + _params(*CELL),
         ),
         View(
             id="raysweep-means",

@@ -77,6 +77,9 @@ def assert_equal(one: SweepData, other: SweepData, plan: Plan) -> None:
     naive = plan.cells[0].runs
     for run in (naive.supervisor, naive.student, naive.ceiling):
         pd.testing.assert_frame_equal(one.examples(run.id), other.examples(run.id))
+        for ours, theirs in zip(one.outcomes(run.id), other.outcomes(run.id), strict=True):
+            assert ours is not None and theirs is not None and ours.tolist() == theirs.tolist()
+    assert [row.to_json() for row in one.rows] == [row.to_json() for row in other.rows]
 
 
 def test_a_database_gives_what_the_store_gives(swept: tuple[Plan, Store], uri: str) -> None:
@@ -87,6 +90,22 @@ def test_a_database_gives_what_the_store_gives(swept: tuple[Plan, Store], uri: s
     assert set(data.curves["step"]) == {2, 4}
     assert data.provenance["commits"] == ["c0ffee"] and data.provenance["has_uncommitted_changes"] is True
     assert data.provenance["num_finished_runs"] == len(swept[0].runs) - 4
+
+
+def test_the_examples_of_an_earlier_raysweep_have_unknown_groups(swept: tuple[Plan, Store], uri: str) -> None:
+    data = read_mlflow(uri, "small")
+    earlier = SweepData.of_frames(
+        name=data.name,
+        cells=data.cells,
+        runs=data.runs,
+        curves=data.curves,
+        provenance=data.provenance,
+        read_examples=lambda run_id: data.examples(run_id).drop(columns="group"),
+    )
+    (known, *_), (unknown, *_) = data.rows, earlier.rows
+    assert known.gap is not None and known.gap.num_groups == 40
+    assert unknown.gap is not None and unknown.gap.num_groups is None
+    assert (unknown.gap.pgr, unknown.gap.interval) == (known.gap.pgr, known.gap.interval)
 
 
 def test_a_server_gives_what_the_store_gives(swept: tuple[Plan, Store], tmp_path: Path) -> None:
