@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from raysweep.errors import InvalidInput
 from raysweep.tasks.base import Example
 from raysweep.tasks.examples import Draft, Row, Rows, Shares, examples_of, normalized
+from raysweep.tasks.places import Fault, require_once
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -86,7 +87,7 @@ def read_parquet(path: Path, max_rows: int | None = None) -> Any:
     """A Parquet file as a `pyarrow.Table`, with at most `max_rows` rows, sampled as in `load_rows`.
 
     Raises:
-        InvalidInput: the file can't be read.
+        InvalidInput: the file can't be read, or a column occurs twice.
     """
     import pyarrow
     import pyarrow.compute
@@ -94,6 +95,7 @@ def read_parquet(path: Path, max_rows: int | None = None) -> Any:
 
     try:
         file = pyarrow.parquet.ParquetFile(path, pre_buffer=False)  # pre-buffered data would stay in memory
+        require_once(file.schema_arrow.names)
         if max_rows is None or file.metadata.num_rows <= max_rows:
             return file.read()
         drawn = pyarrow.array(_drawn(file.metadata.num_rows, max_rows))
@@ -106,6 +108,8 @@ def read_parquet(path: Path, max_rows: int | None = None) -> Any:
             pieces.append(batch.take(pyarrow.compute.subtract(drawn.filter(inside), start)))
             start += len(batch)
         return pyarrow.Table.from_batches(pieces, schema=file.schema_arrow)
+    except Fault as fault:
+        raise InvalidInput(f"{path} can't be read: {fault}") from fault
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise InvalidInput(f"{path} can't be read as Parquet: {error}. Copy the file again") from error
 

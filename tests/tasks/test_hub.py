@@ -207,7 +207,9 @@ def test_rows_that_share_a_text_are_one_group_over_all_pools(mirror: Path) -> No
 
 
 def test_a_row_that_cannot_be_rendered_is_named(mirror: Path) -> None:
-    with pytest.raises(InvalidInput, match=r"org/toy \(train\), row 1 can't be used: .*'yes'"):
+    with pytest.raises(
+        InvalidInput, match=r"org/toy \(train\), row 1 \(counted from 0\) can't be used: .*'yes'"
+    ):
         pools_of({"train": [("a", "1", "p"), ("b", "yes", "p")]}, mirror)
 
 
