@@ -23,9 +23,9 @@ _HINT = (
     "quoting=False takes quotes as characters and every line as a row. What other programs write otherwise "
     '(quotes as \\" instead of "") pandas.read_csv can read with its options, and a DataFrame is a table too'
 )
-_SWALLOWED = {"\t": (2, 0.5), ",": (10, 0.9)}
-"""How many lines of a value, and which share of them, must have as many values as a row to make it
-suspicious. Prose has commas, but hardly ever tabs."""
+_SWALLOWED = {"\t": (2, 0), ",": (10, 0.9)}
+"""From how many lines on, and from which share of lines with as many values as a row on, a row is suspicious
+whose first and last lines have as many. Prose has commas, but hardly ever tabs."""
 
 
 def read_delimited(text: str, delimiter: str, quoting: bool | None) -> Iterator[tuple[int, Row]]:
@@ -71,7 +71,7 @@ def _records(lines: list[str], delimiter: str, quoting: bool) -> Iterator[tuple[
             values = next(reader, None)
         except csv.Error as error:
             end = f" in line {reader.line_num}" if reader.line_num != first else ""
-            raise Fault(f"{error}{end}: {brief(lines[first - 1])}. {_HINT}", line=first) from error
+            raise Fault(f"{error}{end}: {lines[first - 1].strip():.80}. {_HINT}", line=first) from error
         if values is None:
             return
         if values:
@@ -101,9 +101,11 @@ def _refuse_swallowed(
     lines: Sequence[str], first: int, num_values: int, delimiter: str, uniform: bool
 ) -> None:
     """Refuse a record of several lines that are rows by themselves."""
-    rows = sum(line.count(delimiter) + 1 == num_values for line in lines)
+    are_rows = [line.count(delimiter) + 1 == num_values for line in lines]
+    rows = sum(are_rows)
     num_lines, share = _SWALLOWED[delimiter]
-    if uniform or (len(lines) >= num_lines and rows >= share * len(lines)):
+    is_suspicious = len(lines) >= num_lines and rows >= share * len(lines) and are_rows[0] and are_rows[-1]
+    if uniform or is_suspicious:
         raise Fault(
             f"lines {first} to {first + len(lines) - 1} are one row, with a value in quotes, but {rows} of "
             f"these {len(lines)} lines have {num_values} values by themselves, as a row has. With "

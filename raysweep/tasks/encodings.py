@@ -14,7 +14,8 @@ _MARKS = {  # of UTF-32 first: it begins as that of UTF-16
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-_SAMPLE = 4096
+SAMPLE = 4096
+"""So many bytes of a file are looked at."""
 
 
 def require_encoding(task: str, encoding: object) -> None:
@@ -58,7 +59,7 @@ def wide_encoding(data: bytes) -> str | None:
     for mark, name in _MARKS.items():
         if data.startswith(mark):
             return name
-    sample = data[:_SAMPLE]
+    sample = data[:SAMPLE]
     zeros = [sample[start::2].count(0) for start in (0, 1)]
     if max(zeros) > 0.4 * len(sample) / 2 and len(sample) > 1:
         return "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"

@@ -7,6 +7,7 @@ linked through other rows.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,8 @@ from raysweep.spec.identity import digest
 from raysweep.tasks.base import Example
 from raysweep.tasks.places import Fault, place
 from raysweep.tasks.values import require_unicode
+
+logger = logging.getLogger(__name__)
 
 Row = Mapping[str, Any]
 Shares = Callable[[Row], Iterable[str]]
@@ -128,7 +131,7 @@ def _drafts(
     """The drafts of a source's rows, each with a text of the component that it is in."""
     drafts: list[tuple[str, Draft]] = []
     faults = _Faults(source)
-    num_rows = 0
+    num_rows = skipped = 0
     for number, row in enumerate(source.rows):
         num_rows += 1
         try:
@@ -138,12 +141,16 @@ def _drafts(
             key = components.join(shares(row), otherwise=f"row {number} of {source.where}")
             drafts += [(key, draft) for draft in rendered]
         except Fault as fault:
-            if not (skip_missing and fault.missing):
+            if skip_missing and fault.missing:
+                skipped += 1
+            else:
                 faults.add(number, fault)
         except Exception as error:  # of a renderer that met a value which it doesn't expect
             why = str(error) if isinstance(error, InvalidInput) else repr(error)
             faults.add(number, Fault(why))
     faults.check(num_rows)
+    if skipped:
+        logger.warning("%s: %d of %d rows lack a value and are left out", source.where, skipped, num_rows)
     return drafts
 
 

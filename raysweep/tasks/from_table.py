@@ -99,7 +99,7 @@ def classification_task(
         return [Draft((show(row),), number, difficulty=_difficulty(row, difficulty))]
 
     def load() -> dict[str, list[Example]]:
-        pools = reader.pools(source, {*_fields(show), *_columns(label, group, difficulty)})
+        pools = reader.pools(source, _columns(label, group, difficulty), _templates(show))
         return examples_of(pools, render, _shares(group, show), skip_missing=skip_missing)
 
     return Task(
@@ -174,9 +174,7 @@ def preference_task(
         return [Draft(draft.texts, draft.label, difficulty=_difficulty(row, difficulty)) for draft in drafts]
 
     def load() -> dict[str, list[Example]]:
-        pools = reader.pools(
-            source, {*_fields(shown[0]), *_fields(shown[1]), *_columns(label, group, difficulty)}
-        )
+        pools = reader.pools(source, _columns(label, group, difficulty), _templates(*shown))
         return examples_of(pools, render, _shares(group, *shown), skip_missing=skip_missing)
 
     summary = f"{_name(source)}: which of two texts is better? (own data)"
@@ -218,7 +216,7 @@ def generative_task(
         return [Draft((show(row),), None, difficulty=hard, target=answer(row).strip())]
 
     def load() -> dict[str, list[Example]]:
-        pools = reader.pools(source, {*_fields(show), *_fields(answer), *_columns(group, difficulty)})
+        pools = reader.pools(source, _columns(group, difficulty), _templates(show, answer))
         return examples_of(pools, render, _shares(group, show), skip_missing=skip_missing)
 
     summary = f"{_name(source)}: write the answer (own data)"
@@ -237,9 +235,9 @@ def _name(source: Source) -> str:
     return (Path(first).name.partition(".")[0] if isinstance(first, str | Path) else "") or "own"
 
 
-def _fields(show: Show) -> Collection[str]:
-    """The fields of a template; a function has none that are known."""
-    return show.fields if isinstance(show, Template) else []
+def _templates(*shown: Show) -> list[Template]:
+    """Those that name their columns; a function has none that are known."""
+    return [show for show in shown if isinstance(show, Template)]
 
 
 def _columns(*values: Value | None) -> list[str]:

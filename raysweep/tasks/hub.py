@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from raysweep.errors import InvalidInput
 from raysweep.tasks.base import Example
 from raysweep.tasks.examples import Draft, Row, Rows, Shares, examples_of, normalized
-from raysweep.tasks.places import Fault, require_once
+from raysweep.tasks.places import Fault, place, require_once, user_path
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -51,7 +51,7 @@ def load_rows(
     folder = config or data_dir or "default"
     mirror = os.environ.get(MIRROR_VARIABLE)
     if mirror:
-        return _mirror_rows(Path(mirror).expanduser(), hub_id, folder, split, max_rows)
+        return _mirror_rows(user_path(MIRROR_VARIABLE, mirror), hub_id, folder, split, max_rows)
     # Progress bars and retry notices of many data sets would hide the sweep's own progress.
     datasets.disable_progress_bars()
     huggingface_hub.utils.disable_progress_bars()  # type: ignore[attr-defined]  # public, but exported lazily
@@ -150,8 +150,10 @@ def require_columns(dataset: Dataset, columns: Sequence[str], where: str) -> Non
     for name in columns:
         num_empty = dataset.data.column(name).null_count
         if num_empty:
+            first = next((row for row, value in enumerate(dataset[name]) if value is None), None)
             raise InvalidInput(
-                f"data set {where}: column {name!r} has no value in {num_empty} of {len(dataset)} rows"
+                f"data set {place(where, row=first, column=name)} has no value; so have {num_empty} of "
+                f"{len(dataset)} rows"
             )
 
 

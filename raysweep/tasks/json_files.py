@@ -37,10 +37,16 @@ def read_json_lines(text: str) -> Iterator[tuple[int, Row]]:
     Raises:
         Fault: a line isn't an object.
     """
-    for number, line in enumerate(io.StringIO(text, newline=""), start=1):
-        if line.strip():
-            row, end = _decoded(line, _after_blanks(line, 0), number)
-            if line[end:].strip():
+    for number, ended in enumerate(io.StringIO(text, newline=""), start=1):
+        line = ended.strip()
+        if line.startswith("["):
+            raise Fault(
+                f"there is {brief(line)} where {_NEEDED} must be; if the file is one list, call it *.json",
+                line=number,
+            )
+        if line:
+            row, end = _decoded(line, 0, number)
+            if line[end:]:
                 raise Fault(f"there is more after the end of the object: {brief(line[end:])}", line=number)
             yield number, _row(row, number)
 
@@ -100,7 +106,7 @@ def _decoded(text: str, position: int, line: int) -> tuple[Any, int]:
         return _DECODER.raw_decode(text, position)
     except json.JSONDecodeError as error:
         where = line + text.count("\n", position, error.pos)
-        raise Fault(f"{error.msg} at character {error.colno}", line=where) from error
+        raise Fault(f"{error.msg} (character {error.colno})", line=where) from error
     except RecursionError as error:
         raise Fault("lists or objects are nested too deeply", line=line) from error
     except ValueError as error:  # a repeated key, a whole number of thousands of digits
@@ -109,6 +115,5 @@ def _decoded(text: str, position: int, line: int) -> tuple[Any, int]:
 
 def _row(value: Any, line: int) -> Row:
     if not isinstance(value, dict):
-        hint = "; if the file is one list, call it *.json" if isinstance(value, list) else ""
-        raise Fault(f"there is {brief(value)} where {_NEEDED} must be{hint}", line=line)
+        raise Fault(f"there is {brief(value)} where {_NEEDED} must be", line=line)
     return value

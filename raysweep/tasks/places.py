@@ -6,6 +6,7 @@ the file makes an `InvalidInput` of it, in which `place` says where.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -60,19 +61,29 @@ def brief(value: object) -> str:
         text = repr(value)
     except (ValueError, RecursionError):  # whole numbers of thousands of digits, lists in lists in lists
         return f"a value of type {type(value).__name__} that is too large to be shown"
+    text = text.replace("\n", " ")
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
-def user_path(task: str, path: str | Path) -> Path:
+def user_path(owner: str, path: str | Path) -> Path:
     """A path in which `~` is the user's home.
 
+    Args:
+        owner: what the path is of, for messages: "task 'mine'".
+        path: as the user wrote it.
+
     Raises:
-        InvalidInput: the path begins with the home of a user who doesn't exist.
+        InvalidInput: the path begins with the home of a user who doesn't exist, is too long, or is in a
+            folder that the user may not read. Whether there is something at it isn't checked.
     """
     try:
-        return Path(path).expanduser()
-    except RuntimeError as error:
-        raise InvalidInput(f"task {task!r}: the path {str(path)!r} can't be used: {error}") from error
+        expanded = Path(path).expanduser()
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError, ValueError):  # of a NUL in it
+            expanded.stat()
+    except (OSError, RuntimeError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise InvalidInput(f"{owner}: the path {brief(str(path))} can't be used: {why}") from error
+    return expanded
 
 
 def require_once(columns: Sequence[str], line: int | None = None) -> None:
@@ -81,6 +92,8 @@ def require_once(columns: Sequence[str], line: int | None = None) -> None:
     Raises:
         Fault: one does.
     """
-    for number, column in enumerate(columns):
-        if column and column in columns[:number]:
+    seen: set[str] = set()
+    for column in columns:
+        if column and column in seen:
             raise Fault(f"column {column!r} occurs twice; each column needs a name of its own", line=line)
+        seen.add(column)

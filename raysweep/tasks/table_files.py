@@ -26,7 +26,8 @@ from raysweep.tasks.examples import Row, Rows
 from raysweep.tasks.hub import HubData, read_parquet
 from raysweep.tasks.json_files import read_json_lines, read_json_list
 from raysweep.tasks.places import Fault, brief, place, require_once, user_path
-from raysweep.tasks.templates import column_of
+from raysweep.tasks.templates import Template, column_of
+from raysweep.tasks.values import is_missing
 
 if TYPE_CHECKING:
     import datasets
@@ -75,12 +76,15 @@ class TableReader:
     def refuse(self, why: str) -> InvalidInput:
         return InvalidInput(f"task {self.task!r}: {why}")
 
-    def pools(self, source: Source, fields: Collection[str]) -> dict[str, list[Rows]]:
+    def pools(
+        self, source: Source, columns: Collection[str], templates: Collection[Template] = ()
+    ) -> dict[str, list[Rows]]:
         """The rows of each pool. A table that isn't for a certain pool is for "train".
 
         Args:
             source: the tables.
-            fields: columns that every table must have, or fields of templates that refer to them.
+            columns: columns that every table must have.
+            templates: texts with columns that it must have too. Gaps in these are reported.
 
         Raises:
             InvalidInput: a file is missing, can't be read, has no rows or lacks a column.
@@ -97,9 +101,12 @@ class TableReader:
                     "'validation' and 'test'"
                 )
             pools = {pool: list(self._tables(table, pool)) for pool, table in tables.items()}
-        return {pool: [self._checked(rows, fields) for rows in sources] for pool, sources in pools.items()}
+        return {
+            pool: [self._checked(rows, columns, templates) for rows in sources]
+            for pool, sources in pools.items()
+        }
 
-    def _checked(self, source: Rows, fields: Collection[str]) -> Rows:
+    def _checked(self, source: Rows, columns: Collection[str], templates: Collection[Template]) -> Rows:
         try:
             rows = list(source.rows)
         except Exception as error:  # of the library whose data set it is
@@ -107,14 +114,23 @@ class TableReader:
         if not rows:
             raise self.refuse(f"{source.where} has no rows")
         present = list(dict.fromkeys(column for row in rows for column in row))
-        missing = sorted(field for field in fields if column_of(field, present) not in present)
+        named = {column_of(field, present) for template in templates for field in template.fields}
+        missing = sorted({*columns, *named} - set(present))
         if missing:
             has = ", ".join(map(repr, present))
             raise self.refuse(
                 f"{source.where} has no column {', '.join(map(repr, missing))}; it has {has:.1000}"
                 + _delimiter_hint(present)
             )
-        return Rows(source.where, rows, source.lines)
+        checked = Rows(source.where, rows, source.lines)
+        for column in sorted({column for template in templates for column in template.optional(present)}):
+            gaps = [number for number, row in enumerate(rows) if is_missing(row.get(column))]
+            if gaps:
+                logger.warning(
+                    "task %r: %s has no value (%d of %d rows are like this one); it is left out of the text",
+                    self.task, checked.place(gaps[0], column), len(gaps), len(rows),
+                )  # fmt: skip
+        return checked
 
     def _tables(self, source: Any, pool: str) -> Iterator[Rows]:
         if isinstance(source, list | tuple) and source:
@@ -141,7 +157,7 @@ class TableReader:
             raise self.refuse(f"encoding is {self.encoding!r}, but {where} isn't a text file")
 
     def _file(self, source: str | Path) -> Rows:
-        path = user_path(self.task, source)
+        path = user_path(f"task {self.task!r}", source)
         name = path.name.lower()
         kind = Path(name.removesuffix(".gz")).suffix
         if path.is_dir():

@@ -66,6 +66,11 @@ class Template:
         require_unicode(text, self._argument, only)
         return text
 
+    def optional(self, columns: Collection[str]) -> set[str]:
+        """The columns, of these, that needn't have a value in every row, since the text has others."""
+        named = {column_of(field, columns) for field in self.fields}
+        return named if len(named) > 1 else set()
+
     def _without_value(self, row: Row) -> str:
         if len(self.fields) == 1:
             return f"there is no value, which {self._argument} needs"

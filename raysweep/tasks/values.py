@@ -119,6 +119,11 @@ class Classes:
                 )
         self.values = values
         self.names = tuple(map(str, values))
+        for name in self.names:
+            try:
+                require_unicode(name, argument)
+            except Fault as fault:
+                raise InvalidInput(f"task {task!r}: {fault}") from fault
         self._numbers = {name: number for number, name in enumerate(self.names)}
         if len(self._numbers) < len(values):
             raise InvalidInput(

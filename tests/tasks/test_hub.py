@@ -174,7 +174,9 @@ def test_a_missing_column_and_a_missing_value_are_refused() -> None:
         InvalidInput, match=r"org/toy \(train\) has no column 'answer'; it has 'question', 'label'"
     ):
         require_columns(rows, ["label", "answer"], "org/toy (train)")
-    with pytest.raises(InvalidInput, match="column 'question' has no value in 1 of 2 rows"):
+    with pytest.raises(
+        InvalidInput, match=r"row 1 \(counted from 0\), column 'question' has no value; so have 1 of 2"
+    ):
         require_columns(rows, ["question"], "org/toy (train)")
 
 

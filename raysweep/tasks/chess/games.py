@@ -29,6 +29,7 @@ from raysweep.tasks.chess.notation import (
     move_text,
     prompt,
 )
+from raysweep.tasks.places import user_path
 
 if TYPE_CHECKING:
     import chess
@@ -83,7 +84,7 @@ def read_games(task: str, path: str) -> list[Game]:
     Raises:
         InvalidInput: the folder doesn't exist or has no game, or a file can't be read.
     """
-    folder = Path(path).expanduser() if isinstance(path, str) else path
+    folder = user_path(f"task {task!r}", path) if isinstance(path, str) else path
     if not isinstance(folder, Path) or not folder.is_dir():
         raise InvalidInput(
             f"task {task!r}: {path!r} must be an existing folder of PGN files ({', '.join(SUFFIXES)})"
