@@ -67,8 +67,10 @@ def wide_encoding(data: bytes) -> str | None:
 
 
 def _likely(data: bytes, error: UnicodeDecodeError) -> str:
-    if error.end >= len(data) and "unexpected end" in error.reason:
-        return "the file ends within a character: copy it again"
+    if "unexpected end" in error.reason:
+        return (
+            "the file ends within a character, or has another encoding: copy it again, or give encoding=..."
+        )
     try:
         data.decode("utf-8", "surrogatepass")
         return "it is a lone surrogate, half a character; write the whole character, or U+FFFD in its place"

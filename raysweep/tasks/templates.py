@@ -55,10 +55,18 @@ class Template:
         has_value = False
         for literal, field, spec, conversion in self._pieces:
             shown.append(literal)
-            if field is not None:
-                value = self._value(row, field)
-                has_value |= not is_missing(value)
-                shown.append(self._shown(value, row, field, spec or "", conversion))
+            if field is None:
+                continue
+            column = column_of(field, row)
+            value: Any = row.get(column)
+            if column != field and not is_missing(value):
+                value = self._part(row, field, column)
+            if is_missing(value):
+                shown.append(value if isinstance(value, str) else "")
+                continue
+            has_value = True
+            is_plain = isinstance(value, str) and not spec and not conversion
+            shown.append(value if is_plain else _formatted(value, row, column, spec or "", conversion))
         text = "".join(shown)
         only = column_of(self.fields[0], row) if len(self.fields) == 1 else None
         if not has_value:
@@ -77,33 +85,27 @@ class Template:
         columns = ", ".join(repr(column_of(field, row)) for field in self.fields)
         return f"none of the columns {columns} has a value, which {self._argument} needs"
 
-    def _value(self, row: Row, field: str) -> Any:
-        column = column_of(field, row)
-        value = row.get(column)
-        if column == field or is_missing(value):
-            return value
+    def _part(self, row: Row, field: str, column: str) -> Any:
+        """The part of a column's value that a field names."""
         try:
             return _Parts().get_field(field, (), row)[0]
         except (LookupError, AttributeError, TypeError) as error:
             raise Fault(
-                f"the value {brief(value)} has no part {{{field}}}, which {self._argument} needs: {error!r}",
+                f"the value {brief(row[column])} has no part {{{field}}}, which {self._argument} needs: "
+                f"{error!r}",
                 column=column,
             ) from error
 
-    def _shown(self, value: Any, row: Row, field: str, spec: str, conversion: str | None) -> str:
-        if is_missing(value):
-            return value if isinstance(value, str) else ""
-        column = column_of(field, row)
-        try:
-            if conversion:
-                value = Formatter().convert_field(value, conversion)
-            elif not isinstance(value, str):
-                value = text_of(value, column)
-            return format(value, spec.format_map(row) if "{" in spec else spec)
-        except Fault:
-            raise
-        except (LookupError, TypeError, ValueError) as error:
-            raise Fault(f"the value {brief(value)} can't be shown: {error}", column=column) from error
+
+def _formatted(value: Any, row: Row, column: str, spec: str, conversion: str | None) -> str:
+    """A value as a text, by the conversion and the format of a field: "{length!s:>9}"."""
+    try:
+        value = Formatter().convert_field(value, conversion) if conversion else text_of(value, column)
+        return format(value, spec.format_map(row) if "{" in spec else spec)
+    except Fault:
+        raise
+    except (LookupError, TypeError, ValueError) as error:
+        raise Fault(f"the value {brief(value)} can't be shown: {error}", column=column) from error
 
 
 def column_of(field: str, columns: Collection[str]) -> str:

@@ -24,7 +24,7 @@ _WHOLE = re.compile(r"([+-]?\d+)\.0*")
 
 def is_missing(value: Any) -> bool:
     """Whether there is no value."""
-    if isinstance(value, str):
+    if isinstance(value, str | bytes | bytearray):
         return not value.strip()
     if isinstance(value, numbers.Number):
         return bool(value != value)
@@ -137,7 +137,10 @@ class Classes:
         """The number of a value's class; None if it is none of the values."""
         if isinstance(value, bytes | bytearray):
             value = text_of(value)
-        return next((self._numbers[form] for form in _forms(value) if form in self._numbers), None)
+        try:
+            return next((self._numbers[form] for form in _forms(value) if form in self._numbers), None)
+        except (ValueError, RecursionError):  # see `brief`
+            return None
 
     def __contains__(self, value: Any) -> bool:
         return self.number(value) is not None

@@ -2,13 +2,13 @@
 
 A case is a few files and the lines of Python with which a user makes a task of them. It ends with a clear
 message (an `InvalidInput` with certain words), or is accepted, and then certain words are in the texts of the
-examples.
-`test_broken_tables` runs them in its own process; an experiment file of the lines runs them as a user would.
+examples. `test_broken_tables` loads them in its own process, from a module as a user would write it.
 """
 
 import csv
 import gzip
 import io
+import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +22,12 @@ CLASSIFICATION = 'classification_task({source}, text="{{text}}", label="label", 
 PREFERENCE = 'preference_task({source}, first="{{text}} yes", second="{{other}}", label="label"{more})'
 GENERATIVE = 'generative_task({source}, prompt="{{text}}", target="{{other}}"{more})'
 TASKS = {"classification": CLASSIFICATION, "preference": PREFERENCE, "generative": GENERATIVE}
+HEAD = """import datasets
+import pandas as pd
+
+from raysweep import TaskSpec
+from raysweep.tasks import classification_task, generative_task, preference_task
+"""
 TEXT_FORMATS = ("csv", "tsv", "jsonl", "ndjson", "json")
 FORMATS = (*TEXT_FORMATS, "parquet", "DataFrame", "Dataset")
 
@@ -36,11 +42,16 @@ class Case:
     files: Mapping[str, bytes | None]
     """By name; None for a folder."""
     task: str
-    """Lines of Python; the last is an expression, a `Task` or a `TaskSpec`. They may use the functions of
-    raysweep.tasks, HubData, TaskSpec, `pd`, `datasets` and `json`."""
+    """Lines of Python with what `HEAD` imports. The last is an expression: a `Task` or a `TaskSpec`."""
     expected: Literal["clear", "accepted"]
     words: tuple[str, ...] = ()
     """Of the message; if the input is accepted, of the examples' texts."""
+
+    @property
+    def module(self) -> str:
+        """A module in which `task` is the task."""
+        *lines, last = self.task.split("\n")
+        return "\n".join([HEAD, *lines, f"task = {last}", ""])
 
 
 def good(**change: Any) -> Rows:
@@ -126,88 +137,76 @@ def where(form: str, column: str | None = None, number: int = 1) -> tuple[str, .
     return (place,) if column is None else (place, f"column {column!r}")
 
 
-def values() -> Iterator[Case]:
-    """Values that are no texts, labels or numbers, in every format that can hold them."""
-    nan = float("nan")
-    for form in FORMATS:
-        is_text = form in ("csv", "tsv")
-        for kind in TASKS:
-            yield in_format("all is well", good(), form, "accepted", ["word 7"], kind=kind)
-            blanks = ["", "  "] if is_text else ["", "  ", None]
-            for blank in blanks:
-                words = [*where(form, "text"), "no value", "skip_missing=True"]
-                rows = good(text=blank)
-                if kind == "preference":  # " yes" stands beside the text
-                    yield in_format(f"text {blank!r}", rows, form, "clear", words, kind=kind)
-                else:
-                    yield in_format(f"text {blank!r}", rows, form, "clear", words, kind=kind)
-                more = ", skip_missing=True"
-                yield in_format(
-                    f"skipped {blank!r}", rows, form, "accepted", ["word 2"], kind=kind, more=more
-                )
-        for blank in ["", None, nan] if form not in ("csv", "tsv", "parquet", "Dataset") else [""]:
-            rows = good(label=blank)
-            rows[5]["label"] = blank
-            if form == "DataFrame" and blank == "":
-                continue
-            words = [*where(form, "label"), "the label has no value", "2 of 60 rows"]
-            if form in ("parquet", "Dataset"):
-                rows = [row | {"label": str(row["label"])} for row in rows]
-            yield in_format(f"label {blank!r}", rows, form, "clear", words)
-            yield in_format(f"a tie {blank!r}", rows, form, "accepted", ["word 7"], kind="preference")
-        forms: list[Callable[[int], Any]] = [str, float, lambda label: f"{label}.0"]
-        for number, convert in enumerate(forms):
-            rows = [row | {"label": convert(row["label"])} for row in good()]
-            yield in_format(f"labels in form {number}", rows, form, "accepted")
-            yield in_format(f"labels in form {number}", rows, form, "accepted", kind="preference")
-        rows = [row | {"label": bool(row["label"])} for row in good()]
-        truth = ', classes=["false", True]'
-        task = f'classification_task({{source}}, text="{{{{text}}}}", label="label"{truth})'
-        case = in_format("truth values", rows, form, "accepted")
-        yield (
-            Case(case.name, case.kind, case.files, case.task.replace("[0, 1]", "['false', True]"), "accepted")
-            if task
-            else case
-        )
-        yield in_format("a class of its own", good(label=2), form, "clear", [*where(form, "label"), "0, 1"])
-        for bad in ("x", "inf", "nan!") if is_text else ("x", "inf"):
-            rows = [row | {"g": str(row["g"])} for row in good(g=bad)]
-            words = [*where(form, "g"), "it must be a finite number"]
-            yield in_format(f"difficulty {bad}", rows, form, "clear", words, more=', difficulty="g"')
-        if not is_text:
-            yield in_format(
-                "a list as text",
-                [row | {"text": [row["text"], "b"]} for row in good()],
-                form,
-                "clear",
-                [*where(form, "text", 0), "of type list", "60 of 60 rows"],
-            )
-            yield in_format(
-                "an object as group",
-                [row | {"g": {"a": row["g"]}} for row in good()],
-                form,
-                "clear",
-                [*where(form, "g", 0), "of type dict"],
-                more=', group="g"',
-            )
-    for form in ("parquet", "DataFrame", "Dataset"):
-        for kind in TASKS:
-            rows = [row | {"text": f"é {row['g']}".encode()} for row in good()]
-            yield in_format("bytes", rows, form, "accepted", ["é 7"], kind=kind)
-            rows[1]["text"] = b"\xff\xfe"
-            words = [*where(form, "text"), "bytes that aren't UTF-8"]
-            yield in_format("bytes of something", rows, form, "clear", words, kind=kind)
-    for form in ("jsonl", "ndjson", "json", "DataFrame"):
-        for kind in TASKS:
-            for column in ("text", "other") if kind != "classification" else ("text",):
-                words = [*where(form, column), "lone surrogate", "U+FFFD"]
-                rows = good(**{column: "half \ud83d"})
-                if kind == "preference" and column == "text":
-                    words = [*where(form), "lone surrogate", "U+FFFD"]
-                yield in_format(f"surrogate in {column}", rows, form, "clear", words, kind=kind)
+def texts() -> Iterator[Case]:
+    """Texts that are missing, or no texts, in every format that can hold them."""
+    for form, kind in itertools.product(FORMATS, TASKS):
+        yield in_format("all is well", good(), form, "accepted", ["word 7"], kind=kind)
+        for blank in ("", "  ") if form in ("csv", "tsv") else ("", "  ", None):
+            words = [*where(form, "text"), "no value", "skip_missing=True"]
+            yield in_format(f"text {blank!r}", good(text=blank), form, "clear", words, kind=kind)
+            more = ", skip_missing=True"
+            rows = good(text=blank)
+            yield in_format(f"skipped {blank!r}", rows, form, "accepted", ["word 2"], kind=kind, more=more)
+    for form in ("jsonl", "ndjson", "json", "parquet", "DataFrame", "Dataset"):
+        rows = [row | {"text": [row["text"], "b"]} for row in good()]
+        words = [*where(form, "text", 0), "of type list", "60 of 60 rows"]
+        yield in_format("a list as text", rows, form, "clear", words)
+    for form, kind in itertools.product(("parquet", "DataFrame", "Dataset"), TASKS):
+        rows = [row | {"text": f"é {row['g']}".encode()} for row in good()]
+        yield in_format("bytes", rows, form, "accepted", ["é 7"], kind=kind)
+        rows[1]["text"] = b"\xff\xfe"
+        words = [*where(form, "text"), "bytes that aren't UTF-8"]
+        yield in_format("bytes of something", rows, form, "clear", words, kind=kind)
+    for form, kind in itertools.product(("jsonl", "ndjson", "json", "DataFrame"), TASKS):
+        for column in ("text",) if kind == "classification" else ("text", "other"):
+            words = [*where(form, column), "lone surrogate", "U+FFFD"]
+            rows = good(**{column: "half \ud83d"})
+            yield in_format(f"surrogate in {column}", rows, form, "clear", words, kind=kind)
     for form in ("csv", "tsv"):
         words = ["line 3", "lone surrogate"]
         yield in_format("surrogate", good(text="half \ud83d"), form, "clear", words)
+
+
+def labels_and_numbers() -> Iterator[Case]:
+    """Labels in several forms, missing ones, and difficulties and groups, in every format."""
+    nan = float("nan")
+    blanks: dict[str, tuple[Any, ...]] = {"jsonl": ("", None, nan), "json": ("", None, nan)}
+    blanks |= {"parquet": (None,), "DataFrame": (None, nan), "Dataset": (None,)}
+    conversions: dict[str, Callable[[int], Any]] = {
+        "texts": str, "floats": float, "texts of floats": lambda label: f"{label}.0",
+    }  # fmt: skip
+    for form in FORMATS:
+        for blank in blanks.get(form, ("",)):
+            rows = good(label=blank)
+            rows[5]["label"] = blank
+            words = [*where(form, "label"), "the label has no value", "2 of 60 rows"]
+            yield in_format(f"label {blank!r}", rows, form, "clear", words)
+            yield in_format(f"a tie {blank!r}", rows, form, "accepted", ["word 7"], kind="preference")
+        for name, convert in conversions.items():
+            rows = [row | {"label": convert(row["label"])} for row in good()]
+            yield in_format(f"labels as {name}", rows, form, "accepted", ["word 7"])
+            yield in_format(f"labels as {name}", rows, form, "accepted", ["word 7"], kind="preference")
+        yield in_format("a class of its own", good(label=2), form, "clear", [*where(form, "label"), "0, 1"])
+        for bad in ("x", "inf", "1e999"):
+            rows = [row | {"g": str(row["g"])} for row in good(g=bad)]
+            words = [*where(form, "g"), "it must be a finite number"]
+            yield in_format(f"difficulty {bad}", rows, form, "clear", words, more=', difficulty="g"')
+        if form not in ("csv", "tsv"):
+            rows = [row | {"g": {"a": row["g"]}} for row in good()]
+            words = [*where(form, "g", 0), "of type dict"]
+            yield in_format("an object as group", rows, form, "clear", words, more=', group="g"')
+    for value in ("True", "b'1'", "1.0", "np.float32(1)", "np.int8(1)", "pd.Timestamp(1)", "[1]", "10**5000"):
+        lines = f"import numpy as np\nrows = {good()!r}\nrows[1]['label'] = {value}\n"
+        source = "pd.DataFrame(rows, dtype=object)"
+        is_one = value in ("b'1'", "1.0", "np.float32(1)", "np.int8(1)")
+        yield Case(
+            f"a label {value} (DataFrame)",
+            "classification",
+            {},
+            lines + CLASSIFICATION.format(source=source, more=""),
+            "accepted" if is_one else "clear",
+            () if is_one else where("DataFrame", "label"),
+        )
 
 
 def missing() -> Iterator[Case]:
@@ -594,6 +593,17 @@ def folders() -> Iterator[Case]:
 
 CASES = [
     case
-    for cases in (values, missing, columns, quotes, encodings, broken_json, files, arguments, folders)
+    for cases in (
+        texts,
+        labels_and_numbers,
+        missing,
+        columns,
+        quotes,
+        encodings,
+        broken_json,
+        files,
+        arguments,
+        folders,
+    )
     for case in cases()
 ]
