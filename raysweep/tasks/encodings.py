@@ -19,7 +19,8 @@ SAMPLE = 4096
 
 
 def require_encoding(task: str, encoding: object) -> None:
-    """
+    """Check the argument `encoding` of a task.
+
     Raises:
         InvalidInput: it isn't the name of an encoding of text that Python knows.
     """

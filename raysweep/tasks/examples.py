@@ -8,7 +8,7 @@ linked through other rows.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,6 +47,21 @@ class Rows:
     lines: Sequence[int] | None = None
     """The line in which each row begins, from 1, if the source has lines."""
 
+    def numbered(self) -> Iterator[tuple[int, Row]]:
+        """The rows with their numbers, from 0.
+
+        Raises:
+            InvalidInput: a row can't be read by the library whose rows they are.
+        """
+        number = -1
+        try:
+            for number, row in enumerate(self.rows):
+                yield number, row
+        except GeneratorExit:
+            raise
+        except Exception as error:
+            raise InvalidInput(f"{self.place(number + 1)} can't be read: {error!r}") from error
+
     def place(self, number: int, column: str | None = None) -> str:
         """The place of a row, by its number from 0, in words."""
         line = None if self.lines is None else self.lines[number]
@@ -55,7 +70,7 @@ class Rows:
 
 @dataclass
 class _Faults:
-    """The rows of a source that can't be used, by what is wrong."""
+    """The rows of a source that can't be used."""
 
     source: Rows
     first: tuple[int, Fault] | None = None
@@ -63,13 +78,15 @@ class _Faults:
     """The rows that have the same fault as the first one."""
 
     def add(self, number: int, fault: Fault) -> None:
+        """Take note of a row's fault."""
         self.first = self.first or (number, fault)
         first = self.first[1]
         if (first.column, first.missing) == (fault.column, fault.missing):
             self.numbers.append(number)
 
     def check(self, num_rows: int) -> None:
-        """
+        """Refuse the source if there are faults.
+
         Raises:
             InvalidInput: there are faults. The message has the first one and the number of those like it.
         """
@@ -132,7 +149,7 @@ def _drafts(
     drafts: list[tuple[str, Draft]] = []
     faults = _Faults(source)
     num_rows = skipped = 0
-    for number, row in enumerate(source.rows):
+    for number, row in source.numbered():
         num_rows += 1
         try:
             rendered = list(render(row))
@@ -155,7 +172,8 @@ def _drafts(
 
 
 def _require_texts(draft: Draft) -> None:
-    """
+    """Check that what a renderer gave are texts.
+
     Raises:
         Fault: `texts` isn't a tuple, or a text can't be written as UTF-8.
     """

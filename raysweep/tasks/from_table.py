@@ -34,25 +34,31 @@ All three functions have these arguments:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from raysweep.errors import InvalidInput
 from raysweep.tasks.base import Example, Task
-from raysweep.tasks.examples import Draft, Row, Shares, examples_of, normalized
+from raysweep.tasks.columns import (
+    Text,
+    Value,
+    column_name,
+    difficulty_of,
+    named_columns,
+    require_columns,
+    require_label,
+    shares_of,
+    shown_by,
+    templates_of,
+    value_of,
+)
+from raysweep.tasks.examples import Draft, Row, examples_of
 from raysweep.tasks.hub import HubData
 from raysweep.tasks.hub_tasks import preference
 from raysweep.tasks.places import Fault, brief
 from raysweep.tasks.table_files import Source, TableReader
-from raysweep.tasks.templates import Template
-from raysweep.tasks.values import Classes, is_missing, listed, number_of, require_unicode, text_of
-
-Text: TypeAlias = str | Callable[[Row], str]
-"""A template with the names of columns, "Review: {title}", or a function from a row to a text."""
-Value: TypeAlias = str | Callable[[Row], Any]
-"""A column, or a function from a row to a value."""
-Show: TypeAlias = Callable[[Row], str]
+from raysweep.tasks.values import Classes, is_missing, listed
 
 
 def classification_task(
@@ -82,25 +88,27 @@ def classification_task(
     """
     name = name or _name(source)
     reader = TableReader(task=name, encoding=encoding, quoting=quoting)
+    require_columns(name, group=group, difficulty=difficulty)
+    require_label(name, label)
     values = Classes(name, "classes", classes)
     if len(values.names) < 2:
         raise InvalidInput(
             f"task {name!r}: classes is {classes!r}; it must list the values of the label, two or more"
         )
-    show = _shown(name, "text", text)
+    show = shown_by(name, "text", text)
 
     def render(row: Row) -> list[Draft]:
-        value = _value(row, label)
+        value = value_of(row, label)
         if is_missing(value):
-            raise Fault("the label has no value", column=_column(label), missing=True)
+            raise Fault("the label has no value", column=column_name(label), missing=True)
         number = values.number(value)
         if number is None:
-            raise Fault(f"the label is {brief(value)}; classes has {values}", column=_column(label))
-        return [Draft((show(row),), number, difficulty=_difficulty(row, difficulty))]
+            raise Fault(f"the label is {brief(value)}; classes has {values}", column=column_name(label))
+        return [Draft((show(row),), number, difficulty=difficulty_of(row, difficulty))]
 
     def load() -> dict[str, list[Example]]:
-        pools = reader.pools(source, _columns(label, group, difficulty), _templates(show))
-        return examples_of(pools, render, _shares(group, show), skip_missing=skip_missing)
+        pools = reader.pools(source, named_columns(label, group, difficulty), templates_of(show))
+        return examples_of(pools, render, shares_of(group, show), skip_missing=skip_missing)
 
     return Task(
         name=name,
@@ -145,6 +153,9 @@ def preference_task(
     """
     name = name or _name(source)
     reader = TableReader(task=name, encoding=encoding, quoting=quoting)
+    require_columns(name, group=group, difficulty=difficulty)
+    if label is not None:
+        require_label(name, label)
     outcomes = Classes(name, "classes", classes)
     if not isinstance(ties, list | tuple | set | frozenset):
         raise InvalidInput(f"task {name!r}: ties is {brief(ties)}; it must be a list of values of the label")
@@ -156,26 +167,28 @@ def preference_task(
             "the label for 'the first text is better' and 'the second text is better', and no value may be a "
             "tie too"
         )
-    shown = (_shown(name, "first", first), _shown(name, "second", second))
+    shown = (shown_by(name, "first", first), shown_by(name, "second", second))
 
     def render(row: Row) -> list[Draft]:
-        value = classes[0] if label is None else _value(row, label)
+        value = classes[0] if label is None else value_of(row, label)
         if value in tied or (blank_is_tie and is_missing(value)):
             return []
         if is_missing(value):
-            raise Fault("the label has no value", column=_column(label), missing=True)
+            raise Fault("the label has no value", column=column_name(label), missing=True)
         better = outcomes.number(value)
         if better is None:
             raise Fault(
                 f"the label is {brief(value)}; classes has {outcomes}, ties {listed(ties)}",
-                column=_column(label),
+                column=column_name(label),
             )
         drafts = preference(shown[better](row), shown[1 - better](row))
-        return [Draft(draft.texts, draft.label, difficulty=_difficulty(row, difficulty)) for draft in drafts]
+        return [
+            Draft(draft.texts, draft.label, difficulty=difficulty_of(row, difficulty)) for draft in drafts
+        ]
 
     def load() -> dict[str, list[Example]]:
-        pools = reader.pools(source, _columns(label, group, difficulty), _templates(*shown))
-        return examples_of(pools, render, _shares(group, *shown), skip_missing=skip_missing)
+        pools = reader.pools(source, named_columns(label, group, difficulty), templates_of(*shown))
+        return examples_of(pools, render, shares_of(group, *shown), skip_missing=skip_missing)
 
     summary = f"{_name(source)}: which of two texts is better? (own data)"
     return Task(name=name, summary=summary, kind="preference", load=load, **facts)
@@ -208,16 +221,17 @@ def generative_task(
     """
     name = name or _name(source)
     reader = TableReader(task=name, encoding=encoding, quoting=quoting)
-    show = _shown(name, "prompt", prompt)
-    answer = _shown(name, "target", target)
+    require_columns(name, group=group, difficulty=difficulty)
+    show = shown_by(name, "prompt", prompt)
+    answer = shown_by(name, "target", target)
 
     def render(row: Row) -> list[Draft]:
-        hard = _difficulty(row, difficulty)
+        hard = difficulty_of(row, difficulty)
         return [Draft((show(row),), None, difficulty=hard, target=answer(row).strip())]
 
     def load() -> dict[str, list[Example]]:
-        pools = reader.pools(source, _columns(group, difficulty), _templates(show, answer))
-        return examples_of(pools, render, _shares(group, show), skip_missing=skip_missing)
+        pools = reader.pools(source, named_columns(group, difficulty), templates_of(show, answer))
+        return examples_of(pools, render, shares_of(group, show), skip_missing=skip_missing)
 
     summary = f"{_name(source)}: write the answer (own data)"
     return Task(
@@ -233,61 +247,3 @@ def _name(source: Source) -> str:
     if isinstance(first, HubData):
         return first.id
     return (Path(first).name.partition(".")[0] if isinstance(first, str | Path) else "") or "own"
-
-
-def _templates(*shown: Show) -> list[Template]:
-    """Those that name their columns; a function has none that are known."""
-    return [show for show in shown if isinstance(show, Template)]
-
-
-def _columns(*values: Value | None) -> list[str]:
-    return [value for value in values if isinstance(value, str)]
-
-
-def _column(value: Value | None) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _shown(name: str, argument: str, text: Text) -> Show:
-    """The function from a row to its text; it refuses blank texts."""
-    if isinstance(text, str):
-        return Template(name, argument, text)
-    if not callable(text):
-        raise InvalidInput(
-            f"task {name!r}: {argument} is {brief(text)}; it must be a text with the names of columns, as in "
-            "'{title}: {body}', or a function from a row to a text"
-        )
-
-    def show(row: Row) -> str:
-        shown = text(row)
-        if not isinstance(shown, str) and not is_missing(shown):
-            raise Fault(f"{argument} is {brief(shown)}; it must be a text")
-        if is_missing(shown):
-            raise Fault(f"{argument} is {brief(shown)}; it must be a text that isn't blank", missing=True)
-        require_unicode(shown, argument)
-        return shown
-
-    return show
-
-
-def _value(row: Row, value: Value) -> Any:
-    return row.get(value) if isinstance(value, str) else value(row)
-
-
-def _difficulty(row: Row, column: str | None) -> float | None:
-    """The difficulty of a row; None if there is no column for it or no value in it."""
-    return None if column is None else number_of(row.get(column), column)
-
-
-def _shares(group: str | None, *shown: Show) -> Shares:
-    """The texts by which rows are grouped: the value of the column if there is one, else the row's texts."""
-
-    def shares(row: Row) -> list[str]:
-        if group is None:
-            return [normalized(show(row)) for show in shown]
-        value = row.get(group)
-        if isinstance(value, str):
-            return [value]
-        return ["" if is_missing(value) else str(text_of(value, group))]
-
-    return shares

@@ -21,7 +21,8 @@ class Fault(ValueError):
     def __init__(
         self, what: str, *, line: int | None = None, column: str | None = None, missing: bool = False
     ) -> None:
-        """
+        """Say what is wrong.
+
         Args:
             what: the fault in words, such as "the label has no value".
             line: the line of the file, from 1 as in editors.

@@ -107,10 +107,7 @@ class TableReader:
         }
 
     def _checked(self, source: Rows, columns: Collection[str], templates: Collection[Template]) -> Rows:
-        try:
-            rows = list(source.rows)
-        except Exception as error:  # of the library whose data set it is
-            raise self.refuse(f"the rows of {source.where} can't be read: {error!r}") from error
+        rows = [row for _, row in source.numbered()]
         if not rows:
             raise self.refuse(f"{source.where} has no rows")
         present = list(dict.fromkeys(column for row in rows for column in row))
@@ -165,9 +162,8 @@ class TableReader:
         if kind not in (*DELIMITERS, *READERS, PARQUET) or name.endswith(f"{PARQUET}.gz"):
             raise self.refuse(f"{str(path)!r} isn't a table that can be read; {ALLOWED}")
         if not path.is_file():
-            raise self.refuse(
-                f"there is no file {str(path)!r}; a relative path is relative to {str(Path.cwd())!r}"
-            )
+            what = f"{str(path)!r} isn't a file" if path.exists() else f"there is no file {str(path)!r}"
+            raise self.refuse(f"{what}; a relative path is relative to {str(Path.cwd())!r}")
         self._require_text(path, kind)
         try:
             if kind == PARQUET:
@@ -213,7 +209,8 @@ def _bytes(path: Path, name: str) -> bytes:
 
 
 def _parquet_rows(path: Path) -> list[Row]:
-    """
+    """The rows of a Parquet file.
+
     Raises:
         Fault: a column occurs twice, or has values that can't be read.
     """
@@ -240,7 +237,7 @@ def _frame_rows(source: Any, where: str) -> Rows | None:
         return Rows(where, [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)])
     import datasets
 
-    return Rows(where, source) if isinstance(source, datasets.Dataset) else None
+    return Rows(where, source.with_format(None)) if isinstance(source, datasets.Dataset) else None
 
 
 def _delimiter_hint(columns: Collection[str]) -> str:

@@ -28,7 +28,8 @@ class Template:
     """A text with the names of columns."""
 
     def __init__(self, task: str, argument: str, text: str) -> None:
-        """
+        """Take the template of an argument of a task.
+
         Raises:
             InvalidInput: it isn't a template, or names no column.
         """

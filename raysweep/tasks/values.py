@@ -99,7 +99,8 @@ class Classes:
     """
 
     def __init__(self, task: str, argument: str, values: Sequence[Any]) -> None:
-        """
+        """Take the values of an argument of a task, in the order of their classes.
+
         Raises:
             InvalidInput: the values have no order, or aren't different values.
         """

@@ -27,6 +27,7 @@ import pandas as pd
 
 from raysweep import TaskSpec
 from raysweep.tasks import classification_task, generative_task, preference_task
+from raysweep.tasks.hub import HubData
 """
 TEXT_FORMATS = ("csv", "tsv", "jsonl", "ndjson", "json")
 FORMATS = (*TEXT_FORMATS, "parquet", "DataFrame", "Dataset")
@@ -440,6 +441,10 @@ def files() -> Iterator[Case]:
     yield a_file("zeros", "d.parquet", b"\0" * 1000, "clear", "d.parquet", "Copy the file again")
     yield a_file("a folder", "d.csv", None, "clear", "'d.csv' is a folder", "name the files in it")
     yield a_file("a folder", "d", None, "clear", "'d' is a folder")
+    texts = pyarrow.array([b"a", b"\xff"], pyarrow.binary()).view(pyarrow.string())
+    buffer = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table({"label": [0, 1], "text": texts}), buffer)
+    yield a_file("texts that aren't", "d.parquet", buffer.getvalue(), "clear", "d.parquet, column 'text'")
     yield a_file("Excel", "d.xlsx", "PK", "clear", "isn't a table that can be read", "*.csv")
     yield a_file("no suffix", "d", csv_data, "clear", "isn't a table that can be read")
     yield a_file("capitals", "D.CSV", csv_data, "accepted", "word 7")
@@ -485,6 +490,17 @@ def files() -> Iterator[Case]:
         ("datasets.DatasetDict(train=datasets.Dataset.from_dict({}))", "clear", ("has no rows",)),
         ("datasets.DatasetDict(all=datasets.Dataset.from_dict({}))", "clear", ("tables for 'all'",)),
         ("pd.read_csv('d.csv').itertuples()", "clear", ("isn't a table",)),
+        ("datasets.Dataset.from_pandas(pd.read_csv('d.csv')).with_format('pandas')", "accepted", ("word 7",)),
+        ("datasets.Dataset.from_pandas(pd.read_csv('d.csv')).with_format('numpy')", "accepted", ("word 7",)),
+        (
+            "datasets.Dataset.from_pandas(pd.read_csv('d.csv')).to_iterable_dataset()",
+            "clear",
+            ("IterableDataset",),
+        ),
+        ("datasets.DatasetDict(train=datasets.Dataset.from_pandas(pd.read_csv('d.csv')))", "accepted", ()),
+        ("HubData(id='nobody/nothing', revision='main')", "clear", ("nobody/nothing",)),
+        ("{'train': 'd.csv', 'test': 'd.xlsx'}", "clear", ("'d.xlsx' isn't a table",)),
+        ("'/dev/null'", "clear", ("'/dev/null' isn't a table",)),
     ):
         task = CLASSIFICATION.format(source=source, more="")
         yield by_task(f"a source {source}", task, expected, *words)  # type: ignore[arg-type]
@@ -508,6 +524,14 @@ def arguments() -> Iterator[Case]:
         ("text='{text}', label='label', classes=[0, '0']", ("different values",)),
         ("text='{text}', label='label', classes=[0, float('nan')]", ("classes has nan",)),
         ("text='{text}', label='nobody', classes=[0, 1]", ("no column 'nobody'",)),
+        ("text='{text}', label=2, classes=[0, 1]", ("label is 2", "name of a column or a function")),
+        ("text='{text}', label=None, classes=[0, 1]", ("label is None", "name of a column")),
+        ("text='{text}', label='label', classes=[0, 1], group=2", ("group is 2", "name of a column")),
+        ("text='{text}', label='label', classes=[0, 1], group=['g']", ("group is ['g']",)),
+        ("text='{text}', label='label', classes=[0, 1], group='nobody'", ("no column 'nobody'",)),
+        ("text='{text}', label='label', classes=[0, 1], difficulty=len", ("difficulty is <built-in",)),
+        ("text='{text.upper}', label='label', classes=[0, 1]", ("line 2, column 'text'", "of type builtin")),
+        ("text='{text.nobody}', label='label', classes=[0, 1]", ("line 2, column 'text'", "no part")),
         ("text=lambda row: None, label='label', classes=[0, 1]", ("line 2", "text is None", "60 of 60")),
         ("text=lambda row: ['a'], label='label', classes=[0, 1]", ("line 2", "text is ['a']")),
         ("text=lambda row: b'a', label='label', classes=[0, 1]", ("line 2", "text is b'a'")),
