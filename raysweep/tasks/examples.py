@@ -7,13 +7,18 @@ linked through other rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from raysweep.errors import InvalidInput
 from raysweep.spec.identity import digest
 from raysweep.tasks.base import Example
+from raysweep.tasks.places import Fault, place
+from raysweep.tasks.values import require_unicode
+
+logger = logging.getLogger(__name__)
 
 Row = Mapping[str, Any]
 Shares = Callable[[Row], Iterable[str]]
@@ -34,37 +39,149 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The rows of one pool."""
+    """The rows of one pool, or of one of its files."""
 
     where: str
     """Their source, for messages: "google/boolq (train)", "reviews.csv"."""
     rows: Iterable[Row]
+    lines: Sequence[int] | None = None
+    """The line in which each row begins, from 1, if the source has lines."""
+
+    def numbered(self) -> Iterator[tuple[int, Row]]:
+        """The rows with their numbers, from 0.
+
+        Raises:
+            InvalidInput: a row can't be read by the library whose rows they are.
+        """
+        number = -1
+        try:
+            for number, row in enumerate(self.rows):
+                yield number, row
+        except GeneratorExit:
+            raise
+        except Exception as error:
+            raise InvalidInput(f"{self.place(number + 1)} can't be read: {error!r}") from error
+
+    def place(self, number: int, column: str | None = None) -> str:
+        """The place of a row, by its number from 0, in words."""
+        line = None if self.lines is None else self.lines[number]
+        return place(self.where, line=line, row=number, column=column)
+
+
+@dataclass
+class _Faults:
+    """The rows of a source that can't be used."""
+
+    source: Rows
+    first: tuple[int, Fault] | None = None
+    numbers: list[int] = field(default_factory=list)
+    """The rows that have the same fault as the first one."""
+
+    def add(self, number: int, fault: Fault) -> None:
+        """Take note of a row's fault."""
+        self.first = self.first or (number, fault)
+        first = self.first[1]
+        if (first.column, first.missing) == (fault.column, fault.missing):
+            self.numbers.append(number)
+
+    def check(self, num_rows: int) -> None:
+        """Refuse the source if there are faults.
+
+        Raises:
+            InvalidInput: there are faults. The message has the first one and the number of those like it.
+        """
+        if self.first is None:
+            return
+        number, fault = self.first
+        advice = ". Leave such rows out with skip_missing=True" if fault.missing else ""
+        raise InvalidInput(
+            f"{self.source.place(number, fault.column)} can't be used: {fault}{self._count(num_rows)}{advice}"
+        ) from fault
+
+    def _count(self, num_rows: int) -> str:
+        if len(self.numbers) < 2:
+            return ""
+        lines = self.source.lines
+        others = [str(number if lines is None else lines[number]) for number in self.numbers[1:6]]
+        rest = "" if len(self.numbers) <= 6 else ", …"
+        unit = "rows" if lines is None else "lines"
+        return (
+            f" ({len(self.numbers):,} of {num_rows:,} rows are like this one; the next: {unit} "
+            f"{', '.join(others)}{rest})"
+        )
 
 
 def examples_of(
-    pools: Mapping[str, Rows], render: Callable[[Row], Iterable[Draft]], shares: Shares
+    pools: Mapping[str, Rows | Sequence[Rows]],
+    render: Callable[[Row], Iterable[Draft]],
+    shares: Shares,
+    *,
+    skip_missing: bool = False,
 ) -> dict[str, list[Example]]:
     """Render the rows of each pool as examples, without blank and repeated ones.
 
     Args:
+        pools: the rows of each pool, from one source or from several.
         render: the examples of a row; there may be none.
         shares: the texts of a row that decide on its group.
+        skip_missing: leave out rows without a value that they need, instead of refusing them.
 
     Raises:
-        InvalidInput: a row can't be rendered. The message has its number, from 0.
+        InvalidInput: rows can't be rendered. The message has the place of the first one, and their number.
     """
     components = _Components()
     drafts: dict[str, list[tuple[str, Draft]]] = {}
-    for pool, source in pools.items():
+    for pool, sources in pools.items():
         drafts[pool] = []
-        for number, row in enumerate(source.rows):
-            try:
-                key = components.join(shares(row), otherwise=f"row {number} of {source.where}")
-                drafts[pool] += [(key, draft) for draft in render(row)]
-            except (AttributeError, LookupError, TypeError, ValueError) as error:  # a value of a wrong type
-                why = error if isinstance(error, InvalidInput) else repr(error)
-                raise InvalidInput(f"data set {source.where}, row {number} can't be used: {why}") from error
+        for source in [sources] if isinstance(sources, Rows) else sources:
+            drafts[pool] += _drafts(source, render, shares, components, skip_missing)
     return {pool: _examples(pairs, components) for pool, pairs in drafts.items()}
+
+
+def _drafts(
+    source: Rows,
+    render: Callable[[Row], Iterable[Draft]],
+    shares: Shares,
+    components: _Components,
+    skip_missing: bool,
+) -> list[tuple[str, Draft]]:
+    """The drafts of a source's rows, each with a text of the component that it is in."""
+    drafts: list[tuple[str, Draft]] = []
+    faults = _Faults(source)
+    num_rows = skipped = 0
+    for number, row in source.numbered():
+        num_rows += 1
+        try:
+            rendered = list(render(row))
+            for draft in rendered:
+                _require_texts(draft)
+            key = components.join(shares(row), otherwise=f"row {number} of {source.where}")
+            drafts += [(key, draft) for draft in rendered]
+        except Fault as fault:
+            if skip_missing and fault.missing:
+                skipped += 1
+            else:
+                faults.add(number, fault)
+        except Exception as error:  # of a renderer that met a value which it doesn't expect
+            why = str(error) if isinstance(error, InvalidInput) else repr(error)
+            faults.add(number, Fault(why))
+    faults.check(num_rows)
+    if skipped:
+        logger.warning("%s: %d of %d rows lack a value and are left out", source.where, skipped, num_rows)
+    return drafts
+
+
+def _require_texts(draft: Draft) -> None:
+    """Check that what a renderer gave are texts.
+
+    Raises:
+        Fault: `texts` isn't a tuple, or a text can't be written as UTF-8.
+    """
+    if not isinstance(draft.texts, tuple):
+        raise Fault(f"the texts of an example are {draft.texts!r:.80}; they must be a tuple of texts")
+    for text in (*draft.texts, draft.target, draft.answer):
+        if isinstance(text, str):
+            require_unicode(text, "the text")
 
 
 def _examples(drafts: Iterable[tuple[str, Draft]], components: _Components) -> list[Example]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from raysweep.errors import InvalidInput
 from raysweep.tasks.base import Example
 from raysweep.tasks.examples import Draft, Row, Rows, Shares, examples_of, normalized
+from raysweep.tasks.places import Fault, place, require_once, user_path
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -50,7 +51,7 @@ def load_rows(
     folder = config or data_dir or "default"
     mirror = os.environ.get(MIRROR_VARIABLE)
     if mirror:
-        return _mirror_rows(Path(mirror).expanduser(), hub_id, folder, split, max_rows)
+        return _mirror_rows(user_path(MIRROR_VARIABLE, mirror), hub_id, folder, split, max_rows)
     # Progress bars and retry notices of many data sets would hide the sweep's own progress.
     datasets.disable_progress_bars()
     huggingface_hub.utils.disable_progress_bars()  # type: ignore[attr-defined]  # public, but exported lazily
@@ -86,7 +87,7 @@ def read_parquet(path: Path, max_rows: int | None = None) -> Any:
     """A Parquet file as a `pyarrow.Table`, with at most `max_rows` rows, sampled as in `load_rows`.
 
     Raises:
-        InvalidInput: the file can't be read.
+        InvalidInput: the file can't be read, or a column occurs twice.
     """
     import pyarrow
     import pyarrow.compute
@@ -94,6 +95,7 @@ def read_parquet(path: Path, max_rows: int | None = None) -> Any:
 
     try:
         file = pyarrow.parquet.ParquetFile(path, pre_buffer=False)  # pre-buffered data would stay in memory
+        require_once(file.schema_arrow.names)
         if max_rows is None or file.metadata.num_rows <= max_rows:
             return file.read()
         drawn = pyarrow.array(_drawn(file.metadata.num_rows, max_rows))
@@ -106,6 +108,8 @@ def read_parquet(path: Path, max_rows: int | None = None) -> Any:
             pieces.append(batch.take(pyarrow.compute.subtract(drawn.filter(inside), start)))
             start += len(batch)
         return pyarrow.Table.from_batches(pieces, schema=file.schema_arrow)
+    except Fault as fault:
+        raise InvalidInput(f"{path} can't be read: {fault}") from fault
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise InvalidInput(f"{path} can't be read as Parquet: {error}. Copy the file again") from error
 
@@ -146,8 +150,10 @@ def require_columns(dataset: Dataset, columns: Sequence[str], where: str) -> Non
     for name in columns:
         num_empty = dataset.data.column(name).null_count
         if num_empty:
+            first = next((row for row, value in enumerate(dataset[name]) if value is None), None)
             raise InvalidInput(
-                f"data set {where}: column {name!r} has no value in {num_empty} of {len(dataset)} rows"
+                f"data set {place(where, row=first, column=name)} has no value; so have {num_empty} of "
+                f"{len(dataset)} rows"
             )
 
 

@@ -1,4 +1,4 @@
-"""Rows of a user's own table: files of several formats, or a data set of the hub.
+"""Rows of a user's own table: files of several formats, a DataFrame, or a data set.
 
 CSV and JSON are read by the standard library, which keeps every value as it is and refuses a broken row.
 pandas and pyarrow change some silently: both read `"a" b` as `a b`, pandas fills rows that are too short, and
@@ -8,123 +8,244 @@ dates into timestamps and rounds large whole numbers.
 
 from __future__ import annotations
 
-import csv
 import gzip
-import json
-import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+import logging
+import zlib
+from array import array
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from raysweep.errors import InvalidInput
+from raysweep.tasks import encodings
 from raysweep.tasks.base import POOLS
+from raysweep.tasks.delimited import read_delimited
 from raysweep.tasks.examples import Row, Rows
 from raysweep.tasks.hub import HubData, read_parquet
+from raysweep.tasks.json_files import read_json_lines, read_json_list
+from raysweep.tasks.places import Fault, brief, place, require_once, user_path
+from raysweep.tasks.templates import Template, column_of
+from raysweep.tasks.values import is_missing
 
-Source: TypeAlias = str | Path | Mapping[str, str | Path] | HubData
-"""A file, a file for each pool, or a data set of the hub."""
+if TYPE_CHECKING:
+    import datasets
+    import pandas as pd
 
+Table: TypeAlias = "str | Path | pd.DataFrame | datasets.Dataset"
+Tables: TypeAlias = "Table | list[Table] | list[str] | list[Path]"
+Source: TypeAlias = "Tables | Mapping[str, Tables] | Mapping[str, str] | Mapping[str, Path] | HubData"
+"""A table, several of equal columns, these for each pool, or a data set of the hub."""
+Lines: TypeAlias = Iterator[tuple[int, Row]]
 
-def _delimited(stream: IO[Any], delimiter: str) -> Iterator[Row]:
-    csv.field_size_limit(sys.maxsize)  # texts may be longer than the default of 128 kB
-    reader = csv.DictReader(stream, delimiter=delimiter, strict=True)
-    for row in reader:
-        if None in row or None in row.values():  # the key of surplus values, the value of missing ones
-            raise ValueError(
-                f"the row that ends in line {reader.line_num} has more or fewer values than the header"
-            )
-        yield row
+logger = logging.getLogger(__name__)
 
-
-def _json_lines(stream: IO[Any]) -> Iterator[Row]:
-    for number, line in enumerate(stream, start=1):
-        if line.strip():
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise ValueError(f"line {number}: {error}") from error
-            if not isinstance(row, dict):
-                raise ValueError(
-                    f"line {number} is {line.strip():.80}; it must be an object of columns and values"
-                )
-            yield row
-
-
-def _json_list(stream: IO[Any]) -> Iterator[Row]:
-    rows = json.load(stream)
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise ValueError("it must hold a list of objects of columns and values")
-    yield from rows
-
-
-READERS: Mapping[str, Callable[[IO[Any]], Iterable[Row]]] = {
-    ".csv": partial(_delimited, delimiter=","),
-    ".tsv": partial(_delimited, delimiter="\t"),
-    ".jsonl": _json_lines,
-    ".json": _json_list,
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+READERS: Mapping[str, Callable[[str], Lines]] = {
+    ".jsonl": read_json_lines,
+    ".ndjson": read_json_lines,
+    ".json": read_json_list,
 }
+PARQUET = ".parquet"
+ALLOWED = (
+    "a table is a file called "
+    f"{', '.join(f'*{suffix}' for suffix in (*DELIMITERS, *READERS))}, one of these with .gz, or *{PARQUET}; "
+    "a list of such files; a pandas.DataFrame or a datasets.Dataset; one of these for each pool, as in "
+    "{'train': ..., 'test': ...}; or a data set of the hub, HubData(id=..., revision=...)"
+)
 
 
-def read_pools(name: str, source: Source, columns: Collection[str]) -> dict[str, Rows]:
-    """The rows of each pool. A single file is the pool "train".
+@dataclass(frozen=True, kw_only=True)
+class TableReader:
+    """How the text files of a task are read."""
 
-    Args:
-        name: the task's name, for messages.
-        columns: columns that the rows of each pool must have.
+    task: str
+    """The task's name, for messages."""
+    encoding: str = encodings.DEFAULT
+    quoting: bool | None = None
+    """See `read_delimited`."""
+
+    def __post_init__(self) -> None:
+        encodings.require_encoding(self.task, self.encoding)
+        if self.quoting is not None and type(self.quoting) is not bool:
+            raise InvalidInput(
+                f"task {self.task!r}: quoting is {self.quoting!r}; it must be True, False or None"
+            )
+
+    def refuse(self, why: str) -> InvalidInput:
+        return InvalidInput(f"task {self.task!r}: {why}")
+
+    def pools(
+        self, source: Source, columns: Collection[str], templates: Collection[Template] = ()
+    ) -> dict[str, list[Rows]]:
+        """The rows of each pool. A table that isn't for a certain pool is for "train".
+
+        Args:
+            source: the tables.
+            columns: columns that every table must have.
+            templates: texts with columns that it must have too. Gaps in these are reported.
+
+        Raises:
+            InvalidInput: a file is missing, can't be read, has no rows or lacks a column.
+        """
+        if isinstance(source, HubData):
+            self._require_text(source.id, None)
+            pools = {pool: [rows] for pool, rows in source.rows().items()}
+        else:
+            tables = source if isinstance(source, Mapping) else {"train": source}
+            if "train" not in tables or not set(tables) <= set(POOLS):
+                given = ", ".join(map(repr, tables)) or "no pool"
+                raise self.refuse(
+                    f"there are tables for {given}; there must be one for 'train' and may be for "
+                    "'validation' and 'test'"
+                )
+            pools = {pool: list(self._tables(table, pool)) for pool, table in tables.items()}
+        return {
+            pool: [self._checked(rows, columns, templates) for rows in sources]
+            for pool, sources in pools.items()
+        }
+
+    def _checked(self, source: Rows, columns: Collection[str], templates: Collection[Template]) -> Rows:
+        rows = [row for _, row in source.numbered()]
+        if not rows:
+            raise self.refuse(f"{source.where} has no rows")
+        present = list(dict.fromkeys(column for row in rows for column in row))
+        named = {column_of(field, present) for template in templates for field in template.fields}
+        missing = sorted({*columns, *named} - set(present))
+        if missing:
+            has = ", ".join(map(repr, present))
+            raise self.refuse(
+                f"{source.where} has no column {', '.join(map(repr, missing))}; it has {has:.1000}"
+                + _delimiter_hint(present)
+            )
+        checked = Rows(source.where, rows, source.lines)
+        for column in sorted({column for template in templates for column in template.optional(present)}):
+            gaps = [number for number, row in enumerate(rows) if is_missing(row.get(column))]
+            if gaps:
+                logger.warning(
+                    "task %r: %s has no value (%d of %d rows are like this one); it is left out of the text",
+                    self.task, checked.place(gaps[0], column), len(gaps), len(rows),
+                )  # fmt: skip
+        return checked
+
+    def _tables(self, source: Any, pool: str) -> Iterator[Rows]:
+        if isinstance(source, list | tuple) and source:
+            for table in source:
+                yield from self._tables(table, pool)
+        elif isinstance(source, str | Path):
+            yield self._file(source)
+        else:
+            where = f"the {type(source).__name__} of pool {pool!r}"
+            try:
+                rows = _frame_rows(source, where)
+            except Fault as fault:
+                raise self.refuse(f"{where} can't be used: {fault}") from fault
+            if rows is None:
+                raise self.refuse(f"the source is {brief(source)}, which isn't a table; {ALLOWED}")
+            self._require_text(where, None)
+            yield rows
+
+    def _require_text(self, where: object, kind: str | None) -> None:
+        """Refuse options that this kind of table has no use for."""
+        if self.quoting is not None and kind not in DELIMITERS:
+            raise self.refuse(f"quoting is {self.quoting}, but {where} isn't a .csv or .tsv file")
+        if self.encoding != encodings.DEFAULT and kind not in (*DELIMITERS, *READERS):
+            raise self.refuse(f"encoding is {self.encoding!r}, but {where} isn't a text file")
+
+    def _file(self, source: str | Path) -> Rows:
+        path = user_path(f"task {self.task!r}", source)
+        name = path.name.lower()
+        kind = Path(name.removesuffix(".gz")).suffix
+        if path.is_dir():
+            raise self.refuse(f"{str(path)!r} is a folder; name the files in it: {ALLOWED}")
+        if kind not in (*DELIMITERS, *READERS, PARQUET) or name.endswith(f"{PARQUET}.gz"):
+            raise self.refuse(f"{str(path)!r} isn't a table that can be read; {ALLOWED}")
+        if not path.is_file():
+            what = f"{str(path)!r} isn't a file" if path.exists() else f"there is no file {str(path)!r}"
+            raise self.refuse(f"{what}; a relative path is relative to {str(Path.cwd())!r}")
+        self._require_text(path, kind)
+        try:
+            if kind == PARQUET:
+                return Rows(str(path), _parquet_rows(path))
+            text = encodings.decoded(_bytes(path, name), self.encoding)
+            reader = READERS.get(kind) or partial(
+                read_delimited, delimiter=DELIMITERS[kind], quoting=self.quoting
+            )
+            return self._numbered(path, text, reader(text), is_delimited=kind in DELIMITERS)
+        except Fault as fault:
+            where = place(path, line=fault.line, column=fault.column)
+            raise self.refuse(f"{where} can't be read as {kind.removeprefix('.')}: {fault}") from fault
+        except (OSError, EOFError, zlib.error) as error:
+            raise self.refuse(f"{path} can't be read: {error}") from error
+
+    def _numbered(self, path: Path, text: str, numbered: Lines, *, is_delimited: bool) -> Rows:
+        """The rows of a text file with their lines. Values with line breaks are reported."""
+        rows: list[Row] = []
+        lines = array("q")
+        for line, row in numbered:
+            rows.append(row)
+            lines.append(line)
+        if not text.strip():
+            raise self.refuse(f"{path} has no rows: it is empty")
+        broken = [line for line, row in zip(lines, rows, strict=True) if is_delimited and _has_breaks(row)]
+        if broken:
+            logger.warning(
+                "task %r: %s: %d of %d rows have values in quotes that go over several lines, the first in "
+                "line %d; quoting=False reads every line as a row",
+                self.task, path, len(broken), len(rows), broken[0],
+            )  # fmt: skip
+        return Rows(str(path), rows, lines)
+
+
+def _has_breaks(row: Row) -> bool:
+    return any("\n" in value or "\r" in value for value in row.values())
+
+
+def _bytes(path: Path, name: str) -> bytes:
+    with (gzip.open if name.endswith(".gz") else open)(path, "rb") as file:
+        data: bytes = file.read()
+    return data
+
+
+def _parquet_rows(path: Path) -> list[Row]:
+    """The rows of a Parquet file.
 
     Raises:
-        InvalidInput: a file is missing, can't be read, has no rows or lacks a column.
+        Fault: a column occurs twice, or has values that can't be read.
     """
-    if isinstance(source, HubData):
-        pools = source.rows()
-    else:
-        files = source if isinstance(source, Mapping) else {"train": source}
-        if "train" not in files or not set(files) <= set(POOLS):
-            raise InvalidInput(
-                f"task {name!r}: there are files for {', '.join(map(repr, files)) or 'no pool'}; there must "
-                "be one for 'train' and may be for 'validation' and 'test'"
-            )
-        pools = {pool: Rows(str(file), _read(name, Path(file).expanduser())) for pool, file in files.items()}
-    return {pool: Rows(source.where, _checked(name, source, columns)) for pool, source in pools.items()}
+    table = read_parquet(path)
+    columns = []
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        try:
+            columns.append(column.to_pylist())
+        except Exception as error:  # texts that aren't UTF-8, times out of range
+            raise Fault(
+                f"it has a value of type {column.type} that can't be read: {error}", column=name
+            ) from error
+    return [dict(zip(table.column_names, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
-def _checked(name: str, source: Rows, columns: Collection[str]) -> list[Row]:
-    rows = list(source.rows)
-    if not rows:
-        raise InvalidInput(f"task {name!r}: {source.where} has no rows")
-    present = list(dict.fromkeys(column for row in rows for column in row))
-    missing = sorted(set(columns) - set(present))
-    if missing:
-        raise InvalidInput(
-            f"task {name!r}: {source.where} has no column {', '.join(map(repr, missing))}; it has "
-            f"{', '.join(map(repr, present))}"
-        )
-    return rows
+def _frame_rows(source: Any, where: str) -> Rows | None:
+    """The rows of a DataFrame or a data set; None if it is neither."""
+    import pandas as pd
+
+    if isinstance(source, pd.DataFrame):
+        columns = list(map(str, source.columns))
+        require_once(columns)
+        values = [source.iloc[:, number].tolist() for number in range(len(columns))]
+        return Rows(where, [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)])
+    import datasets
+
+    return Rows(where, source.with_format(None)) if isinstance(source, datasets.Dataset) else None
 
 
-def _read(name: str, path: Path) -> list[Row]:
-    kind = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
-    if kind not in (*READERS, ".parquet") or path.name.endswith(".parquet.gz"):
-        raise InvalidInput(
-            f"task {name!r}: {str(path)!r} isn't a table that can be read; a table is a file called "
-            f"{', '.join(f'*{suffix}' for suffix in READERS)}, one of these with .gz, or *.parquet. "
-            "A data set of the hub is given as HubData(id=..., revision=...)"
-        )
-    if not path.is_file():
-        raise InvalidInput(
-            f"task {name!r}: there is no file {str(path)!r}; a relative path is relative to "
-            f"{str(Path.cwd())!r}"
-        )
-    if kind == ".parquet":
-        rows: list[Row] = read_parquet(path).to_pylist()
-        return rows
-    try:
-        opener = gzip.open if path.suffix == ".gz" else open
-        # utf-8-sig: spreadsheets write a byte order mark before the name of the first column
-        with opener(path, "rt", encoding="utf-8-sig", newline="") as stream:
-            return list(READERS[kind](stream))
-    except (OSError, EOFError, ValueError, csv.Error) as error:
-        raise InvalidInput(
-            f"task {name!r}: {path} can't be read as {kind.removeprefix('.')}: {error}"
-        ) from error
+def _delimiter_hint(columns: Collection[str]) -> str:
+    only = next(iter(columns)) if len(columns) == 1 else ""
+    found = [sign for sign in (";", "\t", "|", ",") if sign in only]
+    if not found:
+        return ""
+    return (
+        f". If {found[0]!r} stands between its columns, call the file *.csv (',') or *.tsv (tab), or give "
+        f"pandas.read_csv(path, sep={found[0]!r}) as the table"
+    )

@@ -284,7 +284,7 @@ def test_games_are_read_without_comments_variations_and_marks(tmp_path: Path) ->
     )
     first, second = read_games("t", folder)
     assert (first.id, first.text.split()) == ("abcdEFG1", WORDS)
-    assert first.where.endswith("games.pgn, game 2 (https://lichess.org/abcdEFG1)")
+    assert first.where.endswith("games.pgn, line 5, game 2 (https://lichess.org/abcdEFG1)")
     assert second.text == "e4 e5 Bc4 Nc6 Qh5 Nf6 Qxf7#"
     assert [move.uci() for _, move, _ in first.moves()] == UCI
 

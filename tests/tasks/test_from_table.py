@@ -16,7 +16,7 @@ from raysweep.tasks.base import Example, Task
 from raysweep.tasks.examples import Row
 from raysweep.tasks.hub import HubData
 from raysweep.tasks.splits import divide
-from raysweep.tasks.table_files import read_pools
+from raysweep.tasks.table_files import TableReader
 
 SHARED = Path(__file__).parents[3] / "shared/data"
 REVIEWS = [
@@ -80,7 +80,8 @@ def test_tab_separated_columns(tmp_path: Path) -> None:
 
 def rows_of(path: Path, text: str) -> list[Row]:
     path.write_text(text)
-    return list(read_pools("t", path, ["a"])["train"].rows)
+    (source,) = TableReader(task="t").pools(path, ["a"])["train"]
+    return list(source.rows)
 
 
 def test_values_are_read_as_they_are_written(tmp_path: Path) -> None:
@@ -210,7 +211,8 @@ def test_a_label_that_says_which_is_better(tmp_path: Path) -> None:
     assert [item.texts[item.label or 0] for item in examples] == ["one", "four"]
     assert examples[0].group == examples[1].group
     with pytest.raises(
-        InvalidInput, match=r"p\.json, row 3 .*: the label is 'both'; classes has 'A', 'B', ties None"
+        InvalidInput,
+        match=r"p\.json, line 1, column 'won' .*: the label is 'both'; classes has 'A', 'B', ties None",
     ):
         examples_of(preference_task(tmp_path / "p.json", **known))
 
@@ -262,6 +264,20 @@ def test_real_preferences(
     assert len(splits["supervisor"]) == len(splits["transfer"]) > 150 and all(prompts)
 
 
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"classes": (0, 0)}, r"classes is \(0, 0\); it must list different values"),
+        ({"classes": {0, 1}}, "classes is .*; it must be a list: its order numbers the classes"),
+        ({"ties": "tie"}, "ties is 'tie'; it must be a list of values"),
+        ({"ties": None}, "ties is None; it must be a list of values"),
+    ],
+)
+def test_outcomes_that_are_no_lists(facts: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        preference_task("p.csv", first="{a}", second="{b}", label="l", **facts)
+
+
 # What is refused
 
 
@@ -269,8 +285,18 @@ def test_real_preferences(
     ("facts", "message"),
     [
         ({"classes": [1]}, r"task 'r': classes is \[1\]; it must list the values of the label, two or more"),
-        ({"classes": [1, "1"]}, r"classes is \[1, '1'\]; it must list"),
-        ({"classes": "15"}, r"classes is '15'; it must list"),
+        ({"classes": [1, "1"]}, r"classes is \[1, '1'\]; it must list different values"),
+        ({"classes": "15"}, r"classes is '15'; it must be a list: its order numbers the classes"),
+        ({"classes": {1, 5}}, r"classes is \{1, 5\}; it must be a list: its order numbers the classes"),
+        ({"classes": {1: 0, 5: 1}}, "it must be a list: its order numbers"),
+        ({"classes": range(10**9)}, "classes has 1,000,000,000 values; at most 10,000 are possible"),
+        ({"classes": [None, 1]}, "classes has None; it must list texts or numbers"),
+        ({"classes": [float("nan"), 1]}, "classes has nan; it must list texts or numbers"),
+        ({"classes": [[1], [2]]}, r"classes has \[1\]; it must list texts or numbers"),
+        ({"text": 3}, r"text is 3; it must be a text with the names of columns, as in '\{title\}"),
+        ({"encoding": "utf-99"}, "encoding is 'utf-99'; it must be one that Python knows, such as 'utf-8'"),
+        ({"encoding": None}, "encoding is None; it must be one"),
+        ({"quoting": "no"}, "quoting is 'no'; it must be True, False or None"),
         ({"text": "title"}, r"text is 'title'; it must name columns, as in '\{title\}: \{body\}'"),
         ({"text": "{}"}, r"text is '\{\}'; it must name columns"),
         (
@@ -286,8 +312,8 @@ def test_what_is_wrong_before_a_file_is_read(facts: dict[str, Any], message: str
 
 @pytest.mark.parametrize(
     ("classes", "ties"),
-    [((0,), ()), ((0, 1, 2), ()), ((0, 0), ()), ((0, 1), (1,))],
-    ids=["one", "three", "equal", "tie"],
+    [((0,), ()), ((0, 1, 2), ()), ((0, 1), (1,)), ((True, False), ("true",))],
+    ids=["one", "three", "tie", "tie in another form"],
 )
 def test_outcomes_of_a_comparison_that_are_wrong(classes: Any, ties: Any) -> None:
     with pytest.raises(
@@ -304,10 +330,20 @@ def test_outcomes_of_a_comparison_that_are_wrong(classes: Any, ties: Any) -> Non
             r"task 'r': .*r\.csv has no column 'rating'; it has 'title', 'body', 'stars', 'author'",
         ),
         ({"text": "{head} {title}", "group": "writer"}, "has no column 'head', 'writer'; it has"),
-        ({"classes": [1, 5]}, r"r\.csv, row 2 can't be used: the label is '3'; classes has 1, 5"),
-        ({"text": "{length}"}, "row 1 can't be used: text is ''; it must be a text that isn't blank"),
-        ({"text": lambda row: row["nobody"]}, r"row 0 can't be used: KeyError\('nobody'\)"),
-        ({"difficulty": "author"}, r"row 0 can't be used: ValueError\(.*float: 'x'"),
+        (
+            {"classes": [1, 5]},
+            r"r\.csv, line 5, column 'stars' can't be used: the label is '3'; classes has 1, 5$",
+        ),
+        (
+            {"text": "{length}"},
+            r"r\.csv, line 4, column 'length' can't be used: there is no value, which text needs\. Leave "
+            "such rows out with skip_missing=True",
+        ),
+        ({"text": lambda row: row["nobody"]}, r"line 2 can't be used: KeyError\('nobody'\) \(3 of 3 rows"),
+        (
+            {"difficulty": "author"},
+            "line 2, column 'author' can't be used: the difficulty is 'x'; it must be a finite number",
+        ),
     ],
 )
 def test_what_is_wrong_in_a_file(tmp_path: Path, facts: dict[str, Any], message: str) -> None:
@@ -316,42 +352,21 @@ def test_what_is_wrong_in_a_file(tmp_path: Path, facts: dict[str, Any], message:
         task.load()
 
 
-def test_a_missing_value_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "r.jsonl").write_text(json.dumps(REVIEWS[0]) + "\n" + json.dumps(REVIEWS[1] | {"body": None}))
-    with pytest.raises(
-        InvalidInput, match=r"r\.jsonl, row 1 can't be used: column 'body' has no value, which text needs"
-    ):
-        reviews(tmp_path / "r.jsonl").load()
-
-
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("r.csv", b"", r"r\.csv has no rows"),
+        ("r.csv", b"", r"r\.csv has no rows: it is empty"),
         ("r.csv", b"title,body,stars\n", r"r\.csv has no rows"),
-        (
-            "r.csv",
-            b"title,body,stars\na,b\n",
-            r"can't be read as csv: the row that ends in line 2 has more or fewer values than the header",
-        ),
-        (
-            "r.csv",
-            b"title,body,stars\na,b,1\na,b,1,2\n",
-            r"can't be read as csv: the row that ends in line 3 has more or fewer values than the header",
-        ),
-        ("r.csv", b'title,body,stars\na,"b,1\n', r"can't be read as csv: unexpected end of data"),
-        ("r.csv", b'title,body,stars\na,"b" c,1\n', r"can't be read as csv: ',' expected after '\"'"),
-        ("r.csv", b"title,body,stars\n\xff,b,1\n", r"can't be read as csv: .*utf-8"),
-        ("r.jsonl", b'{"title": "a"}\n{"title"\n', r"can't be read as jsonl: line 2: Expecting"),
-        ("r.jsonl", b"[1]\n", r"can't be read as jsonl: line 1 is \[1\]; it must be an object"),
-        ("r.json", b'{"rows": []}', r"can't be read as json: it must hold a list of objects"),
-        ("r.csv.gz", b"title,body\n", r"can't be read as csv: Not a gzipped file"),
         ("r.parquet", b"PAR1", r"r\.parquet can't be read as Parquet"),
+        ("r.csv.gz", b"title,body\n", r"r\.csv\.gz can't be read: Not a gzipped file"),
+        ("r.csv.gz", gzip.compress(CSV.encode())[:-12], r"r\.csv\.gz can't be read: Compressed file ended"),
+        ("r.csv.gz", b"\x1f\x8b\x08" + b"\0" * 7 + b"\xff" * 20, r"r\.csv\.gz can't be read: Error -3"),
         (
             "r.xlsx",
             b"",
             r"r\.xlsx' isn't a table that can be read; .* called \*\.csv, .*HubData\(id=\.\.\., rev",
         ),
+        ("r", b"", r"r' isn't a table that can be read"),
     ],
 )
 def test_files_that_cannot_be_read(tmp_path: Path, name: str, content: bytes, message: str) -> None:
@@ -368,7 +383,7 @@ def test_a_byte_order_mark_is_no_part_of_a_column(tmp_path: Path) -> None:
 def test_pools_that_do_not_exist(tmp_path: Path) -> None:
     for source in ({"test": "a.csv"}, {"train": "a.csv", "dev": "b.csv"}):
         with pytest.raises(
-            InvalidInput, match=r"there are files for '.*'; there must be one for 'train' and may be for"
+            InvalidInput, match=r"there are tables for '.*'; there must be one for 'train' and may be for"
         ):
             reviews(source).load()
 

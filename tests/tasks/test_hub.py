@@ -174,7 +174,9 @@ def test_a_missing_column_and_a_missing_value_are_refused() -> None:
         InvalidInput, match=r"org/toy \(train\) has no column 'answer'; it has 'question', 'label'"
     ):
         require_columns(rows, ["label", "answer"], "org/toy (train)")
-    with pytest.raises(InvalidInput, match="column 'question' has no value in 1 of 2 rows"):
+    with pytest.raises(
+        InvalidInput, match=r"row 1 \(counted from 0\), column 'question' has no value; so have 1 of 2"
+    ):
         require_columns(rows, ["question"], "org/toy (train)")
 
 
@@ -207,7 +209,9 @@ def test_rows_that_share_a_text_are_one_group_over_all_pools(mirror: Path) -> No
 
 
 def test_a_row_that_cannot_be_rendered_is_named(mirror: Path) -> None:
-    with pytest.raises(InvalidInput, match=r"org/toy \(train\), row 1 can't be used: .*'yes'"):
+    with pytest.raises(
+        InvalidInput, match=r"org/toy \(train\), row 1 \(counted from 0\) can't be used: .*'yes'"
+    ):
         pools_of({"train": [("a", "1", "p"), ("b", "yes", "p")]}, mirror)
 
 

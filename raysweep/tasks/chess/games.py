@@ -29,6 +29,7 @@ from raysweep.tasks.chess.notation import (
     move_text,
     prompt,
 )
+from raysweep.tasks.places import place, user_path
 
 if TYPE_CHECKING:
     import chess
@@ -49,7 +50,7 @@ class Game:
     id: str
     """The game's id at lichess if the header Site has it, else a digest of its moves."""
     where: str
-    """The file and the game's number in it, for error messages."""
+    """The file, the line in which the game begins and its number, for error messages."""
     text: str
     """The moves in standard algebraic notation, separated by spaces."""
 
@@ -83,7 +84,7 @@ def read_games(task: str, path: str) -> list[Game]:
     Raises:
         InvalidInput: the folder doesn't exist or has no game, or a file can't be read.
     """
-    folder = Path(path).expanduser() if isinstance(path, str) else path
+    folder = user_path(f"task {task!r}", path) if isinstance(path, str) else path
     if not isinstance(folder, Path) or not folder.is_dir():
         raise InvalidInput(
             f"task {task!r}: {path!r} must be an existing folder of PGN files ({', '.join(SUFFIXES)})"
@@ -95,11 +96,12 @@ def read_games(task: str, path: str) -> list[Game]:
     )
     games: dict[str, Game] = {}
     for name in names:
-        for number, (headers, body) in enumerate(_records(task, folder / name), 1):
+        for number, (line, headers, body) in enumerate(_records(task, folder / name), 1):
             text = _moves_of(body)
             if text and headers.get("Variant", "Standard") == "Standard" and "FEN" not in headers:
                 site = LICHESS_GAME.match(headers.get("Site", ""))
-                where = f"task {task!r}: {folder / name}, game {number}{f' ({site[0]})' if site else ''}"
+                game = f"game {number}{f' ({site[0]})' if site else ''}"
+                where = f"task {task!r}: {place(folder / name, line=line)}, {game}"
                 identity = site[1] if site else digest(text)
                 games.setdefault(identity, Game(identity, where, text))
     if not games:
@@ -117,18 +119,20 @@ def open_text(file: Path) -> io.TextIOWrapper:
     return io.TextIOWrapper(pyarrow.input_stream(str(file)), encoding="utf-8", errors="replace", newline="")
 
 
-def _records(task: str, file: Path) -> Iterator[tuple[dict[str, str], str]]:
-    """The headers and the body of each game of a file."""
+def _records(task: str, file: Path) -> Iterator[tuple[int, dict[str, str], str]]:
+    """The first line, the headers and the body of each game of a file."""
     import pyarrow
 
+    first = 1
     headers: dict[str, str] = {}
     body: list[str] = []
     try:
         with open_text(file) as stream:
-            for line in stream:
+            for number, line in enumerate(stream, 1):
                 header = _HEADER.match(line)
                 if header and (body or header[1] in headers):
-                    yield headers, "".join(body)
+                    yield first, headers, "".join(body)
+                    first = number
                     headers = {}
                     body = []
                 if header:
@@ -138,7 +142,7 @@ def _records(task: str, file: Path) -> Iterator[tuple[dict[str, str], str]]:
     except (OSError, EOFError, pyarrow.ArrowException) as error:
         raise InvalidInput(f"task {task!r}: {file} can't be read: {error}. Copy the file again") from error
     if body:
-        yield headers, "".join(body)
+        yield first, headers, "".join(body)
 
 
 def _moves_of(body: str) -> str:

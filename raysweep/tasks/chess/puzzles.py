@@ -14,8 +14,8 @@ import csv
 import hashlib
 import heapq
 import itertools
+import math
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from raysweep.errors import InvalidInput
@@ -31,6 +31,7 @@ from raysweep.tasks.chess.notation import (
     prompt,
 )
 from raysweep.tasks.hub import load_rows, require_columns
+from raysweep.tasks.places import Fault, place, require_once, user_path
 
 if TYPE_CHECKING:
     import chess
@@ -118,34 +119,48 @@ def _hub_rows() -> Iterator[tuple[str, Mapping[str, Any]]]:
     numbers = itertools.count()
     for batch in rows.select_columns(wanted).iter(_ROWS_AT_ONCE):
         for values in zip(*(batch[name] for name in wanted), strict=True):  # type: ignore[call-overload]
-            yield f"data set {HUB_ID}, row {next(numbers)}", dict(zip(wanted, values, strict=True))
+            yield place(f"data set {HUB_ID}", row=next(numbers)), dict(zip(wanted, values, strict=True))
 
 
 def _file_rows(path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    file = Path(path).expanduser()
+    import pyarrow
+
+    file = user_path(f"task {NAME!r}", path)
     if not file.is_file():
         raise InvalidInput(
             f"task {NAME!r}: path is {path!r}; it must be an existing CSV file of lichess's puzzle database"
         )
     try:
         with open_text(file) as stream:
-            lines = csv.reader(stream)
+            lines = csv.reader(stream, strict=True)
             first = next(lines, [])
             names = first if "FEN" in first else list(_COLUMNS)
+            require_once(names, 1)
             if not set(_COLUMNS) <= set(names) or len(first) != len(names):
                 raise InvalidInput(
                     f"task {NAME!r}: {path} begins with the columns {first!r:.200}; it needs lichess's "
                     f"header, or no header and the columns {', '.join(_COLUMNS)}"
                 )
+            before = lines.line_num if first is names else lines.line_num - 1
             for values in lines if first is names else itertools.chain([first], lines):
-                where = f"{path}, line {lines.line_num}"
+                where = place(path, line=lines.line_num)
+                if lines.line_num - before > 1:
+                    raise Fault("a value goes over several lines; is there a stray quote?", line=before + 1)
+                before = lines.line_num
+                if not values:
+                    continue  # a blank line
                 if len(values) != len(names):
                     raise InvalidInput(
                         f"task {NAME!r}: {where} has {len(values)} values instead of {len(names)}: "
                         f"{values!r:.200}"
                     )
                 yield where, dict(zip(names, values, strict=True))
-    except (OSError, EOFError, csv.Error) as error:
+    except Fault as fault:
+        raise InvalidInput(f"task {NAME!r}: {place(path, line=fault.line)}: {fault}") from fault
+    except csv.Error as error:
+        where = place(path, line=lines.line_num)
+        raise InvalidInput(f"task {NAME!r}: {where} can't be read: {error}. Copy the file again") from error
+    except (OSError, EOFError, pyarrow.ArrowException) as error:
         raise InvalidInput(f"task {NAME!r}: {path} can't be read: {error}. Copy the file again") from error
 
 
@@ -160,9 +175,12 @@ def _is_wanted(row: _Row, played: Mapping[str, Game] | None, low: float | None, 
 
 def _rating(row: _Row) -> float:
     try:
-        return float(row.rating)
-    except ValueError as error:
-        raise InvalidInput(f"task {NAME!r}: {row.where}: the rating {row.rating!r} isn't a number") from error
+        rating = float(row.rating)
+    except ValueError:
+        rating = math.nan
+    if not math.isfinite(rating):
+        raise InvalidInput(f"task {NAME!r}: {row.where}: the rating {row.rating!r} isn't a number")
+    return rating
 
 
 def _example(row: _Row, board: str, played: Mapping[str, Game] | None) -> tuple[Example, str]:
