@@ -22,7 +22,7 @@ from raysweep.tasks import nlp as nlp
 from raysweep.tasks import nlp_choice as nlp_choice
 from raysweep.tasks import sandbox as sandbox
 from raysweep.tasks import text_folder as text_folder
-from raysweep.tasks.base import Example, Task, TaskData, tasks
+from raysweep.tasks.base import Example, Pools, Task, TaskData, tasks
 from raysweep.tasks.chess import puzzles as puzzles
 from raysweep.tasks.from_table import classification_task as classification_task
 from raysweep.tasks.from_table import generative_task as generative_task
@@ -39,7 +39,10 @@ def load_task(spec: TaskSpec) -> TaskData:
     task = tasks.get(spec.name)
     if not isinstance(task, Task):
         raise InvalidInput(f"{spec.name!r} is a {type(task).__name__}; a task is a raysweep.tasks.base.Task")
-    return TaskData(task=task, splits=divide(task, _pools(task, spec), spec))
+    pools = _pools(task, spec)
+    division = divide(task, pools, spec)
+    rows = pools.rows if isinstance(pools, Pools) else None
+    return TaskData(task=task, splits=division.splits, rows=rows, left_out=division.left_out)
 
 
 def _pools(task: Task, spec: TaskSpec) -> Mapping[str, Iterable[Example]]:

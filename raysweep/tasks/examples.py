@@ -7,13 +7,14 @@ linked through other rows.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from raysweep.errors import InvalidInput
 from raysweep.spec.identity import digest
-from raysweep.tasks.base import Example
+from raysweep.tasks.base import Example, Pools, RowCounts
 
 Row = Mapping[str, Any]
 Shares = Callable[[Row], Iterable[str]]
@@ -41,10 +42,9 @@ class Rows:
     rows: Iterable[Row]
 
 
-def examples_of(
-    pools: Mapping[str, Rows], render: Callable[[Row], Iterable[Draft]], shares: Shares
-) -> dict[str, list[Example]]:
-    """Render the rows of each pool as examples, without blank and repeated ones.
+def examples_of(pools: Mapping[str, Rows], render: Callable[[Row], Iterable[Draft]], shares: Shares) -> Pools:
+    """Render the rows of each pool as examples, without blank, repeated and contradictory ones, which are
+    counted.
 
     Args:
         render: the examples of a row; there may be none.
@@ -54,26 +54,35 @@ def examples_of(
         InvalidInput: a row can't be rendered. The message has its number, from 0.
     """
     components = _Components()
+    num_rows = 0
     drafts: dict[str, list[tuple[str, Draft]]] = {}
     for pool, source in pools.items():
         drafts[pool] = []
         for number, row in enumerate(source.rows):
+            num_rows += 1
             try:
                 key = components.join(shares(row), otherwise=f"row {number} of {source.where}")
                 drafts[pool] += [(key, draft) for draft in render(row)]
             except (AttributeError, LookupError, TypeError, ValueError) as error:  # a value of a wrong type
                 why = error if isinstance(error, InvalidInput) else repr(error)
                 raise InvalidInput(f"data set {source.where}, row {number} can't be used: {why}") from error
-    return {pool: _examples(pairs, components) for pool, pairs in drafts.items()}
+    counts: Counter[str] = Counter()
+    pools_of_examples = {pool: _examples(pairs, components, counts) for pool, pairs in drafts.items()}
+    num_rendered = sum(map(len, drafts.values()))
+    return Pools(pools_of_examples, RowCounts(read=num_rows, rendered=num_rendered, **counts))
 
 
-def _examples(drafts: Iterable[tuple[str, Draft]], components: _Components) -> list[Example]:
+def _examples(
+    drafts: Iterable[tuple[str, Draft]], components: _Components, counts: Counter[str]
+) -> list[Example]:
     """Examples with distinct texts. Texts that occur with several labels or targets have no ground truth and
-    are left out."""
+    are left out. What is left out is added to `counts`, by the fields of `RowCounts`."""
     examples: dict[str, Example] = {}
+    occurrences: Counter[str] = Counter()
     contradictory: set[str] = set()
     for key, draft in drafts:
         if not all(isinstance(text, str) and text.strip() for text in draft.texts):
+            counts["blank"] += 1
             continue
         example = Example(
             id=digest(list(draft.texts)),
@@ -85,8 +94,11 @@ def _examples(drafts: Iterable[tuple[str, Draft]], components: _Components) -> l
             target=draft.target,
         )
         known = examples.setdefault(example.id, example)
+        occurrences[example.id] += 1
         if (known.label, known.target) != (example.label, example.target):
             contradictory.add(example.id)
+    counts["contradictory"] += sum(occurrences[name] for name in contradictory)
+    counts["repeated"] += sum(count - 1 for name, count in occurrences.items() if name not in contradictory)
     return [example for example in examples.values() if example.id not in contradictory]
 
 
