@@ -23,6 +23,7 @@ from raysweep.files import write_json
 from raysweep.models.source import ModelInputs, folder_problem
 from raysweep.models.tokenizers import check_tokenizer
 from raysweep.spec import Folder, Hub, ModelSpec, RunSpec, Scratch, TaskSpec, WeakLabels
+from raysweep.spec.chains import check_chain
 from raysweep.spec.identity import canonical_json, folder_checksum
 from raysweep.store import Store
 from raysweep.tasks import LoadedPools, divided, load_pools
@@ -113,6 +114,8 @@ class Pinner:
             InvalidInput: a folder lacks weights or a tokenizer, a hub revision can't be resolved, or a name
                 is unknown.
         """
+        if isinstance(model.base, RunSpec):
+            check_chain(model.base, f"model {model.name!r}")
         return dataclasses.replace(model, base=self._base(model))
 
     def run(self, spec: RunSpec) -> RunSpec:

@@ -18,7 +18,8 @@ from raysweep.planning.search.studies import Studies
 from raysweep.planning.sweep import Method, Sweep
 from raysweep.planning.validate import RunValidator
 from raysweep.recipes import Cell, CellRuns, recipes
-from raysweep.spec import Prompting, TaskSpec
+from raysweep.spec import Prompting, RunSpec, TaskSpec
+from raysweep.spec.chains import check_chain
 from raysweep.spec.parameters import Parameters
 from raysweep.store import Store
 
@@ -249,6 +250,14 @@ def _runs(method: Method, cell: Cell) -> CellRuns:
         raise InvalidInput(
             f"recipe {method.recipe!r} returned a {what}; it must return a raysweep.recipes.CellRuns"
         )
+    for role in ("supervisor", "student", "ceiling"):
+        run: object = getattr(runs, role)
+        if not isinstance(run, RunSpec):
+            raise InvalidInput(
+                f"recipe {method.recipe!r}: the {role} of its CellRuns is {run!r:.80} of type "
+                f"{type(run).__name__}; it must be a RunSpec, such as cell.{role}(…)"
+            )
+        check_chain(run, f"recipe {method.recipe!r}, {role}")
     return runs
 
 

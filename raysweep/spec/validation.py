@@ -87,6 +87,10 @@ def require_stable(owner: object, field_name: str) -> None:
     """Require a value with a stable identity: numbers, strings, lists, dicts."""
     try:
         canonical_json(_keep_plain(owner, field_name))
+    except RecursionError as error:
+        raise InvalidInput(
+            f"{type(owner).__name__}.{field_name} holds itself, or is nested too deeply; use a flat value"
+        ) from error
     except InvalidInput as error:
         raise InvalidInput(f"{type(owner).__name__}.{field_name}: {error}") from error
 
