@@ -229,7 +229,7 @@ def prepare(folder: Path) -> None:
     from common import write_gpt2
 
     from raysweep.data.examples import read_split
-    from raysweep.data.pinning import pin_task
+    from raysweep.data.pinning import Pinner
     from raysweep.store import Store
     from raysweep.tasks.sandbox import World
 
@@ -243,7 +243,7 @@ def prepare(folder: Path) -> None:
     data = {}
     spec = sweep().tasks[0]
     assert not isinstance(spec, str)
-    task = pin_task(spec, store)
+    task = Pinner(store).task(spec)
     for split in ("supervisor", "transfer", "test"):
         frame = read_split(task, split, store)
         rows = zip(frame["texts"], frame["label"], strict=True)

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from raysweep.cli.console import to_rich
 from raysweep.cli.exit_codes import FAILED, SUCCESS, UNFINISHED
-from raysweep.cli.plans import plan_summary, plan_table
+from raysweep.cli.plans import plan_remarks, plan_summary, plan_table
 from raysweep.cli.progress import Progress
 from raysweep.estimates.forecast import forecast
 from raysweep.planning.plan import Plan, make_plan
@@ -67,7 +67,7 @@ def show_plan(options: argparse.Namespace, console: Console) -> int:
         return SUCCESS
     console.print(to_rich(plan_table(plan, store)))
     num_done = sum(run.status(store) is RunStatus.DONE for run in plan.runs.values())
-    console.print(plan_summary(plan, num_done), markup=False)
+    console.print("\n".join([plan_summary(plan, num_done), *plan_remarks(plan)]), markup=False)
     if predicted:
         console.print(predicted.lines(), markup=False)
         if plan.num_open_cells:

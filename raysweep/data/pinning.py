@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from raysweep.data.task_facts import TaskFacts, task_facts
 from raysweep.data.tokens import prepare_tokens
 from raysweep.errors import InvalidInput
 from raysweep.files import write_json
@@ -22,37 +23,24 @@ from raysweep.models.source import ModelInputs, folder_problem
 from raysweep.models.tokenizers import check_tokenizer
 from raysweep.models.unembedding import require_unembedding
 from raysweep.spec import Folder, Hub, ModelSpec, RunSpec, Scratch, TaskSpec, WeakLabels
+from raysweep.spec.chains import check_chain
 from raysweep.spec.identity import canonical_json, folder_checksum
 from raysweep.store import Store
-from raysweep.tasks import load_task
+from raysweep.tasks import LoadedPools, divided, load_pools
 from raysweep.tasks.base import Example, tasks
 
 if TYPE_CHECKING:
     from raysweep.tasks.base import TaskData
 
 
-def pin_task(spec: TaskSpec, store: Store) -> TaskSpec:
-    """Load a task, write its examples into the store, and return its spec with the digest of their content.
-
-    Raises:
-        InvalidInput: the task is unknown, its own code fails, or its data can't be used.
-    """
-    with tasks.calling(spec.name):
-        data = load_task(spec)
+def _write(data: TaskData, folder: Path) -> None:
+    """Write a task's examples and the facts that runs need."""
     task = data.task
-    content = _content_digest(data)
-
-    def write(folder: Path) -> None:
-        for name, examples in data.splits.items():
-            _frame(examples).to_parquet(folder / f"{name}.parquet", index=False)
-        sizes = {name: len(examples) for name, examples in data.splits.items()}
-        facts = {"name": spec.name, "kind": task.kind, "num_classes": task.num_classes, "num_examples": sizes}
-        write_json(folder / "task.json", facts | {"max_answer_tokens": task.max_answer_tokens})
-
-    store.fill(store.task(content), write)
-    return dataclasses.replace(
-        spec, content=content, kind=task.kind, num_classes=task.num_classes, class_names=task.class_names
-    )
+    for name, examples in data.splits.items():
+        _frame(examples).to_parquet(folder / f"{name}.parquet", index=False)
+    sizes = {name: len(examples) for name, examples in data.splits.items()}
+    facts = {"name": task.name, "kind": task.kind, "num_classes": task.num_classes, "num_examples": sizes}
+    write_json(folder / "task.json", facts | {"max_answer_tokens": task.max_answer_tokens})
 
 
 def _frame(examples: list[Example]) -> pd.DataFrame:
@@ -81,17 +69,43 @@ class Pinner:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.facts: dict[str, TaskFacts] = {}
+        """What became of the rows of each task, by its content."""
         self._tasks: dict[str, TaskSpec] = {}
+        self._pools: tuple[str, LoadedPools] | None = None
+        """Those of the last task, which may be divided by other seeds."""
         self._commits: dict[tuple[str, str], str] = {}
         self._checksums: dict[Path, str] = {}
         self._tokens: set[tuple[str | None, str]] = set()
 
     def task(self, spec: TaskSpec) -> TaskSpec:
-        """The task with the digest of its content; see `pin_task`."""
+        """Load a task, write its examples into the store, and return its spec with the digest of their
+        content.
+
+        Raises:
+            InvalidInput: the task is unknown, its own code fails, or its data can't be used.
+        """
         key = canonical_json([dataclasses.asdict(spec)])
         if key not in self._tasks:
-            self._tasks[key] = pin_task(spec, self._store)
+            with tasks.calling(spec.name):
+                data = divided(self._loaded(spec), spec)
+            content = _content_digest(data)
+            self._store.fill(self._store.task(content), lambda folder: _write(data, folder))
+            self.facts[content] = task_facts(data, content, self._store)
+            self._tasks[key] = dataclasses.replace(
+                spec,
+                content=content,
+                kind=data.task.kind,
+                num_classes=data.task.num_classes,
+                class_names=data.task.class_names,
+            )
         return self._tasks[key]
+
+    def _loaded(self, spec: TaskSpec) -> LoadedPools:
+        key = canonical_json([spec.name, spec.params])
+        if self._pools is None or self._pools[0] != key:
+            self._pools = (key, load_pools(spec))
+        return self._pools[1]
 
     def model(self, model: ModelSpec) -> ModelSpec:
         """The model with its weights identified: by a commit, a checksum, or the pinned run that trains them.
@@ -100,6 +114,8 @@ class Pinner:
             InvalidInput: a folder lacks weights or a tokenizer, a hub revision can't be resolved, or a name
                 is unknown.
         """
+        if isinstance(model.base, RunSpec):
+            check_chain(model.base, f"model {model.name!r}")
         return dataclasses.replace(model, base=self._base(model))
 
     def run(self, spec: RunSpec) -> RunSpec:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from raysweep.data.pinning import Pinner
+from raysweep.data.task_facts import TaskFacts
 from raysweep.errors import InvalidInput
 from raysweep.gc_control import gc_paused
 from raysweep.models.families import Model
@@ -16,9 +17,13 @@ from raysweep.planning.search.studies import Studies
 from raysweep.planning.sweep import Method, Sweep
 from raysweep.planning.validate import RunValidator
 from raysweep.recipes import Cell, CellRuns, recipes
-from raysweep.spec import Prompting, TaskSpec
+from raysweep.spec import Prompting, RunSpec, TaskSpec
+from raysweep.spec.chains import check_chain
 from raysweep.spec.parameters import Parameters
 from raysweep.store import Store
+
+TaskBySeed = Mapping[int, TaskSpec]
+"""A pinned task for each seed of a sweep; usually the same one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +33,8 @@ class Plan:
     sweep: Sweep
     runs: Mapping[str, PlannedRun]
     cells: tuple[PlannedCell, ...]
+    tasks: Mapping[str, TaskFacts]
+    """What became of the rows of each task, by its label; with the first seed, if seeds draw the halves."""
     driver: SearchDriver | None = None
     """Extends the plan when its runs end, if the sweep searches hyperparameters."""
 
@@ -108,11 +115,13 @@ def make_plan(
     pinner = Pinner(store)
     validator = RunValidator(store)
     methods = [_checked(method, pinner) for method in sweep.methods]
-    task_specs = [pinner.task(TaskSpec(name=task) if isinstance(task, str) else task) for task in sweep.tasks]
+    tasks = [_pinned_task(task, sweep, pinner) for task in sweep.tasks]
     pairs = [(_pinned_model(weak, pinner), _pinned_model(strong, pinner)) for weak, strong in sweep.pairs]
-    _require_distinct_names(task_specs, [model for pair in pairs for model in pair])
+    first_seeds = [by_seed[sweep.seeds[0]] for by_seed in tasks]
+    _require_distinct_names([task.label for task in first_seeds], [model for pair in pairs for model in pair])
+    facts = {task.label: pinner.facts[task.content or ""] for task in first_seeds}
     with gc_paused():
-        cells = _cells(sweep, task_specs, pairs, methods)
+        cells = _cells(sweep, tasks, pairs, methods)
         runs = distinct_runs(sweep, cells)
         for run in runs.values():
             validator.check(run)
@@ -121,10 +130,10 @@ def make_plan(
         for run in runs.values():
             _make_tokens(run, pinner)
         if sweep.search is None:
-            return Plan(sweep=sweep, runs=runs, cells=tuple(cells))
+            return Plan(sweep=sweep, runs=runs, cells=tuple(cells), tasks=facts)
         check_search_space(sweep.search, runs.values(), lambda run: _prepare(run, validator, pinner))
         return SearchDriver(
-            sweep, Studies(sweep.search, cells, store, retries=retries), validator, pinner
+            sweep, Studies(sweep.search, cells, store, retries=retries), facts, validator, pinner
         ).plan()
 
 
@@ -132,8 +141,16 @@ class SearchDriver:
     """Extends the plan of a sweep that searches when its runs end: by more trials, then by the cells that use
     what was chosen."""
 
-    def __init__(self, sweep: Sweep, studies: Studies, validator: RunValidator, pinner: Pinner) -> None:
+    def __init__(
+        self,
+        sweep: Sweep,
+        studies: Studies,
+        facts: Mapping[str, TaskFacts],
+        validator: RunValidator,
+        pinner: Pinner,
+    ) -> None:
         self.studies = studies
+        self._facts = facts
         self._sweep = sweep
         self._validator = validator
         self._pinner = pinner
@@ -151,7 +168,7 @@ class SearchDriver:
             if run.id not in self._prepared:
                 _prepare(run, self._validator, self._pinner)
                 self._prepared.add(run.id)
-        return Plan(sweep=self._sweep, runs=runs, cells=tuple(cells), driver=self)
+        return Plan(sweep=self._sweep, runs=runs, cells=tuple(cells), tasks=self._facts, driver=self)
 
     def after(self, run_id: str, *, has_failed: bool) -> Plan | None:
         """The larger plan once a run has ended; None if nothing was added. Raises as `plan`."""
@@ -170,15 +187,15 @@ def _make_tokens(run: PlannedRun, pinner: Pinner) -> None:
 
 
 def _cells(
-    sweep: Sweep, task_specs: list[TaskSpec], pairs: list[tuple[Model, Model]], methods: list[Method]
+    sweep: Sweep, tasks: list[TaskBySeed], pairs: list[tuple[Model, Model]], methods: list[Method]
 ) -> list[PlannedCell]:
     cells = []
-    for task in task_specs:
+    for by_seed in tasks:
         for weak, strong in pairs:
             split = sweep.ceiling_split
             points = [
                 Cell(
-                    task=task,
+                    task=by_seed[seed],
                     weak=weak,
                     strong=strong,
                     seed=seed,
@@ -188,11 +205,20 @@ def _cells(
                 for seed in sweep.seeds
             ]
             for method in methods:
-                names = {"task": task.label, "weak": weak.name, "strong": strong.name, "method": method.name}
+                names = {"weak": weak.name, "strong": strong.name, "method": method.name}
                 cells += [
-                    PlannedCell(**names, seed=point.seed, runs=_runs(method, point)) for point in points
+                    PlannedCell(task=point.task.label, **names, seed=point.seed, runs=_runs(method, point))
+                    for point in points
                 ]
     return cells
+
+
+def _pinned_task(task: TaskSpec | str, sweep: Sweep, pinner: Pinner) -> TaskBySeed:
+    spec = TaskSpec(name=task) if isinstance(task, str) else task
+    return {
+        seed: pinner.task(replace(spec, training_seed=seed) if sweep.seeds_draw_halves else spec)
+        for seed in sweep.seeds
+    }
 
 
 def _checked(method: Method | str, pinner: Pinner) -> Method:
@@ -223,10 +249,18 @@ def _runs(method: Method, cell: Cell) -> CellRuns:
         raise InvalidInput(
             f"recipe {method.recipe!r} returned a {what}; it must return a raysweep.recipes.CellRuns"
         )
+    for role in ("supervisor", "student", "ceiling"):
+        run: object = getattr(runs, role)
+        if not isinstance(run, RunSpec):
+            raise InvalidInput(
+                f"recipe {method.recipe!r}: the {role} of its CellRuns is {run!r:.80} of type "
+                f"{type(run).__name__}; it must be a RunSpec, such as cell.{role}(…)"
+            )
+        check_chain(run, f"recipe {method.recipe!r}, {role}")
     return runs
 
 
-def _require_distinct_names(task_specs: list[TaskSpec], models: list[Model]) -> None:
+def _require_distinct_names(labels: list[str], models: list[Model]) -> None:
     named: dict[str, Model] = {}
     for model in models:
         if named.setdefault(model.name, model) != model:
@@ -234,7 +268,6 @@ def _require_distinct_names(task_specs: list[TaskSpec], models: list[Model]) -> 
                 f"two different models of the sweep are called {model.name!r}; give each ModelSpec a name of "
                 "its own"
             )
-    labels = [task.label for task in task_specs]
     if len(set(labels)) < len(labels):
         raise InvalidInput(
             f"the sweep has a task twice: {', '.join(labels)}; give each TaskSpec a label of its own"

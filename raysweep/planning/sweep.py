@@ -17,7 +17,7 @@ from raysweep.models.families import Model
 from raysweep.planning.search.config import Search
 from raysweep.spec import Evaluation, RunSpec, TaskSpec
 from raysweep.spec.resources import Resources
-from raysweep.spec.validation import require, require_choice, require_name, require_type
+from raysweep.spec.validation import plain, require, require_bool, require_choice, require_name, require_type
 
 CeilingSplit = Literal["transfer", "supervisor"]
 
@@ -35,6 +35,7 @@ class Method:
         require_name(self, "name", "a non-empty name")
         require_name(self, "recipe", "a registered recipe or module:object")
         require_type(self, "params", Mapping, "a dict of the recipe's parameters")
+        object.__setattr__(self, "params", plain(self.params))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,9 @@ class Sweep:
     methods: Sequence[Method | str]
     """Recipes by name, or `Method` for one with parameters."""
     seeds: Sequence[int]
+    seeds_draw_halves: bool = False
+    """Whether each seed also draws the halves and the validation split anew, so that intervals cover which
+    examples are trained on. All seeds are tested on the same examples. A cell's runs share their halves."""
     ceiling_split: CeilingSplit = "transfer"
     """The half on whose ground truth the ceiling is trained: the student's ("transfer"), or "supervisor" as
     in openai/weak-to-strong."""
@@ -60,12 +64,15 @@ class Sweep:
 
     def __post_init__(self) -> None:
         require_name(self, "name", "a non-empty name")
+        require_bool(self, "seeds_draw_halves")
         for name in ("tasks", "pairs", "methods", "seeds"):
             value = getattr(self, name)
             if isinstance(value, str) or not isinstance(value, Sequence):
                 raise InvalidInput(f"Sweep.{name} is {value!r}; it must be a list")
             if not value:
                 raise InvalidInput(f"Sweep {self.name!r} has no cell: {name} is empty")
+        if not isinstance(self.seeds, range):
+            object.__setattr__(self, "seeds", plain(self.seeds))
         for pair in self.pairs:
             if not (
                 isinstance(pair, tuple | list)
@@ -76,6 +83,12 @@ class Sweep:
                     f"Sweep.pairs holds {pair!r}; each pair must be (weak, strong), two Model objects"
                 )
         self._require_members("tasks", TaskSpec | str, "a task's name or a TaskSpec")
+        for task in self.tasks if self.seeds_draw_halves else ():
+            if isinstance(task, TaskSpec) and task.training_seed is not None:
+                raise InvalidInput(
+                    f"task {task.label!r} has training_seed={task.training_seed}; Sweep.seeds_draw_halves "
+                    "sets it to each seed of the sweep: leave one of the two out"
+                )
         self._require_members("methods", Method | str, "a recipe's name or a Method")
         for seed in self.seeds:
             if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:

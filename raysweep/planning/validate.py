@@ -11,10 +11,13 @@ from raysweep.objectives import objectives
 from raysweep.spec import Call, GroundTruth, Prompting, RunSpec, TaskSpec, WeakLabels
 from raysweep.spec.parameters import Parameters
 from raysweep.store import Store
+from raysweep.tasks.base import TRAINING_SPLITS
 from raysweep.transforms import transforms
 
 if TYPE_CHECKING:
     from raysweep.planning.graph import PlannedRun
+
+_TO_TRAIN_ON = ("train", *TRAINING_SPLITS)
 
 
 class RunValidator:
@@ -60,6 +63,11 @@ class RunValidator:
         if spec.train_split not in sizes:
             raise InvalidInput(
                 f"{where}: unknown split {spec.train_split!r}; the task has {', '.join(sizes)}"
+            )
+        if spec.train_split not in _TO_TRAIN_ON:
+            raise InvalidInput(
+                f"{where}: it would be trained on {spec.train_split!r}, which is there to measure runs and "
+                f"to choose among them; train on {' or '.join(sorted({*sizes} & {*_TO_TRAIN_ON}))}"
             )
         is_prompted = isinstance(spec.model.tuning, Prompting)
         plan = spec.optimization

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from raysweep.spec.validation import require, require_choice, require_int, require_number
+from raysweep.spec.validation import plain, require, require_choice, require_int, require_number
 
 Precision = Literal["float32", "bfloat16"]
 Schedule = Literal["cosine", "linear", "constant"]
@@ -44,6 +44,7 @@ class Optimization:
         require_int(self, "steps", 1, optional=True)
         require_choice(self, "schedule", Schedule)
         require_number(self, "warmup_fraction", 0, 1)
+        object.__setattr__(self, "betas", plain(self.betas))
         are_two = isinstance(self.betas, tuple | list) and len(self.betas) == 2
         in_range = are_two and all(isinstance(beta, float | int) and 0 <= beta < 1 for beta in self.betas)
         require(in_range, self, "betas", "two numbers in [0, 1)")

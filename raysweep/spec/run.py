@@ -37,6 +37,7 @@ from raysweep.spec.validation import (
     require_choice,
     require_int,
     require_name,
+    require_short,
     require_stable,
     require_type,
 )
@@ -81,6 +82,8 @@ class TaskSpec:
     split_seed: int = label_field(default=0)
     """Seed of the division into splits. The seed of a run doesn't change its data, so that seeds are compared
     on the same examples."""
+    training_seed: int | None = label_field(default=None)
+    """Seed of the division into all splits but the test split, if it is another one than `split_seed`."""
     kind: TaskKind | None = label_field(default=None)  # noqa: RUF009
     num_classes: int | None = label_field(default=None)
     class_names: tuple[str, ...] = label_field(default=())
@@ -93,10 +96,12 @@ class TaskSpec:
         for name in ("num_train", "num_validation", "num_test"):
             require_int(self, name, 1, optional=True)
         require_int(self, "split_seed", 0)
+        require_int(self, "training_seed", 0, optional=True)
         require_type(self, "params", Mapping, "a dict of keyword parameters")
         require_stable(self, "params")
         if not self.label:
             object.__setattr__(self, "label", self.name)
+        require_short(self, "label")
 
 
 @dataclass(frozen=True, kw_only=True)

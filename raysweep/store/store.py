@@ -9,6 +9,7 @@ reader checks them.
                         (done)
     STORE/tasks/, STORE/tokenizers/, STORE/tokens/    what runs read, each folder named by its content
     STORE/model_sizes/  numbers of parameters, for estimates of cost and memory
+    STORE/near_duplicates/    how many texts of a task's splits are nearly the same
     STORE/ray/          scratch space of Ray Tune and Ray Train
 """
 
@@ -68,6 +69,10 @@ class Store:
     def model_size(self, content: str) -> Path:
         """The file with a model's numbers of parameters."""
         return self.folder / "model_sizes" / f"{content}.json"
+
+    def near_duplicates(self, content: str) -> Path:
+        """The file with the numbers of nearly equal texts in two splits of a task."""
+        return self.folder / "near_duplicates" / f"{content}.json"
 
     def fill(self, folder: Path, write: Callable[[Path], None]) -> Path:
         """Create a folder that is named by its content, unless it exists and is intact.

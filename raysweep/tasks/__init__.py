@@ -1,8 +1,9 @@
 """Tasks: the examples that models train and are tested on, and their division into splits.
 
-`load_task` turns a `TaskSpec` into examples by split. The loader of a `Task` returns pools of examples, which
-`divide` deals out to the two halves of the training data, validation and test. Start reading with `base`
-(what a task and an example are) and `splits` (how they are divided).
+`load_task` turns a `TaskSpec` into examples by split: the loader of a `Task` returns pools of examples
+(`load_pools`), and these are dealt out to the two halves of the training data, validation and test
+(`divided`). Start reading with `base` (what a task and an example are), `splits` and `dealing` (how they are
+divided).
 
 A new task is an entry of the registry (`tasks.add`), or a `Task` in a module of the user's own, named
 `module:object`; `classification_task`, `preference_task` and `generative_task` make one from a table.
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from raysweep.errors import InvalidInput
 from raysweep.spec import TaskSpec
@@ -22,7 +24,7 @@ from raysweep.tasks import nlp as nlp
 from raysweep.tasks import nlp_choice as nlp_choice
 from raysweep.tasks import sandbox as sandbox
 from raysweep.tasks import text_folder as text_folder
-from raysweep.tasks.base import Example, Task, TaskData, tasks
+from raysweep.tasks.base import Example, Pools, RowCounts, Task, TaskData, tasks
 from raysweep.tasks.chess import puzzles as puzzles
 from raysweep.tasks.from_table import classification_task as classification_task
 from raysweep.tasks.from_table import generative_task as generative_task
@@ -36,10 +38,42 @@ def load_task(spec: TaskSpec) -> TaskData:
     Raises:
         InvalidInput: the task or a parameter is unknown, or the data can't be used as the spec asks.
     """
+    return divided(load_pools(spec), spec)
+
+
+class LoadedPools(NamedTuple):
+    """A task with the examples that its loader returned."""
+
+    task: Task
+    pools: Mapping[str, Iterable[Example]]
+    rows: RowCounts | None
+    """What became of the rows, if the loader has counted them."""
+
+
+def load_pools(spec: TaskSpec) -> LoadedPools:
+    """Call a task's loader with the parameters of a spec.
+
+    Raises:
+        InvalidInput: the task or a parameter is unknown, or the loader refuses them.
+    """
     task = tasks.get(spec.name)
     if not isinstance(task, Task):
         raise InvalidInput(f"{spec.name!r} is a {type(task).__name__}; a task is a raysweep.tasks.base.Task")
-    return TaskData(task=task, splits=divide(task, _pools(task, spec), spec))
+    pools = _pools(task, spec)
+    rows = pools.rows if isinstance(pools, Pools) else None
+    if isinstance(pools, Mapping):  # a pool may be a generator, and a task be divided by several seeds
+        pools = {name: list(pool) for name, pool in pools.items()}
+    return LoadedPools(task, pools, rows)
+
+
+def divided(loaded: LoadedPools, spec: TaskSpec) -> TaskData:
+    """Check the examples of a task, and divide them into splits.
+
+    Raises:
+        InvalidInput: they can't be used as the spec asks.
+    """
+    division = divide(loaded.task, loaded.pools, spec)
+    return TaskData(task=loaded.task, splits=division.splits, rows=loaded.rows, left_out=division.left_out)
 
 
 def _pools(task: Task, spec: TaskSpec) -> Mapping[str, Iterable[Example]]:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from raysweep.errors import InvalidInput
 from raysweep.registry import Registry
 from raysweep.spec import TaskKind
+from raysweep.spec.validation import (
+    require,
+    require_bool,
+    require_choice,
+    require_int,
+    require_name,
+    require_type,
+)
 
 POOLS = ("train", "validation", "test")
 """The pools of examples that a loader may return; "train" is required."""
@@ -41,6 +49,32 @@ class Example:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RowCounts:
+    """What became of the rows of a table."""
+
+    read: int
+    """Rows, of all pools."""
+    skipped: int = 0
+    """Rows that lack a value, in a task that leaves such rows out."""
+    rendered: int
+    """Examples that they gave, before the following were left out."""
+    blank: int = 0
+    """Examples with a blank text."""
+    repeated: int = 0
+    """Examples with the texts of an earlier one."""
+    contradictory: int = 0
+    """Examples whose texts occur with several labels or answers."""
+
+
+class Pools(dict[str, list[Example]]):
+    """What a loader returns that knows how many rows it has read."""
+
+    def __init__(self, pools: Mapping[str, list[Example]], rows: RowCounts) -> None:
+        super().__init__(pools)
+        self.rows = rows
+
+
+@dataclass(frozen=True, kw_only=True)
 class Task:
     """A loader of examples with the facts about them."""
 
@@ -69,6 +103,31 @@ class Task:
     balanced: bool = True
     """Whether the larger classes are undersampled in every split, as in Burns et al. 2023 (appendix A.1)."""
 
+    def __post_init__(self) -> None:
+        require_name(self, "name", "a non-empty name")
+        require_choice(self, "kind", TaskKind)
+        require(callable(self.load), self, "load", "a function that returns pools of examples")
+        require_int(self, "num_classes", 0)
+        if self.kind == "classification":
+            require_int(self, "num_classes", 2)
+        elif self.kind == "preference":
+            require(self.num_classes == 2, self, "num_classes", "2 in a preference task")
+        for name in ("max_answer_tokens", "num_train", "num_validation", "num_test"):
+            require_int(self, name, 1)
+        require_bool(self, "for_pretraining", "balanced")
+        require_type(
+            self, "class_names", (tuple, list), "a tuple or a list, since its order numbers the classes"
+        )
+        are_names = all(isinstance(name, str) and name.strip() for name in self.class_names)
+        require(are_names, self, "class_names", "a tuple of words")
+        object.__setattr__(self, "class_names", tuple(self.class_names))
+        if self.class_names and len(set(self.class_names)) != self.num_classes:
+            raise InvalidInput(
+                f"task {self.name!r}: class_names has {len(set(self.class_names))} different words, "
+                f"{', '.join(map(repr, self.class_names[:20]))}, for {self.num_classes:,} classes; give one "
+                "for each class, or none"
+            )
+
     @property
     def has_halves(self) -> bool:
         """Whether the training data is divided between supervisors and students."""
@@ -84,6 +143,10 @@ class TaskData:
 
     task: Task
     splits: Mapping[str, list[Example]]
+    rows: RowCounts | None = None
+    """What became of the rows that the examples come from, if the loader has counted them."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """Numbers of examples that are in no split, by reason."""
 
     def split(self, name: str) -> list[Example]:
         """The examples of a split.

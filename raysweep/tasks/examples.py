@@ -7,18 +7,16 @@ linked through other rows.
 
 from __future__ import annotations
 
-import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from raysweep.errors import InvalidInput
 from raysweep.spec.identity import digest
-from raysweep.tasks.base import Example
+from raysweep.tasks.base import Example, Pools, RowCounts
 from raysweep.tasks.places import Fault, place
 from raysweep.tasks.values import require_unicode
-
-logger = logging.getLogger(__name__)
 
 Row = Mapping[str, Any]
 Shares = Callable[[Row], Iterable[str]]
@@ -117,8 +115,9 @@ def examples_of(
     shares: Shares,
     *,
     skip_missing: bool = False,
-) -> dict[str, list[Example]]:
-    """Render the rows of each pool as examples, without blank and repeated ones.
+) -> Pools:
+    """Render the rows of each pool as examples, without blank, repeated and contradictory ones, which are
+    counted.
 
     Args:
         pools: the rows of each pool, from one source or from several.
@@ -130,12 +129,15 @@ def examples_of(
         InvalidInput: rows can't be rendered. The message has the place of the first one, and their number.
     """
     components = _Components()
+    counts: Counter[str] = Counter()
     drafts: dict[str, list[tuple[str, Draft]]] = {}
     for pool, sources in pools.items():
         drafts[pool] = []
         for source in [sources] if isinstance(sources, Rows) else sources:
-            drafts[pool] += _drafts(source, render, shares, components, skip_missing)
-    return {pool: _examples(pairs, components) for pool, pairs in drafts.items()}
+            drafts[pool] += _drafts(source, render, shares, components, skip_missing, counts)
+    counts["rendered"] = sum(map(len, drafts.values()))
+    pools_of_examples = {pool: _examples(pairs, components, counts) for pool, pairs in drafts.items()}
+    return Pools(pools_of_examples, RowCounts(**counts))
 
 
 def _drafts(
@@ -144,11 +146,13 @@ def _drafts(
     shares: Shares,
     components: _Components,
     skip_missing: bool,
+    counts: Counter[str],
 ) -> list[tuple[str, Draft]]:
-    """The drafts of a source's rows, each with a text of the component that it is in."""
+    """The drafts of a source's rows, each with a text of the component that it is in. The rows and those that
+    are skipped are added to `counts`, by the fields of `RowCounts`."""
     drafts: list[tuple[str, Draft]] = []
     faults = _Faults(source)
-    num_rows = skipped = 0
+    num_rows = 0
     for number, row in source.numbered():
         num_rows += 1
         try:
@@ -159,15 +163,14 @@ def _drafts(
             drafts += [(key, draft) for draft in rendered]
         except Fault as fault:
             if skip_missing and fault.missing:
-                skipped += 1
+                counts["skipped"] += 1
             else:
                 faults.add(number, fault)
         except Exception as error:  # of a renderer that met a value which it doesn't expect
             why = str(error) if isinstance(error, InvalidInput) else repr(error)
             faults.add(number, Fault(why))
     faults.check(num_rows)
-    if skipped:
-        logger.warning("%s: %d of %d rows lack a value and are left out", source.where, skipped, num_rows)
+    counts["read"] += num_rows
     return drafts
 
 
@@ -184,13 +187,17 @@ def _require_texts(draft: Draft) -> None:
             require_unicode(text, "the text")
 
 
-def _examples(drafts: Iterable[tuple[str, Draft]], components: _Components) -> list[Example]:
+def _examples(
+    drafts: Iterable[tuple[str, Draft]], components: _Components, counts: Counter[str]
+) -> list[Example]:
     """Examples with distinct texts. Texts that occur with several labels or targets have no ground truth and
-    are left out."""
+    are left out. What is left out is added to `counts`, by the fields of `RowCounts`."""
     examples: dict[str, Example] = {}
+    occurrences: Counter[str] = Counter()
     contradictory: set[str] = set()
     for key, draft in drafts:
         if not all(isinstance(text, str) and text.strip() for text in draft.texts):
+            counts["blank"] += 1
             continue
         example = Example(
             id=digest(list(draft.texts)),
@@ -202,8 +209,11 @@ def _examples(drafts: Iterable[tuple[str, Draft]], components: _Components) -> l
             target=draft.target,
         )
         known = examples.setdefault(example.id, example)
+        occurrences[example.id] += 1
         if (known.label, known.target) != (example.label, example.target):
             contradictory.add(example.id)
+    counts["contradictory"] += sum(occurrences[name] for name in contradictory)
+    counts["repeated"] += sum(count - 1 for name, count in occurrences.items() if name not in contradictory)
     return [example for example in examples.values() if example.id not in contradictory]
 
 

@@ -6,20 +6,20 @@ groups and ids, never from the order of rows, so a reordered data set gives the 
 task every split has equally many examples of each class: the larger classes are undersampled (Burns et al.
 2023, appendix A.1). The two halves of the training data are of equal size.
 
-Examples are counted in bins. A balanced task has one bin per class; other tasks, such as those without
-classes (kinds "generative" and "text"), have one bin for all examples.
+Splits are filled from their groups in rounds, so that none hangs on a few passages. `raysweep.tasks.dealing`
+has the rules.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from raysweep.errors import InvalidInput
 from raysweep.spec import TaskSpec
 from raysweep.tasks.base import POOLS, SPLITS, TRAINING_SPLITS, Example, Task
+from raysweep.tasks.dealing import Dealing, Group
+from raysweep.tasks.example_checks import checked_examples, described, has_classes, require_unique
 
 MINIMUM_PER_BIN = 2
 """A split with fewer examples of a class is of no use for training or testing."""
@@ -29,51 +29,79 @@ TEXT_VALIDATION_SHARE = 0.02
 """Largest shares of the training pool that are cut from it by default, so that small data sets keep most of
 their examples for training."""
 
-Groups = list[list[Example]]
+
+@dataclass(frozen=True, kw_only=True)
+class Division:
+    """A task's examples by split, and why the others are in none."""
+
+    splits: Mapping[str, list[Example]]
+    left_out: Mapping[str, int]
+    """Numbers of examples by reason, without those that are 0."""
 
 
-def divide(task: Task, pools: Mapping[str, Iterable[Example]], spec: TaskSpec) -> dict[str, list[Example]]:
+def divide(task: Task, pools: Mapping[str, Iterable[Example]], spec: TaskSpec) -> Division:
     """The splits `supervisor`, `transfer`, `validation` and `test` of pools; `train` and `validation` if the
     task has no halves.
 
     Sizes are those of the spec, else the task's defaults. In a balanced task they are rounded down to a
     multiple of the number of classes. Defaults are reduced to what the data has; sizes of the spec aren't.
+    The test split follows from the spec's `split_seed` alone, the others from its `training_seed` if there is
+    one.
 
     Raises:
         InvalidInput: examples are unusable or too few, or fewer than the spec asks for.
     """
     rules = _Rules(task, spec)
-    own = _disjoint_pools(task, pools)
-    rules.check(own)
-    remaining = rules.shuffled_groups(own["train"])
-    usable = rules.usable(own["train"])
+    read = rules.checked(pools)
+    own = _disjoint(read)
+    require_unique(task, own)
+    for name, pool in own.items():
+        rules.require_classes(pool, f"the pool {name!r}")
+    try:
+        splits = _filled(rules, own)
+    except _TooFewExamples as error:
+        raise InvalidInput(f"{error}{_advice(rules, own)}") from error
+    return Division(splits=splits, left_out=rules.left_out(read, own, splits))
+
+
+def _filled(rules: _Rules, own: Mapping[str, list[Example]]) -> dict[str, list[Example]]:
+    """The splits, from pools without common groups."""
     splits: dict[str, list[Example]] = {}
-    for name in ("test", "validation") if task.has_halves else ("validation",):
-        splits[name], remaining = rules.held_out(name, own.get(name), remaining, usable)
-    if task.has_halves:
-        splits |= dict(zip(TRAINING_SPLITS, rules.equal("train", rules.halves(remaining)), strict=True))
+    training = own["train"]
+    usable = rules.dealing("test").usable(training)
+    has_halves = rules.task.has_halves
+    for name in ("test", "validation") if has_halves else ("validation",):
+        splits[name], training = rules.held_out(name, own.get(name), training, usable)
+    dealing = rules.dealing("train")
+    groups = dealing.shuffled_groups(training)
+    if has_halves:
+        halves = dealing.halves(rules.trimmed(dealing, groups, num_parts=2))
+        splits |= dict(zip(TRAINING_SPLITS, rules.equal("train", halves), strict=True))
     else:
-        splits["train"] = rules.equal("train", [remaining])[0]
-    names = SPLITS if task.has_halves else ("train", "validation")
-    return {name: rules.shuffled(splits[name], name) for name in names}
+        splits["train"] = rules.equal("train", [groups])[0]
+    names = SPLITS if has_halves else ("train", "validation")
+    return {name: rules.dealing(name).shuffled(splits[name], name) for name in names}
 
 
-def _rank(*parts: object) -> bytes:
-    """A pseudo-random key that puts examples or groups in a reproducible random order."""
-    return hashlib.blake2b(
-        "\n".join(str(part) for part in parts).encode(errors="replace"), digest_size=8
-    ).digest()
+def _advice(rules: _Rules, own: Mapping[str, list[Example]]) -> str:
+    """What else helps where there are too few examples of a class: no balance, if the splits can be filled
+    without."""
+    if rules.num_bins == 1:
+        return ""
+    try:
+        splits = _filled(_Rules(replace(rules.task, balanced=False), rules.spec), own)
+    except InvalidInput:
+        return ""
+    sizes = ", ".join(f"{name} {len(examples):,}" for name, examples in splits.items())
+    return f"; or set balanced=False in the task, which uses the larger classes whole: {sizes}"
 
 
-def _disjoint_pools(task: Task, pools: Mapping[str, Iterable[Example]]) -> dict[str, list[Example]]:
+class _TooFewExamples(InvalidInput):
+    """A split can't be filled."""
+
+
+def _disjoint(pools: Mapping[str, list[Example]]) -> dict[str, list[Example]]:
     """The pools without common groups. A group of several pools stays in test, else in validation."""
-    allowed = POOLS if task.has_halves else ("train", "validation")
-    unknown = [name for name in pools if name not in allowed]
-    if unknown or "train" not in pools:
-        raise InvalidInput(
-            f"task {task.name!r}: its loader returned the pools {', '.join(map(repr, pools)) or 'none'}; a "
-            f"task of kind {task.kind!r} needs 'train' and may have {', '.join(map(repr, allowed[1:]))}"
-        )
     taken: set[str] = set()
     disjoint: dict[str, list[Example]] = {}
     for name in (name for name in reversed(POOLS) if name in pools):
@@ -82,112 +110,76 @@ def _disjoint_pools(task: Task, pools: Mapping[str, Iterable[Example]]) -> dict[
     return disjoint
 
 
-@dataclass(frozen=True)
 class _Rules:
-    """Counting, ordering and cutting of examples, as a task and its spec ask."""
+    """Sizes, shares and refusals, as a task and its spec ask."""
 
-    task: Task
-    spec: TaskSpec
+    def __init__(self, task: Task, spec: TaskSpec) -> None:
+        self.task = task
+        self.spec = spec
+        self.num_bins = task.num_classes if task.balanced and has_classes(task) else 1
+        self.num_trimmed = 0
+        """Examples that were left out of groups that are too large a part of their split."""
 
-    @property
-    def has_classes(self) -> bool:
-        return self.task.kind in ("classification", "preference")
+    def checked(self, pools: Mapping[str, Iterable[Example]]) -> dict[str, list[Example]]:
+        """The examples of pools, once each can be used."""
+        task = self.task
+        if not task.has_halves and self.spec.num_test:
+            raise InvalidInput(
+                f"task {task.name!r}: num_test is {self.spec.num_test}, but a task to pretrain on has "
+                "the splits train and validation only; leave num_test out"
+            )
+        return checked_examples(task, pools)
 
-    @property
-    def num_bins(self) -> int:
-        return self.task.num_classes if self.task.balanced and self.has_classes else 1
+    def dealing(self, split: str) -> Dealing:
+        """How the examples of a split are counted and drawn."""
+        drawn = None if split == "test" else self.spec.training_seed
+        return Dealing(self.num_bins, self.spec.split_seed if drawn is None else drawn)
 
-    def bin(self, example: Example) -> int:
-        return example.label or 0 if self.num_bins > 1 else 0
-
-    def counts(self, examples: Iterable[Example]) -> list[int]:
-        """The number of examples in each bin."""
-        counter = Counter(map(self.bin, examples))
-        return [counter[number] for number in range(self.num_bins)]
-
-    def usable(self, examples: Iterable[Example]) -> int:
-        """The number of examples that are left when the larger classes are undersampled."""
-        return min(self.counts(examples)) * self.num_bins
-
-    def shuffled(self, examples: Iterable[Example], purpose: str) -> list[Example]:
-        return sorted(examples, key=lambda example: _rank(self.spec.split_seed, purpose, example.id))
-
-    def shuffled_groups(self, examples: Iterable[Example]) -> Groups:
-        groups: dict[str, list[Example]] = {}
-        for example in self.shuffled(examples, "group"):
-            groups.setdefault(example.group, []).append(example)
-        return [
-            groups[name]
-            for name in sorted(groups, key=lambda name: _rank(self.spec.split_seed, "groups", name))
-        ]
-
-    def first_of_each_bin(self, groups: Groups, quota: int) -> list[Example]:
-        """The first `quota` examples of each bin, group by group, so that right and wrong answers to a
-        question stay together."""
-        counts = [0] * self.num_bins
-        chosen = []
-        for example in (example for group in groups for example in group):
-            if counts[self.bin(example)] < quota:
-                counts[self.bin(example)] += 1
-                chosen.append(example)
-        return chosen
-
-    def cut(self, groups: Groups, quota: int) -> tuple[Groups, Groups]:
-        """Take whole groups until each bin has `quota` examples; return these and the other groups."""
-        counts = [0] * self.num_bins
-        taken: Groups = []
-        rest: Groups = []
-        for group in groups:
-            wanted = any(counts[self.bin(example)] < quota for example in group)
-            (taken if wanted else rest).append(group)
-            if wanted:
-                counts = [count + more for count, more in zip(counts, self.counts(group), strict=True)]
-        return taken, rest
-
-    def halves(self, groups: Groups) -> list[Groups]:
-        """Deal out whole groups, the largest first, each to the half that has fewer examples of its bins."""
-        loads = ([0] * self.num_bins, [0] * self.num_bins)
-        half_of: dict[str, int] = {}
-        for group in sorted(groups, key=len, reverse=True):
-            counts = self.counts(group)
-            first, second = (sum(a * b for a, b in zip(counts, load, strict=True)) for load in loads)
-            half = half_of[group[0].group] = int(second < first)
-            for number, count in enumerate(counts):
-                loads[half][number] += count
-        # In shuffled order again: a half that is cut to size should not consist of its largest groups.
-        return [[group for group in groups if half_of[group[0].group] == half] for half in (0, 1)]
+    def trimmed(self, dealing: Dealing, groups: Sequence[Group], num_parts: int) -> list[Group]:
+        """The groups without what is too large a part of their split; see `Dealing.trimmed`."""
+        kept = dealing.trimmed(groups, num_parts)
+        self.num_trimmed += sum(map(len, groups)) - sum(map(len, kept))
+        return kept
 
     def held_out(
-        self, split: str, pool: list[Example] | None, training: Groups, usable: int
-    ) -> tuple[list[Example], Groups]:
-        """The test or validation split and the remaining training groups.
+        self, split: str, pool: list[Example] | None, training: list[Example], usable: int
+    ) -> tuple[list[Example], list[Example]]:
+        """The test or validation split and the remaining training examples.
 
-        The split comes from its own pool if there is one, else it is cut from the training groups.
+        The split comes from its own pool if there is one, else from groups that are taken from training.
+
+        Args:
+            usable: the number of training examples that balance leaves, of which shares are counted.
         """
+        dealing = self.dealing(split)
         if pool is not None:
-            return self.equal(split, [self.shuffled_groups(pool)])[0], training
+            groups = self.trimmed(dealing, dealing.shuffled_groups(pool), num_parts=1)
+            return self.equal(split, [groups])[0], training
         if split == "test":
             share = TEST_SHARE
         else:
             share = VALIDATION_SHARE if self.task.has_halves else TEXT_VALIDATION_SHARE
         asked, default = self.size(split)
         quota = max((asked or min(default, int(share * usable))) // self.num_bins, MINIMUM_PER_BIN)
-        taken, rest = self.cut(training, quota)
-        return self.equal(split, [taken], quota)[0], rest
+        taken, rest = dealing.reserve(dealing.shuffled_groups(training), quota, share)
+        return self.equal(split, [taken], quota)[0], [example for group in rest for example in group]
 
-    def equal(self, split: str, parts: Sequence[Groups], quota: int | None = None) -> list[list[Example]]:
-        """Cut all parts to the same number of examples in each bin: as many as all have, up to the split's
+    def equal(
+        self, split: str, parts: Sequence[Sequence[Group]], quota: int | None = None
+    ) -> list[list[Example]]:
+        """Fill all parts with the same number of examples in each bin: as many as all have, up to the split's
         size."""
         asked, default = self.size(split)
         quota = quota or (asked or default) // self.num_bins
-        counts = [self.counts(example for group in part for example in group) for part in parts]
+        dealing = self.dealing(split)
+        counts = [dealing.counts(example for group in part for example in group) for part in parts]
         found = min(min(count) for count in counts)
         name = "each half of the training data" if len(parts) > 1 else f"split {split!r}"
         if found < MINIMUM_PER_BIN or (asked and found < asked // self.num_bins):
             self._refuse_shortage(split, name, asked, counts)
-        chosen = [self.first_of_each_bin(part, min(quota, found)) for part in parts]
+        chosen = [dealing.in_rounds(part, min(quota, found)) for part in parts]
         for part in chosen:
-            self._require_classes(part, name)
+            self.require_classes(part, name)
         return chosen
 
     def size(self, split: str) -> tuple[int | None, int]:
@@ -201,73 +193,41 @@ class _Rules:
             )
         return asked, getattr(self.task, f"num_{split}")
 
-    def check(self, pools: Mapping[str, list[Example]]) -> None:
-        """Refuse pools with examples that can't be used."""
-        if not self.task.has_halves and self.spec.num_test:
-            raise InvalidInput(
-                f"task {self.task.name!r}: num_test is {self.spec.num_test}, but a task to pretrain on has "
-                "the splits train and validation only; leave num_test out"
-            )
-        seen: set[str] = set()
-        for name, pool in pools.items():
-            for example in pool:
-                self._check_example(example, name)
-                if example.id in seen:
-                    raise InvalidInput(
-                        f"task {self.task.name!r}: id {example.id!r} occurs twice; it must be unique"
-                    )
-                seen.add(example.id)
-            self._require_classes(pool, f"the pool {name!r}")
-
-    def _check_example(self, example: Example, pool: str) -> None:
-        where = f"task {self.task.name!r}, pool {pool!r}, example {example.id!r}"
-        num_texts = 2 if self.task.kind == "preference" else 1
-        if len(example.texts) != num_texts or not all(
-            isinstance(text, str) and text.strip() for text in example.texts
-        ):
-            raise InvalidInput(
-                f"{where}: a {self.task.kind} example needs {num_texts} non-empty text(s), got "
-                f"{example.texts!r:.200}"
-            )
-        if self.task.kind == "generative":
-            self._check_target(example, where)
-        if not self.has_classes:
-            return
-        if type(example.label) is not int or not 0 <= example.label < self.task.num_classes:
-            raise InvalidInput(
-                f"{where}: the label is {example.label!r}; this task's classes are whole numbers 0 to "
-                f"{self.task.num_classes - 1}. A label of -1 usually means a published test set with hidden "
-                "labels"
-            )
-
-    def _check_target(self, example: Example, where: str) -> None:
-        if not isinstance(example.target, str) or not example.target.strip():
-            raise InvalidInput(
-                f"{where}: its target is {example.target!r:.200}; "
-                "a generative example needs a non-empty answer"
-            )
-        if example.allowed and example.target not in example.allowed:
-            raise InvalidInput(
-                f"{where}: its target {example.target!r:.200} isn't among its {len(example.allowed)} allowed "
-                f"answers, {example.allowed!r:.200}; an allowed answer must be written as the target is"
-            )
-
-    def _require_classes(self, examples: Sequence[Example], name: str) -> None:
+    def require_classes(self, examples: Sequence[Example], name: str) -> None:
         """Require all classes in a balanced task and at least two in another task with classes."""
-        if not self.has_classes:
+        if not has_classes(self.task):
             return
         present = {example.label for example in examples}
         needed = self.task.num_classes if self.task.balanced else 2
         if len(present) < needed:
             raise InvalidInput(
-                f"task {self.task.name!r}: {name} has {self._describe(examples)}; it needs examples of "
+                f"task {self.task.name!r}: {name} has {described(self.task, examples)}; it needs examples of "
                 f"{'all' if self.task.balanced else 'at least two of the'} {self.task.num_classes} classes"
             )
 
-    def _describe(self, examples: Sequence[Example]) -> str:
-        counter = Counter(example.label for example in examples)
-        of_each = ", ".join(f"{counter[label]} of class {label}" for label in range(self.task.num_classes))
-        return f"{len(examples)} examples ({of_each})"
+    def left_out(
+        self,
+        read: Mapping[str, list[Example]],
+        own: Mapping[str, list[Example]],
+        splits: Mapping[str, list[Example]],
+    ) -> dict[str, int]:
+        """The numbers of unused examples by reason.
+
+        Args:
+            read: all examples, by pool.
+            own: those of the groups that each pool keeps.
+            splits: those that are used.
+        """
+        dealing = self.dealing("test")
+        num_read, num_own, num_used = (sum(map(len, examples.values())) for examples in (read, own, splits))
+        num_usable = sum(map(dealing.usable, own.values()))
+        reasons = {
+            "in groups of the test or validation pool too": num_read - num_own,
+            "for balance": num_own - num_usable,
+            "of groups that would be too much of a split": min(self.num_trimmed, num_usable - num_used),
+        }
+        reasons["beyond the splits' sizes"] = num_read - num_used - sum(reasons.values())
+        return {reason: count for reason, count in reasons.items() if count}
 
     def _refuse_shortage(self, split: str, name: str, asked: int | None, counts: list[list[int]]) -> None:
         there = " and ".join("/".join(map(str, count)) for count in counts)
@@ -277,8 +237,13 @@ class _Rules:
         found = min(min(count) for count in counts)
         most = found * self.num_bins
         advice = f"at most num_{split}={most} can be met" if found >= MINIMUM_PER_BIN else "give more rows"
-        raise InvalidInput(
+        trimmed = (
+            f" and {self.num_trimmed} examples of groups that are too large are left out"
+            if self.num_trimmed
+            else ""
+        )
+        raise _TooFewExamples(
             f"task {self.task.name!r}: {why}: {name} needs {needed} "
             f"examples{' of each class' if kinds else ''}, and there are {there}{kinds} for it once whole "
-            f"groups are dealt out and no group is in two splits; {advice}"
+            f"groups are dealt out{trimmed} and no group is in two splits; {advice}"
         )

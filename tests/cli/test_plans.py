@@ -1,9 +1,12 @@
 """Plans as tables and in a few lines."""
 
+from typing import Any
+
+import pytest
 from grid_helpers import finish, small_model, small_sweep, small_task
 
 from raysweep import grid
-from raysweep.cli.plans import plan_summary, plan_table
+from raysweep.cli.plans import plan_remarks, plan_summary, plan_table
 from raysweep.planning.plan import make_plan
 from raysweep.store import Store
 
@@ -37,5 +40,28 @@ def test_the_summary_of_a_plan_says_what_sharing_saves(store: Store) -> None:
     # Supervisor and ceiling serve both cells: 4 trainings instead of 6.
     assert plan_summary(plan, 1) == (
         "small: 2 cells need 4 trainings and 2 pretrainings (6 trainings without sharing: 2 saved); 1 of 6 "
-        "runs are done already"
+        "runs are done already\n"
+        "sandbox: 124 of 450 examples used: supervisor 32, transfer 32, validation 20, test 40"
     )
+
+
+@pytest.mark.parametrize(
+    ("fields", "covered"),
+    [
+        ({"seeds": [0]}, "the choice of test examples, not training (one seed) nor the draw of the halves."),
+        (
+            {"seeds": [0, 1, 2]},
+            "the choice of test examples and, by 3 seeds, training, not the draw of the halves: "
+            "Sweep(seeds_draw_halves=True) lets seeds draw them too.",
+        ),
+        (
+            {"seeds": [0, 1], "seeds_draw_halves": True},
+            "the choice of test examples and, by 2 seeds, training and the draw of the halves.",
+        ),
+    ],
+)
+def test_remarks_end_with_what_intervals_cover(fields: dict[str, Any], covered: str, store: Store) -> None:
+    left_out, *near, last = plan_remarks(make_plan(small_sweep(**fields), store))
+    assert left_out.startswith("sandbox: left out: ") and "beyond the splits' sizes" in left_out
+    assert all(line.startswith("sandbox: near-duplicates: ") for line in near)
+    assert last == f"Intervals cover {covered}"

@@ -231,7 +231,8 @@ def test_what_is_done_is_cached_for_every_sweep_that_shares_it(tmp_path: Path) -
     assert states == {"done": 5, "missing": 2 + 3}
     assert plan_summary(larger, 5) == (
         "larger: 4 cells need 8 trainings and 2 pretrainings (12 trainings without sharing: 4 saved); 5 of "
-        "10 runs are done already"
+        "10 runs are done already\n"
+        "sandbox: 124 of 450 examples used: supervisor 32, transfer 32, validation 20, test 40"
     )
 
 

@@ -67,6 +67,7 @@ CASES: list[tuple[Any, Any, dict[str, Any]]] = [
             "num_validation": 5,
             "num_test": 5,
             "split_seed": 1,
+            "training_seed": 1,
             "kind": "preference",
             "num_classes": 3,
             "class_names": ("bad", "good"),
@@ -164,6 +165,7 @@ LABELS = {
         "num_validation",
         "num_test",
         "split_seed",
+        "training_seed",
         "kind",
         "num_classes",
         "class_names",
@@ -194,6 +196,33 @@ def test_kinds_of_tuning_and_of_labels_differ() -> None:
     }
     assert len(ids) == 4
     assert pinned_run(labels=GroundTruth()).id == pinned_run().id != pinned_run(labels=Unlabelled()).id
+
+
+def test_numbers_of_numpy_have_the_ids_of_numbers() -> None:
+    plain = pinned_run(
+        optimization=Optimization(learning_rate=0.5, batch_size=8, betas=(0.5, 0.75)),
+        objective=Call("confidence", {"alpha_max": 0.25, "nested": [1, {"flag": True}]}),
+        seed=3,
+    )
+    same = pinned_run(
+        optimization=Optimization(
+            learning_rate=np.float32(0.5),  # type: ignore[arg-type]
+            batch_size=np.int64(8),  # type: ignore[arg-type]
+            betas=(np.float64(0.5), np.float32(0.75)),  # type: ignore[arg-type]
+        ),
+        objective=Call(
+            "confidence", {"alpha_max": np.float32(0.25), "nested": [np.int8(1), {"flag": np.bool_(True)}]}
+        ),
+        seed=np.uint8(3),  # type: ignore[arg-type]
+    )
+    assert same.id == plain.id and same == plain
+    assert type(same.seed) is int and type(same.objective.params["alpha_max"]) is float
+    dropout = ModelSpec(name="m", base=SCRATCH, dropout=np.bool_(True)).dropout  # type: ignore[arg-type]
+    assert dropout is True
+    with pytest.raises(InvalidInput, match=r"seed is True; it must be a whole number"):
+        pinned_run(seed=np.bool_(True))  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match="stable identity"):
+        Call("x", {"rate": np.float32("nan")})
 
 
 def test_equal_numbers_have_equal_ids() -> None:

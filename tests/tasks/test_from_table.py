@@ -259,7 +259,7 @@ def test_real_preferences(
     assert {item.texts[item.label or 0] for item in examples} <= better
     # AutoJ: 900 less 229 ties. PandaLM: 593 of 659 aren't ties, and 70 of these are repeated.
     assert len(examples) == num_pairs
-    splits = divide(task, {"train": examples}, TaskSpec(name=task.name))
+    splits = divide(task, {"train": examples}, TaskSpec(name=task.name)).splits
     prompts = [{item.texts[0].partition("\n")[0] for item in split} for split in splits.values()]
     assert len(splits["supervisor"]) == len(splits["transfer"]) > 150 and all(prompts)
 
@@ -428,7 +428,8 @@ def test_real_prompts_with_answers() -> None:
     task = generative_task(
         source, prompt="{question}", target=lambda row: row["answer"].rpartition("#### ")[2]
     )
-    data = divide(task, task.load(), TaskSpec(name="gsm8k", num_train=500, num_validation=50, num_test=100))
+    spec = TaskSpec(name="gsm8k", num_train=500, num_validation=50, num_test=100)
+    data = divide(task, task.load(), spec).splits
     assert {name: len(examples) for name, examples in data.items()} == {
         "supervisor": 500, "transfer": 500, "validation": 50, "test": 100,
     }  # fmt: skip

@@ -14,7 +14,7 @@ import pytest
 
 from raysweep import InvalidInput, TaskSpec
 from raysweep.data.examples import read_split
-from raysweep.data.pinning import pin_task
+from raysweep.data.pinning import Pinner
 from raysweep.models.sandbox import SANDBOX
 from raysweep.spec import RunSpec
 from raysweep.store import Store
@@ -139,14 +139,14 @@ def test_an_impossible_world_is_refused(params: dict[str, Any], message: str) ->
 PROGRAM = """
 import json, sys, tempfile
 from raysweep import TaskSpec
-from raysweep.data.pinning import pin_task
+from raysweep.data.pinning import Pinner
 from raysweep.store import Store
 store = Store(tempfile.mkdtemp())
 specs = [
     TaskSpec(name="sandbox", num_train=100),
     TaskSpec(name="sandbox_corpus", params={"num_sentences": 500}),
 ]
-print(json.dumps([pin_task(spec, store).content for spec in specs]))
+print(json.dumps([Pinner(store).task(spec).content for spec in specs]))
 """
 
 
@@ -169,7 +169,7 @@ def test_the_content_is_the_same_in_every_process_and_on_every_machine(
         TaskSpec(name="sandbox", num_train=100),
         TaskSpec(name="sandbox_corpus", params={"num_sentences": 500}),
     ]
-    expected = [pin_task(spec, store).content for spec in specs]
+    expected = [Pinner(store).task(spec).content for spec in specs]
     command = [sys.executable, "-W", "ignore", "-c", PROGRAM]
     done = subprocess.run(command, env=os.environ | machine, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == expected
@@ -177,8 +177,8 @@ def test_the_content_is_the_same_in_every_process_and_on_every_machine(
 
 def test_what_is_pinned_is_what_was_drawn(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    spec = pin_task(
-        TaskSpec(name="sandbox", params=SMALL, num_train=50, num_validation=20, num_test=30), store
+    spec = Pinner(store).task(
+        TaskSpec(name="sandbox", params=SMALL, num_train=50, num_validation=20, num_test=30)
     )
     assert (spec.kind, spec.num_classes) == ("classification", 2)
     drawn = {example.id: example for pool in load_attribute(**SMALL).values() for example in pool}
@@ -192,7 +192,7 @@ def test_what_is_pinned_is_what_was_drawn(tmp_path: Path) -> None:
                 example.label,
                 example.difficulty,
             )
-    other = pin_task(TaskSpec(name="sandbox", params=SMALL | {"world_seed": 1}, num_train=50), store)
+    other = Pinner(store).task(TaskSpec(name="sandbox", params=SMALL | {"world_seed": 1}, num_train=50))
     assert other.content != spec.content
 
 

@@ -10,8 +10,13 @@ import pytest
 
 from raysweep.errors import InvalidInput
 from raysweep.spec import TaskSpec
+from raysweep.tasks import splits as division
 from raysweep.tasks.base import Example, Task
-from raysweep.tasks.splits import divide
+
+
+def divide(task: Task, pools: dict[str, list[Example]], spec: TaskSpec) -> dict[str, list[Example]]:
+    return dict(division.divide(task, pools, spec).splits)
+
 
 FOUR = ["supervisor", "transfer", "validation", "test"]
 

@@ -13,6 +13,7 @@ import pytest
 
 from raysweep.errors import InvalidInput
 from raysweep.tasks import classification_task, preference_task
+from raysweep.tasks.base import Pools
 from raysweep.tasks.encodings import decoded, wide_encoding
 from raysweep.tasks.places import Fault, brief, place, user_path
 from raysweep.tasks.table_files import TableReader
@@ -169,9 +170,7 @@ def test_the_likely_encoding() -> None:
             decoded(data)
 
 
-def test_rows_without_a_value_are_counted_or_skipped(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_rows_without_a_value_are_counted_or_skipped(tmp_path: Path) -> None:
     texts = ["a", "", "c", None, "e", " ", "g"]
     rows = [{"t": text, "l": None if text == "e" else number % 2} for number, text in enumerate(texts)]
     (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
@@ -182,10 +181,10 @@ def test_rows_without_a_value_are_counted_or_skipped(
         r"rows are like this one; the next: lines 4, 6\)\. Leave such rows out with skip_missing=True$",
     ):
         classification_task(tmp_path / "a.jsonl", **known).load()
-    with caplog.at_level(logging.WARNING):
-        examples = list(classification_task(tmp_path / "a.jsonl", **known, skip_missing=True).load()["train"])
-    assert [(item.texts[0], item.label) for item in examples] == [("a", 0), ("c", 0), ("g", 0)]
-    assert caplog.messages == [f"{tmp_path / 'a.jsonl'}: 4 of 7 rows lack a value and are left out"]
+    pools = classification_task(tmp_path / "a.jsonl", **known, skip_missing=True).load()
+    assert isinstance(pools, Pools)
+    assert [(item.texts[0], item.label) for item in pools["train"]] == [("a", 0), ("c", 0), ("g", 0)]
+    assert pools.rows.skipped == 4
 
 
 def test_gaps_and_values_of_several_lines_are_reported(
