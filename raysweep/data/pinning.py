@@ -16,13 +16,16 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from raysweep.data.tokens import prepare_tokens
+from raysweep.data.tokens import ensure_tokenizer, prepare_tokens
 from raysweep.errors import InvalidInput, user_code
 from raysweep.files import write_json
-from raysweep.models.source import ModelInputs, folder_problem
+from raysweep.models.architecture import use_of
+from raysweep.models.folder import folder_problem, pin_folder
+from raysweep.models.source import ModelInputs
 from raysweep.models.tokenizers import check_tokenizer
+from raysweep.models.usability import require_usable
 from raysweep.spec import Folder, Hub, ModelSpec, RunSpec, Scratch, TaskSpec, WeakLabels
-from raysweep.spec.identity import canonical_json, folder_checksum
+from raysweep.spec.identity import canonical_json
 from raysweep.store import Store
 from raysweep.tasks import load_task
 from raysweep.tasks.base import Example
@@ -85,6 +88,7 @@ class Pinner:
         self._commits: dict[tuple[str, str], str] = {}
         self._checksums: dict[Path, str] = {}
         self._tokens: set[tuple[str | None, str]] = set()
+        self._usable: set[tuple[str, str]] = set()
 
     def task(self, spec: TaskSpec) -> TaskSpec:
         """The task with the digest of its content; see `pin_task`."""
@@ -118,16 +122,26 @@ class Pinner:
             prepare_tokens(ModelInputs(model, task, self._store))
             self._tokens.add(key)
 
+    def check_model(self, spec: RunSpec) -> None:
+        """Refuse a pinned run whose model can't do what the run takes it for; see `require_usable`."""
+        inputs = ModelInputs(spec.model, spec.task, self._store)
+        key = (inputs.architecture_key, use_of(spec))
+        if key not in self._usable:
+            ensure_tokenizer(inputs)
+            require_usable(inputs, use_of(spec))
+            self._usable.add(key)
+
     def _base(self, model: ModelSpec) -> Hub | Folder | Scratch | RunSpec:
         base = model.base
         if isinstance(base, Hub):
             return dataclasses.replace(base, commit=base.commit or self._commit(base))
         if isinstance(base, Folder):
-            problem = folder_problem(Path(base.path))
+            path = Path(base.path).expanduser().absolute()
+            problem = folder_problem(path)
             if problem:
-                raise InvalidInput(f"model {model.name!r}: {base.path} can't be used: {problem}")
-            path = Path(base.path).absolute()
-            return Folder(path=str(path), content=self._checksum(path)[:16])
+                shown = str(path) if str(path).isprintable() else repr(str(path))
+                raise InvalidInput(f"model {model.name!r}: {shown} can't be used: {problem}")
+            return Folder(path=str(path), content=self._checksum(path))
         if isinstance(base, RunSpec):
             return self.run(base)
         check_tokenizer(base.tokenizer)
@@ -141,7 +155,7 @@ class Pinner:
 
     def _checksum(self, folder: Path) -> str:
         if folder not in self._checksums:
-            self._checksums[folder] = folder_checksum(folder)
+            self._checksums[folder] = pin_folder(folder, self._store)
         return self._checksums[folder]
 
 
