@@ -33,6 +33,8 @@ _WEIGHTS = (
 )
 """Names of a file with all weights, and of the list of several files; transformers reads the first that it
 finds."""
+_POINTER = b"version https://git-lfs"
+"""How a file begins that Git keeps in place of a large one."""
 
 
 def folder_problem(folder: Path) -> str | None:
@@ -124,6 +126,12 @@ def _weights_problem(files: list[Path]) -> str | None:
     for path in files:
         if not path.is_file():
             return f"its weights are incomplete: {path.name} is missing"
+        with path.open("rb") as file:
+            start = file.read(len(_POINTER))
+        if not start:
+            return f"its {path.name} is empty; copy or download it again"
+        if start == _POINTER:
+            return f"its {path.name} only points to the weights; call `git lfs pull` in it"
         problem = _safetensors_problem(path) if path.suffix == ".safetensors" else _pickle_problem(path)
         if problem:
             return f"its {path.name} {problem}; copy or download it again"
@@ -134,8 +142,6 @@ def _safetensors_problem(path: Path) -> str | None:
     """What is wrong with a file that begins with the length of its header in 8 bytes and the header, which is
     JSON and says where each tensor's bytes are."""
     size = path.stat().st_size
-    if size == 0:
-        return "is empty"
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if not 2 <= length <= max(size - 8, 0):
@@ -152,12 +158,10 @@ def _safetensors_problem(path: Path) -> str | None:
 
 
 def _pickle_problem(path: Path) -> str | None:
-    with path.open("rb") as file:
-        start = file.read(2)
-    if not start:
-        return "is empty"
     # torch.save writes a zip archive, whose directory is at its end; until 2020 it wrote a pickle
-    if not zipfile.is_zipfile(path) and start[:1] != b"\x80":
+    with path.open("rb") as file:
+        is_pickle = file.read(1) == b"\x80"
+    if not is_pickle and not zipfile.is_zipfile(path):
         return f"isn't what torch.save writes, or is cut off ({path.stat().st_size} bytes)"
     return None
 

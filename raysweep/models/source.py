@@ -161,6 +161,11 @@ class ModelInputs:
 
         values, _ = PretrainedConfig.get_config_dict(source.name, revision=source.keywords.get("revision"))
         _require_possible(values)
+        if values.get("quantization_config"):
+            raise InvalidInput(
+                "its weights are quantized (quantization_config), and only whole ones are trained; take the "
+                "model that it was made from"
+            )
         return AutoConfig.from_pretrained(source.name, **source.keywords)
 
     def _new_config(self) -> PretrainedConfig:

@@ -48,10 +48,9 @@ def require_usable(inputs: ModelInputs, use: Use) -> None:
     path = inputs.store.model_check(digest(["usable", version, inputs.architecture_key, use]))
     if path.exists():
         return
+    given = inputs.config
     _require_fitting_tokenizer(inputs)
-    config = adapted(
-        inputs.config, inputs.tokenizer.pad_token_id, 2 if use == "classes" else 0, dropout=False
-    )
+    config = adapted(given, inputs.tokenizer.pad_token_id, 2 if use == "classes" else 0, dropout=False)
     what = f"model {inputs.origin.name!r}: architecture {config.model_type!r} can't be used here"
     if use != "classes" and config.is_encoder_decoder:
         raise InvalidInput(
@@ -81,7 +80,12 @@ def _quiet() -> Iterator[None]:
 
 
 def _require_fitting_tokenizer(inputs: ModelInputs) -> None:
-    """Refuse a padding token without an embedding: every batch has it."""
+    """Refuse a tokenizer that knows no text, and a padding token without an embedding: every batch has it."""
+    if len(inputs.tokenizer) <= len(set(inputs.tokenizer.all_special_ids)):
+        raise InvalidInput(
+            f"model {inputs.origin.name!r}: its tokenizer has no tokens but special ones; save the model's "
+            "own with it"
+        )
     pad_token: int = inputs.tokenizer.pad_token_id  # type: ignore[assignment]
     rows = inputs.limits.embeddings
     if rows is not None and pad_token >= rows:
@@ -127,7 +131,7 @@ def _texts(inputs: ModelInputs, room: int) -> list[list[int]]:
     tokenizer = inputs.tokenizer
     special = set(tokenizer.all_special_ids)
     most = min(len(tokenizer), inputs.limits.embeddings or len(tokenizer))
-    known = [number for number in range(min(most, 50_000)) if number not in special] or [0]
+    known = [number for number in range(min(most, 50_000)) if number not in special]
     generator = torch.Generator().manual_seed(0)
     texts = []
     for length in _LENGTHS * 2:
