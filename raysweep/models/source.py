@@ -14,6 +14,7 @@ from raysweep.files import read_json, write_json
 from raysweep.models.architecture import adapted, on_meta, one_line, position_limit
 from raysweep.models.folder import require_unchanged
 from raysweep.models.sizes import size_problem
+from raysweep.models.weights import foreign_problem, weight_files
 from raysweep.spec import Folder, Hub, RunSpec, Scratch, TaskSpec
 from raysweep.spec.identity import digest
 
@@ -220,6 +221,9 @@ class ModelInputs:
 
         config = adapted(self.config, self.tokenizer.pad_token_id, 0, dropout=False)
         body = self.on_meta(AutoModel, config)
+        base = self.origin.base
+        if isinstance(base, Folder) and (problem := foreign_problem(weight_files(Path(base.path)), body)):
+            raise InvalidInput(f"model {self.origin.name!r}: {base.path} can't be used: {problem}")
         text = config.get_text_config()
         named = [getattr(text, name, None) for name in ("max_position_embeddings", "n_positions")]
         lengths = [length for length in (*map(_length, named), position_limit(body)) if length is not None]

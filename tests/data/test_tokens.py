@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 from folders import save_tiny_model
 from tiny import TinyWorld
-from transformers import AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from raysweep.data.examples import read_split
 from raysweep.data.inputs import RunInputs
@@ -81,8 +80,9 @@ def test_models_with_equal_tokenizers_have_the_same_files_of_tokens(
     folders = [save_tiny_model("gpt2", tmp_path / name) for name in ("a", "b", "c")]
     (folders[1] / "config.json").write_text((folders[1] / "config.json").read_text() + " ")  # another model
     make_tokenizer(Call("byte_pair", {"vocabulary_size": 300}), TEXTS, folders[2])
-    config = json.loads((folders[2] / "config.json").read_text())
-    (folders[2] / "config.json").write_text(json.dumps(config | {"vocab_size": 300}))
+    resized = AutoModelForCausalLM.from_pretrained(folders[2])
+    resized.resize_token_embeddings(300)
+    resized.save_pretrained(folders[2])
     limits = {"max_tokens": 7, "truncation": "right"}
     models = [Pinner(tiny_store).model(model_of(folder, **limits)) for folder in folders]
     models += [replace(models[1], max_tokens=6), replace(models[1], truncation="left")]

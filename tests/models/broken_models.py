@@ -395,6 +395,18 @@ WEIGHTS = [
         written("model.safetensors", "version https://git-lfs.github.com/spec/v1\n"),
         ("git lfs pull",),
     ),
+    Case("another width", config(n_embd=16), ("model.safetensors", "(24,)", "(48,)", "different models")),
+    Case("another vocabulary", config(vocab_size=50), ("(44, 8)", "(50, 8)", "different models")),
+    Case(
+        "a large model's configuration",
+        config(n_embd=4096, n_layer=96),
+        ("config.json", "parameters", "bytes", "different models"),
+    ),
+    Case(
+        "a shard elsewhere",
+        both(without("*.safetensors"), written(INDEX, '{"weight_map": {"a": "/etc/passwd"}}')),
+        (INDEX, "beside it"),
+    ),
     Case("an empty pickle", both(as_pickle, cut("pytorch_model.bin", 0)), ("pytorch_model.bin", "empty")),
     Case(
         "a pickle that is cut off",
