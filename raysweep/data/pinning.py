@@ -88,7 +88,7 @@ class Pinner:
         self._commits: dict[tuple[str, str], str] = {}
         self._checksums: dict[Path, str] = {}
         self._tokens: set[tuple[str | None, str]] = set()
-        self._usable: set[tuple[str, str]] = set()
+        self._usable: set[tuple[str | None, str, str]] = set()
 
     def task(self, spec: TaskSpec) -> TaskSpec:
         """The task with the digest of its content; see `pin_task`."""
@@ -124,11 +124,12 @@ class Pinner:
 
     def check_model(self, spec: RunSpec) -> None:
         """Refuse a pinned run whose model can't do what the run takes it for; see `require_usable`."""
-        inputs = ModelInputs(spec.model, spec.task, self._store)
-        key = (inputs.architecture_key, use_of(spec))
+        use = use_of(spec)
+        key = (spec.task.content, canonical_json(spec.model), use)
         if key not in self._usable:
+            inputs = ModelInputs(spec.model, spec.task, self._store)
             ensure_tokenizer(inputs)
-            require_usable(inputs, use_of(spec))
+            require_usable(inputs, use)
             self._usable.add(key)
 
     def _base(self, model: ModelSpec) -> Hub | Folder | Scratch | RunSpec:
@@ -136,12 +137,7 @@ class Pinner:
         if isinstance(base, Hub):
             return dataclasses.replace(base, commit=base.commit or self._commit(base))
         if isinstance(base, Folder):
-            path = Path(base.path).expanduser().absolute()
-            problem = folder_problem(path)
-            if problem:
-                shown = str(path) if str(path).isprintable() else repr(str(path))
-                raise InvalidInput(f"model {model.name!r}: {shown} can't be used: {problem}")
-            return Folder(path=str(path), content=self._checksum(path))
+            return self._folder(base, model.name)
         if isinstance(base, RunSpec):
             return self.run(base)
         check_tokenizer(base.tokenizer)
@@ -153,10 +149,18 @@ class Pinner:
             self._commits[key] = _hub_commit(hub)
         return self._commits[key]
 
-    def _checksum(self, folder: Path) -> str:
-        if folder not in self._checksums:
-            self._checksums[folder] = pin_folder(folder, self._store)
-        return self._checksums[folder]
+    def _folder(self, base: Folder, model: str) -> Folder:
+        try:
+            path = Path(base.path).expanduser().absolute()
+        except RuntimeError as error:  # ~ of a user whom the machine doesn't know
+            raise InvalidInput(f"model {model!r}: {base.path!r} can't be used: {error}") from error
+        if path not in self._checksums:
+            problem = folder_problem(path)
+            if problem:
+                shown = str(path) if str(path).isprintable() else repr(str(path))
+                raise InvalidInput(f"model {model!r}: {shown} can't be used: {problem}")
+            self._checksums[path] = pin_folder(path, self._store)
+        return Folder(path=str(path), content=self._checksums[path])
 
 
 def _hub_commit(hub: Hub) -> str:

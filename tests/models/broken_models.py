@@ -314,6 +314,7 @@ FOLDERS = [
     Case("an index of null", both(without("*.safetensors"), written(INDEX, "null")), (INDEX, "null")),
     Case("a link to a folder", linked),
     Case("in the home folder", in_home),
+    Case("the home folder of nobody", lambda folder: "~nobody-here/model", ("mine", "can't be used")),
     Case("a colon in its name", moved("a:b")),
     Case("a percent sign in its name", moved("a%20b?")),
     Case("blanks in its name", moved(" my model ")),

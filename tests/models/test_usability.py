@@ -4,21 +4,25 @@ what they compute, a model that writes must not read what comes later, texts may
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from folders import DECODERS, ENCODERS
-from tiny import TinyWorld
+from folders import DECODERS, ENCODERS, save_tiny_model
+from tiny import TinyWorld, tiny_task
 
 from raysweep.data.tokens import ensure_tokenizer, prepare_tokens
 from raysweep.errors import InvalidInput
 from raysweep.models import usability
 from raysweep.models.architecture import Use, adapted, auto_class
+from raysweep.models.families import Model
 from raysweep.models.source import ModelInputs
 from raysweep.models.usability import require_usable
-from raysweep.spec import Call, ModelSpec, RunSpec, Scratch
+from raysweep.planning.plan import make_plan
+from raysweep.planning.sweep import Sweep
+from raysweep.spec import Call, Folder, Full, ModelSpec, Optimization, Prompting, RunSpec, Scratch
 from raysweep.store import Store
 
 SIZE = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
@@ -155,3 +159,18 @@ def test_longer_texts_are_cut_to_the_limit(tiny_world: TinyWorld, tiny_store: St
     lengths = np.diff(np.load(whole / "validation.offsets.npy"))
     assert lengths.max() > 8
     assert np.diff(np.load(cut / "validation.offsets.npy")).tolist() == np.minimum(lengths, 8).tolist()
+
+
+@pytest.mark.parametrize("tuning", [Full(), Prompting(words=("ba", "be"))], ids=["finetuned", "prompted"])
+def test_a_plan_tries_the_models_of_its_runs(tuning: Full | Prompting, store: Store, tmp_path: Path) -> None:
+    bert = save_tiny_model("bert", tmp_path / "bert")
+    spec = ModelSpec(name="mine", base=Folder(path=str(bert)), tuning=tuning)
+    model = Model(spec=spec, optimization=Optimization(learning_rate=1e-2, batch_size=16, epochs=1.0))
+    sweep = Sweep(name="tried", tasks=[tiny_task()], pairs=[(model, model)], methods=["naive"], seeds=[0])
+    if tuning == Full():
+        assert len(make_plan(sweep, store).runs) > 1
+    else:
+        with pytest.raises(
+            InvalidInput, match="model 'mine': architecture 'bert' can't be used here: it reads"
+        ):
+            make_plan(sweep, store)
