@@ -170,8 +170,7 @@ def _require_known(inputs: ModelInputs, split: str, folder: Path) -> None:
         where = _text_with(end, inputs, split, folder)
         raise InvalidInput(
             f"the text of {where} has the token {inputs.tokenizer.eos_token!r}, with which model {name!r} "
-            "ends an answer, so it can't be a prompt. Take it out of the text; if the tokenizer adds it to "
-            "every text, set add_eos_token to false in its tokenizer_config.json"
+            "ends an answer, so it can't be a prompt; take it out of the text"
         )
     answers = read_split(inputs.task, split, inputs.store, ["target"])["target"].tolist()
     for answer, found in zip(answers, answer_tokens(answers, inputs.tokenizer), strict=True):

@@ -15,16 +15,18 @@ if TYPE_CHECKING:
     import torch
     from transformers import PretrainedConfig, PreTrainedModel
 
-Use = Literal["classes", "tokens", "answers"]
-"""What a run takes from its model: the logits of classes or scores of a text, the logits of the tokens after
-each token, or these to write answers with."""
+Use = Literal["classes", "tokens", "words", "answers"]
+"""What a run takes from its model: the logits of classes or scores of a text, those of the tokens after each
+token, those of words after a prompt, or an answer that is written after a prompt."""
 
 
 def use_of(spec: RunSpec) -> Use:
     """What a run takes from its model."""
     if spec.kind == "generative":
         return "answers"
-    return "tokens" if spec.kind == "text" or isinstance(spec.model.tuning, Prompting) else "classes"
+    if spec.kind == "text":
+        return "tokens"
+    return "words" if isinstance(spec.model.tuning, Prompting) else "classes"
 
 
 def auto_class(use: Use) -> Any:

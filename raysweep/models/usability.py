@@ -62,6 +62,8 @@ def require_usable(inputs: ModelInputs, use: Use) -> None:
         problem = _problem(inputs, config, use)
     if problem:
         raise InvalidInput(f"{what}: {problem}")
+    if use in ("words", "answers"):
+        _require_open_end(inputs)
     with contextlib.suppress(OSError):  # a store that can only be read
         write_json(path, {"model": inputs.origin.name, "use": use})
 
@@ -94,6 +96,20 @@ def _require_fitting_tokenizer(inputs: ModelInputs) -> None:
             f"embeddings for {rows}; the padding token {inputs.tokenizer.pad_token!r} is number {pad_token}. "
             f"Call model.resize_token_embeddings({len(inputs.tokenizer)}) and save the model again, or set "
             "another pad_token in tokenizer_config.json"
+        )
+
+
+def _require_open_end(inputs: ModelInputs) -> None:
+    """Refuse a tokenizer that ends each text: a model must go on after a prompt."""
+    tokenizer = inputs.tokenizer
+    whole = tokenizer("a b")["input_ids"]
+    plain = tokenizer("a b", add_special_tokens=False)["input_ids"]
+    if whole[-1:] != plain[-1:]:
+        raise InvalidInput(
+            f"model {inputs.origin.name!r}: its tokenizer ends each text with "
+            f"{tokenizer.convert_ids_to_tokens(whole[-1])!r}, after which a model doesn't go on, and this "
+            "run prompts it; set add_eos_token to false in tokenizer_config.json, or take the token out of the "
+            "post_processor in tokenizer.json"
         )
 
 

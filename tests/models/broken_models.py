@@ -28,7 +28,17 @@ from transformers import (
 
 from raysweep.data.pinning import Pinner
 from raysweep.errors import InvalidInput
-from raysweep.spec import Folder, GroundTruth, ModelSpec, Optimization, RunSpec, TaskSpec, Unlabelled
+from raysweep.spec import (
+    Folder,
+    Full,
+    GroundTruth,
+    ModelSpec,
+    Optimization,
+    Prompting,
+    RunSpec,
+    TaskSpec,
+    Unlabelled,
+)
 from raysweep.store import Store
 from raysweep.tasks.base import Example, Task
 
@@ -40,7 +50,7 @@ SIZE = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "int
 TABLE = {"max_position_embeddings": 34}
 T5 = {"d_model": 8, "d_kv": 4, "d_ff": 16, "num_layers": 1, "num_heads": 2, "decoder_start_token_id": 0}
 
-Use = Literal["classification", "generative", "text"]
+Use = Literal["classification", "generative", "text", "prompted"]
 
 
 def _load() -> Mapping[str, list[Example]]:
@@ -126,10 +136,11 @@ def outcome(case: Case, folder: Path, store: Store) -> str | None:
     named = case.change(folder)
     base = Folder(path=folder if named is None else named)  # type: ignore[arg-type]
     task = TaskSpec(name=f"{__name__}:{'ANSWERS' if case.use == 'generative' else 'CLASSES'}")
+    tuning = Prompting(words=("w1", "w2")) if case.use == "prompted" else Full()
     pinner = Pinner(store)
     try:
         with patch.dict(os.environ, HOME=str(folder.parent)):
-            model = pinner.model(ModelSpec(name="mine", base=base))
+            model = pinner.model(ModelSpec(name="mine", base=base, tuning=tuning))
         spec = RunSpec(
             task=pinner.task(task),
             model=model,
@@ -138,7 +149,8 @@ def outcome(case: Case, folder: Path, store: Store) -> str | None:
             labels=Unlabelled() if case.use == "text" else GroundTruth(),
         )
         pinner.check_model(spec)
-        pinner.tokens(spec.task, spec.model)
+        if case.use != "prompted":  # prompts are made when the run starts
+            pinner.tokens(spec.task, spec.model)
     except InvalidInput as error:
         return str(error)
     return None
@@ -289,6 +301,7 @@ FOLDERS = [
     Case("as it is", unchanged),
     Case("as it is, learning texts", unchanged, use="text"),
     Case("as it is, writing answers", unchanged, use="generative"),
+    Case("as it is, prompted", unchanged, use="prompted"),
     Case("several files of weights", in_shards),
     Case("weights of torch.save", as_pickle),
     Case("no folder", shutil.rmtree, ("mine", "no such folder")),
@@ -464,17 +477,17 @@ TOKENIZERS = [
     ),
     Case("no token for a text", reads_nothing, ("no token", "CLASSES/")),
     Case("no vocabulary", knows_nothing, ("tokenizer has no tokens but special ones",)),
+    Case("an end after each prompt", tokenizer(ends=True), ("'</s>'", "add_eos_token"), "generative"),
     Case(
-        "an end after each prompt",
-        tokenizer(ends=True),
-        ("'</s>'", "ANSWERS/", "add_eos_token"),
-        "generative",
+        "an end after each prompt for a word", tokenizer(ends=True), ("'</s>'", "add_eos_token"), "prompted"
     ),
+    Case("an end after each text that is learnt", tokenizer(ends=True), use="text"),
     Case("an end after each text", tokenizer(ends=True)),
     Case("an end inside prompts", tokenizer(eos_token="w3"), ("'w3'", "ANSWERS/"), "generative"),
     Case("an end inside answers", tokenizer(eos_token="w1"), ("'w1'",), "generative"),
 ]
 
+_WRITING: tuple[Use, ...] = ("generative", "text", "prompted")
 ARCHITECTURES = [
     Case("BERT", architecture("bert", **SIZE, **TABLE)),
     Case("RoBERTa", architecture("roberta", **SIZE, **TABLE)),
@@ -506,7 +519,7 @@ ARCHITECTURES = [
     ),
     *(
         case
-        for use in ("generative", "text")
+        for use in _WRITING
         for case in (
             Case(
                 f"BERT, {use}",

@@ -79,7 +79,7 @@ def test_architectures_on_which_padding_acts_are_refused(
 
 
 @pytest.mark.parametrize("architecture", [*DECODERS, "opt", "bloom", "mamba"])
-@pytest.mark.parametrize("use", ["tokens", "answers"])
+@pytest.mark.parametrize("use", ["tokens", "words", "answers"])
 def test_decoders_can_write(architecture: str, use: Use, tiny_world: TinyWorld, tiny_store: Store) -> None:
     require_usable(inputs_of(architecture, tiny_world, tiny_store), use)
 
@@ -94,7 +94,7 @@ def test_decoders_can_write(architecture: str, use: Use, tiny_world: TinyWorld, 
         ("distilbert", r"transformers has no AutoModelForCausalLM of architecture 'distilbert'"),
     ],
 )
-@pytest.mark.parametrize("use", ["tokens", "answers"])
+@pytest.mark.parametrize("use", ["tokens", "words", "answers"])
 def test_other_models_can_not_write(
     architecture: str, reason: str, use: Use, tiny_world: TinyWorld, tiny_store: Store
 ) -> None:
