@@ -16,15 +16,18 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from raysweep.data.task_facts import TaskFacts, task_facts
-from raysweep.data.tokens import prepare_tokens
+from raysweep.data.tokens import ensure_tokenizer, prepare_tokens
 from raysweep.errors import InvalidInput
 from raysweep.files import write_json
-from raysweep.models.source import ModelInputs, folder_problem
+from raysweep.models.architecture import use_of
+from raysweep.models.folder import folder_problem, pin_folder
+from raysweep.models.source import ModelInputs
 from raysweep.models.tokenizers import check_tokenizer
 from raysweep.models.unembedding import require_unembedding
+from raysweep.models.usability import require_usable
 from raysweep.spec import Folder, Hub, ModelSpec, RunSpec, Scratch, TaskSpec, WeakLabels
 from raysweep.spec.chains import check_chain
-from raysweep.spec.identity import canonical_json, folder_checksum
+from raysweep.spec.identity import canonical_json
 from raysweep.store import Store
 from raysweep.tasks import LoadedPools, divided, load_pools
 from raysweep.tasks.base import Example, tasks
@@ -77,6 +80,7 @@ class Pinner:
         self._commits: dict[tuple[str, str], str] = {}
         self._checksums: dict[Path, str] = {}
         self._tokens: set[tuple[str | None, str]] = set()
+        self._usable: set[tuple[str | None, str, str]] = set()
 
     def task(self, spec: TaskSpec) -> TaskSpec:
         """Load a task, write its examples into the store, and return its spec with the digest of their
@@ -137,16 +141,22 @@ class Pinner:
             require_unembedding(inputs)
             self._tokens.add(key)
 
+    def check_model(self, spec: RunSpec) -> None:
+        """Refuse a pinned run whose model can't do what the run takes it for; see `require_usable`."""
+        use = use_of(spec)
+        key = (spec.task.content, canonical_json(spec.model), use)
+        if key not in self._usable:
+            inputs = ModelInputs(spec.model, spec.task, self._store)
+            ensure_tokenizer(inputs)
+            require_usable(inputs, use)
+            self._usable.add(key)
+
     def _base(self, model: ModelSpec) -> Hub | Folder | Scratch | RunSpec:
         base = model.base
         if isinstance(base, Hub):
             return dataclasses.replace(base, commit=base.commit or self._commit(base))
         if isinstance(base, Folder):
-            problem = folder_problem(Path(base.path))
-            if problem:
-                raise InvalidInput(f"model {model.name!r}: {base.path} can't be used: {problem}")
-            path = Path(base.path).absolute()
-            return Folder(path=str(path), content=self._checksum(path)[:16])
+            return self._folder(base, model.name)
         if isinstance(base, RunSpec):
             return self.run(base)
         check_tokenizer(base.tokenizer)
@@ -158,10 +168,18 @@ class Pinner:
             self._commits[key] = _hub_commit(hub)
         return self._commits[key]
 
-    def _checksum(self, folder: Path) -> str:
-        if folder not in self._checksums:
-            self._checksums[folder] = folder_checksum(folder)
-        return self._checksums[folder]
+    def _folder(self, base: Folder, model: str) -> Folder:
+        try:
+            path = Path(base.path).expanduser().absolute()
+        except RuntimeError as error:  # ~ of a user whom the machine doesn't know
+            raise InvalidInput(f"model {model!r}: {base.path!r} can't be used: {error}") from error
+        if path not in self._checksums:
+            problem = folder_problem(path)
+            if problem:
+                shown = str(path) if str(path).isprintable() else repr(str(path))
+                raise InvalidInput(f"model {model!r}: {shown} can't be used: {problem}")
+            self._checksums[path] = pin_folder(path, self._store)
+        return Folder(path=str(path), content=self._checksums[path])
 
 
 def _hub_commit(hub: Hub) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 
 from raysweep.data.examples import max_answer_tokens, read_split, split_sizes
 from raysweep.errors import InvalidInput
-from raysweep.models.source import ModelInputs, context_key
+from raysweep.models.source import ModelInputs
 from raysweep.models.tokenizers import make_tokenizer
 from raysweep.spec import ModelSpec, Scratch, TaskSpec
 from raysweep.spec.identity import digest
@@ -33,14 +33,15 @@ def prepare_tokens(inputs: ModelInputs) -> Path:
         (where each text starts; number of texts + 1, int64).
 
     Raises:
-        InvalidInput: a text is longer than the model's context and truncation is off, or has no token; or an
-            answer is longer than the task's `max_answer_tokens`.
+        InvalidInput: a text is longer than the model's context and truncation is off, has no token, or one
+            without an embedding; an answer is longer than the task's `max_answer_tokens`; or the token that
+            ends an answer is in a prompt or an answer.
     """
-    _ensure_tokenizer(inputs)
+    ensure_tokenizer(inputs)
     task = inputs.task
     model = inputs.model
     store = inputs.store
-    key = digest([task.content, inputs.tokenizer_key, context_key(model)])
+    key = digest([task.content, inputs.tokenizer_key, inputs.context_length, model.truncation])
 
     def write(folder: Path) -> None:
         limit = inputs.context_length - max_answer_tokens(task, store)
@@ -50,6 +51,8 @@ def prepare_tokens(inputs: ModelInputs) -> Path:
         made_by = key if backend is None else hashlib.sha256(backend.to_str().encode()).hexdigest()
         shared = store.tokens(digest([task.content, made_by, limit, model.truncation]))
         store.fill(shared, lambda made: _write_tokens(made, inputs, limit))
+        for split in split_sizes(task, store):
+            _require_known(inputs, split, shared)
         for path in shared.glob("*.npy"):
             try:
                 os.link(path, folder / path.name)
@@ -98,7 +101,7 @@ def _write_tokens(folder: Path, inputs: ModelInputs, limit: int) -> None:
         np.save(folder / f"{split}.offsets.npy", np.cumsum([0, *map(len, lists)], dtype=np.int64))
 
 
-def _ensure_tokenizer(inputs: ModelInputs) -> None:
+def ensure_tokenizer(inputs: ModelInputs) -> None:
     """Make the tokenizer of a new model from the texts and answers that it is pretrained on."""
     base = inputs.origin.base
     if not isinstance(base, Scratch):
@@ -143,3 +146,45 @@ def _require_fit(num_tokens: int, limit: int, model: ModelSpec, where: str) -> N
             f"the text of {where} has {num_tokens} tokens, the context of model {model.name!r} holds {limit} "
             'and truncation is off; set ModelSpec.truncation to "left" or "right", or leave out such texts'
         )
+
+
+def _require_known(inputs: ModelInputs, split: str, folder: Path) -> None:
+    """Refuse texts with tokens that the model has no embedding for, and prompts and answers with the token
+    that ends an answer. Models that share tokens may differ in both."""
+    tokens = np.load(folder / f"{split}.tokens.npy", mmap_mode="r")
+    name = inputs.model.name
+    rows = inputs.limits.embeddings
+    largest = int(tokens.max(initial=0))
+    if rows is not None and largest >= rows:
+        where = _text_with(largest, inputs, split, folder)
+        size = len(inputs.tokenizer)
+        raise InvalidInput(
+            f"the text of {where} has the token {inputs.tokenizer.convert_ids_to_tokens(largest)!r}, number "
+            f"{largest}, and model {name!r} has embeddings for {rows} tokens, its tokenizer {size}; call "
+            f"model.resize_token_embeddings({size}) and save the model again"
+        )
+    end = inputs.tokenizer.eos_token_id
+    if inputs.task.kind != "generative" or end is None:
+        return
+    if (tokens == end).any():
+        where = _text_with(end, inputs, split, folder)
+        raise InvalidInput(
+            f"the text of {where} has the token {inputs.tokenizer.eos_token!r}, with which model {name!r} "
+            "ends an answer, so it can't be a prompt; take it out of the text"
+        )
+    answers = read_split(inputs.task, split, inputs.store, ["target"])["target"].tolist()
+    for answer, found in zip(answers, answer_tokens(answers, inputs.tokenizer), strict=True):
+        if end in found:
+            raise InvalidInput(
+                f"task {inputs.task.label!r}: the answer {answer!r:.80} has the token "
+                f"{inputs.tokenizer.eos_token!r}, with which model {name!r} ends an answer; take it out"
+            )
+
+
+def _text_with(token: int, inputs: ModelInputs, split: str, folder: Path) -> str:
+    """The id of the first example of a split with this token in a text, behind task and split."""
+    tokens = np.load(folder / f"{split}.tokens.npy", mmap_mode="r")
+    offsets = np.load(folder / f"{split}.offsets.npy")
+    text = int(np.searchsorted(offsets, int(np.argmax(tokens == token)), side="right")) - 1
+    ids = read_split(inputs.task, split, inputs.store, ["id"])["id"]
+    return f"{inputs.task.name}/{split}/{ids.iloc[text * len(ids) // (len(offsets) - 1)]}"

@@ -182,6 +182,8 @@ def _prepare(run: PlannedRun, validator: RunValidator, pinner: Pinner) -> None:
 
 
 def _make_tokens(run: PlannedRun, pinner: Pinner) -> None:
+    """Make a run's tokens, once its model can be used."""
+    pinner.check_model(run.spec)
     if not isinstance(run.spec.model.tuning, Prompting):  # prompts are made when the run starts
         pinner.tokens(run.spec.task, run.spec.model)
 

@@ -10,6 +10,8 @@ reader checks them.
     STORE/tasks/, STORE/tokenizers/, STORE/tokens/    what runs read, each folder named by its content
     STORE/model_sizes/  numbers of parameters, for estimates of cost and memory
     STORE/near_duplicates/    how many texts of a task's splits are nearly the same
+    STORE/model_folders/, STORE/model_checks/    what planning found in folders of models, so as not to look
+                        again
     STORE/ray/          scratch space of Ray Tune and Ray Train
 """
 
@@ -73,6 +75,14 @@ class Store:
     def near_duplicates(self, content: str) -> Path:
         """The file with the numbers of nearly equal texts in two splits of a task."""
         return self.folder / "near_duplicates" / f"{content}.json"
+
+    def model_folder(self, path_digest: str) -> Path:
+        """The file with the checksum of a model's folder."""
+        return self.folder / "model_folders" / f"{path_digest}.json"
+
+    def model_check(self, content: str) -> Path:
+        """The file with what a check of a model found."""
+        return self.folder / "model_checks" / f"{content}.json"
 
     def fill(self, folder: Path, write: Callable[[Path], None]) -> Path:
         """Create a folder that is named by its content, unless it exists and is intact.

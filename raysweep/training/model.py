@@ -7,7 +7,6 @@ the whole. Everything here then touches one parameter at a time.
 
 from __future__ import annotations
 
-import copy
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from raysweep.data.inputs import RunInputs
 from raysweep.errors import InvalidInput
 from raysweep.files import written_atomically
+from raysweep.models.architecture import adapted, auto_class, one_line, use_of
 from raysweep.models.unembedding import word_tokens
 from raysweep.spec import Full, HeadOnly, Lora, Prompting, RunSpec, Scratch, Unembedding
 from raysweep.training.engine import Engine
@@ -56,17 +56,16 @@ def build_model(inputs: RunInputs, sharding: Sharding) -> PreTrainedModel:
 
 def _architecture(inputs: RunInputs) -> tuple[Any, PretrainedConfig]:
     """The class that makes a run's model, and its configuration."""
-    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
-
     spec = inputs.spec
-    config = copy.deepcopy(inputs.config)
-    if not spec.model.dropout:
-        _switch_off_dropout(config)
-    config.pad_token_id = inputs.tokenizer.pad_token_id
-    if _writes(spec):
-        return AutoModelForCausalLM, config
-    config.num_labels = 1 if spec.task.kind == "preference" else spec.task.num_classes or 0
-    return AutoModelForSequenceClassification, config
+    use = use_of(spec)
+    num_labels = 1 if spec.task.kind == "preference" else spec.task.num_classes or 0
+    config = adapted(
+        inputs.config,
+        inputs.tokenizer.pad_token_id,
+        num_labels if use == "classes" else 0,
+        dropout=spec.model.dropout,
+    )
+    return auto_class(use), config
 
 
 def meta_model(inputs: RunInputs) -> PreTrainedModel:
@@ -74,17 +73,16 @@ def meta_model(inputs: RunInputs) -> PreTrainedModel:
     gradients.
 
     Raises:
-        InvalidInput: the model's configuration can't be loaded, or the tuning doesn't fit it.
+        InvalidInput: the model can't be built from its configuration, or the tuning doesn't fit it.
     """
     import torch
 
     spec = inputs.spec
-    auto, config = _architecture(inputs)
+    model = inputs.on_meta(*_architecture(inputs))
+    is_new = not isinstance(spec.model.base, Scratch) and use_of(spec) == "classes"
+    body = f"{model.base_model_prefix}."
+    new = [name for name, _ in model.named_parameters() if is_new and not name.startswith(body)]
     with torch.device("meta"):
-        model = auto.from_config(config, dtype=torch.float32, trust_remote_code=spec.model.trust_remote_code)
-        is_new = not isinstance(spec.model.base, Scratch) and not _writes(spec)
-        body = f"{model.base_model_prefix}."
-        new = [name for name, _ in model.named_parameters() if is_new and not name.startswith(body)]
         return _tune(model, spec, new)
 
 
@@ -92,24 +90,16 @@ def meta_body(inputs: RunInputs) -> PreTrainedModel:
     """The modules of a run's model on the meta device, without head and adapters.
 
     Raises:
-        InvalidInput: the model's configuration can't be loaded.
+        InvalidInput: the model can't be built from its configuration.
     """
-    import torch
     from transformers import AutoModel
 
-    with torch.device("meta"):
-        return AutoModel.from_config(inputs.config, trust_remote_code=inputs.origin.trust_remote_code)
-
-
-def _writes(spec: RunSpec) -> bool:
-    """Whether a run's model predicts tokens rather than classes or scores."""
-    return spec.kind in ("text", "generative") or isinstance(spec.model.tuning, Prompting)
+    return inputs.on_meta(AutoModel, inputs.config)
 
 
 def _from_pretrained(auto: Any, config: PretrainedConfig, inputs: RunInputs) -> tuple[Any, list[str]]:
     """The model with its pretrained weights, and the names of the parameters that the checkpoint lacks."""
     import torch
-    from safetensors import SafetensorError
 
     source = inputs.weights
     options = {
@@ -120,20 +110,13 @@ def _from_pretrained(auto: Any, config: PretrainedConfig, inputs: RunInputs) -> 
     }
     try:
         model, report = auto.from_pretrained(source.name, **source.keywords, **options)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+    except Exception as error:  # pickle, safetensors and each architecture raise their own
         raise InvalidInput(
-            f"model {inputs.model.name!r}: weights can't be loaded from {source.name}: {error}"
+            f"model {inputs.model.name!r}: weights can't be loaded from {source.name}: {one_line(error)}"
         ) from error
+    _ = inputs.weights  # raises if they were overwritten meanwhile
     lacking = {*report["missing_keys"], *(key[0] for key in report["mismatched_keys"])}
     return model, [name for name, _ in model.named_parameters() if name in lacking]
-
-
-def _switch_off_dropout(config: PretrainedConfig) -> None:
-    for name, value in list(vars(config).items()):
-        if name in config.sub_configs and value is not None:
-            _switch_off_dropout(value)
-        elif "drop" in name and isinstance(value, float):
-            setattr(config, name, 0.0)
 
 
 def _draw_weights(model: PreTrainedModel, seed: int, sharding: Sharding) -> None:
@@ -261,7 +244,7 @@ def _tune(model: PreTrainedModel, spec: RunSpec, new: list[str]) -> PreTrainedMo
     assert isinstance(tuning, Lora)
     from peft import LoraConfig, TaskType, get_peft_model
 
-    kind = TaskType.CAUSAL_LM if _writes(spec) else TaskType.SEQ_CLS
+    kind = TaskType.SEQ_CLS if use_of(spec) == "classes" else TaskType.CAUSAL_LM
     lora = LoraConfig(
         task_type=kind,
         r=tuning.rank,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from folders import save_tiny_model
 from tiny import TinyWorld
-from transformers import AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from raysweep.data.examples import read_split
 from raysweep.data.inputs import RunInputs
@@ -31,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def model_of(folder: Path, **changes: object) -> ModelSpec:
-    return ModelSpec(name="tiny", base=Folder(path=str(folder), content="0" * 16), **changes)  # type: ignore[arg-type]
+    return ModelSpec(name="tiny", base=Folder(path=str(folder)), **changes)  # type: ignore[arg-type]
 
 
 def test_tokens_are_those_of_the_models_tokenizer(tiny_world: TinyWorld, tiny_store: Store) -> None:
@@ -78,12 +78,13 @@ def test_models_with_equal_tokenizers_have_the_same_files_of_tokens(
     tmp_path: Path, tiny_world: TinyWorld, tiny_store: Store
 ) -> None:
     folders = [save_tiny_model("gpt2", tmp_path / name) for name in ("a", "b", "c")]
+    (folders[1] / "config.json").write_text((folders[1] / "config.json").read_text() + " ")  # another model
     make_tokenizer(Call("byte_pair", {"vocabulary_size": 300}), TEXTS, folders[2])
+    resized = AutoModelForCausalLM.from_pretrained(folders[2])
+    resized.resize_token_embeddings(300)
+    resized.save_pretrained(folders[2])
     limits = {"max_tokens": 7, "truncation": "right"}
-    models = [
-        replace(model_of(folder, **limits), base=Folder(path=str(folder), content=folder.name))
-        for folder in folders
-    ]
+    models = [Pinner(tiny_store).model(model_of(folder, **limits)) for folder in folders]
     models += [replace(models[1], max_tokens=6), replace(models[1], truncation="left")]
     made = [
         prepare_tokens(ModelInputs(model, tiny_world.task, tiny_store)) / "test.tokens.npy"

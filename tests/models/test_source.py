@@ -11,14 +11,8 @@ from tiny import TinyWorld
 
 from raysweep.data.pinning import Pinner
 from raysweep.errors import InvalidInput
-from raysweep.models.source import (
-    ModelInputs,
-    context_key,
-    context_length,
-    folder_problem,
-    origin,
-    tokenizer_key,
-)
+from raysweep.models.folder import folder_problem, pin_folder
+from raysweep.models.source import Limits, ModelInputs, context_length, origin, tokenizer_key
 from raysweep.spec import Call, Folder, Hub, ModelSpec, RunSpec, Scratch
 from raysweep.store import Store
 
@@ -28,8 +22,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_tiny_model("gpt2", tmp_path_factory.mktemp("tokenizers") / "gpt2")
 
 
-def model_of(folder: Path, **changes: object) -> ModelSpec:
-    return ModelSpec(name="tiny", base=Folder(path=str(folder), content="0" * 16), **changes)  # type: ignore[arg-type]
+def model_of(folder: Path, store: Store, **changes: object) -> ModelSpec:
+    """The model of a folder, identified by what is in it, whatever that is worth."""
+    base = Folder(path=str(folder), content=pin_folder(folder, store))
+    return ModelSpec(name="tiny", base=base, **changes)  # type: ignore[arg-type]
 
 
 def test_a_model_without_a_padding_token_pads_with_its_end(
@@ -37,13 +33,13 @@ def test_a_model_without_a_padding_token_pads_with_its_end(
 ) -> None:
     copy = save_tiny_model("gpt2", tmp_path / "end")
     replace_tokenizer(copy, eos_token="<unk>")
-    tokenizer = ModelInputs(model_of(copy), tiny_world.task, store).tokenizer
+    tokenizer = ModelInputs(model_of(copy, store), tiny_world.task, store).tokenizer
     assert (tokenizer.pad_token_id, tokenizer.padding_side) == (1, "right")
     replace_tokenizer(copy)
     with pytest.raises(
         InvalidInput, match=r"model 'tiny': the tokenizer of .*end has neither a padding nor an end token"
     ):
-        _ = ModelInputs(model_of(copy), tiny_world.task, store).tokenizer
+        _ = ModelInputs(model_of(copy, store), tiny_world.task, store).tokenizer
 
 
 def test_a_tokenizer_that_pads_on_the_left_is_turned_round(
@@ -51,7 +47,7 @@ def test_a_tokenizer_that_pads_on_the_left_is_turned_round(
 ) -> None:
     copy = save_tiny_model("gpt2", tmp_path / "left")
     replace_tokenizer(copy, pad_token="<pad>", padding_side="left")
-    assert ModelInputs(model_of(copy), tiny_world.task, store).tokenizer.padding_side == "right"
+    assert ModelInputs(model_of(copy, store), tiny_world.task, store).tokenizer.padding_side == "right"
 
 
 @pytest.mark.parametrize("name", ["tokenizer", "config"])
@@ -61,7 +57,7 @@ def test_unreadable_parts_of_a_folder_are_told_by_name(
     copy = save_tiny_model("gpt2", tmp_path / "broken")
     (copy / f"{name}.json").write_text("{ not json")
     with pytest.raises(InvalidInput, match=rf"model 'tiny': no {name}.*{copy}"):
-        getattr(ModelInputs(model_of(copy), tiny_world.task, store), name)
+        getattr(ModelInputs(model_of(copy, store), tiny_world.task, store), name)
 
 
 def test_code_in_a_folder_is_not_run_unless_trusted(
@@ -73,11 +69,11 @@ def test_code_in_a_folder_is_not_run_unless_trusted(
     )
     (tmp_path / "config.json").write_text('{"model_type": "own", "auto_map": {"AutoConfig": "code.Own"}}')
     with pytest.raises(InvalidInput, match="trust_remote_code"):
-        _ = ModelInputs(model_of(tmp_path), tiny_world.task, store).config
+        _ = ModelInputs(model_of(tmp_path, store), tiny_world.task, store).config
     assert not (tmp_path / "ran").exists()
 
 
-def test_what_a_model_folder_lacks_is_named(folder: Path, tmp_path: Path) -> None:
+def test_what_a_model_folder_lacks_is_named(folder: Path, store: Store, tmp_path: Path) -> None:
     assert folder_problem(folder) is None
     assert "no such folder" in (folder_problem(tmp_path / "none") or "")
     copy = save_tiny_model("gpt2", tmp_path / "copy")
@@ -90,21 +86,21 @@ def test_what_a_model_folder_lacks_is_named(folder: Path, tmp_path: Path) -> Non
             path.unlink()
         assert problem in (folder_problem(copy) or "")
     with pytest.raises(InvalidInput, match=r"model 'tiny': .*copy can't be used: it has no config"):
-        Pinner(Store(tmp_path / "store")).model(model_of(copy))
+        Pinner(store).model(ModelSpec(name="tiny", base=Folder(path=str(copy))))
 
 
-def test_the_context_is_the_architecture_s_or_a_shorter_one(
-    folder: Path, tiny_world: TinyWorld, store: Store
-) -> None:
-    config = ModelInputs(model_of(folder), tiny_world.task, store).config
-    assert context_length(model_of(folder), config) == 32
-    assert context_length(model_of(folder, max_tokens=5), config) == 5
+def test_the_context_is_the_least_that_is_named_or_a_shorter_one(folder: Path, store: Store) -> None:
+    def length(context: int | None, tokenizer: int | None, **changes: object) -> int:
+        return context_length(model_of(folder, store, **changes), Limits(context, tokenizer, 42))
+
+    assert length(32, None) == length(32, 64) == length(64, 32) == length(None, 32) == 32
+    assert length(32, None, max_tokens=5) == 5
     with pytest.raises(InvalidInput, match="max_tokens is 33, its context holds at most 32"):
-        context_length(model_of(folder, max_tokens=33), config)
-    config.max_position_embeddings = None
+        length(32, None, max_tokens=33)
     with pytest.raises(InvalidInput, match=r"names no context length; set ModelSpec\.max_tokens"):
-        context_length(model_of(folder), config)
-    assert context_length(model_of(folder, max_tokens=99), config) == 99
+        length(None, None)
+    # what a tokenizer says is a default; what the architecture can take isn't
+    assert length(None, None, max_tokens=99) == length(128, 64, max_tokens=99) == 99
 
 
 def test_tokens_are_kept_apart_by_all_that_decides_them(tiny_world: TinyWorld) -> None:
@@ -121,18 +117,8 @@ def test_tokens_are_kept_apart_by_all_that_decides_them(tiny_world: TinyWorld) -
     assert tokenizer_key(new(config={"n_embd": 8}), base.task) == tokenizer_key(new(), base.task)
     other = new(tokenizer=Call("byte_pair", {"vocabulary_size": 300}))
     assert tokenizer_key(other, base.task) != tokenizer_key(new(), base.task)
-    # the same values mean another default context in another architecture
-    contexts = [
-        new(),
-        new(architecture="llama"),
-        new(config={"n_positions": 8}),
-        replace(new(), max_tokens=5),
-    ]
-    contexts += [replace(new(), truncation="right")]
-    assert len({context_key(item) for item in contexts}) == len(contexts)
     hub = [ModelSpec(name="hub", base=Hub(id="a/b", commit=commit * 40)) for commit in "01"]
     assert tokenizer_key(hub[0], base.task) != tokenizer_key(hub[1], base.task)
-    assert context_key(hub[0]) != context_key(hub[1])
 
 
 def test_where_weights_come_from_is_pinned(tiny_world: TinyWorld, tiny_store: Store) -> None:
@@ -162,7 +148,7 @@ def test_a_chain_of_trainings_begins_with_the_model_whose_base_is_no_run(tiny_wo
 
 def test_parts_are_read_once(folder: Path, tiny_world: TinyWorld, store: Store, tmp_path: Path) -> None:
     copy = save_tiny_model("gpt2", tmp_path / "copy")
-    inputs = ModelInputs(model_of(copy), tiny_world.task, store)
+    inputs = ModelInputs(model_of(copy, store), tiny_world.task, store)
     first = (inputs.tokenizer, inputs.config, inputs.context_length)
     (copy / "tokenizer.json").unlink()
     (copy / "config.json").unlink()

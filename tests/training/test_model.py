@@ -15,7 +15,12 @@ from folders import ARCHITECTURES, BODY_ONLY, DECODERS, save_tiny_model
 from peft import PeftModel
 from safetensors.torch import load_file
 from tiny import TinyWorld, Trained
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    GPT2ForSequenceClassification,
+    PreTrainedModel,
+)
 
 from raysweep.data.examples import read_split
 from raysweep.data.inputs import RunInputs
@@ -171,14 +176,26 @@ def test_weights_that_are_not_finite_are_refused(
         built(run_of(folder, tiny_world, store), store)
 
 
-def test_a_weights_file_that_is_cut_off_is_refused(
-    tiny_world: TinyWorld, store: Store, tmp_path: Path
+def test_a_folder_that_changes_after_planning_is_refused(
+    tiny_world: TinyWorld, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = save_tiny_model("gpt2", tmp_path / "cut")
-    weights = folder / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:5000])
-    with pytest.raises(InvalidInput, match="model 'cut': weights can't be loaded from"):
-        built(run_of(folder, tiny_world, store), store)
+    folder = save_tiny_model("gpt2", tmp_path / "changed")
+    spec = run_of(folder, tiny_world, store)
+    built(spec, store)
+    load = GPT2ForSequenceClassification.from_pretrained
+
+    def overwritten_meanwhile(*args: Any, **keywords: Any) -> Any:
+        save_tiny_model("gpt2", folder, lambda _, tensors: tensors["transformer.wpe.weight"].add_(1))
+        return load(*args, **keywords)
+
+    message = r"model 'changed': the model folder .*changed has changed since the sweep was planned"
+    with monkeypatch.context() as patch:
+        patch.setattr(GPT2ForSequenceClassification, "from_pretrained", overwritten_meanwhile)
+        with pytest.raises(InvalidInput, match=message):
+            built(spec, store)
+    with pytest.raises(InvalidInput, match=message):
+        built(spec, store)
+    built(run_of(folder, tiny_world, store), store)
 
 
 def test_a_classifier_s_head_is_taken_over_if_it_fits(

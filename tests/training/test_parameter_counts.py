@@ -11,6 +11,7 @@ import pytest
 import tiny
 
 from raysweep.data.inputs import RunInputs
+from raysweep.models.folder import pin_folder
 from raysweep.spec import Folder, Full, HeadOnly, Lora, ModelSpec, Prompting, RunSpec
 from raysweep.store import Store
 from raysweep.training.parameters import expected_parameters, parameters_without_head
@@ -113,7 +114,8 @@ def test_the_body_of_a_folder_is_read_from_its_safetensors_if_it_has_some(
     model.save_pretrained(tmp_path)
     if not has_safetensors:
         (tmp_path / "model.safetensors").unlink()
-    spec = tiny_world.finetuning(model=ModelSpec(name="folder", base=Folder(path=str(tmp_path), content="0")))
+    base = Folder(path=str(tmp_path), content=pin_folder(tmp_path, tiny_store))
+    spec = tiny_world.finetuning(model=ModelSpec(name="folder", base=base))
     # A block: attention 4·d² + 4·d, MLP 8·d² + 5·d, two norms 4·d. The head's 2·4 numbers aren't counted.
     layer = 12 * 4**2 + 13 * 4
     assert parameters_without_head(RunInputs(spec, tiny_store)) == 2 * layer + 2 * 4 + (11 + 8) * 4
