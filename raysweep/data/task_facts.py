@@ -100,7 +100,7 @@ class TaskFacts:
             for name, split in self.splits.items()
             if 1 < split.largest_group > LARGEST_SHARE * split.num_examples
         ]
-        return [f"one group is {', '.join(large)}: what is measured there hangs on it"] if large else []
+        return [f"large groups: one is {', '.join(large)}"] if large else []
 
     @property
     def _near_duplicates(self) -> list[str]:

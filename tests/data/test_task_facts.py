@@ -101,7 +101,7 @@ def test_lines() -> None:
     }
     assert facts.remarks == [
         "left out: 800 for balance",
-        "one group is 65% of test: what is measured there hangs on it",
+        "large groups: one is 65% of test",
         f"near-duplicates: at least 1,234 of transfer and test, such as 'a b' and '{'x' * 69}…'",
     ]
 
