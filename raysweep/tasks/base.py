@@ -52,9 +52,9 @@ class Example:
 class RowCounts:
     """What became of the rows of a table."""
 
-    read: int
+    read: int = 0
     """Rows, of all pools."""
-    rendered: int
+    rendered: int = 0
     """Examples that they gave, before the following were left out."""
     blank: int = 0
     """Examples with a blank text."""

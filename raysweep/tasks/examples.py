@@ -54,22 +54,21 @@ def examples_of(pools: Mapping[str, Rows], render: Callable[[Row], Iterable[Draf
         InvalidInput: a row can't be rendered. The message has its number, from 0.
     """
     components = _Components()
-    num_rows = 0
+    counts: Counter[str] = Counter()
     drafts: dict[str, list[tuple[str, Draft]]] = {}
     for pool, source in pools.items():
         drafts[pool] = []
         for number, row in enumerate(source.rows):
-            num_rows += 1
+            counts["read"] += 1
             try:
                 key = components.join(shares(row), otherwise=f"row {number} of {source.where}")
                 drafts[pool] += [(key, draft) for draft in render(row)]
             except (AttributeError, LookupError, TypeError, ValueError) as error:  # a value of a wrong type
                 why = error if isinstance(error, InvalidInput) else repr(error)
                 raise InvalidInput(f"data set {source.where}, row {number} can't be used: {why}") from error
-    counts: Counter[str] = Counter()
-    pools_of_examples = {pool: _examples(pairs, components, counts) for pool, pairs in drafts.items()}
-    num_rendered = sum(map(len, drafts.values()))
-    return Pools(pools_of_examples, RowCounts(read=num_rows, rendered=num_rendered, **counts))
+    counts["rendered"] = sum(map(len, drafts.values()))
+    examples = {pool: _examples(pairs, components, counts) for pool, pairs in drafts.items()}
+    return Pools(examples, RowCounts(**counts))
 
 
 def _examples(
