@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from raysweep.errors import CorruptFile
 from raysweep.files import read_json, write_json
@@ -48,6 +49,18 @@ class TaskFacts:
         """The number of examples of all splits."""
         return sum(split.num_examples for split in self.splits.values())
 
+    def to_json(self) -> dict[str, Any]:
+        """All of it as plain values; `near_duplicates` as [split, other split, number of pairs]."""
+        found = self.near_duplicates
+        return {
+            "num_used": self.num_used,
+            "splits": {name: asdict(split) for name, split in self.splits.items()},
+            "rows": asdict(self.rows) if self.rows else None,
+            "left_out": dict(self.left_out),
+            "near_duplicates": [[*splits, count] for splits, count in found.num_pairs.items()],
+            "are_near_duplicates_complete": found.is_complete,
+        }
+
     @property
     def sizes(self) -> str:
         """One line: how many examples are used, and in which splits."""
@@ -88,7 +101,7 @@ class TaskFacts:
             for name, split in self.splits.items()
             if 1 < split.largest_group > LARGEST_SHARE * split.num_examples
         ]
-        return [f"one group is {', '.join(large)}: what is measured there hangs on it"] if large else []
+        return [f"large groups: one is {', '.join(large)}"] if large else []
 
     @property
     def _near_duplicates(self) -> list[str]:

@@ -108,8 +108,8 @@ def _require_open_end(inputs: ModelInputs) -> None:
         raise InvalidInput(
             f"model {inputs.origin.name!r}: its tokenizer ends each text with "
             f"{tokenizer.convert_ids_to_tokens(whole[-1])!r}, after which a model doesn't go on, and this "
-            "run prompts it; set add_eos_token to false in tokenizer_config.json, or take the token out of the "
-            "post_processor in tokenizer.json"
+            "run prompts it; set add_eos_token to false in tokenizer_config.json, or take the token out of "
+            "the post_processor in tokenizer.json"
         )
 
 

@@ -89,6 +89,7 @@ class Plan:
         ]
         return {
             "sweep": self.sweep.name,
+            "tasks": {label: facts.to_json() for label, facts in self.tasks.items()},
             "runs": runs,
             "cells": cells,
             "num_trainings": self.num_trainings,

@@ -52,11 +52,11 @@ class Example:
 class RowCounts:
     """What became of the rows of a table."""
 
-    read: int
+    read: int = 0
     """Rows, of all pools."""
     skipped: int = 0
     """Rows that lack a value, in a task that leaves such rows out."""
-    rendered: int
+    rendered: int = 0
     """Examples that they gave, before the following were left out."""
     blank: int = 0
     """Examples with a blank text."""

@@ -17,8 +17,11 @@ from raysweep.tasks.base import Example
 SPREAD = 2
 """A split that is cut from the training pool may take groups of so many times its size, since a split of many
 groups says more than one of few."""
-LARGEST_SHARE = 0.25
-"""Largest share of one group in a bin of a split that has `MANY_GROUPS` or more."""
+LARGEST_TAKEN = 0.25
+"""Groups that hold more than this share of what such a split may take are left to training, if others do."""
+LARGEST_SHARE = 0.1
+"""Largest share of one group in a bin of a validation or test pool that has `MANY_GROUPS` or more: intervals
+of groups that differ more are unreliable."""
 MANY_GROUPS = 20
 
 Group = list[Example]
@@ -77,13 +80,13 @@ class Dealing:
 
         There are more of them than the quota needs, so that each gives few examples: as many as make the
         first round of `in_rounds` fill it, while they hold at most `SPREAD` times the examples that the quota
-        needs, and at most `share` of all. Groups with more than `LARGEST_SHARE` of that are taken last.
+        needs, and at most `share` of all. Groups with more than `LARGEST_TAKEN` of that are taken last.
         """
         total = sum(map(len, groups))
         needed = quota * total / max(min(self.counts(example for group in groups for example in group)), 1)
         budget = max(needed, min(SPREAD * needed, share * total))
-        common = [group for group in groups if len(group) <= LARGEST_SHARE * budget]
-        large = sorted((group for group in groups if len(group) > LARGEST_SHARE * budget), key=len)
+        common = [group for group in groups if len(group) <= LARGEST_TAKEN * budget]
+        large = sorted((group for group in groups if len(group) > LARGEST_TAKEN * budget), key=len)
         counts, rounds = Counter[int](), Counter[int]()  # examples and groups by bin
         taken: list[Group] = []
         num_taken, may_spread = 0, True
@@ -99,14 +102,14 @@ class Dealing:
         names = {group[0].group for group in taken}
         return taken, [group for group in groups if group[0].group not in names]
 
-    def trimmed(self, groups: Sequence[Group], num_parts: int) -> list[Group]:
-        """The groups, cut where one would be more than `LARGEST_SHARE` of a bin of its part. Nothing is cut
-        of bins with less than `MANY_GROUPS` for each part."""
+    def trimmed(self, groups: Sequence[Group]) -> list[Group]:
+        """The groups, cut where one would be more than `LARGEST_SHARE` of a bin. Nothing is cut of bins with
+        less than `MANY_GROUPS`."""
         sizes: dict[int, list[int]] = {}
         for group in groups:
             for number, members in self._by_bin(group).items():
                 sizes.setdefault(number, []).append(len(members))
-        most = {number: _most(found, num_parts) for number, found in sizes.items()}
+        most = {number: _most(found) for number, found in sizes.items()}
         if all(max(found) <= most[number] for number, found in sizes.items()):
             return list(groups)
         kept = []
@@ -141,15 +144,15 @@ class Dealing:
         return bins
 
 
-def _most(sizes: Sequence[int], num_parts: int) -> int:
-    """The most examples that a group may give to its part, so that none gives more than `LARGEST_SHARE`."""
-    if len(sizes) < MANY_GROUPS * num_parts:
+def _most(sizes: Sequence[int]) -> int:
+    """The most examples that a group may give, so that none gives more than `LARGEST_SHARE`."""
+    if len(sizes) < MANY_GROUPS:
         return max(sizes)
     # What is allowed grows more slowly than what is given, so the largest fitting number is found by halving.
     low, high = 1, max(sizes)
     while low < high:
         middle = (low + high + 1) // 2
-        fits = middle * num_parts <= LARGEST_SHARE * sum(min(size, middle) for size in sizes)
+        fits = middle <= LARGEST_SHARE * sum(min(size, middle) for size in sizes)
         low, high = (middle, high) if fits else (low, middle - 1)
     return low
 

@@ -75,8 +75,7 @@ def _filled(rules: _Rules, own: Mapping[str, list[Example]]) -> dict[str, list[E
     dealing = rules.dealing("train")
     groups = dealing.shuffled_groups(training)
     if has_halves:
-        halves = dealing.halves(rules.trimmed(dealing, groups, num_parts=2))
-        splits |= dict(zip(TRAINING_SPLITS, rules.equal("train", halves), strict=True))
+        splits |= dict(zip(TRAINING_SPLITS, rules.equal("train", dealing.halves(groups)), strict=True))
     else:
         splits["train"] = rules.equal("train", [groups])[0]
     names = SPLITS if has_halves else ("train", "validation")
@@ -135,12 +134,6 @@ class _Rules:
         drawn = None if split == "test" else self.spec.training_seed
         return Dealing(self.num_bins, self.spec.split_seed if drawn is None else drawn)
 
-    def trimmed(self, dealing: Dealing, groups: Sequence[Group], num_parts: int) -> list[Group]:
-        """The groups without what is too large a part of their split; see `Dealing.trimmed`."""
-        kept = dealing.trimmed(groups, num_parts)
-        self.num_trimmed += sum(map(len, groups)) - sum(map(len, kept))
-        return kept
-
     def held_out(
         self, split: str, pool: list[Example] | None, training: list[Example], usable: int
     ) -> tuple[list[Example], list[Example]]:
@@ -153,7 +146,8 @@ class _Rules:
         """
         dealing = self.dealing(split)
         if pool is not None:
-            groups = self.trimmed(dealing, dealing.shuffled_groups(pool), num_parts=1)
+            groups = dealing.trimmed(dealing.shuffled_groups(pool))
+            self.num_trimmed += len(pool) - sum(map(len, groups))
             return self.equal(split, [groups])[0], training
         if split == "test":
             share = TEST_SHARE

@@ -7,6 +7,7 @@ the whole. Everything here then touches one parameter at a time.
 
 from __future__ import annotations
 
+import copy
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -156,7 +157,7 @@ def _unembedding(config: PretrainedConfig, inputs: RunInputs, sharding: Sharding
     Raises:
         InvalidInput: the checkpoint has no output layer.
     """
-    if not isinstance(inputs.model.head_init, Unembedding) or _writes(inputs.spec):
+    if not isinstance(inputs.model.head_init, Unembedding) or use_of(inputs.spec) != "classes":
         return None
     from transformers import AutoModelForCausalLM
 

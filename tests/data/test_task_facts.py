@@ -88,9 +88,20 @@ def test_lines() -> None:
     assert facts.sizes == (
         "1,200 of 2,000 examples of 1,000 rows used: transfer 1,000, test 200 in 12 groups"
     )
+    assert json.loads(json.dumps(facts.to_json())) == {
+        "num_used": 1200,
+        "splits": {
+            "transfer": {"num_examples": 1000, "num_groups": 1000, "largest_group": 1},
+            "test": {"num_examples": 200, "num_groups": 12, "largest_group": 130},
+        },
+        "rows": {"read": 1000, "rendered": 2000, "blank": 0, "repeated": 0, "contradictory": 0},
+        "left_out": {"for balance": 800},
+        "near_duplicates": [["transfer", "test", 1234]],
+        "are_near_duplicates_complete": False,
+    }
     assert facts.remarks == [
         "left out: 800 for balance",
-        "one group is 65% of test: what is measured there hangs on it",
+        "large groups: one is 65% of test",
         f"near-duplicates: at least 1,234 of transfer and test, such as 'a b' and '{'x' * 69}…'",
     ]
 

@@ -191,7 +191,8 @@ def test_the_json_of_a_plan(store: Store, tmp_path: Path) -> None:
     finish(floor, own)
     content = json.loads(json.dumps(plan.to_json(own), allow_nan=False))
     assert set(content) == {
-        "sweep", "runs", "cells", "num_trainings", "num_pretrainings", "num_trainings_without_sharing",
+        "sweep", "tasks", "runs", "cells",
+        "num_trainings", "num_pretrainings", "num_trainings_without_sharing",
     }  # fmt: skip
     assert (
         content["num_trainings"],
