@@ -464,7 +464,7 @@ def files() -> Iterator[Case]:
         ("~nobody-of-that-name/d.csv", ("~nobody-of-that-name", "home directory")),
         ("https://example.org/d.csv", ("there is no file",)),
         ("", ("is a folder",)),
-        ("x" * 300 + ".csv", ("File name too long",)),
+        ("x" * 300 + "/d.csv", ("File name too long",)),
     ):
         task = CLASSIFICATION.format(source=ascii(path), more="")
         yield by_task(f"a path {ascii(path)[:30]}", task, "clear", *words)
