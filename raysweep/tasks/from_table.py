@@ -87,7 +87,7 @@ def classification_task(
         InvalidInput: an argument is wrong. Faults of the data are reported when the task is loaded.
     """
     name = name or _name(source)
-    reader = TableReader(task=name, encoding=encoding, quoting=quoting)
+    reader = TableReader(task=name, encoding=encoding, quoting=quoting, skip_missing=skip_missing)
     require_columns(name, group=group, difficulty=difficulty)
     require_label(name, label)
     values = Classes(name, "classes", classes)
@@ -152,7 +152,7 @@ def preference_task(
         InvalidInput: an argument is wrong. Faults of the data are reported when the task is loaded.
     """
     name = name or _name(source)
-    reader = TableReader(task=name, encoding=encoding, quoting=quoting)
+    reader = TableReader(task=name, encoding=encoding, quoting=quoting, skip_missing=skip_missing)
     require_columns(name, group=group, difficulty=difficulty)
     if label is not None:
         require_label(name, label)
@@ -220,7 +220,7 @@ def generative_task(
         InvalidInput: an argument is wrong. Faults of the data are reported when the task is loaded.
     """
     name = name or _name(source)
-    reader = TableReader(task=name, encoding=encoding, quoting=quoting)
+    reader = TableReader(task=name, encoding=encoding, quoting=quoting, skip_missing=skip_missing)
     require_columns(name, group=group, difficulty=difficulty)
     show = shown_by(name, "prompt", prompt)
     answer = shown_by(name, "target", target)

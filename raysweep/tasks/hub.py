@@ -111,7 +111,8 @@ def read_parquet(path: Path, max_rows: int | None = None) -> Any:
     except Fault as fault:
         raise InvalidInput(f"{path} can't be read: {fault}") from fault
     except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise InvalidInput(f"{path} can't be read as Parquet: {error}. Copy the file again") from error
+        why = " ".join(str(error).split())  # on one line
+        raise InvalidInput(f"{path} can't be read as Parquet: {why}. Copy the file again") from error
 
 
 def _drawn(num_rows: int, count: int) -> list[int]:
@@ -139,8 +140,11 @@ def require_columns(dataset: Dataset, columns: Sequence[str], where: str) -> Non
     """Check that a data set has these columns, and a value for each in every row.
 
     Raises:
-        InvalidInput: a column is missing, or rows have no value for it.
+        InvalidInput: a column is missing, has bytes, or rows have no value for it.
     """
+    import pyarrow
+    import pyarrow.compute
+
     missing = [name for name in columns if name not in dataset.column_names]
     if missing:
         raise InvalidInput(
@@ -148,12 +152,15 @@ def require_columns(dataset: Dataset, columns: Sequence[str], where: str) -> Non
             f"it has {', '.join(map(repr, dataset.column_names))}"
         )
     for name in columns:
-        num_empty = dataset.data.column(name).null_count
-        if num_empty:
-            first = next((row for row, value in enumerate(dataset[name]) if value is None), None)
+        column = dataset.data.column(name)
+        if pyarrow.types.is_binary(column.type) or pyarrow.types.is_large_binary(column.type):
+            raise InvalidInput(f"data set {where}, column {name!r} has bytes; it must have texts or numbers")
+        is_empty = column.is_null(nan_is_null=True)
+        first = is_empty.index(True).as_py()
+        if first >= 0:
             raise InvalidInput(
-                f"data set {place(where, row=first, column=name)} has no value; so have {num_empty} of "
-                f"{len(dataset)} rows"
+                f"data set {place(where, row=first, column=name)} has no value; so have "
+                f"{pyarrow.compute.sum(is_empty)} of {len(dataset)} rows"
             )
 
 

@@ -12,7 +12,7 @@ import gzip
 import logging
 import zlib
 from array import array
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Table: TypeAlias = "str | Path | pd.DataFrame | datasets.Dataset"
-Tables: TypeAlias = "Table | list[Table] | list[str] | list[Path]"
-Source: TypeAlias = "Tables | Mapping[str, Tables] | Mapping[str, str] | Mapping[str, Path] | HubData"
+Tables: TypeAlias = "Table | Sequence[Table]"
+Source: TypeAlias = "Tables | Mapping[str, Tables] | HubData"
 """A table, several of equal columns, these for each pool, or a data set of the hub."""
 Lines: TypeAlias = Iterator[tuple[int, Row]]
 
@@ -65,15 +65,18 @@ class TableReader:
     encoding: str = encodings.DEFAULT
     quoting: bool | None = None
     """See `read_delimited`."""
+    skip_missing: bool = False
+    """Whether rows without a value that they need are left out."""
 
     def __post_init__(self) -> None:
         encodings.require_encoding(self.task, self.encoding)
         if self.quoting is not None and type(self.quoting) is not bool:
-            raise InvalidInput(
-                f"task {self.task!r}: quoting is {self.quoting!r}; it must be True, False or None"
-            )
+            raise self.refuse(f"quoting is {self.quoting!r}; it must be True, False or None")
+        if type(self.skip_missing) is not bool:
+            raise self.refuse(f"skip_missing is {self.skip_missing!r}; it must be True or False")
 
     def refuse(self, why: str) -> InvalidInput:
+        """The error that names the task."""
         return InvalidInput(f"task {self.task!r}: {why}")
 
     def pools(

@@ -305,16 +305,16 @@ def quotes() -> Iterator[Case]:
     """Quotes and lines."""
     lines = [f"word {n}\t{n % 2}" for n in range(60)]
     head = "text\tlabel\n"
-    stray = ['"' + lines[0], *lines[1:40], lines[40].replace("\t", '"\t'), *lines[41:]]
-    yield a_file("quotes over 41 lines", "d.tsv", head + "\n".join(stray), "accepted", '"word 0', "word 7")
+    stray = ['"' + lines[0], *lines[1:11], lines[11].replace("\t", '"\t'), *lines[12:]]
+    yield a_file("quotes over 12 lines", "d.tsv", head + "\n".join(stray), "accepted", '"word 0', "word 7")
     as_csv = (head + "\n".join(stray)).replace("\t", ",")
-    yield a_file("quotes over 41 lines", "d.csv", as_csv, "clear", "d.csv, line 2", "quoting=False", "41")
+    yield a_file("quotes over 12 lines", "d.csv", as_csv, "clear", "d.csv, line 2", "quoting=False", "12")
     yield a_file("so they are", "d.csv", as_csv, "accepted", '"word 0', more=", quoting=False")
     yield a_file("one text", "d.csv", as_csv, "accepted", "word 7,1\n", more=", quoting=True")
     commas = as_csv + '\n"word, word",1'
-    yield a_file("quotes over 41 lines, a comma", "d.csv", commas, "clear", "line 2", "lines 2 to 42")
+    yield a_file("quotes over 12 lines, a comma", "d.csv", commas, "clear", "line 2", "lines 2 to 13")
     tabs = head + "\n".join(stray) + '\n"word\tword"\t1'
-    yield a_file("quotes over 41 lines, a tab", "d.tsv", tabs, "clear", "line 2", "quoting=False")
+    yield a_file("quotes over 12 lines, a tab", "d.tsv", tabs, "clear", "line 2", "quoting=False")
     bare = [f'he "said" {lines[0]}', f'"so" {lines[1]}', f'"{lines[2]}', *lines[3:]]
     yield a_file("bare quotes", "d.tsv", head + "\n".join(bare), "accepted", '"so" word 1', '\n"word 2')
     as_csv = (head + "\n".join(bare)).replace("\t", ",")
@@ -464,7 +464,7 @@ def files() -> Iterator[Case]:
         ("~nobody-of-that-name/d.csv", ("~nobody-of-that-name", "home directory")),
         ("https://example.org/d.csv", ("there is no file",)),
         ("", ("is a folder",)),
-        ("x" * 300 + ".csv", ("File name too long",)),
+        ("x" * 300 + "/d.csv", ("File name too long",)),
     ):
         task = CLASSIFICATION.format(source=ascii(path), more="")
         yield by_task(f"a path {ascii(path)[:30]}", task, "clear", *words)
@@ -525,6 +525,7 @@ def arguments() -> Iterator[Case]:
         ("text='{text}', label='label', classes=[0, float('nan')]", ("classes has nan",)),
         ("text='{text}', label='nobody', classes=[0, 1]", ("no column 'nobody'",)),
         ("text='{text}', label=2, classes=[0, 1]", ("label is 2", "name of a column or a function")),
+        ("text='{text}', label='label', classes=[0, 1], skip_missing='no'", ("skip_missing is 'no'",)),
         ("text='{text}', label=None, classes=[0, 1]", ("label is None", "name of a column")),
         ("text='{text}', label='label', classes=[0, 1], group=2", ("group is 2", "name of a column")),
         ("text='{text}', label='label', classes=[0, 1], group=['g']", ("group is ['g']",)),
@@ -603,11 +604,20 @@ def folders() -> Iterator[Case]:
         ("a surrogate", f"{row}\udced,1\n", ("line 1", "isn't a puzzle")),
         ("empty", "", ("begins with the columns []",)),
         ("only a header", "FEN,Moves,Rating\n", ("no puzzle is left",)),
-        ("UTF-16", "\ufffe" + row, ("p.csv",)),
+        ("NUL characters", f"{row},1\n{row}\0,1\n", ("line 2", "NUL characters, as in UTF-16")),
     ):
         task = "TaskSpec(name='chess_puzzles', params={'path': 'p.csv'})"
         data = text.encode("utf-8", "surrogateescape")
         yield Case(f"chess puzzles: {name}", "chess", {"p.csv": data}, task, "clear", words)
+    game = '[Event "?"]\n\n1. e4 e5 2. Nf3 Nc6 *\n'
+    for name, data, words in (
+        ("UTF-16", game.encode("utf-16"), ("a.pgn, line 1", "NUL characters, as in UTF-16")),
+        ("an illegal move", game.encode() + game.replace("Nf3", "Nf6").encode(), ("a.pgn, line 4, game 2",)),
+        ("no game", b"text without a game", ("a.pgn, line 1, game 1", "can't be played")),
+        ("empty", b"", ("has no chess game",)),
+    ):
+        task = "TaskSpec(name='chess_games', params={'path': 'f'})"
+        yield Case(f"chess games: {name}", "chess", {"f/a.pgn": data}, task, "clear", words)
     for path in ("'p\\0'", "'~nobody-of-that-name/x'", "3", "'.'"):
         task = f"TaskSpec(name='chess_puzzles', params={{'path': {path}}})"
         yield Case(f"chess puzzles: path {path}", "chess", {}, task, "clear", ("chess_puzzles",))

@@ -208,7 +208,7 @@ def test_ratings_and_the_number_of_rows_can_be_limited(tmp_path: Path) -> None:
         ((PROMOTION[0], "a7a6 0000", 1), "a null move"),
         ((PROMOTION[0], "a7a6", 1), "at least two moves"),
         ((*PROMOTION, "hard"), "the rating 'hard' isn't a number"),
-        ((PROMOTION[0], PROMOTION[1]), "has 2 values instead of 3"),
+        ((PROMOTION[0], PROMOTION[1]), "there are 2 values instead of 3"),
     ],
 )
 def test_a_row_that_is_no_puzzle_is_named(row: tuple[Any, ...], message: str, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Rows of a mirror and of the hub, and their examples: ids, groups, refusals."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from datasets import ClassLabel, Dataset, Features, Value
 
 from raysweep.errors import InvalidInput
 from raysweep.tasks.base import Example
-from raysweep.tasks.examples import Draft, Row
+from raysweep.tasks.examples import Draft, Row, Rows, examples_of
 from raysweep.tasks.hub import HubData, load_rows, require_columns
 
 LABELLED = Features({"text": Value("string"), "label": ClassLabel(names=["negative", "positive"])})
@@ -178,6 +178,44 @@ def test_a_missing_column_and_a_missing_value_are_refused() -> None:
         InvalidInput, match=r"row 1 \(counted from 0\), column 'question' has no value; so have 1 of 2"
     ):
         require_columns(rows, ["question"], "org/toy (train)")
+
+
+def test_values_that_are_no_texts_or_numbers_are_refused() -> None:
+    rows = Dataset.from_list([{"q": b"a", "n": 1.0}, {"q": b"b", "n": float("nan")}])
+    with pytest.raises(InvalidInput, match=r"org/toy \(train\), column 'q' has bytes"):
+        require_columns(rows, ["q"], "org/toy (train)")
+    with pytest.raises(
+        InvalidInput, match=r"row 1 \(counted from 0\), column 'n' has no value; so have 1 of 2"
+    ):
+        require_columns(rows, ["n"], "org/toy (train)")
+
+
+def test_a_column_that_occurs_twice_is_refused(mirror: Path) -> None:
+    import pyarrow.parquet
+
+    path = mirror / "org/toy/default/train.parquet"
+    path.parent.mkdir(parents=True)
+    pyarrow.parquet.write_table(pyarrow.table([["a"], ["b"]], names=["t", "t"]), path)
+    with pytest.raises(InvalidInput, match=r"train\.parquet can't be read: column 't' occurs twice"):
+        load_rows("org/toy", None, "train", "main")
+
+
+def test_rows_that_the_library_cannot_read_are_named() -> None:
+    def rows() -> Iterator[Row]:
+        yield {"t": "a"}
+        raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+
+    with pytest.raises(
+        InvalidInput, match=r"^toy, row 1 \(counted from 0\) can't be read: UnicodeDecodeError"
+    ):
+        examples_of({"train": Rows("toy", rows())}, lambda row: [Draft((row["t"],), 0)], lambda row: [])
+
+
+def test_a_draft_has_a_tuple_of_texts() -> None:
+    with pytest.raises(
+        InvalidInput, match=r"toy, row 0 .* the texts of an example are 'ab'; they must be a tup"
+    ):
+        examples_of({"train": Rows("toy", [{}])}, lambda row: [Draft("ab", 0)], lambda row: [])  # type: ignore[arg-type]
 
 
 def test_repeated_contradictory_and_blank_rows_are_left_out(mirror: Path) -> None:

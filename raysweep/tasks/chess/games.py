@@ -112,35 +112,45 @@ def read_games(task: str, path: str) -> list[Game]:
     return list(games.values())
 
 
-def open_text(file: Path) -> io.TextIOWrapper:
-    """Open a text file, which is compressed if its name ends in .gz or .zst (lichess publishes .zst)."""
+def lines_of(task: str, file: Path) -> Iterator[str]:
+    """The lines of a text file, which is compressed if its name ends in .gz or .zst (lichess publishes .zst).
+    Bytes that aren't UTF-8 are replaced: they are in comments and names only.
+
+    Raises:
+        InvalidInput: the file can't be read, or is UTF-16.
+    """
     import pyarrow
 
-    return io.TextIOWrapper(pyarrow.input_stream(str(file)), encoding="utf-8", errors="replace", newline="")
+    try:
+        stream = pyarrow.input_stream(str(file))
+        with io.TextIOWrapper(stream, encoding="utf-8", errors="replace", newline="") as lines:
+            for number, line in enumerate(lines, 1):
+                if "\0" in line:
+                    raise InvalidInput(
+                        f"task {task!r}: {place(file, line=number)} has NUL characters, as in UTF-16; write "
+                        "the file again as UTF-8"
+                    )
+                yield line
+    except (OSError, EOFError, pyarrow.ArrowException) as error:
+        raise InvalidInput(f"task {task!r}: {file} can't be read: {error}. Copy the file again") from error
 
 
 def _records(task: str, file: Path) -> Iterator[tuple[int, dict[str, str], str]]:
     """The first line, the headers and the body of each game of a file."""
-    import pyarrow
-
     first = 1
     headers: dict[str, str] = {}
     body: list[str] = []
-    try:
-        with open_text(file) as stream:
-            for number, line in enumerate(stream, 1):
-                header = _HEADER.match(line)
-                if header and (body or header[1] in headers):
-                    yield first, headers, "".join(body)
-                    first = number
-                    headers = {}
-                    body = []
-                if header:
-                    headers[header[1]] = header[2]
-                elif line.strip() and not line.startswith("%"):
-                    body.append(line)
-    except (OSError, EOFError, pyarrow.ArrowException) as error:
-        raise InvalidInput(f"task {task!r}: {file} can't be read: {error}. Copy the file again") from error
+    for number, line in enumerate(lines_of(task, file), 1):
+        header = _HEADER.match(line)
+        if header and (body or header[1] in headers):
+            yield first, headers, "".join(body)
+            first = number
+            headers = {}
+            body = []
+        if header:
+            headers[header[1]] = header[2]
+        elif line.strip() and not line.startswith("%"):
+            body.append(line)
     if body:
         yield first, headers, "".join(body)
 

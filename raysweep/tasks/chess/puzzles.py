@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from raysweep.errors import InvalidInput
 from raysweep.tasks.base import Example, Task, require_count, tasks
-from raysweep.tasks.chess.games import LICHESS_GAME, Game, open_text, read_games
+from raysweep.tasks.chess.games import LICHESS_GAME, Game, lines_of, read_games
 from raysweep.tasks.chess.notation import (
     MAX_ANSWER_TOKENS,
     NEEDS_GAME,
@@ -123,45 +123,36 @@ def _hub_rows() -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _file_rows(path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    import pyarrow
-
     file = user_path(f"task {NAME!r}", path)
     if not file.is_file():
         raise InvalidInput(
             f"task {NAME!r}: path is {path!r}; it must be an existing CSV file of lichess's puzzle database"
         )
+    lines = csv.reader(lines_of(NAME, file), strict=True)
     try:
-        with open_text(file) as stream:
-            lines = csv.reader(stream, strict=True)
-            first = next(lines, [])
-            names = first if "FEN" in first else list(_COLUMNS)
-            require_once(names, 1)
-            if not set(_COLUMNS) <= set(names) or len(first) != len(names):
-                raise InvalidInput(
-                    f"task {NAME!r}: {path} begins with the columns {first!r:.200}; it needs lichess's "
-                    f"header, or no header and the columns {', '.join(_COLUMNS)}"
+        first = next(lines, [])
+        names = first if "FEN" in first else list(_COLUMNS)
+        require_once(names, 1)
+        if not set(_COLUMNS) <= set(names) or len(first) != len(names):
+            raise InvalidInput(
+                f"task {NAME!r}: {path} begins with the columns {first!r:.200}; it needs lichess's "
+                f"header, or no header and the columns {', '.join(_COLUMNS)}"
+            )
+        before = lines.line_num if first is names else lines.line_num - 1
+        for values in lines if first is names else itertools.chain([first], lines):
+            if lines.line_num - before > 1:
+                raise Fault("a value goes over several lines; is there a stray quote?", line=before + 1)
+            before = lines.line_num
+            if values and len(values) != len(names):
+                raise Fault(
+                    f"there are {len(values)} values instead of {len(names)}: {values!r:.200}",
+                    line=lines.line_num,
                 )
-            before = lines.line_num if first is names else lines.line_num - 1
-            for values in lines if first is names else itertools.chain([first], lines):
-                where = place(path, line=lines.line_num)
-                if lines.line_num - before > 1:
-                    raise Fault("a value goes over several lines; is there a stray quote?", line=before + 1)
-                before = lines.line_num
-                if not values:
-                    continue  # a blank line
-                if len(values) != len(names):
-                    raise InvalidInput(
-                        f"task {NAME!r}: {where} has {len(values)} values instead of {len(names)}: "
-                        f"{values!r:.200}"
-                    )
-                yield where, dict(zip(names, values, strict=True))
-    except Fault as fault:
-        raise InvalidInput(f"task {NAME!r}: {place(path, line=fault.line)}: {fault}") from fault
-    except csv.Error as error:
-        where = place(path, line=lines.line_num)
-        raise InvalidInput(f"task {NAME!r}: {where} can't be read: {error}. Copy the file again") from error
-    except (OSError, EOFError, pyarrow.ArrowException) as error:
-        raise InvalidInput(f"task {NAME!r}: {path} can't be read: {error}. Copy the file again") from error
+            if values:  # else the line is blank
+                yield place(path, line=lines.line_num), dict(zip(names, values, strict=True))
+    except (Fault, csv.Error) as error:
+        line = error.line if isinstance(error, Fault) else lines.line_num
+        raise InvalidInput(f"task {NAME!r}: {place(path, line=line)} can't be read: {error}") from error
 
 
 def _is_wanted(row: _Row, played: Mapping[str, Game] | None, low: float | None, high: float | None) -> bool:
