@@ -1,7 +1,10 @@
-"""Atomic writes, so that readers never see a half-written file, and JSON files."""
+"""Atomic writes, so that readers never see a half-written file, JSON files, and locks between processes."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import fcntl
 import json
 import os
 import shutil
@@ -9,9 +12,13 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from raysweep.errors import CorruptFile
+
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""What a file system without locks answers."""
 
 
 @contextmanager
@@ -34,6 +41,11 @@ def written_atomically(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def is_temporary(name: str) -> bool:
+    """Whether a file or folder of this name is one that `written_atomically` hasn't renamed yet."""
+    return name.startswith(".") and name.endswith(".tmp")
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write JSON atomically. NaN and infinity raise: a missing number is an error."""
     with written_atomically(path) as temporary:
@@ -54,3 +66,74 @@ def read_json(path: Path) -> Any:
         raise CorruptFile(
             f"{path} isn't valid JSON ({error}); delete it and run the same command again"
         ) from error
+
+
+class FileLock:
+    """An exclusive lock between processes, and between threads, on a file that is made for it and is removed
+    when it is released. However its process dies, the lock ends with it; a file that stays is taken over.
+
+    On a file system without locks, as some parallel ones are mounted, everybody gets it: nobody is kept apart
+    there. Make one with `take`, and use it as a context manager.
+    """
+
+    def __init__(self, path: Path, descriptor: int, *, is_sure: bool) -> None:
+        self.path = path
+        self.is_sure = is_sure
+        """Whether the file system has locks, so that nobody else holds this one."""
+        self._descriptor = descriptor
+
+    @classmethod
+    def take(cls, path: Path, *, wait: bool = True) -> FileLock | None:
+        """Take the lock. None if another holds it and `wait` is off.
+
+        Raises:
+            OSError: the file can't be made.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                is_sure = _lock(descriptor, wait)
+                # Its last holder may have removed the file between our opening and locking it.
+                if _is_at(path, descriptor):
+                    return cls(path, descriptor, is_sure=is_sure)
+            except BlockingIOError:
+                os.close(descriptor)
+                return None
+            except BaseException:
+                os.close(descriptor)
+                raise
+            os.close(descriptor)
+
+    def release(self) -> None:
+        """Give the lock back."""
+        with contextlib.suppress(OSError):  # gone already, or its disk is read-only by now
+            self.path.unlink()  # before it is unlocked: whoever opens it from now on makes a new one
+        os.close(self._descriptor)
+
+    def __enter__(self) -> FileLock:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    """Whether an open file is the one at a path."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _lock(descriptor: int, wait: bool) -> bool:
+    """Lock an open file. Returns whether its file system has locks."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        return False
+    return True

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from raysweep.errors import CorruptFile, ForeignFolder, InvalidInput
-from raysweep.files import read_json, write_json
+from raysweep.files import FileLock, is_temporary, read_json, write_json
 from raysweep.predictions import Predictions
 from raysweep.spec import RunSpec
 from raysweep.spec.identity import canonical, digest, file_checksum, has_checksum
@@ -101,6 +101,16 @@ class RunFolder:
         computed again."""
         return self._damaged.exists()
 
+    def lock(self, *, wait: bool = True) -> FileLock | None:
+        """Take the run's lock: whoever executes the run, or has it executed, holds it from before it looks
+        whether the run is done until its files are written. So of two sweeps at once on one store one trains
+        the run, and the other finds it done.
+
+        Returns:
+            The lock, to be released; None if another holds it and `wait` is off.
+        """
+        return FileLock.take(self.folder.with_name(f".{self.folder.name}.lock"), wait=wait)
+
     def require_own(self, spec: RunSpec) -> None:
         """Check that the folder doesn't belong to another run. A folder without a spec belongs to none.
 
@@ -119,8 +129,9 @@ class RunFolder:
 
     def claim(self, spec: RunSpec) -> None:
         """Make the folder this run's own, and delete what an earlier attempt left in it except checkpoints.
-        Raises as `require_own`."""
+        The caller, or who called it, holds the run's lock. Raises as `require_own`."""
         self.require_own(spec)
+        self.remove_temporary_files()
         self.result.unlink(missing_ok=True)
         self.stopped.unlink(missing_ok=True)
         self._damaged.unlink(missing_ok=True)
@@ -129,6 +140,15 @@ class RunFolder:
         if not self.spec.exists():
             fields = canonical(spec.content, labels=True)
             write_json(self.spec, {"id": spec.id, "identity": canonical(spec.content), "fields": fields})
+
+    def remove_temporary_files(self) -> None:
+        """Delete what a killed process was writing. The caller holds the run's lock."""
+        for path in self.folder.glob(".*"):
+            if is_temporary(path.name):
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
 
     def finish(self, spec: RunSpec, metrics: Mapping[str, float], info: Mapping[str, Any]) -> None:
         """Write result.json: the run is done. It lists the checksums of all files but checkpoints, progress
