@@ -35,10 +35,16 @@ def written_atomically(path: Path) -> Iterator[Path]:
             shutil.rmtree(path)
         os.replace(temporary, path)
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
-        else:
-            temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the disk is full or gone; what failed before is what is told
+            remove(temporary)
+
+
+def remove(path: Path) -> None:
+    """Delete a file, or a folder with all in it, if there is one."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def is_temporary(name: str) -> bool:
@@ -53,19 +59,23 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON.
+    """Read JSON, without NaN and infinity, as `write_json` writes it.
 
     Raises:
-        CorruptFile: there is no such file, or it isn't JSON.
+        CorruptFile: there is no such file, or it isn't such JSON.
     """
     try:
-        return json.loads(path.read_text())
-    except FileNotFoundError as error:
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         raise CorruptFile(f"{path} is missing; run the same command again") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CorruptFile(
             f"{path} isn't valid JSON ({error}); delete it and run the same command again"
         ) from error
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number")
 
 
 class FileLock:

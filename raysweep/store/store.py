@@ -153,12 +153,15 @@ class Store:
         """
         paths = self.run(spec.id)
         paths.require_own(spec)
-        if not paths.result.exists():
-            if paths.stopped.exists():
-                return RunStatus.STOPPED
-            return RunStatus.FAILED if paths.error.exists() else RunStatus.MISSING
         try:
-            for name, checksum in paths.read_result()["files"].items():
+            if not paths.result.exists():
+                if paths.stopped.exists() and paths.read_stopped():
+                    return RunStatus.STOPPED
+                return RunStatus.FAILED if paths.error.exists() else RunStatus.MISSING
+            result = paths.read_result()
+            if result["id"] != spec.id:
+                raise CorruptFile(f"{paths.result} is that of another run")
+            for name, checksum in result["files"].items():
                 if not name.startswith("model/"):
                     paths.check(name, checksum)
                 elif not (paths.folder / name).exists():
