@@ -46,6 +46,10 @@ class ForeignFolder(RaysweepError):
     """A run folder that holds the spec of another run."""
 
 
+class StorageFailed(RaysweepError, OSError):
+    """A folder can't be written: its disk is full, read-only or gone, it was deleted, or isn't the user's."""
+
+
 class TrainingDiverged(RaysweepError):
     """The loss became NaN or infinite."""
 

@@ -1,4 +1,5 @@
-"""Atomic writes, so that readers never see a half-written file, JSON files, and locks between processes."""
+"""Atomic writes, so that readers never see a half-written file, JSON files, locks between processes, and what
+is told of a disk that fails."""
 
 from __future__ import annotations
 
@@ -15,10 +16,25 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from raysweep.errors import CorruptFile
+from raysweep.errors import CorruptFile, StorageFailed
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """What a file system without locks answers."""
+_FAULTS = {
+    errno.ENOSPC: "is full; free some space",
+    errno.EDQUOT: "has a quota for you, which is used up; free some space",
+    errno.EROFS: "is read-only; make it writable",
+    errno.EACCES: "doesn't let you write there; see to its permissions",
+    errno.EPERM: "doesn't let you write there; see to its permissions",
+    errno.EIO: "fails; see to it",
+    errno.ESTALE: "is gone; mount it again",
+    errno.ENODEV: "is gone; mount it again",
+    errno.ENXIO: "is gone; mount it again",
+    errno.ENOTCONN: "is gone; mount it again",
+    errno.ENOENT: "has lost a folder that was deleted meanwhile",
+    errno.ENOTDIR: "has a file in place of a folder; move it away",
+}
+"""What is wrong with a disk, by the error of the operating system, and what to do."""
 
 
 @contextmanager
@@ -26,17 +42,69 @@ def written_atomically(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder, and rename it to `path` if the block succeeds.
 
     A file or folder that is already there is replaced. If the block raises, it stays as it is.
+
+    Raises:
+        StorageFailed: see `storage`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    with storage(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            if path.is_dir():
+                shutil.rmtree(path)
+            os.replace(temporary, path)
+        finally:
+            with contextlib.suppress(OSError):  # what failed before is what is told
+                remove(temporary)
+
+
+@contextmanager
+def storage(path: Path) -> Iterator[None]:
+    """Tell the user of a disk that fails while the block writes at `path`.
+
+    Raises:
+        StorageFailed: the operating system refused with an error of the disk, or the block raised another
+            exception and the disk is full: libraries have exceptions of their own for that.
+    """
     try:
-        yield temporary
-        if path.is_dir():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
-    finally:
-        with contextlib.suppress(OSError):  # the disk is full or gone; what failed before is what is told
-            remove(temporary)
+        yield
+    except StorageFailed:
+        raise
+    except Exception as error:
+        fault = _lack(path) or (_fault(error, path.parent) if isinstance(error, OSError) else None)
+        if fault is None:
+            raise
+        raise StorageFailed(
+            f"{path} can't be written: the disk at {_mount_of(path)} {fault}, and run the same command "
+            "again, or name another folder; what is done is kept"
+        ) from error
+
+
+def _fault(error: OSError, folder: Path) -> str | None:
+    """What is wrong with the disk of a folder; None if the error is of something else."""
+    if isinstance(error.filename, str) and not Path(error.filename).is_relative_to(folder):
+        return None
+    if error.filename is None and error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return None
+    return _FAULTS.get(error.errno or 0)
+
+
+def _lack(path: Path) -> str | None:
+    """What the disk of a path has no more of; None if it has room for more."""
+    try:
+        room = os.statvfs(_mount_of(path))
+    except OSError:
+        return None
+    if not room.f_bavail:
+        return _FAULTS[errno.ENOSPC]
+    has_inodes = room.f_favail or not room.f_files  # some file systems don't count them
+    return None if has_inodes else "has no inodes left for more files; delete some"
+
+
+def _mount_of(path: Path) -> Path:
+    """Where the file system of a path is mounted."""
+    return next(folder for folder in path.absolute().parents if os.path.ismount(folder))
 
 
 def remove(path: Path) -> None:

@@ -21,8 +21,8 @@ def code_state(folder: Path) -> dict[str, str | None]:
     """
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
-        commit = os.environ.get("RAYSWEEP_COMMIT")
-        return {"commit": commit, "diff": None, "changed": None, "untracked": None}
+        named = os.environ.get("RAYSWEEP_COMMIT")
+        return {"commit": named, "diff": None, "changed": None, "untracked": None}
     diff = _git(folder, "diff", "HEAD")
     return {
         "commit": commit.decode().strip(),

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from raysweep.errors import CorruptFile, ForeignFolder, InvalidInput
-from raysweep.files import FileLock, is_temporary, read_json, remove, write_json
+from raysweep.errors import CorruptFile, ForeignFolder, InvalidInput, StorageFailed
+from raysweep.files import FileLock, is_temporary, read_json, remove, storage, write_json
 from raysweep.predictions import Predictions
 from raysweep.spec import RunSpec
 from raysweep.spec.identity import canonical, digest, file_checksum, has_checksum
@@ -133,11 +133,22 @@ class RunFolder:
 
     def claim(self, spec: RunSpec) -> None:
         """Make the folder this run's own, and delete what an earlier attempt left in it except checkpoints.
-        The caller, or who called it, holds the run's lock. Raises as `require_own`."""
+        The caller, or who called it, holds the run's lock.
+
+        Raises:
+            ForeignFolder, CorruptFile: see `require_own`. StorageFailed: the folder can't be written.
+        """
+        store = self.folder.parent.parent
+        if not store.is_dir():  # to make it anew would begin to train everything again
+            raise StorageFailed(
+                f"the store {store} was deleted, or its disk is gone; mount it again, or put it back, and "
+                "run the same command again"
+            )
         self.require_own(spec)
-        self.remove_temporary_files()
-        for path in (self.result, self.stopped, self._damaged, *self._computed):
-            remove(path)
+        with storage(self.folder):
+            self.remove_temporary_files()
+            for path in (self.result, self.stopped, self._damaged, *self._computed):
+                remove(path)
         if not self.spec.exists():
             fields = canonical(spec.content, labels=True)
             write_json(self.spec, {"id": spec.id, "identity": canonical(spec.content), "fields": fields})
@@ -150,7 +161,16 @@ class RunFolder:
 
     def finish(self, spec: RunSpec, metrics: Mapping[str, float], info: Mapping[str, Any]) -> None:
         """Write result.json: the run is done. It lists the checksums of all files but checkpoints, progress
-        and files whose names begin with a dot."""
+        and files whose names begin with a dot.
+
+        Raises:
+            StorageFailed: the folder can't be written, or was deleted since the run began.
+        """
+        if not self.spec.exists():
+            raise StorageFailed(
+                f"{self.folder} was deleted, in part at least, while the run was trained; run the same "
+                "command again, which trains it again"
+            )
         parts = [self.spec, self.environment]
         for folder in self._computed:
             parts += sorted(
@@ -228,7 +248,7 @@ class RunFolder:
     def check(self, name: str, checksum: str) -> None:
         """Check a file of this finished run against its checksum; raises as `verified`."""
         if not has_checksum(self.folder / name, checksum):
-            with contextlib.suppress(FileNotFoundError):  # another process has found it too
+            with contextlib.suppress(OSError):  # another process has found it too, or the store is only read
                 os.replace(self.result, self._damaged)
             raise CorruptFile(
                 f"{self.folder / name} is missing or isn't what raysweep wrote (its checksum differs); it "
@@ -262,11 +282,11 @@ class RunFolder:
 
 def _is_result(content: dict[str, Any]) -> bool:
     """Whether the fields of a result have their types, and its files are below the run's folder."""
-    parts = [content.get(name) for name in ("metrics", "info", "files")]
-    metrics, _, files = parts
+    metrics, info, files = (content.get(name) for name in ("metrics", "info", "files"))
+    if not (isinstance(metrics, dict) and isinstance(info, dict) and isinstance(files, dict)):
+        return False
     return (
         isinstance(content.get("id"), str)
-        and all(isinstance(part, dict) for part in parts)
         and all(isinstance(value, int | float) for value in metrics.values())
         and all(isinstance(value, str) and _is_below(name) for name, value in files.items())
     )

@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from raysweep.errors import CorruptFile, InvalidInput
-from raysweep.files import FileLock, read_json, write_json
+from raysweep.files import FileLock, read_json, storage, write_json
 from raysweep.spec import RunSpec
 from raysweep.spec.identity import file_checksum, has_checksum
 from raysweep.store.leftovers import (
@@ -41,16 +41,30 @@ class Store:
     """A folder of runs and of what they read.
 
     Raises:
-        InvalidInput: the folder can't be created or written.
+        InvalidInput: there is no such folder, and it can't be made.
     """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder).absolute()
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            probe = self.folder / f".probe-{uuid.uuid4().hex[:8]}"
+        if not self.folder.is_dir():
+            with self._writing():
+                self.folder.mkdir(parents=True, exist_ok=True)
+
+    def require_writable(self) -> None:
+        """Check that files can be made in the store, which need not be so where it is only read.
+
+        Raises:
+            InvalidInput: they can't.
+        """
+        probe = self.folder / f".probe-{uuid.uuid4().hex[:8]}.tmp"
+        with self._writing():
             probe.touch()
             probe.unlink()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise InvalidInput(
                 f"the store {self.folder} can't be written ({error}); name another folder with --store"
@@ -87,10 +101,13 @@ class Store:
 
         Returns:
             `folder`.
+
+        Raises:
+            StorageFailed: the disk is full, read-only or gone.
         """
         if self.is_intact(folder):
             return folder
-        with owned_folder(folder.parent, _MAKING) as owned:
+        with storage(folder), owned_folder(folder.parent, _MAKING) as owned:
             temporary = owned / "new"
             temporary.mkdir()
             write(temporary)
