@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from raysweep.errors import CorruptFile, StorageFailed
+from raysweep.errors import CorruptFile, InvalidInput, StorageFailed
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """What a file system without locks answers."""
@@ -118,6 +119,27 @@ def remove(path: Path) -> None:
 def is_temporary(name: str) -> bool:
     """Whether a file or folder of this name is one that `written_atomically` hasn't renamed yet."""
     return name.startswith(".") and name.endswith(".tmp")
+
+
+def require_private(folder: Path) -> None:
+    """Check that nobody but this user can have written what is in a folder; called before something in it is
+    unpickled, which runs whatever code it names.
+
+    Raises:
+        InvalidInput: the folder isn't this user's, or others may enter or write it.
+    """
+    status = folder.stat()
+    mode = stat.S_IMODE(status.st_mode)
+    if status.st_uid != os.geteuid():
+        raise InvalidInput(
+            f"{folder} belongs to user {status.st_uid} and not to you, and reading it could run that user's "
+            "code; use a store of your own (--store), or delete the folder"
+        )
+    if mode & 0o077:
+        raise InvalidInput(
+            f"{folder} has mode {mode:04o}, so that others may have put code into it; if all that is in it "
+            f"is yours: chmod 700 {folder}; else delete it. A store must be on a file system that keeps modes"
+        )
 
 
 def write_json(path: Path, value: Any) -> None:
