@@ -18,6 +18,7 @@ from raysweep.cli.console import to_rich
 from raysweep.cli.exit_codes import FAILED, SUCCESS, UNFINISHED
 from raysweep.cli.plans import plan_remarks, plan_summary, plan_table
 from raysweep.cli.progress import Progress
+from raysweep.errors import redacted
 from raysweep.estimates.forecast import forecast
 from raysweep.planning.plan import Plan, make_plan
 from raysweep.planning.sweep import load_sweep
@@ -55,7 +56,7 @@ def _print_json(value: Any) -> None:
 
 
 def _warn(message: str) -> None:
-    print(f"raysweep: {message}", file=sys.stderr)
+    print(f"raysweep: {redacted(message)}", file=sys.stderr)
 
 
 def show_plan(options: argparse.Namespace, console: Console) -> int:
@@ -81,6 +82,7 @@ def run_sweep(options: argparse.Namespace, console: Console) -> int:
     from raysweep.tracking import BackgroundSync, locate, log_report
 
     store = Store(options.store)
+    store.require_writable()
     sweep = load_sweep(options.file)
     runner = make_runner(options.runner)
     plan = make_plan(sweep, store, retries=True, when_open=runner.prepare)
@@ -108,14 +110,17 @@ def run_sweep(options: argparse.Namespace, console: Console) -> int:
         _print_search(plan, data, console)
     finally:
         unsaved = tracking.close(_TRACKING_PATIENCE_SECONDS)
-    if not was_complete and not unsaved:
+    if tracking.replaced:
+        _warn(tracking.replaced)
+    if not unsaved and not tracking.has_report:  # as after a kill while it was made
         log = partial(log_report, options.tracking_uri, plan, store)
         unsaved = try_to_publish(data, options.file, log)
     location = locate(options.tracking_uri)
     console.print(f"\n{location.system}: {location.shown}\nOpen its UI: {location.ui_command}", markup=False)
     if unsaved:
         _warn(unsaved)
-    return _tell_failures(queue) or _tell_studies_without_choice(plan)
+    failed = _tell_failures(queue) or _tell_studies_without_choice(plan)
+    return failed or (UNFINISHED if unsaved else SUCCESS)
 
 
 def _print_search(plan: Plan, data: SweepData, console: Console) -> None:
@@ -283,8 +288,9 @@ def measure_again(options: argparse.Namespace, console: Console) -> int:
 
 
 def sync_tracking(options: argparse.Namespace, console: Console) -> int:
-    """Rebuild MLflow from the store."""
-    from raysweep.tracking import locate, sync
+    """Rebuild MLflow from the store, with the report of a sweep that is finished."""
+    from raysweep.report.write import try_to_publish
+    from raysweep.tracking import locate, log_report, sync
 
     plan, store = _load(options)
     summary = sync(options.tracking_uri, plan, store)
@@ -294,7 +300,16 @@ def sync_tracking(options: argparse.Namespace, console: Console) -> int:
         f"{summary.num_unchanged} were there already\nOpen the UI: {location.ui_command}",
         markup=False,
     )
-    return SUCCESS
+    if summary.replaced:
+        _warn(summary.replaced)
+    is_complete = all(run.status(store) in (RunStatus.DONE, RunStatus.STOPPED) for run in plan.runs.values())
+    if not is_complete or plan.num_open_cells or summary.has_report:
+        return SUCCESS
+    log = partial(log_report, options.tracking_uri, plan, store)
+    unsaved = try_to_publish(read_store(plan, store), options.file, log)
+    if unsaved:
+        _warn(unsaved)
+    return UNFINISHED if unsaved else SUCCESS
 
 
 def list_registered(options: argparse.Namespace, console: Console) -> int:

@@ -1,8 +1,8 @@
 """The command line: raysweep plan | run | status | results | report | measure | sync | list.
 
 It has no science flags: an experiment is a Python file (see experiments/). Exit codes: 0 success; 1 a run
-failed; 2 bad input or usage, nothing was trained; 3 (status, results, report, measure) something isn't
-finished yet; 70 an error of raysweep or the machine, with its traceback; 130 interrupted.
+failed, or a file can't be written; 2 bad input or usage, nothing was trained; 3 something isn't finished yet
+(of run and sync: in MLflow); 70 an error of raysweep or the machine, with its traceback; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import Any
 from rich.console import Console
 
 from raysweep.cli import commands
-from raysweep.cli.exit_codes import BAD_INPUT, INTERNAL_ERROR, INTERRUPTED
-from raysweep.errors import RaysweepError
+from raysweep.cli.exit_codes import BAD_INPUT, FAILED, INTERNAL_ERROR, INTERRUPTED
+from raysweep.errors import RaysweepError, StorageFailed, redacted
 from raysweep.gc_control import raise_gc_thresholds
 
 
@@ -33,13 +33,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.command(options, console))
     except RaysweepError as error:
-        print(f"raysweep: {error}", file=sys.stderr)
-        return BAD_INPUT
+        print(f"raysweep: {redacted(str(error))}", file=sys.stderr)
+        return FAILED if isinstance(error, StorageFailed) else BAD_INPUT
     except KeyboardInterrupt:
         print("raysweep: interrupted; run the same command again to go on", file=sys.stderr)
         return INTERRUPTED
     except BaseException:  # not left to Python, whose exit codes would say that a run failed, or success
-        traceback.print_exc()
+        print(redacted(traceback.format_exc()), file=sys.stderr)
         return INTERNAL_ERROR
 
 

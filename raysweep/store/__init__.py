@@ -2,7 +2,8 @@
 
 It imports `files`, `spec` and `predictions`, and knows neither how runs are trained nor how they are shown.
 Start with `store.Store`, which names the parts of the folder and tells the status of a run; `run_folder` has
-the files of one run, `code_state` the commit and changes of the user's code.
+the files of one run, `leftovers` what killed processes left behind, `code_state` the commit and changes of
+the user's code.
 """
 
 from raysweep.store.run_folder import RunFolder as RunFolder

@@ -18,35 +18,56 @@ reader checks them.
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from raysweep.errors import CorruptFile, InvalidInput
-from raysweep.files import read_json, write_json
+from raysweep.files import FileLock, read_json, storage, write_json
 from raysweep.spec import RunSpec
 from raysweep.spec.identity import file_checksum, has_checksum
+from raysweep.store.leftovers import (
+    owned_folder,
+    remove_leftovers_of_run,
+    remove_old_files,
+    remove_unowned_folders,
+)
 from raysweep.store.run_folder import RunFolder, RunStatus
 
 _CHECKSUMS = "checksums.json"
+_MAKING = ".making-"
+_SCRATCH = "tune-"
 
 
 class Store:
     """A folder of runs and of what they read.
 
     Raises:
-        InvalidInput: the folder can't be created or written.
+        InvalidInput: there is no such folder, and it can't be made.
     """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder).absolute()
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            probe = self.folder / f".probe-{uuid.uuid4().hex[:8]}"
+        if not self.folder.is_dir():
+            with self._writing():
+                self.folder.mkdir(parents=True, exist_ok=True)
+
+    def require_writable(self) -> None:
+        """Check that files can be made in the store, which need not be so where it is only read.
+
+        Raises:
+            InvalidInput: they can't.
+        """
+        probe = self.folder / f".probe-{uuid.uuid4().hex[:8]}.tmp"
+        with self._writing():
             probe.touch()
             probe.unlink()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise InvalidInput(
                 f"the store {self.folder} can't be written ({error}); name another folder with --store"
@@ -95,27 +116,27 @@ class Store:
 
         Returns:
             `folder`.
+
+        Raises:
+            StorageFailed: the disk is full, read-only or gone.
         """
         if self.is_intact(folder):
             return folder
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
-        try:
+        with storage(folder), owned_folder(folder.parent, _MAKING) as owned:
+            temporary = owned / "new"
+            temporary.mkdir()
             write(temporary)
             names = sorted(
                 path.relative_to(temporary).as_posix() for path in temporary.rglob("*") if path.is_file()
             )
             write_json(temporary / _CHECKSUMS, {name: file_checksum(temporary / name) for name in names})
-            temporary.chmod(0o755)
-            if folder.exists() and not self.is_intact(folder):
-                os.rename(folder, temporary.with_suffix(".damaged"))
-            os.rename(temporary, folder)
-        except OSError:
-            if not self.is_intact(folder):
-                raise
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-            shutil.rmtree(temporary.with_suffix(".damaged"), ignore_errors=True)
+            try:
+                if folder.exists() and not self.is_intact(folder):
+                    os.rename(folder, owned / "damaged")
+                os.rename(temporary, folder)
+            except OSError:
+                if not self.is_intact(folder):
+                    raise
         return folder
 
     def is_intact(self, folder: Path) -> bool:
@@ -133,6 +154,24 @@ class Store:
         """Scratch space of Ray Tune and Ray Train. Nothing in it is read again."""
         return self.folder / "ray"
 
+    def scratch(self) -> AbstractContextManager[Path]:
+        """Have a folder of one's own in `ray` for the block, which only this user may enter."""
+        return owned_folder(self.ray, _SCRATCH)
+
+    def remove_leftovers(self) -> None:
+        """Remove what killed processes left: temporary files and folders, scratch space, and checkpoints of
+        runs that are done. What a live process is writing stays."""
+        for parent in (self.folder / name for name in ("tasks", "tokenizers", "tokens")):
+            remove_unowned_folders(parent, _MAKING)
+        remove_unowned_folders(self.ray, _SCRATCH)
+        remove_old_files(self.folder / "model_sizes")
+        for path in (self.folder / "runs").glob("*"):
+            if path.name.startswith("."):  # the lock of a run, which goes when it is released
+                if lock := FileLock.take(path, wait=False):
+                    lock.release()
+            elif path.is_dir():
+                remove_leftovers_of_run(RunFolder(path))
+
     def status(self, spec: RunSpec) -> RunStatus:
         """A run's status: MISSING, DONE, STOPPED or FAILED. A result that is unreadable or incomplete counts
         as missing, so that the run is computed again.
@@ -146,12 +185,15 @@ class Store:
         """
         paths = self.run(spec.id)
         paths.require_own(spec)
-        if not paths.result.exists():
-            if paths.stopped.exists():
-                return RunStatus.STOPPED
-            return RunStatus.FAILED if paths.error.exists() else RunStatus.MISSING
         try:
-            for name, checksum in paths.read_result()["files"].items():
+            if not paths.result.exists():
+                if paths.stopped.exists() and paths.read_stopped():
+                    return RunStatus.STOPPED
+                return RunStatus.FAILED if paths.error.exists() else RunStatus.MISSING
+            result = paths.read_result()
+            if result["id"] != spec.id:
+                raise CorruptFile(f"{paths.result} is that of another run")
+            for name, checksum in result["files"].items():
                 if not name.startswith("model/"):
                     paths.check(name, checksum)
                 elif not (paths.folder / name).exists():

@@ -3,6 +3,7 @@ that are only laid out, without memory."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from raysweep.data.inputs import RunInputs
+from raysweep.errors import StorageFailed
 from raysweep.files import read_json, write_json
 from raysweep.spec import Folder, Full, HeadOnly, Lora, Prompting, Scratch
 from raysweep.spec.identity import SCHEMA, digest
@@ -87,9 +89,12 @@ def _counted_once(
     base = inputs.origin.base
     architecture = [base.architecture, base.config] if isinstance(base, Scratch) else []
     path = inputs.store.model_size(digest([SCHEMA, *architecture, inputs.tokenizer_key, *parts]))
-    if not path.exists():
-        write_json(path, count())
-    return {name: int(number) for name, number in read_json(path).items()}
+    if path.exists():
+        return {name: int(number) for name, number in read_json(path).items()}
+    counted = count()
+    with contextlib.suppress(StorageFailed):  # a store that is only read
+        write_json(path, counted)
+    return counted
 
 
 def _count_saved(folder: Path) -> int:
