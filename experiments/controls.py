@@ -67,7 +67,7 @@ def small() -> Sweep:
     return Sweep(
         name="controls_small",
         tasks=[TaskSpec(name="sandbox", params={"attribute": 0})],
-        pairs=grid(weak=[sandbox["sandbox-6"], sandbox["sandbox-12"]], strong=[sandbox["sandbox-48"]]),
+        pairs=grid(weak=[sandbox["sandbox-6"], sandbox["sandbox-24"]], strong=[sandbox["sandbox-48"]]),
         methods=[*CONTROLS, *BY_DIFFICULTY],
         seeds=[0, 1, 2],
         evaluation=Evaluation(every=10, num_examples=500),

@@ -40,7 +40,7 @@ def small() -> Sweep:
     return Sweep(
         name="losses_small",
         tasks=[TaskSpec(name="sandbox", params={"attribute": 0})],
-        pairs=grid(weak=[sandbox["sandbox-6"], sandbox["sandbox-12"]], strong=[sandbox["sandbox-48"]]),
+        pairs=grid(weak=[sandbox["sandbox-6"], sandbox["sandbox-24"]], strong=[sandbox["sandbox-48"]]),
         methods=_methods(warmup_steps=12),
         seeds=[0, 1, 2],
         evaluation=Evaluation(every=10, num_examples=500),

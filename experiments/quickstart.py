@@ -18,10 +18,10 @@ def sweep() -> Sweep:
         name="quickstart",
         tasks=[
             TaskSpec(
-                name="sandbox", params={"attribute": 0}, num_train=1_000, num_validation=500, num_test=2_000
+                name="sandbox", params={"attribute": 0}, num_train=1_000, num_validation=500, num_test=3_000
             )
         ],
-        pairs=grid(weak=[sandbox["sandbox-6"], sandbox["sandbox-12"]], strong=[sandbox["sandbox-48"]]),
+        pairs=grid(weak=[sandbox["sandbox-6"], sandbox["sandbox-24"]], strong=[sandbox["sandbox-48"]]),
         methods=[
             "naive",
             Method(name="confidence", recipe="confidence", params={"alpha_max": 0.5, "warmup_fraction": 0.2}),

@@ -13,7 +13,7 @@ from raysweep.models.families import Family, Model, families
 from raysweep.spec import Call, Evaluation, ModelSpec, Optimization, RunSpec, Scratch, TaskSpec
 
 
-def _model(width: int, steps: int, learning_rate: float) -> Model:
+def _model(width: int, steps: int, learning_rate: float, epochs: float) -> Model:
     pretraining = RunSpec(
         task=TaskSpec(name="sandbox_corpus"),
         model=ModelSpec(
@@ -31,7 +31,7 @@ def _model(width: int, steps: int, learning_rate: float) -> Model:
     )
     return Model(
         spec=ModelSpec(name=f"sandbox-{width}", base=pretraining),
-        optimization=Optimization(learning_rate=learning_rate, batch_size=32, epochs=2.0),
+        optimization=Optimization(learning_rate=learning_rate, batch_size=32, epochs=epochs),
     )
 
 
@@ -41,10 +41,10 @@ SANDBOX = families.add(
         name="sandbox",
         summary="GPT-2s of width 6 to 48 for the sandbox, pretrained in seconds by the sweep itself",
         models=(
-            _model(width=6, steps=150, learning_rate=1e-2),
-            _model(width=12, steps=200, learning_rate=1e-2),
-            _model(width=24, steps=300, learning_rate=1e-2),
-            _model(width=48, steps=800, learning_rate=1e-3),
+            _model(width=6, steps=150, learning_rate=1e-2, epochs=6.0),
+            _model(width=12, steps=200, learning_rate=1e-2, epochs=4.0),
+            _model(width=24, steps=300, learning_rate=3e-3, epochs=4.0),
+            _model(width=48, steps=800, learning_rate=1e-3, epochs=2.0),
         ),
     ),
 )

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from raysweep.errors import InvalidInput
 
-SCHEMA = 1
+SCHEMA = 2
 """Raised by one whenever a change to the code changes what an unchanged spec computes; part of every run
 id."""
 
