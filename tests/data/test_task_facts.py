@@ -94,7 +94,7 @@ def test_lines() -> None:
             "transfer": {"num_examples": 1000, "num_groups": 1000, "largest_group": 1},
             "test": {"num_examples": 200, "num_groups": 12, "largest_group": 130},
         },
-        "rows": {"read": 1000, "rendered": 2000, "blank": 0, "repeated": 0, "contradictory": 0},
+        "rows": {"read": 1000, "skipped": 0, "rendered": 2000, "blank": 0, "repeated": 0, "contradictory": 0},
         "left_out": {"for balance": 800},
         "near_duplicates": [["transfer", "test", 1234]],
         "are_near_duplicates_complete": False,
