@@ -21,8 +21,9 @@ from raysweep.results.statistics import (
 )
 
 _POWER = 0.8
-_SIGNIFICANCE = 0.05
-_BASELINE = "naive"
+SIGNIFICANCE = 0.05
+BASELINE = "naive"
+"""The method that others are compared with, where it is there."""
 
 
 class _Runs(NamedTuple):
@@ -106,11 +107,12 @@ def compare_methods(cells: pd.DataFrame, outcomes: Callable[[str], Outcomes]) ->
     """
     found = []
     for methods in _methods_by_pair(cells):
-        baseline = next((group for group in methods if group.method == _BASELINE), next(iter(methods)))
+        baseline = next((group for group in methods if group.method == BASELINE), next(iter(methods)))
         for group, by_seed in methods.items():
             if group != baseline and methods[baseline].keys() & by_seed.keys():
                 found.append(_compare(group, by_seed, baseline.method, methods[baseline], outcomes))
-    return _corrected(found)
+    corrected = holm([comparison.p_value for comparison in found])
+    return [replace(item, p_value_corrected=value) for item, value in zip(found, corrected, strict=True)]
 
 
 def _methods_by_pair(cells: pd.DataFrame) -> list[dict[CellGroup, _BySeed]]:
@@ -168,17 +170,13 @@ def _compare(
     )
 
 
-def _corrected(found: Sequence[Comparison]) -> list[Comparison]:
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """p-values corrected by Holm's method over those that are known (Holm 1979)."""
     from statsmodels.stats.multitest import multipletests
 
-    known = [comparison.p_value for comparison in found if comparison.p_value is not None]
+    known = [value for value in p_values if value is not None]
     corrected = iter(multipletests(known, method="holm")[1] if known else [])
-    return [
-        comparison
-        if comparison.p_value is None
-        else replace(comparison, p_value_corrected=float(next(corrected)))
-        for comparison in found
-    ]
+    return [None if value is None else float(next(corrected)) for value in p_values]
 
 
 def seeds_needed(difference: Difference, num_seeds: int) -> Power:
@@ -193,7 +191,7 @@ def seeds_needed(difference: Difference, num_seeds: int) -> Power:
 
     if difference.examples_error is None:
         return Power(seeds_deviation=None, num_seeds=None, resolvable=None)
-    resolvable = float(norm.isf(_SIGNIFICANCE / 2) + norm.isf(1 - _POWER)) * difference.examples_error
+    resolvable = float(norm.isf(SIGNIFICANCE / 2) + norm.isf(1 - _POWER)) * difference.examples_error
     if difference.seeds_error is None:
         return Power(seeds_deviation=None, num_seeds=None, resolvable=resolvable)
     deviation = difference.seeds_error * math.sqrt(num_seeds)
@@ -204,7 +202,7 @@ def seeds_needed(difference: Difference, num_seeds: int) -> Power:
         # becomes nan.
         effect = min(math.sqrt(left) / deviation if deviation else math.inf, 5.0)
         test = TTestPower()
-        needed = max(3, math.ceil(test.solve_power(effect_size=effect, alpha=_SIGNIFICANCE, power=_POWER)))
-        while test.power(effect, needed, _SIGNIFICANCE) < _POWER:  # the solver may stop short of it
+        needed = max(3, math.ceil(test.solve_power(effect_size=effect, alpha=SIGNIFICANCE, power=_POWER)))
+        while test.power(effect, needed, SIGNIFICANCE) < _POWER:  # the solver may stop short of it
             needed += 1
     return Power(seeds_deviation=deviation, num_seeds=needed, resolvable=resolvable)

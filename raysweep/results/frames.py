@@ -20,6 +20,7 @@ from raysweep.errors import InvalidInput
 from raysweep.files import written_atomically
 from raysweep.results.cells import CELL, CELL_RUNS, GROUP, Row, RowMeans, result_rows, row_means
 from raysweep.results.comparisons import Comparison, compare_methods
+from raysweep.results.leads import Lead, leads
 from raysweep.results.noise import Groups
 from raysweep.results.over_tasks import OverTasks, over_tasks
 from raysweep.results.statistics import Correct, Outcomes
@@ -142,6 +143,12 @@ class SweepData:
     def comparisons(self) -> list[Comparison]:
         """Every method against its baseline."""
         return compare_methods(self.planned[self.planned["is_finished"]], self.outcomes)
+
+    @cached_property
+    def leads(self) -> list[Lead]:
+        """Every method against the baseline over all tasks and pairs together."""
+        finished = self.planned[self.planned["is_finished"]]
+        return leads(finished, self.outcomes, self.provenance.get("yardsticks", ()))
 
     @cached_property
     def over_tasks(self) -> list[OverTasks]:

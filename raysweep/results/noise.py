@@ -30,6 +30,7 @@ from 0; elsewhere a ratio is undefined.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -94,7 +95,20 @@ def _possible(covariance: Numbers) -> Numbers:
     return possible
 
 
-def squared_width(significance: float, num_seeds: int, num_groups: int, seeds: Any, examples: Any) -> Any:
+def freedom_of_sum(variances: Sequence[float], freedom: Sequence[float]) -> float:
+    """Satterthwaite's degrees of freedom of a sum of estimated variances (Satterthwaite 1946), at least 1.
+
+    Args:
+        variances: the estimates.
+        freedom: the degrees of freedom of each.
+    """
+    known = [(variance, max(of, 1)) for variance, of in zip(variances, freedom, strict=True) if variance > 0]
+    if not known:
+        return max(float(sum(freedom)), 1.0)
+    return sum(variance for variance, _ in known) ** 2 / sum(variance**2 / of for variance, of in known)
+
+
+def squared_width(significance: float, num_seeds: float, num_groups: float, seeds: Any, examples: Any) -> Any:
     """Squared half width of an interval, each part with its own t."""
     of_examples = quantile(significance, num_groups - 1) ** 2 * examples
     return of_examples if num_seeds == 1 else quantile(significance, num_seeds - 1) ** 2 * seeds + of_examples
@@ -107,7 +121,7 @@ def quantile(significance: float, freedom: float) -> float:
     return float(-stdtrit(freedom, significance / 2))
 
 
-def p_value_of(value: float, num_seeds: int, num_groups: int, seeds: float, examples: float) -> float:
+def p_value_of(value: float, num_seeds: float, num_groups: float, seeds: float, examples: float) -> float:
     """The significance at which the interval around `value` reaches 0; at least 1e-12, below which the
     approximation says nothing."""
     from scipy.optimize import brentq

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from raysweep.results.cells import Row
-from raysweep.results.noise import CONFIDENCE, fieller, quantile
+from raysweep.results.noise import CONFIDENCE, fieller, freedom_of_sum, quantile
 from raysweep.results.statistics import GapRecovered, ratio_of_means
 
 
@@ -138,10 +138,7 @@ def _spread(
     left = np.array([1, -ratio])
     variances = np.einsum("i,tij,j->t", left, parts, left).clip(min=0)
     total: npt.NDArray[np.float64] = parts.sum(axis=0)
-    squares = (variances**2 / np.maximum(freedom, 1)).sum()
-    if squares == 0:
-        return total * quantile(1 - CONFIDENCE, max(sum(freedom), 1)) ** 2
-    return total * quantile(1 - CONFIDENCE, variances.sum() ** 2 / squares) ** 2
+    return total * quantile(1 - CONFIDENCE, freedom_of_sum(variances.tolist(), freedom)) ** 2
 
 
 def _bias(gaps: Sequence[GapRecovered], pooled: float | None) -> Literal["low", "high"] | None:

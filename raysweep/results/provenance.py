@@ -9,6 +9,9 @@ from typing import Any
 from raysweep.data.examples import split_sizes
 from raysweep.files import read_json
 from raysweep.planning.plan import Plan
+from raysweep.planning.search.studies import CHOICES
+from raysweep.planning.sweep import Method
+from raysweep.recipes import baselines, controls, recipes
 from raysweep.spec import Folder, Hub, ModelSpec, Scratch, TaskSpec
 from raysweep.spec.identity import canonical
 from raysweep.store import RunStatus, Store
@@ -44,8 +47,9 @@ def provenance(
     `num_trainings_without_sharing`; `tasks` and `models` by name (content, splits, commits); of the finished
     runs, `started_at` and `finished_at` (seconds since 1970, None if no run is finished), `seconds_total`
     (the sum over runs), `has_uncommitted_changes`, and the distinct `commits`, `commands`, `devices`,
-    `python` and `packages` (by name), each as a list; `search`; and `num_open_cells`, the cells that wait for
-    what the search chooses.
+    `python` and `packages` (by name), each as a list; `search`; `yardsticks`, the methods that
+    are controls, baselines, or chosen by an oracle; and `num_open_cells`, the cells that wait for what the
+    search chooses.
 
     Args:
         plan: the sweep.
@@ -81,8 +85,22 @@ def provenance(
         "python": _distinct(machine.get("python") for machine in machines),
         "packages": {name: _distinct(found.get(name) for found in packages) for name in _PACKAGES},
         "search": list(search),
+        "yardsticks": _yardsticks(plan),
         "num_open_cells": plan.num_open_cells,
     }
+
+
+def _yardsticks(plan: Plan) -> list[str]:
+    """The names of the plan's methods that are no answer to how well weak labels do."""
+    modules = (baselines.__name__, controls.__name__)
+    methods = [
+        Method(name=item, recipe=item) if isinstance(item, str) else item for item in plan.sweep.methods
+    ]
+    known = {item.name for item in methods if getattr(recipes.get(item.recipe), "__module__", "") in modules}
+    chosen = {f"{name} ({label})" for name in known for label in CHOICES.values()}
+    by_oracle = {f"{item.name} ({CHOICES['ground_truth_validation']})" for item in methods}
+    names = dict.fromkeys(cell.method for cell in plan.cells)
+    return [name for name in names if name in known | chosen | by_oracle]
 
 
 def _distinct(values: Any) -> list[str]:

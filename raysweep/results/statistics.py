@@ -97,7 +97,10 @@ class Difference:
 
 
 def gap_recovered(
-    weak: Correct, student: Correct, ceiling: Correct, groups: Groups | None = None
+    weak: Correct | Numbers,
+    student: Correct | Numbers,
+    ceiling: Correct | Numbers,
+    groups: Groups | None = None,
 ) -> GapRecovered:
     """PGR with its 90 % interval, from which test examples each model got right; models are paired by seed,
     and examples by position.
@@ -111,7 +114,8 @@ def gap_recovered(
     The quantiles assume normal means: a test set should have hundreds of groups.
 
     Args:
-        weak, student, ceiling: (seeds, examples), whether each test example was classified right.
+        weak, student, ceiling: (seeds, examples), whether each test example was classified right; or a mean
+            of that over several models.
         groups: see `Outcomes`.
     """
     gained = _difference(student, weak)
@@ -137,12 +141,15 @@ def gap_recovered(
     )
 
 
-def mean_difference(first: Correct, second: Correct, groups: Groups | None = None) -> Difference:
+def mean_difference(
+    first: Correct | Numbers, second: Correct | Numbers, groups: Groups | None = None
+) -> Difference:
     """Accuracy of `first` − accuracy of `second`, paired by seed and example, with its 90 % interval and
     p-value.
 
     Args:
-        first, second: (seeds, examples), whether each test example was classified right.
+        first, second: (seeds, examples), whether each test example was classified right; or a mean of that
+            over several models.
         groups: see `Outcomes`.
     """
     values = _difference(first, second)
@@ -200,7 +207,7 @@ def half_width(outcomes: Outcomes) -> float:
     return float(quantile(1 - CONFIDENCE, num_groups - 1) * error)
 
 
-def _difference(first: Correct, second: Correct) -> Numbers:
+def _difference(first: Correct | Numbers, second: Correct | Numbers) -> Numbers:
     return first.astype(np.float64) - second
 
 

@@ -74,7 +74,7 @@ def _result(row: Row) -> Sequence[str]:
             CELL_RUNS, (gap.weak_accuracy, gap.student_accuracy, gap.ceiling_accuracy), strict=True
         )
     )
-    pgr = _with_interval(gap.pgr, gap.interval, "z.2f", "undefined (gap in the noise)")
+    pgr = with_interval(gap.pgr, gap.interval, "z.2f", "undefined (gap in the noise)")
     pgr += ODD * (row.doubt is not None)
     return [*accuracies, pgr, _share(row.agreement), _share(row.agreement_supervisor_wrong)]
 
@@ -107,10 +107,10 @@ def _comparison(found: Comparison) -> Sequence[str]:
         str(len(found.seeds)),
         _share(found.method_accuracy),
         _share(found.baseline_accuracy),
-        _with_interval(found.difference, found.interval, "+z.3f"),
-        _with_interval(found.pgr_difference, found.pgr_interval, "+z.2f", no_pgr),
+        with_interval(found.difference, found.interval, "+z.3f"),
+        with_interval(found.pgr_difference, found.pgr_interval, "+z.2f", no_pgr),
         *(
-            _p_value(value) if found.covers_seeds else "1 seed can't tell"
+            p_value_text(value) if found.covers_seeds else "1 seed can't tell"
             for value in (found.p_value, found.p_value_corrected)
         ),
         _seeds_needed(found),
@@ -121,11 +121,11 @@ def over_tasks_table(summaries: Sequence[OverTasks]) -> Table:
     """One row per (pair, method): mean accuracies over tasks, pooled, mean and median PGR, and the tasks
     without a PGR."""
     return Table(
-        caption="Over tasks: the PGR of all together, and mean and median of those that are defined",
+        caption="Over tasks: PGR of all together, its interval of these tasks and that of all such tasks",
         columns=(
             *(PAIR, "method", "tasks", *_ACCURACIES),
-            *("pooled PGR [90 % of these tasks]", "[90 % over tasks]"),
-            *("mean PGR [90 % over tasks]", "median PGR", "without a PGR"),
+            *("pooled PGR [90 %]", "[over tasks]"),
+            *("mean PGR [over tasks]", "median PGR", "without a PGR"),
         ),
         rows=tuple(TableRow(cells=_over_tasks(found), of={"method": found.method}) for found in summaries),
         num_names=2,
@@ -145,11 +145,11 @@ def _over_tasks(found: OverTasks) -> tuple[str, ...]:
         found.method,
         f"{num_defined} of {num_defined + num_absent}" if num_absent else str(num_defined),
         *map(_share, (found.weak_accuracy, found.student_accuracy, found.ceiling_accuracy)),
-        _with_interval(found.pooled_pgr, found.pooled_interval, "z.2f"),
-        _interval(found.pooled_interval_over_tasks, "z.2f") or "none",
-        _with_interval(found.mean_pgr, found.interval, "z.2f")
+        with_interval(found.pooled_pgr, found.pooled_interval, "z.2f"),
+        interval_text(found.pooled_interval_over_tasks, "z.2f") or "none",
+        with_interval(found.mean_pgr, found.interval, "z.2f")
         + (f", biased {found.bias}" if found.bias else ""),
-        _with_interval(found.median_pgr, None, "z.2f"),
+        with_interval(found.median_pgr, None, "z.2f"),
         absent or "none",
     )
 
@@ -288,19 +288,21 @@ def _share(value: float | None) -> str:
     return "none" if value is None else f"{value:.3f}"
 
 
-def _with_interval(
+def with_interval(
     value: float | None, interval: tuple[float, float] | None, form: str, without: str = "none"
 ) -> str:
+    """A number with its interval, or what there is without one."""
     if value is None:
         return without
-    return " ".join(filter(None, [f"{value:{form}}", _interval(interval, form)]))
+    return " ".join(filter(None, [f"{value:{form}}", interval_text(interval, form)]))
 
 
-def _interval(interval: tuple[float, float] | None, form: str) -> str:
+def interval_text(interval: tuple[float, float] | None, form: str) -> str:
     return f"[{interval[0]:{form}}, {interval[1]:{form}}]" if interval else ""
 
 
-def _p_value(value: float | None) -> str:
+def p_value_text(value: float | None) -> str:
+    """A p-value to three digits."""
     if value is None:
         return "none"
     return "<0.001" if value < 0.001 else f"{value:.3f}"

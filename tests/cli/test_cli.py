@@ -324,7 +324,7 @@ def test_measure_computes_what_results_lack_and_prints_it(raysweep: Command) -> 
         in out
     )
     rows = [" ".join(line.split()) for line in out.splitlines() if line.startswith("sandbox ")]
-    assert len(rows) == 3 and rows[0].startswith("sandbox weak → strong naive 2 0.600 0.750 0.900 0.50 [")
+    assert len(rows) == 3 and rows[0].startswith("sandbox weak → strong naive 2 0.600* 0.750 0.900 0.50 [")
     assert (
         rows[1] == "sandbox weak → strong naive 2 0.600 0.900 0.750 0.50 4"
     )  # weak, ceiling; the last step alone: no curve

@@ -1,6 +1,7 @@
 """The page of a sweep as HTML: what it says of sweeps whose numbers are known, and of those that have little
 to say."""
 
+import dataclasses
 import json
 import math
 import os
@@ -180,7 +181,11 @@ def test_many_answers_are_told_by_their_median_and_range() -> None:
         )
 
     root = tree(made_up_sweep(by_task, tasks=list(students), methods=["naive", "better"], num_examples=2_000))
-    lead, compared = (item.text for item in root.all("header")[0].all("p")[:2])
+    best, lead, compared = (item.text for item in root.all("header")[0].all("p")[:3])
+    # (0.2 + 0.25 + 0.1) / (0.2 + 0.2 + 0), and 0.1 of accuracy everywhere.
+    assert best.startswith("Better does best: its students recover 1.37 of the gap (90 % interval 1.")
+    assert "over 3 combinations of task and pair, 0.100 of accuracy more than naive, which is more" in best
+    assert "ahead in 3 of 3, p <0.001 after Holm's correction)." in best
     # PGR 0.1 / 0.2 and 0.15 / 0.2; wic's supervisor is as good as its ceiling.
     assert lead == (
         "Naive students recover 0.62 of the gap (median over 2 of 3 tasks, from 0.50 to 0.75). On the other "
@@ -198,6 +203,40 @@ def test_many_answers_are_told_by_their_median_and_range() -> None:
         item for item in section(root, "answer").all("table") if "Over tasks" in item.all("caption")[0].text
     )
     assert [cell.text for cell in over.all("tbody")[0].children[0].children[:2]] == ["naive", "2 of 3"]
+
+
+def test_one_pooled_answer_stands_before_many_that_tell_nothing() -> None:
+    """Leads of 0.003 and a control: each alone is noise, all together aren't."""
+
+    def nearly(end: str, cell: dict[str, Any]) -> float:
+        leads = {"naive": 0.0, "better": 0.003 + 0.001 * (cell["seed"] % 2), "shuffled_labels": -0.1}
+        return accuracy(end, cell) + (leads[cell["method"]] if end == "student" else 0)
+
+    data = made_up_sweep(
+        nearly,
+        tasks=[f"task {number}" for number in range(12)],
+        methods=["naive", "better", "shuffled_labels"],
+        num_examples=1_000,
+    )
+    root = tree(dataclasses.replace(data, read_provenance=lambda: {"yardsticks": ["shuffled_labels"]}))
+    best = root.all("header")[0].all("p")[0].text
+    assert best.startswith("Better does best: its students recover 0.52 of the gap (90 % interval 0.5")
+    assert "0.003 of accuracy more than naive, which is more than noise" in best
+    pooled = captioned(section(root, "answer"), "over all tasks, pairs and seeds together")
+    better, shuffled = ([cell.text for cell in row.children] for row in pooled.all("tbody")[0].children)
+    assert (better[0], better[2]) == ("better", "12 of 12") and shuffled[2] == "0 of 12"
+    assert better[4:6] == [better[4]] * 2  # the control takes nothing from the method
+    assert "Controls and baselines are corrected by themselves" in section(root, "answer").text
+
+
+def test_no_method_is_ahead() -> None:
+    def worse(end: str, cell: dict[str, Any]) -> float:
+        return accuracy(end, cell) - (0.05 if end == "student" and cell["method"] == "worse" else 0)
+
+    root = tree(made_up_sweep(worse, methods=["naive", "worse"], num_examples=1_000))
+    assert root.all("header")[0].all("p")[0].text == (
+        "No method is ahead of naive over all tasks and pairs together."
+    )
 
 
 def test_nothing_is_finished() -> None:
@@ -284,7 +323,7 @@ def test_one_seed_brings_no_verdict() -> None:
     )
     told = tree(some).all("header")[0].text
     assert "which is more than noise" in told and "1 more is of one seed, which can't tell." in told
-    compared = section(tree(some), "answer").all("table")[1]
+    compared = captioned(section(tree(some), "answer"), "same seeds and test examples")
     assert [row.text.count("1 seed can't tell") for row in compared.all("tbody")[0].children] == [0, 2]
     assert "p (Holm, of 1)" in compared.text
 

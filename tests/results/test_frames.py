@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from grid_helpers import finish, finish_all, small_sweep, small_task
 
+from raysweep import Method
 from raysweep.data.examples import read_split
 from raysweep.errors import InvalidInput
 from raysweep.planning.plan import Plan, make_plan
@@ -202,6 +203,19 @@ def test_tables_are_files_with_a_row_for_what_is_missing(plan: Plan, store: Stor
     ].isna().to_list() == [False, True]
     runs = pd.read_csv(paths[1], keep_default_na=False).set_index("run_id")
     assert runs.loc[lost.id, ["status", "reason", "num_tokens"]].to_list() == ["missing", "", ""]
+
+
+def test_controls_and_baselines_are_told_from_methods(store: Store) -> None:
+    own = Method(name="mine", recipe="shuffled_labels")
+    plan = make_plan(small_sweep(methods=["naive", own, "confidence", "linear_probe"], seeds=[0, 1]), store)
+    finish_all(plan, store, supervisor=0.6, student=0.75, ceiling=0.9)
+    data = read_store(plan, store)
+    assert data.provenance["yardsticks"] == ["mine", "linear_probe"]
+    assert [(lead.method, lead.is_yardstick) for lead in data.leads] == [
+        ("mine", True),
+        ("confidence", False),
+        ("linear_probe", True),
+    ]
 
 
 def test_the_task_and_the_models_are_in_the_provenance(plan: Plan, store: Store) -> None:

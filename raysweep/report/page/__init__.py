@@ -56,11 +56,12 @@ def page(data: SweepData, figures: Figures, *, question: str = "", command: str 
     ]
     return environment.get_template("page.html.jinja").render(
         name=data.name,
-        answer=answer(data.rows, data.comparisons),
+        answer=answer(data.rows, data.comparisons, data.leads),
         question=question,
         asked=facts.asked(data),
         choices=choices,
         answer_table=tables.answer_table(data.rows),
+        leads_table=tables.pooled_table(data.leads),
         methods_table=tables.methods_table(data.comparisons),
         tasks_table=tables.tasks_table(data.over_tasks),
         cells_table=seed_by_seed,

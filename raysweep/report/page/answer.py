@@ -7,22 +7,25 @@ from collections.abc import Sequence
 import numpy as np
 
 from raysweep.results.cells import Row
-from raysweep.results.comparisons import Comparison
+from raysweep.results.comparisons import BASELINE, SIGNIFICANCE, Comparison
+from raysweep.results.leads import Lead
 from raysweep.results.notes import ODD
+from raysweep.results.tables import p_value_text
 
-_SIGNIFICANCE = 0.05
 _MAX_NAMES = 4
 
 
-def answer(rows: Sequence[Row], comparisons: Sequence[Comparison]) -> list[str]:
-    """How much the baseline's students recover, how the other methods compare, and what isn't finished."""
+def answer(rows: Sequence[Row], comparisons: Sequence[Comparison], leads: Sequence[Lead]) -> list[str]:
+    """Which method is the best, how much the baseline's students recover, how the other methods compare, and
+    what isn't finished."""
     finished = [row for row in rows if row.gap is not None]
     if not finished:
         return ["Nothing is finished yet, so there is no answer."]
     methods = dict.fromkeys(row.group.method for row in finished)
-    baseline = "naive" if "naive" in methods else next(iter(methods))
+    baseline = BASELINE if BASELINE in methods else next(iter(methods))
     own = [row for row in finished if row.group.method == baseline]
-    found = [_of_one(own[0]) if len(own) == 1 else _of_several(own)]
+    found = _of_best([lead for lead in leads if not lead.is_yardstick])
+    found.append(_of_one(own[0]) if len(own) == 1 else _of_several(own))
     if comparisons:
         found.append(_of_methods(comparisons))
     if any(row.gap is not None and not row.gap.covers_seeds for row in finished):
@@ -39,6 +42,34 @@ def answer(rows: Sequence[Row], comparisons: Sequence[Comparison]) -> list[str]:
         count = sum(row.num_planned for row in rows)
         found.append(f"{missing} of {count} cells aren't finished, and not in these numbers.")
     return found
+
+
+def _of_best(leads: Sequence[Lead]) -> list[str]:
+    """The method whose accuracy over all tasks and pairs is highest, its PGR and its lead; nothing of a sweep
+    with one method."""
+    if not leads:
+        return []
+    best = max(leads, key=lambda lead: lead.difference)
+    if best.difference <= 0:
+        return [f"No method is ahead of {best.baseline} over all tasks and pairs together."]
+    several = f" over {best.num_compared} combinations of task and pair" if best.num_compared > 1 else ""
+    pgr = "a share of the gap that can't be said"
+    if best.pgr is not None:
+        pgr = f"{best.pgr:.2f} of the gap"
+    if best.pgr_interval is not None:
+        pgr += " (90 % interval {:.2f} to {:.2f})".format(*best.pgr_interval)
+    lead = f"{best.difference:.3f} of accuracy more than {best.baseline}"
+    facts = [f"ahead in {best.num_ahead} of {best.num_compared}"]
+    verdict = "which one seed can't tell from noise"
+    if best.interval is not None and best.p_value_corrected is not None:
+        is_told = best.p_value_corrected < SIGNIFICANCE
+        verdict = "which is more than noise" if is_told else "which can't be told from noise"
+        facts.insert(0, "90 % interval {:+.3f} to {:+.3f}".format(*best.interval))
+        facts.append(f"p {p_value_text(best.p_value_corrected)} after Holm's correction")
+    return [
+        f"{_sentence(best.method)} does best: its students recover {pgr}{several}, {lead}, {verdict} "
+        f"({', '.join(facts)})."
+    ]
 
 
 def _of_one(row: Row) -> str:
@@ -121,7 +152,7 @@ def _verdict(comparisons: Sequence[Comparison]) -> str:
     told = [
         found
         for found in comparisons
-        if found.p_value_corrected is not None and found.p_value_corrected < _SIGNIFICANCE
+        if found.p_value_corrected is not None and found.p_value_corrected < SIGNIFICANCE
     ]
     better, worse = (
         [found for found in told if (found.difference > 0) is is_better] for is_better in (True, False)
@@ -129,8 +160,8 @@ def _verdict(comparisons: Sequence[Comparison]) -> str:
     baselines = _names([found.baseline for found in comparisons])
     if not told and len(comparisons) > 1:
         return (
-            f"None of {len(comparisons)} comparisons with {baselines} tells the two methods apart (p below "
-            "0.05, corrected)."
+            f"Taken one by one, none of {len(comparisons)} comparisons with {baselines} tells the two "
+            "methods apart (p below 0.05, corrected)."
         )
     if len(comparisons) == 1:
         (only,) = comparisons

@@ -13,6 +13,8 @@ from raysweep.results.cells import CELL, CELL_RUNS, Row, groups_of
 from raysweep.results.choices import Choice
 from raysweep.results.comparisons import Comparison
 from raysweep.results.frames import SweepData
+from raysweep.results.lead_table import leads_table
+from raysweep.results.leads import Lead
 from raysweep.results.notes import ODD
 from raysweep.results.over_tasks import OverTasks
 from raysweep.results.tables import (
@@ -38,6 +40,11 @@ def answer_table(rows: Sequence[Row]) -> Table:
         "Test accuracy of supervisor, student and ceiling, and the share of the gap that the student recovers"
     )
     return _without_constants(replace(results_table(rows), caption=caption))
+
+
+def pooled_table(found: Sequence[Lead]) -> Table | None:
+    """Methods against the baseline over all tasks and pairs; None without a second method."""
+    return _without_constants(leads_table(found)) if found else None
 
 
 def methods_table(comparisons: Sequence[Comparison]) -> Table | None:
