@@ -76,7 +76,7 @@ class TaskFacts:
     def _given(self) -> str:
         if self.rows is None:
             return f"{self.num_used + sum(self.left_out.values()):,} examples"
-        if self.rows.read == self.rows.rendered:
+        if self.rows.read == self.rows.rendered + self.rows.missing:
             return f"{self.rows.read:,} rows"
         return f"{self.rows.rendered:,} examples of {self.rows.read:,} rows"
 
@@ -84,6 +84,7 @@ class TaskFacts:
     def _left_out(self) -> list[str]:
         rows = self.rows
         of_rows = {
+            "without a value": rows.missing if rows else 0,
             "blank": rows.blank if rows else 0,
             "repeated": rows.repeated if rows else 0,
             "contradictory (the same text with different labels or answers)": rows.contradictory

@@ -56,6 +56,8 @@ class RowCounts:
     """Rows, of all pools."""
     rendered: int = 0
     """Examples that they gave, before the following were left out."""
+    missing: int = 0
+    """Rows that lack a value and gave no example."""
     blank: int = 0
     """Examples with a blank text."""
     repeated: int = 0
