@@ -3,6 +3,7 @@ hangs on, and how many texts of two splits are nearly the same."""
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -151,7 +152,8 @@ def _near_duplicates(data: TaskData, content: str, store: Store) -> NearDuplicat
         texts = {name: ["\n".join(row.texts) for row in rows] for name, rows in data.splits.items()}
         found = near_duplicates(texts)
         num_pairs_listed = [[*splits, count] for splits, count in found.num_pairs.items()]
-        write_json(path, asdict(found) | {"num_pairs": num_pairs_listed})
+        with contextlib.suppress(OSError):  # a store that can only be read: they are looked for each time
+            write_json(path, asdict(found) | {"num_pairs": num_pairs_listed})
         return found
 
 
