@@ -3,6 +3,7 @@ hangs on, and how many texts of two splits are nearly the same."""
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -76,7 +77,7 @@ class TaskFacts:
     def _given(self) -> str:
         if self.rows is None:
             return f"{self.num_used + sum(self.left_out.values()):,} examples"
-        if self.rows.read == self.rows.rendered + self.rows.skipped:
+        if self.rows.read == self.rows.rendered + self.rows.missing:
             return f"{self.rows.read:,} rows"
         return f"{self.rows.rendered:,} examples of {self.rows.read:,} rows"
 
@@ -84,7 +85,7 @@ class TaskFacts:
     def _left_out(self) -> list[str]:
         rows = self.rows
         of_rows = {
-            "without a value": rows.skipped if rows else 0,
+            "without a value": rows.missing if rows else 0,
             "blank": rows.blank if rows else 0,
             "repeated": rows.repeated if rows else 0,
             "contradictory (the same text with different labels or answers)": rows.contradictory
@@ -151,7 +152,8 @@ def _near_duplicates(data: TaskData, content: str, store: Store) -> NearDuplicat
         texts = {name: ["\n".join(row.texts) for row in rows] for name, rows in data.splits.items()}
         found = near_duplicates(texts)
         num_pairs_listed = [[*splits, count] for splits, count in found.num_pairs.items()]
-        write_json(path, asdict(found) | {"num_pairs": num_pairs_listed})
+        with contextlib.suppress(OSError):  # a store that can only be read: they are looked for each time
+            write_json(path, asdict(found) | {"num_pairs": num_pairs_listed})
         return found
 
 

@@ -54,10 +54,10 @@ class RowCounts:
 
     read: int = 0
     """Rows, of all pools."""
-    skipped: int = 0
-    """Rows that lack a value, in a task that leaves such rows out."""
     rendered: int = 0
     """Examples that they gave, before the following were left out."""
+    missing: int = 0
+    """Rows that lack a value and gave no example."""
     blank: int = 0
     """Examples with a blank text."""
     repeated: int = 0

@@ -163,7 +163,7 @@ def _drafts(
             drafts += [(key, draft) for draft in rendered]
         except Fault as fault:
             if skip_missing and fault.missing:
-                counts["skipped"] += 1
+                counts["missing"] += 1
             else:
                 faults.add(number, fault)
         except Exception as error:  # of a renderer that met a value which it doesn't expect

@@ -94,7 +94,7 @@ def test_lines() -> None:
             "transfer": {"num_examples": 1000, "num_groups": 1000, "largest_group": 1},
             "test": {"num_examples": 200, "num_groups": 12, "largest_group": 130},
         },
-        "rows": {"read": 1000, "skipped": 0, "rendered": 2000, "blank": 0, "repeated": 0, "contradictory": 0},
+        "rows": {"read": 1000, "rendered": 2000, "missing": 0, "blank": 0, "repeated": 0, "contradictory": 0},
         "left_out": {"for balance": 800},
         "near_duplicates": [["transfer", "test", 1234]],
         "are_near_duplicates_complete": False,
@@ -104,6 +104,17 @@ def test_lines() -> None:
         "large groups: one is 65% of test",
         f"near-duplicates: at least 1,234 of transfer and test, such as 'a b' and '{'x' * 69}…'",
     ]
+
+
+def test_rows_without_a_value_are_rows_that_are_not_used() -> None:
+    facts = TaskFacts(
+        splits={"test": SplitFacts(num_examples=90, num_groups=90, largest_group=1)},
+        rows=RowCounts(read=100, rendered=93, missing=7, blank=3),
+        left_out={},
+        near_duplicates=NearDuplicates(num_pairs={}, example=None, is_complete=True),
+    )
+    assert facts.sizes == "90 of 100 rows used: test 90"
+    assert facts.remarks == ["left out: 7 without a value, 3 blank"]
 
 
 def test_a_loader_that_does_not_count_rows(store: Store) -> None:

@@ -184,7 +184,7 @@ def test_rows_without_a_value_are_counted_or_skipped(tmp_path: Path) -> None:
     pools = classification_task(tmp_path / "a.jsonl", **known, skip_missing=True).load()
     assert isinstance(pools, Pools)
     assert [(item.texts[0], item.label) for item in pools["train"]] == [("a", 0), ("c", 0), ("g", 0)]
-    assert pools.rows.skipped == 4
+    assert pools.rows.missing == 4
 
 
 def test_gaps_and_values_of_several_lines_are_reported(
