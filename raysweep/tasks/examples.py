@@ -55,8 +55,6 @@ class Rows:
         try:
             for number, row in enumerate(self.rows):
                 yield number, row
-        except GeneratorExit:
-            raise
         except Exception as error:
             raise InvalidInput(f"{self.place(number + 1)} can't be read: {error!r}") from error
 

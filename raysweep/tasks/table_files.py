@@ -175,15 +175,17 @@ class TableReader:
             reader = READERS.get(kind) or partial(
                 read_delimited, delimiter=DELIMITERS[kind], quoting=self.quoting
             )
-            return self._numbered(path, text, reader(text), is_delimited=kind in DELIMITERS)
+            may_be_stray = kind in DELIMITERS and self.quoting is None
+            return self._numbered(path, text, reader(text), may_be_stray=may_be_stray)
         except Fault as fault:
             where = place(path, line=fault.line, column=fault.column)
             raise self.refuse(f"{where} can't be read as {kind.removeprefix('.')}: {fault}") from fault
         except (OSError, EOFError, zlib.error) as error:
             raise self.refuse(f"{path} can't be read: {error}") from error
 
-    def _numbered(self, path: Path, text: str, numbered: Lines, *, is_delimited: bool) -> Rows:
-        """The rows of a text file with their lines. Values with line breaks are reported."""
+    def _numbered(self, path: Path, text: str, numbered: Lines, *, may_be_stray: bool) -> Rows:
+        """The rows of a text file with their lines. Values with line breaks are reported, if they may be due
+        to stray quotes."""
         rows: list[Row] = []
         lines = array("q")
         for line, row in numbered:
@@ -191,11 +193,11 @@ class TableReader:
             lines.append(line)
         if not text.strip():
             raise self.refuse(f"{path} has no rows: it is empty")
-        broken = [line for line, row in zip(lines, rows, strict=True) if is_delimited and _has_breaks(row)]
+        broken = [line for line, row in zip(lines, rows, strict=True) if may_be_stray and _has_breaks(row)]
         if broken:
             logger.warning(
                 "task %r: %s: %d of %d rows have values in quotes that go over several lines, the first in "
-                "line %d; quoting=False reads every line as a row",
+                "line %d; quoting=False reads every line as a row, quoting=True is silent",
                 self.task, path, len(broken), len(rows), broken[0],
             )  # fmt: skip
         return Rows(str(path), rows, lines)

@@ -230,3 +230,12 @@ def test_several_tables_of_a_pool_are_one(tmp_path: Path) -> None:
     (tmp_path / "b.JSONL").write_text('{"t": "", "l": 1}\n')
     with pytest.raises(InvalidInput, match=r"b\.JSONL, line 1, column 't'"):
         task.load()
+
+
+def test_told_that_quotes_are_quotes_it_reports_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "a.csv").write_text('t,l\n"a\nb",0\nc,1\n')
+    task = classification_task(tmp_path / "a.csv", text="{t}", label="l", classes=[0, 1], quoting=True)
+    assert [item.texts[0] for item in task.load()["train"]] == ["a\nb", "c"]
+    assert caplog.messages == []
