@@ -108,7 +108,7 @@ def _as_in_the_paper(model: Model) -> Model:
 
 
 def _resources(spec: RunSpec) -> Resources:
-    """Four GPUs of 80 GB for the largest model, at 16 bytes per parameter; the small models share one."""
+    """Four GPUs of 80 GB for the largest model, at 18 bytes per parameter; the small models share one."""
     if spec.model.name == "pythia-6.9b":
         return Resources(num_workers=4, gpus_per_worker=1, zero_stage=3, micro_batch_size=8)
     large = spec.model.name in ("pythia-1.4b", "pythia-2.8b")

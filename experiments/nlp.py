@@ -150,8 +150,8 @@ def resources(spec: RunSpec) -> Resources:
     """GPUs of 80 GB by model size: one up to 1.5 billion parameters, two with ZeRO-2 for 3 billion, four with
     ZeRO-3 for 7 billion.
 
-    In bfloat16 a parameter takes 16 bytes in training (weights, gradients, Adam's states and its copy of the
-    weights in float32).
+    In bfloat16 a parameter takes 18 bytes in training (weights in bfloat16; gradients, Adam's states and its
+    copy of the weights in float32).
     """
     # A prompted model computes logits of the whole vocabulary at every token.
     evaluation_batch_size = 4 if isinstance(spec.model.tuning, Prompting) else 64

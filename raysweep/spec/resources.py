@@ -26,7 +26,7 @@ class Resources:
     `raysweep.estimates.gpu_sharing`)."""
     zero_stage: ZeroStage = 0
     """What ZeRO divides among the workers: 0 nothing, 1 optimizer states, 2 gradients too, 3 parameters too.
-    In bfloat16, stage 0 runs as stage 1 (see `raysweep.training.zero`)."""
+    In bfloat16, stages 0 and 1 run as stage 2 (see `raysweep.training.zero`)."""
     offload_optimizer: bool = False
     """Keep optimizer states in CPU memory (ZeRO stages 1 to 3)."""
     offload_parameters: bool = False

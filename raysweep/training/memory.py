@@ -2,10 +2,11 @@
 
 The most that a run needs is the sum of
 - **model states** (Rajbhandari et al. 2020, ZeRO, arXiv 1910.02054, section 3.1): the value of each
-  parameter; for each trained one also its gradient and Adam's two moments, and where ZeRO is used (in
-  bfloat16 always, see `zero`) a float32 copy of the value. ZeRO divides these among the workers according to
-  its stage; offloading moves them to the CPU.
-- under ZeRO, the bucket in which gradients are reduced, and at the end of a step a float32 copy of them.
+  parameter; for each trained one also its gradient and Adam's two moments in float32, and where ZeRO is used
+  (in bfloat16 always, see `zero`) a float32 copy of the value. ZeRO divides these among the workers according
+  to its stage; offloading moves all but the gradients to the CPU.
+- under ZeRO, the bucket in which gradients are reduced, in bfloat16 with a float32 copy, and at the end of a
+  step a copy of the gradients (not in bfloat16 at stage 2).
 - **activations** of one micro batch (counted as in Korthikanti et al. 2022, arXiv 2205.05198, section 4.1):
   per layer and token, 11·width + 5·inner + length elements. These are norms, residuals, queries, keys, values
   and the output of attention; the inner layer of the MLP, which both GELU written in Python and a gated MLP
@@ -92,7 +93,7 @@ class Footprint:
         trained = self.num_trained
         share = 1 / self.num_workers
         if self.zero_stage == 0:
-            return whole * self.size + trained * (self.size + 8)
+            return whole * self.size + trained * (4 + 8)
         found = 0.0
         if self.zero_stage == 3:
             held = 0 if self.offload_parameters else share
@@ -100,22 +101,23 @@ class Footprint:
             found += (whole * held + live) * self.size
         else:
             found += whole * self.size
-        found += trained * self.size * (share if self.zero_stage > 1 else 1)
+        found += trained * 4 * (share if self.zero_stage > 1 else 1)
         if not self.offload_optimizer:
             found += trained * share * (4 + 8)
         return found
 
     def step_bytes(self) -> float:
         """What the end of a step needs, when no activations are kept."""
-        return (
-            4 * self.num_trained / self.num_workers if self.zero_stage and not self.offload_optimizer else 0.0
-        )
+        sums_are_flat = self.precision == "bfloat16" and self.zero_stage == 2
+        if self.zero_stage == 0 or self.offload_optimizer or sums_are_flat:
+            return 0.0
+        return 4 * self.num_trained / self.num_workers
 
     def training_bytes(self) -> float:
         """Activations and logits of one micro batch, the gradients of a layer, and ZeRO's bucket."""
         layer = self._layer(self.texts, self.tokens)
         beside = self.texts * self.tokens * self.vocabulary * (12 if self.size == 4 else 16)
-        beside += bucket_size(self.num_trained) * self.size if self.zero_stage else 0
+        beside += bucket_size(self.num_trained) * (4 if self.size == 4 else 2 + 4) if self.zero_stage else 0
         if self.tuning == "HeadOnly":
             return layer * self.size + beside
         kept = self.num_layers * layer

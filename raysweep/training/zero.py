@@ -15,11 +15,12 @@ MAX_BUCKET_SIZE = 500_000_000
 def effective_stage(optimization: Optimization, resources: Resources) -> int:
     """The ZeRO stage that a run is trained with.
 
-    In bfloat16, stage 0 becomes stage 1, which computes the same: without ZeRO, DeepSpeed's bfloat16
-    optimizer takes a step when it is created, which makes Adam's first updates too small.
+    In bfloat16, stages 0 and 1 become stage 2, which computes the same. Below it, DeepSpeed either sums the
+    gradients of micro batches in bfloat16, or has an optimizer that takes a step when it is created, which
+    makes Adam's first updates too small.
     """
     if optimization.precision == "bfloat16":
-        return max(resources.zero_stage, 1)
+        return max(resources.zero_stage, 2)
     return resources.zero_stage
 
 
@@ -55,12 +56,15 @@ def deepspeed_config(
         zero["offload_param"] = {"device": "cpu"}
     if resources.zero_stage == 3:
         zero["stage3_gather_16bit_weights_on_model_save"] = False
-    return {
+    precision: dict[str, Any] = {"bf16": {"enabled": optimization.precision == "bfloat16"}}
+    if optimization.precision == "bfloat16":
+        # Summed over micro batches and ranks in bfloat16, gradients would lose digits with every summand.
+        precision |= {"data_types": {"grad_accum_dtype": "fp32"}, "communication_data_type": "fp32"}
+    return precision | {
         "train_batch_size": optimization.batch_size,
         "train_micro_batch_size_per_gpu": micro_batch,
         "gradient_accumulation_steps": optimization.batch_size // (micro_batch * resources.world_size),
         "gradient_clipping": optimization.gradient_clipping or 0.0,
-        "bf16": {"enabled": optimization.precision == "bfloat16"},
         "zero_optimization": zero,
         "zero_allow_untested_optimizer": True,
         "zero_force_ds_cpu_optimizer": False,

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from typing import Any
+
 import pytest
 import torch
 from tiny import TinyWorld
 
 from raysweep.data.inputs import RunInputs
-from raysweep.spec import Optimization
+from raysweep.spec import Optimization, RunSpec
 from raysweep.spec.resources import Resources
 from raysweep.store import Store
 from raysweep.training.engine import Engine, process_group
 from raysweep.training.model import build_model
 from raysweep.training.process import clean_process
-from raysweep.training.sharding import sharded_loading
+from raysweep.training.sharding import Sharding, sharded_loading
 
 
 @pytest.mark.parametrize("stage", [0, 3])
@@ -42,3 +45,64 @@ def test_activation_checkpointing_computes_blocks_again_in_the_backward_pass(
         engine.backward(loss)
         assert calls == (2 if checkpointing else 1)
         engine.close()
+
+
+TOKENS = torch.randint(2, 30, (32, 8), generator=torch.Generator().manual_seed(0))
+CLASSES = torch.randint(0, 2, (32,), generator=torch.Generator().manual_seed(1))
+
+
+def share_of_loss(logits: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """The rows' share of the mean loss of the 32 examples."""
+    return torch.nn.functional.cross_entropy(logits.float(), CLASSES[rows], reduction="sum") / 32
+
+
+def summed_by_torch(spec: RunSpec, world: TinyWorld, micro_batch: int) -> torch.Tensor:
+    """(parameters,) gradients that torch computes in bfloat16 by micro batch, summed in float32."""
+    model = build_model(RunInputs(spec, Store(world.folder)), Sharding(None)).to(torch.bfloat16)
+    sums = [torch.zeros(parameter.shape) for parameter in model.parameters()]
+    for rows in torch.arange(32).split(micro_batch):
+        model.zero_grad()
+        inputs = TOKENS[rows]
+        share_of_loss(model(inputs, attention_mask=torch.ones_like(inputs)).logits, rows).backward()
+        for found, parameter in zip(sums, model.parameters(), strict=True):
+            found += parameter.grad.float()
+    return torch.cat([found.flatten() for found in sums])
+
+
+@pytest.mark.parametrize("micro_batch", [1, 4])
+@pytest.mark.parametrize(
+    "resources",
+    [
+        {},
+        {"zero_stage": 1, "offload_optimizer": True},
+        {"zero_stage": 2},
+        {"zero_stage": 3},
+        {"zero_stage": 3, "offload_optimizer": True, "offload_parameters": True},
+    ],
+    ids=str,
+)
+def test_gradients_in_bfloat16_are_summed_in_float32(
+    resources: dict[str, Any], micro_batch: int, tiny_world: TinyWorld
+) -> None:
+    from deepspeed.utils import safe_get_full_optimizer_state
+
+    plan = Optimization(learning_rate=1e-2, batch_size=32, precision="bfloat16")
+    spec = tiny_world.finetuning(optimization=plan)
+    expected = summed_by_torch(spec, tiny_world, micro_batch)
+    where = Resources(micro_batch_size=micro_batch, **resources)
+    with clean_process(), process_group(on_gpu=False):
+        with sharded_loading(plan, where) as sharding:
+            model = build_model(RunInputs(spec, Store(tiny_world.folder)), sharding)
+        with closing(Engine(model, plan, where)) as engine:
+            engine.train_mode(True)
+            for rows in torch.arange(32).split(micro_batch):
+                inputs = TOKENS[rows]
+                logits = engine.forward(input_ids=inputs, attention_mask=torch.ones_like(inputs))
+                engine.backward(share_of_loss(logits, rows))
+                engine.step(1e-3)
+            # After Adam's first step its first moment is a tenth of the gradient.
+            moments = [safe_get_full_optimizer_state(item, "exp_avg") for item in model.parameters()]
+            found = torch.cat([10 * moment.flatten() for moment in moments])
+            del model, logits
+    # In bfloat16 the sums are off by 5e-3 at a micro batch of 1 and by 3e-3 at 4.
+    assert (found - expected).norm() < 1e-6 * expected.norm()

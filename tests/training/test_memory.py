@@ -59,21 +59,21 @@ def test_a_gpt2_by_hand() -> None:
 
 
 def test_bfloat16_halves_activations_and_adds_float32_copies() -> None:
-    low = replace(GPT2, precision="bfloat16", zero_stage=1)
-    # The bucket holds all gradients of a model below 500 million.
-    assert low.training_bytes() == GPT2.training_bytes() / 2 + 2 * 124_441_344
-    assert low.state_bytes() == (2 + 2 + 4 + 8) * 124_441_344  # value, gradient, copy, moments
-    assert low.step_bytes() == 4 * 124_441_344 and GPT2.step_bytes() == 0
+    low = replace(GPT2, precision="bfloat16", zero_stage=2)
+    # The bucket holds all gradients of a model below 500 million; they are summed in float32.
+    assert low.training_bytes() == GPT2.training_bytes() / 2 + (2 + 4) * 124_441_344
+    assert low.state_bytes() == (2 + 4 + 4 + 8) * 124_441_344  # value, gradient, copy, moments
+    assert low.step_bytes() == GPT2.step_bytes() == 0
+    assert replace(GPT2, zero_stage=2).step_bytes() == 4 * 124_441_344
 
 
 @pytest.mark.parametrize(
     ("stage", "offload", "gigabytes"),
     [
-        (1, {}, 14 + 14 + 7 * 12 / 4),
-        (2, {}, 14 + 14 / 4 + 7 * 12 / 4),
-        (2, {"offload_optimizer": True}, 14 + 14 / 4),
-        (3, {}, 14 / 4 + 2 + 14 / 4 + 7 * 12 / 4),
-        (3, {"offload_optimizer": True, "offload_parameters": True}, 2 + 14 / 4),
+        (2, {}, 14 + 28 / 4 + 7 * 12 / 4),
+        (2, {"offload_optimizer": True}, 14 + 28 / 4),
+        (3, {}, 14 / 4 + 2 + 28 / 4 + 7 * 12 / 4),
+        (3, {"offload_optimizer": True, "offload_parameters": True}, 2 + 28 / 4),
     ],
 )
 def test_zero_divides_seven_billion_parameters_among_four(
@@ -86,8 +86,8 @@ def test_zero_divides_seven_billion_parameters_among_four(
     }
     wide = replace(GPT2, **sizes, zero_stage=stage, num_workers=4, **offload)
     assert wide.state_bytes() == pytest.approx(1e9 * gigabytes)
-    assert wide.step_bytes() == (0 if offload else 7e9)
-    assert wide.training_bytes() == GPT2.training_bytes() / 2 + 2 * 500_000_000  # a full bucket
+    assert wide.step_bytes() == (7e9 if stage == 3 and not offload else 0)
+    assert wide.training_bytes() == GPT2.training_bytes() / 2 + 6 * 500_000_000  # a full bucket
 
 
 def test_frozen_parameters_have_neither_gradients_nor_moments() -> None:
@@ -104,8 +104,8 @@ def test_logits_of_a_vocabulary_and_answers_count() -> None:
     assert reads.evaluation_bytes() - GPT2.evaluation_bytes() == 1_600 * 50_257 * 8
     writes = replace(reads, is_generative=True)  # one token of each text at a time
     assert writes.evaluation_bytes() - GPT2.evaluation_bytes() == 16 * 50_257 * 8
-    low = replace(reads, precision="bfloat16", zero_stage=1)
-    assert low.training_bytes() == GPT2.training_bytes() / 2 + 2 * 124_441_344 + 800 * 50_257 * 16
+    low = replace(reads, precision="bfloat16", zero_stage=2)
+    assert low.training_bytes() == GPT2.training_bytes() / 2 + 6 * 124_441_344 + 800 * 50_257 * 16
 
 
 def test_checkpointing_keeps_each_layers_input_and_one_layer() -> None:

@@ -72,7 +72,8 @@ PAIRS: dict[str, tuple[str, dict[str, Any]]] = {
         {"zero_stage": 3, "offload_optimizer": True, "offload_parameters": True},
     ),
     "naive, ZeRO 3, activation checkpointing": ("naive", {"zero_stage": 3, "activation_checkpointing": True}),
-    "bfloat16, ZeRO 3": ("bfloat16", {"zero_stage": 3}),
+    "bfloat16, ZeRO 0, accumulation 2": ("bfloat16", {"micro_batch_size": 4}),
+    "bfloat16, ZeRO 3": ("bfloat16", {"zero_stage": 3, "micro_batch_size": 8}),
     "lora, ZeRO 0": ("lora", {}),
     "lora, ZeRO 3": ("lora", {"zero_stage": 3}),
     "pretraining, ZeRO 0": ("pretraining", {}),
@@ -191,10 +192,12 @@ def test_bfloat16_trains_nearly_as_float32(resources: dict[str, Any], alone: Cal
     assert np.abs(low - high).max() > 1e-5  # it was really computed in another precision
 
 
-def test_bfloat16_with_two_workers(pair: dict[str, Any], alone: Callable[..., Trained]) -> None:
-    run = pair["bfloat16, ZeRO 3"]
-    assert isinstance(run, Trained), run
-    np.testing.assert_allclose(run.losses, alone("clipped").losses, rtol=0, atol=0.02)
+@pytest.mark.parametrize("name", [name for name, (run, _) in PAIRS.items() if run == "bfloat16"])
+def test_two_workers_in_bfloat16_train_as_one_with_the_same_micro_batches(
+    name: str, pair: dict[str, Any], alone: Callable[..., Trained]
+) -> None:
+    _, resources = PAIRS[name]
+    assert_same(pair[name], alone("bfloat16", micro_batch_size=resources["micro_batch_size"]))
 
 
 @pytest.mark.parametrize("name", BUILDS)

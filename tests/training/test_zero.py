@@ -56,13 +56,15 @@ def test_zero_offload_precision_and_clipping_reach_deepspeed(stage: int) -> None
     assert (low["bf16"]["enabled"], low["gradient_clipping"]) == (True, 0.3)
 
 
-@pytest.mark.parametrize(("stage", "in_bfloat16"), [(0, 1), (1, 1), (2, 2), (3, 3)])
-def test_bfloat16_is_never_trained_without_zero(stage: Any, in_bfloat16: int) -> None:
+@pytest.mark.parametrize(("stage", "in_bfloat16"), [(0, 2), (1, 2), (2, 2), (3, 3)])
+def test_bfloat16_is_never_trained_below_stage_2(stage: Any, in_bfloat16: int) -> None:
     resources = Resources(zero_stage=stage)
     low = Optimization(learning_rate=1e-2, precision="bfloat16")
     assert effective_stage(OPTIMIZATION, resources) == stage
     assert effective_stage(low, resources) == in_bfloat16
-    assert deepspeed_config(low, resources)["zero_optimization"]["stage"] == in_bfloat16
+    config = deepspeed_config(low, resources)
+    assert config["zero_optimization"]["stage"] == in_bfloat16
+    assert config["data_types"]["grad_accum_dtype"] == config["communication_data_type"] == "fp32"
 
 
 def test_the_bucket_is_no_larger_than_the_gradients() -> None:
