@@ -29,6 +29,8 @@ class Optimization:
     betas: tuple[float, float] = (0.9, 0.999)
     epsilon: float = 1e-8
     weight_decay: float = 0.0
+    """Of matrices and embeddings. Biases and scales of norms don't decay, as in transformers' `Trainer` and
+    so in EleutherAI/w2s, which has 0.1."""
     gradient_clipping: float | None = None
     """Largest global norm of the gradient; None for no clipping."""
     precision: Precision = "float32"

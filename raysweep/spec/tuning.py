@@ -14,12 +14,14 @@ class Full:
 
 @dataclass(frozen=True, kw_only=True)
 class Lora:
-    """Low-rank adapters (Hu et al. 2021, arXiv 2106.09685) on linear layers are trained, and the head."""
+    """Low-rank adapters (Hu et al. 2021, arXiv 2106.09685) on linear layers are trained, and the head of a
+    classifier or preference model."""
 
     rank: int = 8
     alpha: float = 16.0
     target_modules: tuple[str, ...] = ()
-    """Names of the adapted modules; empty for peft's default for the architecture."""
+    """Names of the adapted modules, such as "c_attn"; empty for all linear layers of the body: those of
+    attention and MLPs, without embeddings and output layers (Dettmers et al. 2023, arXiv 2305.14314)."""
 
     def __post_init__(self) -> None:
         require_int(self, "rank", 1)

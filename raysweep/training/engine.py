@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,6 +77,18 @@ def _forget_model() -> None:
     instrumented.__closure__[0].cell_contents.cache_clear()  # an lru_cache on a method, below a decorator
 
 
+def _decay_groups(trained: Sequence[torch.nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
+    """Trained parameters as AdamW's groups. Biases and scales of norms, which have one dimension, don't
+    decay."""
+    if weight_decay == 0:
+        return [{"params": trained}]
+    vectors = [item for item in trained if len(getattr(item, "ds_shape", item.shape)) < 2]
+    without = {id(item) for item in vectors}
+    matrices = [item for item in trained if id(item) not in without]
+    groups: list[dict[str, Any]] = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
+    return [group for group in groups if group["params"]]
+
+
 class Engine:
     """A model being trained by DeepSpeed."""
 
@@ -90,7 +102,7 @@ class Engine:
         num_trained = sum(getattr(parameter, "ds_numel", parameter.numel()) for parameter in trained)
         config = deepspeed_config(optimization, resources, num_trained)
         optimizer = torch.optim.AdamW(
-            trained,
+            _decay_groups(trained, optimization.weight_decay),
             lr=optimization.learning_rate,
             betas=optimization.betas,
             eps=optimization.epsilon,

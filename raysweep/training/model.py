@@ -228,7 +228,7 @@ def _tune(model: PreTrainedModel, spec: RunSpec, new: list[str]) -> PreTrainedMo
         r=tuning.rank,
         lora_alpha=tuning.alpha,  # type: ignore[arg-type]
         lora_dropout=0.0,
-        target_modules=list(tuning.target_modules) or None,
+        target_modules=list(tuning.target_modules) or _linear_layers(model, new),
         modules_to_save=_new_modules(model, new) or None,
     )
     try:
@@ -237,6 +237,17 @@ def _tune(model: PreTrainedModel, spec: RunSpec, new: list[str]) -> PreTrainedMo
         raise InvalidInput(
             f"model {spec.model.name!r}: {error}; name them in Lora(target_modules=…)"
         ) from error
+
+
+def _linear_layers(model: PreTrainedModel, new: list[str]) -> list[str]:
+    """Full names of the linear layers of a model's body that its checkpoint has."""
+    import torch
+    from transformers.pytorch_utils import Conv1D
+
+    body = f"{model.base_model_prefix}."
+    layers = [name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear | Conv1D)]
+    lacking = set(_new_modules(model, new))
+    return [name for name in layers if name.startswith(body) and name not in lacking]
 
 
 def _new_modules(model: PreTrainedModel, new: list[str]) -> list[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from raysweep.data.inputs import RunInputs
 from raysweep.files import read_json, write_json
 from raysweep.spec import Folder, Full, HeadOnly, Lora, Prompting, Scratch
-from raysweep.spec.identity import digest
+from raysweep.spec.identity import SCHEMA, digest
 from raysweep.training.model import meta_body, meta_model
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def expected_parameters(inputs: RunInputs) -> ParameterCounts:
     kind = inputs.spec.kind
     outputs = kind if kind in ("text", "generative", "preference") else inputs.task.num_classes
     counted = _counted_once(
-        inputs, [tuning, outputs], lambda: count_parameters(meta_model(inputs), tuning)._asdict()
+        inputs, [SCHEMA, tuning, outputs], lambda: count_parameters(meta_model(inputs), tuning)._asdict()
     )
     return ParameterCounts(counted["num_parameters"], counted["num_trained"])
 
