@@ -55,7 +55,7 @@ def _methods(warmup_steps: int) -> list[Method]:
         _method("naive", Call("cross_entropy")),
         _method("confidence 0.5", Call("confidence", {"alpha_max": 0.5})),
         _method("confidence 0.75", Call("confidence", {"alpha_max": 0.75})),
-        _method("confidence 0.5, balanced", Call("confidence", {"alpha_max": 0.5, "threshold": "balanced"})),
+        _method("confidence 0.5, prior", Call("confidence", {"alpha_max": 0.5, "threshold": "prior"})),
         _method("confidence_openai", Call("confidence_openai")),
         _method("confidence_eleuther", Call("confidence_eleuther", {"warmup_steps": warmup_steps})),
         _method("confidence_window", Call("confidence_window")),

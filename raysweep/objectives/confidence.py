@@ -17,7 +17,7 @@ from raysweep.spec.parameters import Between
 if TYPE_CHECKING:
     from torch import Tensor
 
-Threshold = Literal["prior", "balanced"]
+Threshold = Literal["balanced", "prior"]
 
 
 def hardened(batch_logits: Tensor, prior: Tensor, logits: Tensor) -> Tensor:
@@ -110,14 +110,17 @@ def confidence(
     *,
     alpha_max: Annotated[float, Between(0, 1)] = 0.5,
     warmup_fraction: Annotated[float, Between(0, 1)] = 0.2,
-    threshold: Threshold = "prior",
+    threshold: Threshold = "balanced",
 ) -> Tensor:
     """Auxiliary confidence loss (Burns et al. 2023, appendix A.4), for K classes.
 
     L = (1 − α)·CE(labels, p) + α·CE(hardened p, p), where α grows linearly from 0 to α_max over the first
     `warmup_fraction` of the steps (20 % in the paper; α_max is 0.75 for its largest students, otherwise 0.5).
-    Predictions are hardened so that the class shares of the global batch equal the prior of all training
-    labels (threshold="prior") or are equal (threshold="balanced": for K = 2, the batch median of the paper).
+
+    threshold="balanced" hardens predictions so that all classes have equal shares of the global batch: for
+    K = 2, half of it is positive, as in the paper, whose tasks are balanced. threshold="prior" gives them the
+    shares of all training labels, as the code of openai/weak-to-strong does batch by batch: for tasks that
+    aren't balanced. The two differ on a balanced task too, by as much as its supervisor prefers a class.
     """
     assert context.batch_logits is not None
     alpha = alpha_max * linear_warmup(context.step_fraction, warmup_fraction)

@@ -14,6 +14,7 @@ from raysweep.objectives.confidence import Threshold
 from raysweep.objectives.eleuther import Prior
 from raysweep.recipes.cell import Cell, CellRuns, recipes
 from raysweep.spec import Call
+from raysweep.tasks.base import tasks
 
 
 @recipes.register("naive")
@@ -33,12 +34,14 @@ def transfer(cell: Cell, objective: Call | None = None, transforms: Sequence[Cal
 
 @recipes.register("confidence")
 def confidence(
-    cell: Cell, alpha_max: float = 0.5, warmup_fraction: float = 0.2, threshold: Threshold = "prior"
+    cell: Cell, alpha_max: float = 0.5, warmup_fraction: float = 0.2, threshold: Threshold | None = None
 ) -> CellRuns:
     """Auxiliary confidence loss (Burns et al. 2023, appendix A.4).
 
-    The paper has α_max 0.75 for its largest students, otherwise 0.5.
+    The paper has α_max 0.75 for its largest students, otherwise 0.5. `threshold` None is the paper's
+    "balanced" on tasks whose classes are balanced, as all of the paper's are, and "prior" on others.
     """
+    threshold = threshold or ("balanced" if tasks.get(cell.task.name).balanced else "prior")
     params = {"alpha_max": alpha_max, "warmup_fraction": warmup_fraction, "threshold": threshold}
     return cell.runs(cell.student(cell.supervisor(), Call("confidence", params)))
 

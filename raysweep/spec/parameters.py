@@ -2,7 +2,7 @@
 
     def loss(logits, labels, context, *,
              alpha_max: Annotated[float, Between(0, 1)] = 0.5,
-             threshold: Literal["prior", "balanced"] = "prior") -> Tensor: ...
+             threshold: Literal["balanced", "prior"] = "balanced") -> Tensor: ...
 
 `Parameters(loss, num_leading=3).check({"alpha_max": 2}, "objective 'mine'")` refuses the value before
 anything trains. These annotations are understood:

@@ -154,12 +154,11 @@ def test_confidence_by_hand() -> None:
         to_weak = -q * math.log(p) - (1 - q) * math.log(1 - p)
         to_self = -math.log(p if hard else 1 - p)
         expected.append(0.5 * to_weak + 0.5 * to_self)
-    found = loss("confidence", logits, labels, prior=np.array([0.75, 0.25]), params=params)
+    prior = np.array([0.75, 0.25])
+    found = loss("confidence", logits, labels, prior=prior, params=params | {"threshold": "prior"})
     assert found == pytest.approx(expected, rel=1e-12)
-    # Balanced: the median lies between 0.4 and 0.6.
-    balanced = loss(
-        "confidence", logits, labels, prior=np.array([0.75, 0.25]), params=params | {"threshold": "balanced"}
-    )
+    # As in the paper, half of the batch is positive: the median lies between 0.4 and 0.6.
+    balanced = loss("confidence", logits, labels, prior=prior, params=params)
     assert balanced[2] == pytest.approx(expected[2] + 0.5 * (math.log(0.4) - math.log(0.6)), rel=1e-12)
     assert balanced[[0, 1, 3]] == pytest.approx(np.array(expected)[[0, 1, 3]], rel=1e-12)
 
@@ -183,9 +182,7 @@ def test_alpha_grows_linearly(step_fraction: float, params: dict[str, float], al
     logits, labels = random_batch(4, 16, 2)
     own = np.eye(2)[(logits[:, 1] - logits[:, 0] > np.median(logits[:, 1] - logits[:, 0])).astype(int)]
     expected = (1 - alpha) * cross_entropies(logits, labels) + alpha * cross_entropies(logits, own)
-    found = loss(
-        "confidence", logits, labels, step_fraction=step_fraction, params=params | {"threshold": "balanced"}
-    )
+    found = loss("confidence", logits, labels, step_fraction=step_fraction, params=params)
     assert found == pytest.approx(expected, rel=1e-9)
 
 

@@ -189,7 +189,7 @@ def test_parameters_out_of_range_are_refused(name: str, params: dict[str, Any]) 
 
 
 def test_other_wrong_uses_are_refused() -> None:
-    with pytest.raises(InvalidInput, match=r"^x: threshold is 'median'; it must be 'prior' or 'balanced'$"):
+    with pytest.raises(InvalidInput, match=r"^x: threshold is 'median'; it must be 'balanced' or 'prior'$"):
         objectives.get("confidence").parameters.check({"threshold": "median"}, "x")
     with pytest.raises(
         InvalidInput, match="unknown objective 'crossentropy'; known: adaptive_confidence, confidence, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ from raysweep.recipes import CellRuns, recipes
 from raysweep.registry import summary
 from raysweep.spec.parameters import Parameters
 from raysweep.store import Store
+from raysweep.tasks.base import tasks
 
 
 @pytest.fixture(scope="module")
@@ -153,10 +155,21 @@ def test_the_presets_of_the_confidence_loss_have_the_defaults_of_their_sources(s
         for name in ("confidence", "confidence_openai", "confidence_eleuther")
     }
     assert {name: call.name for name, call in presets.items()} == {name: name for name in presets}
-    assert presets["confidence"].params == {"alpha_max": 0.5, "warmup_fraction": 0.2, "threshold": "prior"}
+    assert presets["confidence"].params == {"alpha_max": 0.5, "warmup_fraction": 0.2, "threshold": "balanced"}
     assert presets["confidence_openai"].params == {"alpha_max": 0.5, "warmup_fraction": 0.1}
     published = {"alpha_max": 0.5, "warmup_steps": 100, "prior": "half", "balance_batch": False}
     assert presets["confidence_eleuther"].params == published
+
+
+UNBALANCED = replace(tasks.get("sandbox"), name="unbalanced", balanced=False)
+
+
+@pytest.mark.parametrize("task", ["sandbox", "test_recipes:UNBALANCED"])
+def test_half_of_each_batch_is_positive_only_where_classes_are_balanced(store: Store, task: str) -> None:
+    expected = "balanced" if task == "sandbox" else "prior"
+    for params, threshold in (({}, expected), ({"threshold": "prior"}, "prior")):
+        (cell,) = planned(store, "confidence", params, tasks=[replace(small_task(), name=task)]).cells
+        assert cell.runs.student.objective.params["threshold"] == threshold
 
 
 def test_transfer_takes_any_objective_and_transforms(store: Store) -> None:
@@ -176,7 +189,7 @@ def test_transfer_takes_any_objective_and_transforms(store: Store) -> None:
         ("prompting", {"labels": "strong"}, "labels is 'strong'; it must be 'ground_truth' or 'weak'"),
         ("prompting", {"words": "no yes"}, "words is 'no yes'; it must be a list, each item a string"),
         ("simulated_supervisor", {"where": "easy"}, "where is 'easy'; it must be 'uniform' or 'hard'"),
-        ("confidence", {"threshold": 0.5}, "threshold is 0.5; it must be 'prior' or 'balanced'"),
+        ("confidence", {"threshold": 0.5}, "threshold is 0.5; it must be 'balanced', 'prior' or None"),
         ("confidence_eleuther", {"prior": "weak"}, "prior is 'weak'; it must be 'half' or 'labels'"),
         ("confidence", {"alpha_max": "much"}, "alpha_max is 'much'; it must be a finite number"),
         ("generative_finetuning", {"ceiling_too": 0}, "ceiling_too is 0; it must be True or False"),
