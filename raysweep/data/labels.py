@@ -11,7 +11,7 @@ import pandas as pd
 from raysweep.errors import InvalidInput
 from raysweep.predictions import Predictions
 from raysweep.spec import Call, TaskSpec
-from raysweep.transforms.base import TransformContext, transforms
+from raysweep.transforms import TransformContext, apply_transform, transforms
 
 
 def true_labels(examples: pd.DataFrame, task: TaskSpec) -> Predictions:
@@ -40,7 +40,7 @@ def transformed(
         truth: reads the split's ground truth. Called only if the transform declares that it reads it.
 
     Raises:
-        InvalidInput: the transform refuses the labels, or asks for ground truth without declaring it.
+        InvalidInput: the transform asks for ground truth without declaring it; see also `apply_transform`.
     """
     transform = transforms.get(call.name)
 
@@ -53,18 +53,24 @@ def transformed(
         return truth().align(labels.ids)
 
     aligned = difficulty.loc[labels.ids.tolist()].to_numpy(np.float64)
-    return transform.apply(labels, TransformContext(seed, aligned, aligned_truth), **call.params)
+    return apply_transform(call, labels, TransformContext(seed, aligned, aligned_truth))
 
 
 def require_usable(labels: Predictions, task: TaskSpec, split: str) -> None:
     """Check that a run on a task can be trained on labels of a split.
 
     Raises:
-        InvalidInput: they cover no example, or are over another number of classes.
+        InvalidInput: they cover no example, the weights of all are 0, or they are over another number of
+            classes.
     """
     if not labels.covered.any():
         raise InvalidInput(
             f"after the transforms, no example of split {split!r} has a weak label; loosen the filter"
+        )
+    if not labels.weight[labels.covered].any():
+        raise InvalidInput(
+            f"after the transforms, all weights of the {labels.covered.sum()} labelled examples of split "
+            f"{split!r} are 0; {labels.source} must leave some above 0"
         )
     if labels.answers is None and labels.probabilities.shape[1] != task.num_classes:
         raise InvalidInput(

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from raysweep.data.inputs import RunInputs
 from raysweep.errors import StoppedEarly
+from raysweep.objectives import LossCall
 from raysweep.spec import Prompting
 from raysweep.spec.resources import Resources
 from raysweep.training.batching import global_batches, learning_rate
@@ -129,6 +130,7 @@ def _train(run: _Run, report: Report, should_stop: ShouldStop | None) -> History
     optimization = spec.optimization
     data = TrainingSet.load(run.inputs, run.splits[spec.train_split], run.head)
     num_steps = optimization.num_steps(len(data.rows))
+    objective = LossCall(spec.objective)
     start, history = run.checkpoints.restore(engine, run.inputs.curve_splits)
     pending = PendingLosses(engine, run.checkpoints)
     micro_batch = run.resources.micro_batch(optimization.batch_size)
@@ -146,7 +148,7 @@ def _train(run: _Run, report: Report, should_stop: ShouldStop | None) -> History
                 torch.manual_seed((spec.seed * 1_000_003 + step) * 1_009 + engine.rank)
             batch = data.rows[drawn]
             rate = learning_rate(optimization, step, num_steps)
-            loss = training_step(run.head, data, batch, micro_batch, spec.objective, step, num_steps, rate)
+            loss = training_step(run.head, data, batch, micro_batch, objective, step, num_steps, rate)
             pending.add(step, loss, rate, int(data.split.num_tokens[batch].sum()))
             done = step + 1
             is_last = done == num_steps

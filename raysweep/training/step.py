@@ -11,15 +11,13 @@ import numpy.typing as npt
 
 from raysweep.data.inputs import RunInputs
 from raysweep.errors import InvalidInput
-from raysweep.objectives import BatchContext, objectives
+from raysweep.objectives import BatchContext, LossCall
 from raysweep.training.batching import Rows, micro_batches
 from raysweep.training.heads import AnswerHead, Head, LanguageModelHead
 from raysweep.training.tokenized import TokenizedSplit
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from raysweep.spec import Call
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,8 @@ class TrainingSet:
         """A run's training split with its labels.
 
         Raises:
-            InvalidInput: the labelled examples are fewer than one global batch; see also `RunInputs.labels`.
+            InvalidInput: the labelled examples are none, or fewer than one global batch; see also
+                `RunInputs.labels`.
         """
         import torch
 
@@ -64,6 +63,11 @@ class TrainingSet:
                 split = split.continued(head.targets(given.answers.tolist()))
                 weights = weights * split.num_targets
         rows = np.flatnonzero(weights > 0)
+        if not len(rows):
+            raise InvalidInput(
+                f"split {spec.train_split!r} of task {spec.task.name!r} has nothing to learn from: the "
+                f"weights of all {len(weights)} examples are 0"
+            )
         if spec.optimization.num_steps(len(rows)) == 0:
             raise InvalidInput(
                 f"split {spec.train_split!r} of task {spec.task.name!r} has {len(rows)} labelled examples: "
@@ -79,7 +83,7 @@ def training_step(
     data: TrainingSet,
     batch: Rows,
     micro_batch: int,
-    objective: Call,
+    objective: LossCall,
     step: int,
     num_steps: int,
     rate: float,
@@ -105,12 +109,11 @@ def training_step(
     import torch
 
     engine = head.engine
-    function = objectives.get(objective.name)
     lengths = data.split.lengths
     parts = micro_batches(batch, lengths, micro_batch, engine.rank, engine.world_size)
     outputs = [head.outputs(data.split, parts[0])] if len(parts) == 1 else None
     context = BatchContext(step / num_steps, step, data.prior, None, None, data.known)
-    if function.needs_global_batch:
+    if objective.needs_global_batch:
         if outputs is not None:
             own_logits = outputs[0].detach()
         else:
@@ -130,7 +133,7 @@ def training_step(
         if isinstance(head, LanguageModelHead):
             losses = logits[:, 0]
         else:
-            losses = function.loss(logits, data.labels[torch.as_tensor(rows)], context, **objective.params)
+            losses = objective(logits, data.labels[torch.as_tensor(rows)], context)
         weights = torch.as_tensor(data.weights[rows], dtype=losses.dtype, device=engine.device)
         loss = (losses * weights).sum() / total_weight
         engine.backward(loss)

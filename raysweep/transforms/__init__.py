@@ -5,16 +5,18 @@ examples that it drops stay in the table, not covered. Only a transform that dec
 truth. The order of the rows never matters: random numbers are drawn in the order of the ids, so that equal
 ids and an equal seed give equal labels in whatever order the rows come.
 
-Imports `errors`, `registry`, `spec` and `predictions` only. Start with `base`; the other modules are the
-transforms, by purpose.
+Imports `errors`, `registry`, `spec` and `predictions` only. Start with `base` and `calling`; the other
+modules are the transforms, by purpose.
 """
 
 from raysweep.transforms import controls, probabilities, subsets, supervisors
 from raysweep.transforms.base import Transform, TransformContext, transforms
+from raysweep.transforms.calling import apply_transform
 
 __all__ = [
     "Transform",
     "TransformContext",
+    "apply_transform",
     "controls",
     "probabilities",
     "subsets",
