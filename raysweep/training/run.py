@@ -65,7 +65,7 @@ def execute(job: Job) -> None:
 
 
 def _execute(job: Job) -> None:
-    started = time.time()
+    started = time.monotonic()
     store = Store(job.store_folder)
     inputs = RunInputs(job.spec, store)
     paths = store.run(job.spec.id)
@@ -96,7 +96,8 @@ def _execute(job: Job) -> None:
 
 
 def _info(job: Job, inputs: RunInputs, history: History | None, started: float) -> dict[str, Any]:
-    """What a run took: counts, seconds and memory."""
+    """What a run took: counts, seconds and memory. `started` is a time of the monotonic clock, as others may
+    jump while it runs."""
     counts: dict[str, Any] = {}
     if history is not None:
         counts = {
@@ -110,10 +111,9 @@ def _info(job: Job, inputs: RunInputs, history: History | None, started: float) 
             counts["num_parameters"] = history.num_parameters
             counts["num_trainable_parameters"] = history.num_trainable_parameters
             counts |= memory_info(inputs, job.resources, history)
-    now = time.time()
     return counts | {
-        "seconds_total": now - started,
-        "finished_at": now,
+        "seconds_total": time.monotonic() - started,
+        "finished_at": time.time(),
         "process": os.getpid(),
         "resources": asdict(job.resources),
     }
