@@ -22,6 +22,7 @@ from raysweep.spec import (
     RunSpec,
     Scratch,
     TaskSpec,
+    Unembedding,
     Unlabelled,
     WeakLabels,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "Search",
     "Sweep",
     "TaskSpec",
+    "Unembedding",
     "Unlabelled",
     "WeakLabels",
     "families",

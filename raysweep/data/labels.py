@@ -60,17 +60,11 @@ def require_usable(labels: Predictions, task: TaskSpec, split: str) -> None:
     """Check that a run on a task can be trained on labels of a split.
 
     Raises:
-        InvalidInput: they cover no example, the weights of all are 0, or they are over another number of
-            classes.
+        InvalidInput: they cover no example, or are over another number of classes.
     """
     if not labels.covered.any():
         raise InvalidInput(
             f"after the transforms, no example of split {split!r} has a weak label; loosen the filter"
-        )
-    if not labels.weight[labels.covered].any():
-        raise InvalidInput(
-            f"after the transforms, all weights of the {labels.covered.sum()} labelled examples of split "
-            f"{split!r} are 0; {labels.source} must leave some above 0"
         )
     if labels.answers is None and labels.probabilities.shape[1] != task.num_classes:
         raise InvalidInput(

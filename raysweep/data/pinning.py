@@ -21,6 +21,7 @@ from raysweep.errors import InvalidInput, user_code
 from raysweep.files import write_json
 from raysweep.models.source import ModelInputs, folder_problem
 from raysweep.models.tokenizers import check_tokenizer
+from raysweep.models.unembedding import require_unembedding
 from raysweep.spec import Folder, Hub, ModelSpec, RunSpec, Scratch, TaskSpec, WeakLabels
 from raysweep.spec.identity import canonical_json, folder_checksum
 from raysweep.store import Store
@@ -112,10 +113,13 @@ class Pinner:
         )
 
     def tokens(self, task: TaskSpec, model: ModelSpec) -> None:
-        """Make a pinned task's tokens for a pinned model; see `prepare_tokens`."""
+        """Make a pinned task's tokens for a pinned model, and check the words that its head starts as; raises
+        as `prepare_tokens` and `require_unembedding`."""
         key = (task.content, canonical_json(model))
         if key not in self._tokens:
-            prepare_tokens(ModelInputs(model, task, self._store))
+            inputs = ModelInputs(model, task, self._store)
+            prepare_tokens(inputs)
+            require_unembedding(inputs)
             self._tokens.add(key)
 
     def _base(self, model: ModelSpec) -> Hub | Folder | Scratch | RunSpec:

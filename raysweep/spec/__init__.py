@@ -28,3 +28,4 @@ from raysweep.spec.tuning import Full as Full
 from raysweep.spec.tuning import HeadOnly as HeadOnly
 from raysweep.spec.tuning import Lora as Lora
 from raysweep.spec.tuning import Prompting as Prompting
+from raysweep.spec.tuning import Unembedding as Unembedding

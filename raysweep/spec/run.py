@@ -30,6 +30,7 @@ from raysweep.spec.tuning import Full as Full
 from raysweep.spec.tuning import HeadOnly as HeadOnly
 from raysweep.spec.tuning import Lora as Lora
 from raysweep.spec.tuning import Prompting as Prompting
+from raysweep.spec.tuning import Unembedding as Unembedding
 from raysweep.spec.validation import (
     require,
     require_bool,
@@ -153,9 +154,10 @@ class ModelSpec:
     """The model's name in tables."""
     base: Hub | Folder | Scratch | RunSpec
     tuning: Full | Lora | HeadOnly | Prompting = field(default_factory=Full)
-    head_init: HeadInit = "small"
+    head_init: HeadInit | Unembedding = "small"
     """"small": normal with standard deviation 0.1/√width, so that the first logits are about 0.1; "zeros": as
-    in openai/weak-to-strong."""
+    in openai/weak-to-strong; `Unembedding(words=…)`: the rows of the classes' words, as in Burns et al. 2023.
+    """
     dropout: bool = False
     """Whether the dropout of the model's configuration is used in training."""
     max_tokens: int | None = None
@@ -175,7 +177,8 @@ class ModelSpec:
         require_type(
             self, "tuning", (Full, Lora, HeadOnly, Prompting), "Full(), Lora(…), HeadOnly() or Prompting(…)"
         )
-        require_choice(self, "head_init", HeadInit)
+        if not isinstance(self.head_init, Unembedding):
+            require_choice(self, "head_init", HeadInit, "Unembedding(words=…)")
         require_choice(self, "truncation", Truncation)
         require_int(self, "max_tokens", 1, optional=True)
         require_bool(self, "dropout", "trust_remote_code")

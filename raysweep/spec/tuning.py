@@ -1,4 +1,4 @@
-"""Which parameters of a model are trained: a field of `ModelSpec`."""
+"""Which parameters of a model are trained, and what a new head starts as: fields of `ModelSpec`."""
 
 from __future__ import annotations
 
@@ -61,3 +61,25 @@ class Prompting:
         require(names, self, "words", "a tuple of words, one for each class")
         require_type(self, "question", str, "a string")
         require_type(self, "separator", str, "a string")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unembedding:
+    """A head that starts as rows of the language model's output layer, those of a word for each class.
+
+    Burns et al. 2023 (appendix A.2) start with the words "0" and "1", so that the first logits of a text are
+    those of the words that would follow it. A preference model, which has one output, takes one word. Only
+    for decoders.
+    """
+
+    words: tuple[str, ...] = ("0", "1")
+    """In the order of the classes; each one token. "yes" and " yes" are different tokens to most models."""
+
+    def __post_init__(self) -> None:
+        is_list = isinstance(self.words, tuple | list) and len(self.words) > 0
+        names = all(isinstance(word, str) and word for word in self.words) if is_list else False
+        require(names, self, "words", "a tuple of words, one for each class")
+        object.__setattr__(self, "words", tuple(self.words))
+
+    def __str__(self) -> str:
+        return f"the unembedding of {', '.join(map(repr, self.words))}"

@@ -57,12 +57,12 @@ def require_int(owner: object, field_name: str, low: int, *, optional: bool = Fa
     require(fits or (optional and value is None), owner, field_name, allowed)
 
 
-def require_choice(owner: object, field_name: str, choices: object) -> None:
-    """Require one of the values of a `Literal`."""
+def require_choice(owner: object, field_name: str, choices: object, *others: str) -> None:
+    """Require one of the values of a `Literal`; `others` are told as allowed too."""
     allowed = get_args(choices)
     value = getattr(owner, field_name)
     fits = any(value == choice and type(value) is type(choice) for choice in allowed)
-    require(fits, owner, field_name, f"one of {', '.join(map(str, allowed))}")
+    require(fits, owner, field_name, f"one of {', '.join([*map(str, allowed), *others])}")
 
 
 def require_stable(owner: object, field_name: str) -> None:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from raysweep.data.inputs import RunInputs
 from raysweep.errors import InvalidInput
 from raysweep.files import written_atomically
-from raysweep.spec import Full, HeadOnly, Lora, Prompting, RunSpec, Scratch
+from raysweep.models.unembedding import word_tokens
+from raysweep.spec import Full, HeadOnly, Lora, Prompting, RunSpec, Scratch, Unembedding
 from raysweep.training.engine import Engine
 
 if TYPE_CHECKING:
@@ -38,13 +39,14 @@ def build_model(inputs: RunInputs, sharding: Sharding) -> PreTrainedModel:
     set_seed(spec.seed)
     auto, config = _architecture(inputs)
     new: list[str]
+    rows = _unembedding(config, inputs, sharding)
     if isinstance(spec.model.base, Scratch):
         model = auto.from_config(config, dtype=torch.float32)
         new = []
         _draw_weights(model, spec.seed, sharding)
     else:
         model, new = _from_pretrained(auto, config, inputs)
-    _initialise(model, new, spec, sharding)
+    _initialise(model, new, spec, sharding, rows)
     set_seed(spec.seed)  # so that adapters don't depend on how much transformers drew while it loaded
     model = _tune(model, spec, new)
     sharding.divide(model)
@@ -164,15 +166,45 @@ def _draw_weights(model: PreTrainedModel, seed: int, sharding: Sharding) -> None
     draw(model, model)
 
 
-def _initialise(model: PreTrainedModel, names: list[str], spec: RunSpec, sharding: Sharding) -> None:
+def _unembedding(config: PretrainedConfig, inputs: RunInputs, sharding: Sharding) -> torch.Tensor | None:
+    """(K, width) rows of the language model's output layer for the words that a head starts as, in float32 on
+    the CPU; None unless it starts so.
+
+    Raises:
+        InvalidInput: the checkpoint has no output layer.
+    """
+    if not isinstance(inputs.model.head_init, Unembedding) or _writes(inputs.spec):
+        return None
+    from transformers import AutoModelForCausalLM
+
+    model, lacking = _from_pretrained(AutoModelForCausalLM, copy.deepcopy(config), inputs)
+    weight = model.get_output_embeddings().weight
+    if any(parameter is weight for name, parameter in model.named_parameters() if name in lacking):
+        raise InvalidInput(
+            f"model {inputs.model.name!r}: head_init is {inputs.model.head_init}, and its weights have no "
+            "output layer; use 'small' or 'zeros'"
+        )
+    with sharding.whole(weight):
+        rows: torch.Tensor = weight.data[word_tokens(inputs)].float().cpu()
+    return rows
+
+
+def _initialise(
+    model: PreTrainedModel,
+    names: list[str],
+    spec: RunSpec,
+    sharding: Sharding,
+    rows: torch.Tensor | None,
+) -> None:
     """Initialise every parameter that the checkpoint lacks, which transformers can leave uninitialised.
 
     Weights are drawn from a normal distribution with standard deviation 0.1/√width, so that the first logits
     of a head are about 0.1. Biases are 0 and scales of norms 1. With head_init="zeros" the last layer is 0,
-    as in openai/weak-to-strong.
+    as in openai/weak-to-strong; given `rows` (K, width), it is these.
 
     Raises:
-        InvalidInput: the checkpoint lacks parameters below the head, so it isn't of this architecture.
+        InvalidInput: the checkpoint lacks parameters below the head, so it isn't of this architecture; or it
+            has the head that `rows` are for.
     """
     import torch
 
@@ -183,6 +215,11 @@ def _initialise(model: PreTrainedModel, names: list[str], spec: RunSpec, shardin
             f"model {spec.model.name!r}: its weights lack {len(below_head)} parameters of the "
             f"{model.config.model_type} architecture, such as {below_head[0]}"
         )
+    if rows is not None and not names:
+        raise InvalidInput(
+            f"model {spec.model.name!r}: head_init is {spec.model.head_init}, and its weights have a head, "
+            "which is kept"
+        )
     generator = torch.Generator().manual_seed(spec.seed)
     for name in names:  # in the order of the modules; the last one computes the logits
         parameter = parameters[name]
@@ -190,6 +227,8 @@ def _initialise(model: PreTrainedModel, names: list[str], spec: RunSpec, shardin
             is_last_layer = name.rpartition(".")[0] == names[-1].rpartition(".")[0]
             if name.endswith("bias") or (spec.model.head_init == "zeros" and is_last_layer):
                 parameter.data.zero_()
+            elif rows is not None and is_last_layer:
+                parameter.data.copy_(rows)
             elif parameter.dim() < 2:
                 parameter.data.fill_(1)
             else:

@@ -19,7 +19,7 @@ def apply_transform(call: Call, labels: Predictions, context: TransformContext) 
 
     Raises:
         InvalidInput: the transform fails or refuses the labels, or returns something other than labels over
-            the same ids and of the same kind.
+            the same ids and of the same kind, of which one has a weight.
     """
     name = f"transform {call.name!r}"
     try:
@@ -52,6 +52,10 @@ def apply_transform(call: Call, labels: Predictions, context: TransformContext) 
         raise InvalidInput(
             f"{name} returned labels over {checked.probabilities.shape[1]} classes; it must keep the "
             f"{num_classes} that it was given"
+        )
+    if checked.covered.any() and not checked.weight[checked.covered].any():
+        raise InvalidInput(
+            f"{name} leaves {checked.covered.sum()} labelled examples, all of weight 0; one must be above 0"
         )
     return checked
 

@@ -29,6 +29,7 @@ from raysweep import (
     RunSpec,
     Scratch,
     TaskSpec,
+    Unembedding,
     Unlabelled,
     WeakLabels,
 )
@@ -85,6 +86,11 @@ CASES: list[tuple[Any, Any, dict[str, Any]]] = [
             "truncation": "right",
             "trust_remote_code": True,
         },
+    ),
+    (
+        lambda value: pinned_run(model=dataclasses.replace(MODEL, head_init=value)),
+        Unembedding(),
+        {"words": ("no", "yes")},
     ),
     (
         lambda value: pinned_run(optimization=value),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -15,8 +15,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from raysweep.data.examples import read_split
 from raysweep.data.pinning import Pinner
+from raysweep.errors import InvalidInput
 from raysweep.spec import Call, Optimization, RunSpec, TaskSpec, Unlabelled
 from raysweep.store import Store
+from raysweep.tasks.base import Example, Task
 
 
 def adapted(world: TinyWorld, **changes: object) -> RunSpec:
@@ -40,6 +42,40 @@ def nats(run: Trained, texts: list[str]) -> float:
         total -= float(sum(scores[place, token] for place, token in enumerate(tokens[1:])))
         count += len(tokens) - 1
     return total / count
+
+
+def load_words() -> Mapping[str, list[Example]]:
+    """Texts of one word each, which no other word follows."""
+    return {
+        name: [
+            Example(id=f"{name}-{n}", group=f"{name}-{n}", texts=(word,), label=n % 2)
+            for n, word in enumerate(["ba", "de"] * 30)
+        ]
+        for name in ("train", "test")
+    }
+
+
+LONE_WORDS = Task(
+    name="words",
+    summary="words",
+    kind="classification",
+    num_classes=2,
+    load=load_words,
+    num_train=20,
+    num_validation=10,
+    num_test=20,
+)
+
+
+def test_texts_without_a_second_token_are_refused(
+    tiny_world: TinyWorld, tiny_store: Store, trained: Callable[..., Trained]
+) -> None:
+    """With a number of steps, not of epochs, it would look for a batch for ever."""
+    task = Pinner(tiny_store).task(TaskSpec(name="test_unlabelled:LONE_WORDS"))
+    spec = adapted(tiny_world, task=task)
+    assert spec.optimization.steps
+    with pytest.raises(InvalidInput, match="has nothing to learn from: the weights of all 20 examples are 0"):
+        trained(spec, tiny_store)
 
 
 def test_the_texts_of_a_half_are_learnt_without_labels(
