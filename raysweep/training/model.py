@@ -173,11 +173,12 @@ def _unembedding(config: PretrainedConfig, inputs: RunInputs, sharding: Sharding
     Raises:
         InvalidInput: the checkpoint has no output layer.
     """
-    if not isinstance(inputs.model.head_init, Unembedding) or _writes(inputs.spec):
+    has_head = inputs.spec.kind != "text" and not isinstance(inputs.model.tuning, Prompting)
+    if not isinstance(inputs.model.head_init, Unembedding) or not has_head:
         return None
     from transformers import AutoModelForCausalLM
 
-    model, lacking = _from_pretrained(AutoModelForCausalLM, copy.deepcopy(config), inputs)
+    model, lacking = _from_pretrained(AutoModelForCausalLM, config, inputs)
     weight = model.get_output_embeddings().weight
     if any(parameter is weight for name, parameter in model.named_parameters() if name in lacking):
         raise InvalidInput(
