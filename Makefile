@@ -6,7 +6,7 @@ BIN := .venv/bin
 # One thread a process: the sweep itself runs as many processes as there are cores.
 export OMP_NUM_THREADS := 1
 
-.PHONY: quickstart check lint test test-ray test-lowest benchmark constraints clean
+.PHONY: quickstart check lint test test-ray test-lowest fuzz soak benchmark constraints clean
 
 quickstart: .venv/.installed
 	$(BIN)/raysweep run experiments/quickstart.py
@@ -28,6 +28,16 @@ test-ray: .venv/.installed-test
 FAST := spec store planning objectives transforms metrics recipes results estimates
 test-lowest: .venv-lowest/.installed
 	.venv-lowest/bin/python -m pytest -p no:cacheprovider -m "not ray" -n 2 --dist loadfile $(FAST:%=tests/%)
+
+# Every broken input of the lists in tests/*/broken_*.py; `make test` takes each fifth.
+fuzz: .venv/.installed-test
+	$(BIN)/pytest -m fuzz -n 2 --dist worksteal
+
+# Faults at random moments of a sweep, from a seed; by hand, as long as one likes.
+SEED ?= 0
+MINUTES ?= 10
+soak: .venv/.installed-test
+	$(BIN)/python tests/soak.py --seed $(SEED) --minutes $(MINUTES)
 
 # Alone on the machine, or the numbers mean nothing; 17 minutes on two cores.
 benchmark: .venv/.installed
