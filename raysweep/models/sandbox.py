@@ -12,8 +12,8 @@ sandbox` on two CPU cores, 2026-11-27), among 1e-3, 3e-3, 1e-2, 3e-2 and 2, 4, 6
     24      3e-3, 4 epochs     0.903      3e-3, 6 epochs: 0.900
     48      1e-3, 2 epochs     0.928      1e-3, 4 epochs: 0.924
 
-Two epochs, as larger models have, leave width 6 under-trained: 0.50 to 0.87 over 40 seeds. With six it is 0.863
-to 0.889. The Bayes accuracy is 0.94.
+Two epochs, as larger models have, leave width 6 under-trained: 0.50 to 0.87 over 40 seeds. With six it is
+0.863 to 0.889. The Bayes accuracy is 0.94.
 """
 
 from __future__ import annotations
