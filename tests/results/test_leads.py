@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from raysweep.results.comparisons import holm
 from raysweep.results.leads import Lead, MeanLead, leads, mean_lead
 from raysweep.results.noise import freedom_of_sum
 from raysweep.results.statistics import Correct, Outcomes, mean_difference
@@ -174,8 +173,8 @@ def test_methods_without_an_effect_are_told_from_the_baseline_in_one_sweep_of_tw
     told = 0
     for _ in range(NUM_SWEEPS):
         found = simulated(rng, 0.0, num_tasks, num_seeds)
-        corrected = holm([lead.p_value for lead in found.values()])
-        told += any(value is not None and value < 0.05 for value in corrected)
+        least = min(lead.p_value for lead in found.values() if lead.p_value is not None)
+        told += least < 0.05 / len(METHODS)  # when Holm's correction leaves one below 0.05
     assert told / NUM_SWEEPS <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / NUM_SWEEPS)
 
 
