@@ -2,8 +2,8 @@
 change what it computes, a model that writes must not read what comes later, and its tokenizer must fit.
 
 All this follows from the architecture, so it is tried with random weights, which no one has to download,
-and with few layers and a small vocabulary. Of a model that is larger than `_MOST_PARAMETERS` even so, the
-modules are only laid out.
+and with few layers, narrow MLPs and a small vocabulary. Of a model that is larger than `_MOST_PARAMETERS`
+even so, the modules are only laid out.
 """
 
 from __future__ import annotations
@@ -25,9 +25,14 @@ if TYPE_CHECKING:
     import torch
     from transformers import PretrainedConfig, PreTrainedModel
 
-_MOST_PARAMETERS = 10**9
-"""Largest model that is tried: 4 GB in memory."""
-_NUM_LAYERS = 4
+_MOST_PARAMETERS = 3 * 10**8
+"""Largest model that is tried: 1.2 GB in memory, some ten seconds."""
+_NUM_LAYERS = (4, 1, None)
+"""Numbers of layers with which a model is tried, until it isn't too large and can be built; None for the
+whole model. Some architectures can't be cut, such as those whose layers are of several kinds."""
+_INNER = ("intermediate_size", "moe_intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size", "d_ff")
+"""Names of the width of an MLP's inner layer, which nothing else depends on."""
+_NARROW = 64
 _NUM_PADDINGS = 8
 _NUM_WRITTEN = 2
 """Tokens that a model writes which is tried as a writer."""
@@ -120,24 +125,21 @@ def _problem(inputs: ModelInputs, config: PretrainedConfig, use: Use) -> str | N
     limit = inputs.limits.context or _LENGTHS[-1] * 4
     num_paddings = max(0, min(_NUM_PADDINGS, limit - 1 - _NUM_WRITTEN))
     texts = _texts(inputs, max(1, limit - num_paddings - _NUM_WRITTEN))
-    error: Exception | None = None
-    # Some architectures can't be cut, such as those whose layers are of several kinds.
-    for smaller in (True, False):
+    for num_layers in _NUM_LAYERS:
         state = torch.get_rng_state()
         try:
-            numbers, tried = _cut(config, texts) if smaller else (texts, config)
-            if _num_parameters(inputs, tried, use) > _MOST_PARAMETERS:
-                continue
-            model = _drawn(inputs, tried, use)
-            with torch.no_grad():
-                return _first_problem(model, numbers, num_paddings, use)
-        except Exception as failure:  # of the architecture's own code
-            error = failure
+            numbers, tried = _cut(config, texts, num_layers) if num_layers else (texts, config)
+            if _num_parameters(inputs, tried, use) <= _MOST_PARAMETERS:
+                model = _drawn(inputs, tried, use)
+                with torch.no_grad():
+                    return _first_problem(model, numbers, num_paddings, use)
+        except Exception as error:  # of the architecture's own code
+            if num_layers is None:
+                what = f"{type(error).__name__}: {one_line(error)}"
+                return f"it fails on a padded text with an attention mask ({what})"
         finally:
             torch.set_rng_state(state)
-    if error is None:
-        return None
-    return f"it fails on a padded text with an attention mask ({type(error).__name__}: {one_line(error)})"
+    return None
 
 
 def _texts(inputs: ModelInputs, room: int) -> list[list[int]]:
@@ -159,9 +161,11 @@ def _texts(inputs: ModelInputs, room: int) -> list[list[int]]:
     return texts
 
 
-def _cut(config: PretrainedConfig, texts: list[list[int]]) -> tuple[list[list[int]], PretrainedConfig]:
-    """The same architecture with few layers and with no other tokens than special ones and those of the
-    texts, and the texts in their new numbers."""
+def _cut(
+    config: PretrainedConfig, texts: list[list[int]], num_layers: int
+) -> tuple[list[list[int]], PretrainedConfig]:
+    """The same architecture with few layers, narrow MLPs and no other tokens than special ones and those of
+    the texts, and the texts in their new numbers."""
     config = copy.deepcopy(config)
     text = config.get_text_config()
     names = [
@@ -174,7 +178,10 @@ def _cut(config: PretrainedConfig, texts: list[list[int]]) -> tuple[list[list[in
         if text is not config and hasattr(config, name):
             setattr(config, name, getattr(text, name))
     text.vocab_size = len(new)
-    text.num_hidden_layers = min(text.num_hidden_layers, _NUM_LAYERS)
+    text.num_hidden_layers = min(text.num_hidden_layers, num_layers)
+    for name in _INNER:
+        if isinstance(width := getattr(text, name, None), int):
+            setattr(text, name, min(width, _NARROW))
     if isinstance(getattr(text, "layer_types", None), list):
         text.layer_types = text.layer_types[: text.num_hidden_layers]
     return [[new[number] for number in numbers] for numbers in texts], config

@@ -120,11 +120,17 @@ def test_a_model_is_tried_once_and_with_the_random_state_untouched(
         require_usable(inputs_of("gpt2", tiny_world, tiny_store, n_positions=31), "tokens")
 
 
-def test_a_model_too_large_to_try_is_only_laid_out(tiny_world: TinyWorld, tiny_store: Store) -> None:
-    config = {"hidden_size": 65_536, "intermediate_size": 262_144, "num_attention_heads": 512}
-    large = inputs_of("llama", tiny_world, tiny_store, **config, num_hidden_layers=1, num_key_value_heads=512)
+def test_a_model_too_large_to_try_is_only_laid_out(
+    tiny_world: TinyWorld, tiny_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = {"hidden_size": 65_536, "num_attention_heads": 512, "num_key_value_heads": 512}
+    large = inputs_of("llama", tiny_world, tiny_store, **config, num_hidden_layers=1)
+    monkeypatch.setattr(usability, "_drawn", lambda *_: pytest.fail("17 billion parameters are drawn"))
     require_usable(large, "tokens")
     assert large.limits.context == 32
+    # that it can't be cut is no fault of the model
+    monkeypatch.setattr(usability, "_cut", lambda *_: 1 / 0)
+    require_usable(large, "words")
 
 
 @pytest.mark.parametrize(
