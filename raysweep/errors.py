@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 
 _PACKAGE = str(Path(__file__).parent)
+_MOST_FRAMES = 20
+"""Of a traceback in a message; endless recursion has a thousand."""
 
 
 class RaysweepError(Exception):
@@ -45,24 +47,27 @@ def unknown(what: str, name: object, known: Iterable[object], hint: str = "") ->
 
 @contextmanager
 def user_code(what: str) -> Iterator[None]:
-    """Turn an exception of the user's own code in the block into an `InvalidInput`.
+    """Turn an exception of the user's own code in the block into an `InvalidInput`: any but an interrupt, so
+    that code which calls `sys.exit(0)` can't end a command as if it had succeeded.
 
-    Its message has the traceback, from the first frame of the user's code on.
+    Its message has the traceback, from the first frame of the user's code on, of a deep one its end.
 
     Args:
         what: the code that runs, which begins the message: "experiments/mine.py", "the loader of task
             'mine:TASK'".
 
     Raises:
-        InvalidInput: the block raised an exception. A `RaysweepError` passes unchanged.
+        InvalidInput: the block raised an exception. A `RaysweepError` and a `KeyboardInterrupt` pass
+            unchanged.
     """
     try:
         yield
-    except RaysweepError:
+    except (RaysweepError, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except BaseException as error:
         trace = _without_our_frames(error.__traceback__)
-        details = "".join(traceback.format_exception(type(error), error, trace, chain=False)).rstrip()
+        lines = traceback.format_exception(type(error), error, trace, limit=-_MOST_FRAMES, chain=False)
+        details = "".join(lines).rstrip()
         separator = "\n" if "\n" in details else " "
         raise InvalidInput(f"{what} failed:{separator}{details}") from error
 

@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("raysweep: interrupted; run the same command again to go on", file=sys.stderr)
         return INTERRUPTED
-    except Exception:  # not left to Python, whose exit code 1 would say that a run failed
+    except BaseException:  # not left to Python, whose exit codes would say that a run failed, or success
         traceback.print_exc()
         return INTERNAL_ERROR
 

@@ -18,6 +18,7 @@ from raysweep.cli.main import main
 from raysweep.metrics import metrics
 from raysweep.planning.plan import make_plan
 from raysweep.store import Store
+from raysweep.tasks.base import tasks
 from raysweep.tracking import sync
 
 ROOT = Path(__file__).parents[2]
@@ -421,6 +422,14 @@ FEW = task([{"text": f"a b {n}", "label": n % 2} for n in range(6)])
 HIDDEN = task([{"text": f"a b {n}", "label": -1} for n in range(100)])
 EMPTY = task([{"text": " ", "label": n % 2} for n in range(100)])
 NOT_A_TASK = 3
+
+def leave(cell):
+    raise SystemExit(0)
+
+def load_and_leave():
+    raise SystemExit(0)
+
+LEAVES = Task(name="mine", summary="", kind="classification", load=load_and_leave)
 """
 FOLDER = (
     "[(Model(spec=ModelSpec(name='w', base=Folder(path='model')), "
@@ -531,11 +540,30 @@ def test_a_data_set_that_lacks_a_column(raysweep: Command, monkeypatch: pytest.M
             "Sweep.resources failed:\n",
             "AttributeError: 'RunSpec' object has no attribute 'nonsense'",
         ),
+        ("import sys\nsys.exit(0)", "experiment.py failed:\n", "SystemExit: 0"),
+        ("def sweep():\n    raise SystemExit", "experiment.py: sweep() failed:\n", "SystemExit"),
+        (
+            EXPERIMENT.replace("{fields}", "tasks=['mine:LEAVES']"),
+            "task 'mine:LEAVES' failed:\nTraceback (most recent call last):\n",
+            "SystemExit: 0",
+        ),
+        (
+            "import mine, raysweep.tasks.base as base\nbase.tasks.add('registered', mine.LEAVES)\n"
+            + EXPERIMENT.replace("{fields}", "tasks=['registered']"),
+            "task 'registered' failed:\nTraceback (most recent call last):\n",
+            "SystemExit: 0",
+        ),
+        (
+            EXPERIMENT.replace("{fields}", "methods=['mine:leave']"),
+            "method 'mine:leave' failed:\nTraceback (most recent call last):\n",
+            "SystemExit: 0",
+        ),
     ],
 )
 def test_an_error_in_the_users_code_shows_the_users_frames_only(
-    raysweep: Command, code: str, told: str, last: str
+    raysweep: Command, monkeypatch: pytest.MonkeyPatch, code: str, told: str, last: str
 ) -> None:
+    monkeypatch.setattr(tasks, "_entries", dict(tasks))
     Path("mine.py").write_text(OWN_TASK)
     sys.modules.pop("mine", None)
     ended, out, err = raysweep("run", write(code=code), "--local")
