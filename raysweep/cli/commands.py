@@ -83,6 +83,7 @@ def run_sweep(options: argparse.Namespace, console: Console) -> int:
     store = Store(options.store)
     sweep = load_sweep(options.file)
     runner = make_runner(options.runner)
+    runner.check()
     plan = make_plan(sweep, store, retries=True, when_open=runner.prepare)
     progress = Progress(console)
     tracking = BackgroundSync(options.tracking_uri, plan, store)

@@ -23,7 +23,7 @@ from raysweep.scheduling.capacity import ClusterCapacity
 from raysweep.scheduling.gpu_memory import smallest_gpu_bytes
 from raysweep.scheduling.jobs import Jobs
 from raysweep.scheduling.queue import RunQueue
-from raysweep.scheduling.ray_startup import begin
+from raysweep.scheduling.ray_startup import begin, require_ray
 from raysweep.scheduling.ray_startup import start as start_ray
 from raysweep.scheduling.runner import Runner
 from raysweep.scheduling.searcher import QueueSearcher
@@ -35,6 +35,11 @@ from raysweep.scheduling.worker_group import DRIVER_CPUS
 class RayRunner(Runner):
     """Executes runs on the Ray cluster that `RAY_ADDRESS` names, or on this machine. Tune is only the
     scheduler; its trials are slots (see `raysweep.scheduling.searcher`)."""
+
+    def check(self) -> None:
+        """See `Runner.check`."""
+        if not ray.is_initialized():
+            require_ray()
 
     def prepare(self) -> None:
         """Start Ray while the sweep is being planned."""
