@@ -1,46 +1,30 @@
 """The command line: raysweep plan | run | status | results | report | measure | sync | list.
 
 It has no science flags: an experiment is a Python file (see experiments/). Exit codes: 0 success; 1 a run
-failed; 2 bad input or usage, nothing was trained; 3 (status, results, report, measure) something isn't
-finished yet; 70 an error of raysweep or the machine, with its traceback; 130 interrupted.
+failed, or a file can't be read or written; 2 bad input or usage, nothing was trained; 3 (status, results,
+report, measure) something isn't finished yet; 70 an error of raysweep or the machine, with its traceback;
+130 interrupted, 143 by SIGTERM; 141 the reader of the output has gone.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import sys
-import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from raysweep.cli import commands
-from raysweep.cli.exit_codes import BAD_INPUT, INTERNAL_ERROR, INTERRUPTED
-from raysweep.errors import RaysweepError
+from raysweep.cli.outcome import exit_code
+from raysweep.cli.terminal import OutputConsole, path
 from raysweep.gc_control import raise_gc_thresholds
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     raise_gc_thresholds()
-    options = _parser().parse_args(arguments)
-    # Into a file or a pipe, whole tables: a terminal's width cuts numbers there.
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 1_000)
-    try:
-        return int(options.command(options, console))
-    except RaysweepError as error:
-        print(f"raysweep: {error}", file=sys.stderr)
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        print("raysweep: interrupted; run the same command again to go on", file=sys.stderr)
-        return INTERRUPTED
-    except BaseException:  # not left to Python, whose exit codes would say that a run failed, or success
-        traceback.print_exc()
-        return INTERNAL_ERROR
+    return exit_code(_parser(), arguments, lambda options: int(options.command(options, OutputConsole())))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -51,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Running the same command again resumes a sweep: finished runs aren't trained again, and a "
         "run that was killed goes on from its last checkpoint. Exit codes: 0 success, 1 a run failed, 2 bad "
         "input (nothing was trained), 3 not finished yet (status, results, report, measure), 70 an internal "
-        "error, 130 interrupted. Example: raysweep run experiments/quickstart.py",
+        "error, 130 interrupted, 143 ended by SIGTERM. Example: raysweep run experiments/quickstart.py",
     )
     add = partial(_add, parser.add_subparsers(required=True, metavar="COMMAND"))
     plan = add(
@@ -82,12 +66,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     report.add_argument(
         "--out",
+        type=path,
         required=True,
         metavar="PAGE",
         help="the HTML file to write; it needs no other and no network",
     )
     report.add_argument(
-        "--figures", metavar="FOLDER", help="write every figure there too, as SVG, PDF, PNG and CSV"
+        "--figures",
+        type=path,
+        metavar="FOLDER",
+        help="write every figure there too, as SVG, PDF, PNG and CSV",
     )
     measure = add(
         "measure",
@@ -142,15 +130,19 @@ def _add(
     )
     command.set_defaults(command=function)
     if file:
-        command.add_argument("file", metavar="FILE", help="the experiment: a Python file, or FILE:function")
+        command.add_argument(
+            "file", type=path, metavar="FILE", help="the experiment: a Python file, or FILE:function"
+        )
         command.add_argument(
             "--store",
-            default=os.environ.get("RAYSWEEP_STORE", "raysweep-store"),
+            type=path,
+            default=os.environ.get("RAYSWEEP_STORE") or "raysweep-store",
             help="folder of all runs, the record (default: $RAYSWEEP_STORE, or ./raysweep-store)",
         )
         command.add_argument(
             "--tracking-uri",
-            default=os.environ.get("MLFLOW_TRACKING_URI", f"sqlite:///{Path('mlflow.db').absolute()}"),
+            type=path,
+            default=os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('mlflow.db').absolute()}",
             help=(
                 "where MLflow keeps its runs (default: $MLFLOW_TRACKING_URI, or sqlite:///…/mlflow.db in "
                 "this folder)"
@@ -165,7 +157,3 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} isn't a whole number of at least 1")
     return int(text)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -88,7 +88,7 @@ def find_ray() -> RayAddress | None:
 
     named = os.environ.get("RAY_ADDRESS")
     try:
-        found = get_ray_address_from_environment(None, None)
+        found = get_ray_address_from_environment(None, None)  # type: ignore[arg-type]
     except ConnectionError as error:
         raise RayAddress("auto", "RAY_ADDRESS").unusable("no Ray runs on this machine") from error
     if found is None or found == "local":

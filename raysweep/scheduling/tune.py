@@ -11,6 +11,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -19,6 +20,7 @@ from ray.tune import PlacementGroupFactory
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 
+from raysweep.planning.shadows import require_no_shadows
 from raysweep.scheduling.capacity import ClusterCapacity
 from raysweep.scheduling.gpu_memory import smallest_gpu_bytes
 from raysweep.scheduling.jobs import Jobs
@@ -38,6 +40,7 @@ class RayRunner(Runner):
 
     def check(self) -> None:
         """See `Runner.check`."""
+        require_no_shadows(Path.cwd())  # from which Ray's processes import before all else
         if not ray.is_initialized():
             require_ray()
 

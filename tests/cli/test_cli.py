@@ -1,5 +1,6 @@
 """The command line as people and scripts use it: what it prints, where, and its exit codes."""
 
+import errno
 import json
 import os
 import shutil
@@ -626,10 +627,27 @@ def test_a_model_folder_without_a_usable_tokenizer(raysweep: Command) -> None:
     assert code == BAD_INPUT and "model 'w'" in err and err.count("\n") == 1
 
 
-def test_an_error_that_nobody_foresaw_is_not_taken_for_a_failed_run(raysweep: Command) -> None:
-    code, out, err = raysweep("plan", write(), "--store", "a name with a \0")
-    assert (
-        (code, out) == (INTERNAL_ERROR, "") and "Traceback" in err and "ValueError: embedded null byte" in err
+@pytest.mark.parametrize("error", [ValueError("unforeseen"), SystemExit(0), GeneratorExit("unforeseen")])
+def test_an_error_that_nobody_foresaw_is_not_taken_for_a_failed_run(
+    raysweep: Command, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr("raysweep.cli.commands.make_plan", fail)
+    code, out, err = raysweep("plan", write())
+    assert (code, out) == (INTERNAL_ERROR, "") and "Traceback" in err and type(error).__name__ in err
+
+
+def test_a_disk_that_fails_is_one_line(raysweep: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/full/store")
+
+    monkeypatch.setattr("raysweep.cli.commands.make_plan", fail)
+    code, out, err = raysweep("plan", write())
+    assert (code, out) == (FAILED, "") and err == (
+        "raysweep: [Errno 28] No space left on device: '/full/store'. See to that file or its disk, and run "
+        "the same command again: what is done is kept\n"
     )
 
 
