@@ -5,10 +5,7 @@ Tune is a scheduler here, never the record: what became of a run is read from th
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
-import time
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
@@ -61,10 +58,15 @@ class RayRunner(Runner):
     def run(self, queue: RunQueue, jobs: Jobs) -> None:
         """See `Runner.run`."""
         start_ray()
-        name = f"tune-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+        with queue.store.scratch() as folder:
+            self._run(queue, jobs, folder)
+        if not queue.is_complete:  # Tune catches the signal of an interrupt and returns
+            raise KeyboardInterrupt
+
+    def _run(self, queue: RunQueue, jobs: Jobs, folder: Path) -> None:
         local_stopper = make_stopper(queue.plan)
-        stopper = ActorStopper(local_stopper, f"raysweep-stopper-{name}") if local_stopper else None
-        files = JobFiles(jobs, stopper, queue.store.ray / name / "jobs")
+        stopper = ActorStopper(local_stopper, f"raysweep-stopper-{folder.name}") if local_stopper else None
+        files = JobFiles(jobs, stopper, folder / "jobs")
         searcher = QueueSearcher(queue, ClusterCapacity(ray.cluster_resources()), files)
         trainable = tune.with_resources(
             tune.with_parameters(SlotTrial, import_path=tuple(sys.path)),
@@ -74,20 +76,15 @@ class RayRunner(Runner):
             trainable,
             tune_config=tune.TuneConfig(search_alg=searcher, scheduler=_InOrder(), num_samples=-1),
             run_config=tune.RunConfig(
-                name=name,
-                storage_path=str(queue.store.ray),
+                name=folder.name,
+                storage_path=str(folder.parent),
                 verbose=0,
                 callbacks=[_StartWatcher(searcher)],
                 # A trial that Tune can't checkpoint at its end counts as failed.
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         )
-        try:
-            tuner.fit()
-        finally:
-            shutil.rmtree(queue.store.ray / name, ignore_errors=True)
-        if not queue.is_complete:  # Tune catches the signal of an interrupt and returns
-            raise KeyboardInterrupt
+        tuner.fit()
 
 
 def _slot_resources(num_workers: int, cpus: float, gpus: float) -> PlacementGroupFactory:

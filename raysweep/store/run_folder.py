@@ -85,7 +85,14 @@ class RunFolder:
 
     def failure(self) -> str:
         """The cause of the run's failure, in one line."""
-        return self.error.read_text().strip().partition("\n")[0]
+        return self.error.read_text(encoding="utf-8").strip().partition("\n")[0]
+
+    def tell_failure(self, cause: str, details: str = "") -> None:
+        """Write error.txt, unless there is one: the cause in its first line, details below."""
+        if not self.error.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            text = " ".join(cause.split()) + (f"\n\n{details}" if details else "\n")
+            self.error.write_text(text, encoding="utf-8", errors="backslashreplace")
 
     @property
     def result(self) -> Path:
@@ -213,7 +220,7 @@ class RunFolder:
     def check(self, name: str, checksum: str) -> None:
         """Check a file of this finished run against its checksum; raises as `verified`."""
         if not has_checksum(self.folder / name, checksum):
-            with contextlib.suppress(FileNotFoundError):  # another process has found it too
+            with contextlib.suppress(OSError):  # another process has found it too, or the store is only read
                 os.replace(self.result, self._damaged)
             raise CorruptFile(
                 f"{self.folder / name} is missing or isn't what raysweep wrote (its checksum differs); it "

@@ -40,13 +40,20 @@ _SCRATCH = "tune-"
 class Store:
     """A folder of runs and of what they read.
 
+    Args:
+        folder: the folder; created if need be.
+        is_read: whether it is only read, and so may be on a disk that can't be written. What it lacks, such
+            as a task of a sweep that nobody has planned there, can't be added then.
+
     Raises:
         InvalidInput: the folder can't be created or written.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, *, is_read: bool = False) -> None:
         self.folder = Path(folder).absolute()
         try:
+            if is_read and self.folder.is_dir():
+                return
             self.folder.mkdir(parents=True, exist_ok=True)
             probe = self.folder / f".probe-{uuid.uuid4().hex[:8]}"
             probe.touch()

@@ -3,6 +3,7 @@ that are only laid out, without memory."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Callable
@@ -87,9 +88,12 @@ def _counted_once(
     base = inputs.origin.base
     architecture = [base.architecture, base.config] if isinstance(base, Scratch) else []
     path = inputs.store.model_size(digest([*architecture, inputs.tokenizer_key, *parts]))
-    if not path.exists():
-        write_json(path, count())
-    return {name: int(number) for name, number in read_json(path).items()}
+    if path.exists():
+        return {name: int(number) for name, number in read_json(path).items()}
+    counted = count()
+    with contextlib.suppress(OSError):  # a store that is only read; it is counted again next time
+        write_json(path, counted)
+    return counted
 
 
 def _count_saved(folder: Path) -> int:
