@@ -17,6 +17,7 @@ from raysweep.cli.console import to_rich
 from raysweep.cli.exit_codes import FAILED, SUCCESS, UNFINISHED
 from raysweep.cli.plans import plan_summary, plan_table
 from raysweep.cli.progress import Progress
+from raysweep.cli.sweep_end import tell_end
 from raysweep.cli.terminal import tell
 from raysweep.estimates.forecast import forecast
 from raysweep.planning.plan import Plan, make_plan
@@ -46,7 +47,8 @@ _STORED = (RunStatus.MISSING, RunStatus.FAILED, RunStatus.STOPPED, RunStatus.DON
 
 
 def _load(options: argparse.Namespace) -> tuple[Plan, Store]:
-    store = Store(options.store)
+    """The plan of a command that trains nothing, for which the store may be on a disk that is only read."""
+    store = Store(options.store, is_read=True)
     return make_plan(load_sweep(options.file), store), store
 
 
@@ -112,43 +114,13 @@ def run_sweep(options: argparse.Namespace, console: Console) -> int:
     console.print(f"\n{location.system}: {location.shown}\nOpen its UI: {location.ui_command}", markup=False)
     if unsaved:
         tell(unsaved)
-    return _tell_failures(queue) or _tell_studies_without_choice(plan)
+    return tell_end(queue, data)
 
 
 def _print_search(plan: Plan, data: SweepData, console: Console) -> None:
     found = choices(plan, data)
     if found:
         console.print("", to_rich(search_table(found)))
-
-
-def _tell_failures(queue: RunQueue) -> int:
-    if not queue.failures:
-        return SUCCESS
-    own = sum(queue.store.run(queued.run.id).error.exists() for queued in queue.failures)
-    besides = (
-        f", and {len(queue.failures) - own} that need them can't be trained"
-        if own < len(queue.failures)
-        else ""
-    )
-    lines = [f"{own} of {len(queue.runs)} runs failed{besides}:"]
-    for queued in queue.failures:
-        spec = queued.run.spec
-        where = f"{spec.id} ({queued.run.role}, {spec.model.name} on {spec.task.label}, seed {spec.seed})"
-        lines.append(f"  {where}: {queued.reason}")
-    folder = queue.store.folder / "runs"
-    lines.append(f"Tracebacks are in {folder}/<run>/error.txt; run the same command again to retry them.")
-    tell("\n".join(lines))
-    return FAILED
-
-
-def _tell_studies_without_choice(plan: Plan) -> int:
-    studies = plan.driver.studies.without_choice if plan.driver else []
-    for study in studies:
-        tell(
-            f"nothing can be chosen for {study.scope}: none of its {len(study.trials)} trials is "
-            "done; search other values, or more of them (the report says how each ended)"
-        )
-    return FAILED if studies else SUCCESS
 
 
 def show_status(options: argparse.Namespace, console: Console) -> int:

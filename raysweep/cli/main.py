@@ -13,12 +13,17 @@ import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from raysweep.cli import commands
 from raysweep.cli.outcome import exit_code
-from raysweep.cli.terminal import OutputConsole, path
+from raysweep.cli.terminal import OutputConsole, end_process, path
 from raysweep.gc_control import raise_gc_thresholds
+
+
+def command() -> NoReturn:
+    """The command `raysweep`, in a process of its own."""
+    end_process(main())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,24 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         as_json=True,
     )
     add("results", commands.show_results, "print the results of the cells that are finished", as_json=True)
-    report = add(
-        "report",
-        commands.make_report,
-        "write a page with the answer, figures, what is missing and cost, and log it into MLflow",
-    )
-    report.add_argument(
-        "--out",
-        type=path,
-        required=True,
-        metavar="PAGE",
-        help="the HTML file to write; it needs no other and no network",
-    )
-    report.add_argument(
-        "--figures",
-        type=path,
-        metavar="FOLDER",
-        help="write every figure there too, as SVG, PDF, PNG and CSV",
-    )
+    _add_report(add)
     measure = add(
         "measure",
         commands.measure_again,
@@ -99,6 +87,27 @@ def _parser() -> argparse.ArgumentParser:
         as_json=True,
     )
     return parser
+
+
+def _add_report(add: Callable[..., argparse.ArgumentParser]) -> None:
+    report = add(
+        "report",
+        commands.make_report,
+        "write a page with the answer, figures, what is missing and cost, and log it into MLflow",
+    )
+    report.add_argument(
+        "--out",
+        type=path,
+        required=True,
+        metavar="PAGE",
+        help="the HTML file to write; it needs no other and no network",
+    )
+    report.add_argument(
+        "--figures",
+        type=path,
+        metavar="FOLDER",
+        help="write every figure there too, as SVG, PDF, PNG and CSV",
+    )
 
 
 def _add_run(add: Callable[..., argparse.ArgumentParser]) -> None:

@@ -9,10 +9,14 @@ import os
 import signal
 import sys
 import threading
+import time
 from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
 from rich.console import Console
+
+_PATIENCE_SECONDS = 5.0
+"""How long threads have to end after the command has."""
 
 
 class OutputClosed(BaseException):
@@ -24,7 +28,7 @@ class OutputConsole(Console):
     """Standard output. A file or a pipe gets whole lines, however long."""
 
     def __init__(self) -> None:
-        super().__init__(highlight=False, width=None if sys.stdout.isatty() else 1_000)
+        super().__init__(highlight=False, width=None if sys.stdout.isatty() else 100_000)
 
     def on_broken_pipe(self) -> NoReturn:
         """See `rich.console.Console.on_broken_pipe`."""
@@ -59,6 +63,25 @@ def flush_output() -> bool:
         os.close(nowhere)
         return False
     return True
+
+
+def end_process(code: int) -> NoReturn:
+    """End this process with an exit code, also if a thread of the user's own code never ends: Python would
+    wait for it."""
+    threading.Thread(target=_end_without_threads, args=(code,), name="end", daemon=True).start()
+    sys.exit(code)
+
+
+def _end_without_threads(code: int) -> None:
+    time.sleep(_PATIENCE_SECONDS)
+    left = [thread.name for thread in threading.enumerate() if not thread.daemon and not _is_main(thread)]
+    if left:
+        tell(f"threads are still running: {', '.join(sorted(left))}; the process ends without them")
+        os._exit(code)
+
+
+def _is_main(thread: threading.Thread) -> bool:
+    return thread is threading.main_thread()
 
 
 class Termination:

@@ -1,6 +1,8 @@
 """The command line as people and scripts use it: what it prints, where, and its exit codes."""
 
+import builtins
 import errno
+import io
 import json
 import os
 import shutil
@@ -649,6 +651,61 @@ def test_a_disk_that_fails_is_one_line(raysweep: Command, monkeypatch: pytest.Mo
         "raysweep: [Errno 28] No space left on device: '/full/store'. See to that file or its disk, and run "
         "the same command again: what is done is kept\n"
     )
+
+
+@pytest.fixture
+def read_only(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Make a folder one of a disk that can't be written, for root too."""
+
+    def protect(folder: Path) -> None:
+        def guard(owner: object, name: str, writes: Callable[..., bool]) -> None:
+            original = getattr(owner, name)
+
+            def guarded(path: object, *arguments: object, **options: object) -> object:
+                inside = isinstance(path, str | Path) and Path(path).absolute().is_relative_to(
+                    folder.absolute()
+                )
+                if inside and writes(*arguments, **options):
+                    raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+                return original(path, *arguments, **options)
+
+            monkeypatch.setattr(owner, name, guarded)
+
+        for name in ("mkdir", "unlink", "rename", "replace", "rmdir", "utime"):
+            guard(os, name, lambda *arguments, **options: True)
+        guard(os, "open", lambda flags, *arguments, **options: bool(flags & (os.O_WRONLY | os.O_RDWR)))
+        for module in (io, builtins):
+            guard(module, "open", lambda mode="r", *arguments, **options: not set(mode).isdisjoint("wax+"))
+
+    return protect
+
+
+@pytest.mark.parametrize("command", ["plan", "status", "results", "report"])
+def test_reading_commands_need_no_store_that_can_be_written(
+    raysweep: Command, read_only: Callable[[Path], None], empty_database: Path, command: str
+) -> None:
+    file = write("seeds=[0, 1]")
+    store = Store("raysweep-store")
+    finish_all(make_plan(small_sweep(seeds=[0, 1]), store), store)
+    shutil.copy(empty_database, "mlflow.db")
+    options = ("--out", "page.html") if command == "report" else ()
+    expected = raysweep(command, file, *options)
+    read_only(store.folder)
+    with pytest.raises(OSError, match="Read-only"):
+        (store.folder / "new").touch()
+    assert raysweep(command, file, *options) == expected and expected[0] == SUCCESS
+
+
+def test_a_plan_that_must_be_written_says_so_in_one_line(
+    raysweep: Command, read_only: Callable[[Path], None]
+) -> None:
+    file = write()
+    store = Store("raysweep-store")
+    read_only(store.folder)
+    code, out, err = raysweep("plan", file)
+    assert (code, out) == (FAILED, "") and err.startswith("raysweep: [Errno 30] Read-only file system: ")
+    code, out, err = raysweep("run", file, "--local")
+    assert (code, out) == (BAD_INPUT, "") and "can't be written" in err and err.count("\n") == 1
 
 
 def test_a_report_says_what_it_wrote_and_what_is_missing(raysweep: Command, empty_database: Path) -> None:

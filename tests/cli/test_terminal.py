@@ -80,6 +80,19 @@ def test_sigterm_is_one_line_and_exit_code_143() -> None:
     assert err == "raysweep: ended by SIGTERM; run the same command again to go on\n"
 
 
+def test_a_thread_that_never_ends_is_named_and_left() -> None:
+    Path("experiment.py").write_text(
+        "import threading\n"
+        "threading.Thread(target=threading.Event().wait, name='left-behind').start()\n"
+        "def sweep(): pass\n"
+    )
+    process = start("plan", "experiment.py")
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (BAD_INPUT, "") and err.endswith(
+        "raysweep: threads are still running: left-behind; the process ends without them\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
