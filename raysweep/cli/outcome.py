@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import traceback
 from collections.abc import Callable, Sequence
@@ -69,5 +70,6 @@ def _tell_error(error: BaseException) -> int:
     if isinstance(error, OSError) and (error.filename is not None or error.errno in _OF_A_DISK):
         tell(f"{error}. See to that file or its disk, and run the same command again: what is done is kept")
         return FAILED
-    traceback.print_exc()
+    with contextlib.suppress(OSError):  # nobody listens
+        traceback.print_exc()
     return INTERNAL_ERROR

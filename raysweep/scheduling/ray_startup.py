@@ -35,7 +35,7 @@ _SETTINGS = {
     # Users' names are in any language, whatever the locale of the shell.
     "PYTHONUTF8": "1",
 }
-_CONNECT_SECONDS = 45.0
+_CONNECT_SECONDS = 35.0
 """How long a running Ray may take to let this process in; it would itself wait for half an hour."""
 
 

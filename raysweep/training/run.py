@@ -24,7 +24,7 @@ from raysweep.training.early_stopping import TrialContext, TrialMonitor
 from raysweep.training.engine import process_group
 from raysweep.training.loop import Report, ShouldStop, train
 from raysweep.training.memory import memory_info, reset_peak
-from raysweep.training.watchdog import Watch, watched
+from raysweep.training.watchdog import Watch, alive, watched
 
 if TYPE_CHECKING:
     from raysweep.training.history import History
@@ -93,6 +93,7 @@ def _execute(job: Job) -> None:
         paths.claim(job.spec)
         write_json(paths.environment, environment(job))
     with process_group(on_gpu=job.resources.num_gpus > 0):
+        alive("that it had met its other workers")
         reset_peak()
         report = _progress_writer(job) if rank == 0 else lambda progress: None
         monitor = TrialMonitor(inputs, job.trial) if job.trial and rank == 0 else None

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 EXPERIMENT = """
 from grid_helpers import small_model, small_sweep, small_task
 def sweep():
-    return small_sweep(name="größer → 大 \\ud800", tasks=[small_task("Ελλάδα")])
+    return small_sweep(name="größer → 大", tasks=[small_task("Ελλάδα")])
 """
 
 
