@@ -1,18 +1,35 @@
 """Errors whose messages are written for the user.
 
 Every error that a user can cause or must act on is a `RaysweepError`: the command line prints its message
-without a traceback. A message says what is wrong, where, what is allowed, and what to do.
+without a traceback. A message says what is wrong, where, what is allowed, and what to do. No secret is in it:
+`shown_address` is an address (of a tracking server, a database) without those that it holds, and `redacted`
+takes them, and those among the environment variables, out of any text.
 """
 
+import os
+import re
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from urllib.parse import quote, quote_plus, unquote_plus
 
 _PACKAGE = str(Path(__file__).parent)
 _MOST_FRAMES = 20
 """Of a traceback in a message; endless recursion has a thousand."""
+HIDDEN = "***"
+"""What stands for a secret."""
+_FILES = ("sqlite", "file")
+"""Schemes of addresses that are paths: a "?" or "#" in them is part of a name."""
+_ADDRESS = re.compile(r"\b[A-Za-z][\w+.-]*://[^\s'\"<>]+")
+_SETTING = re.compile(
+    r"(?i)(?<![^\W_])((?:password|passwd|pwd|secret|access_token|auth_token|api_key|access_key|(?<!\w)token)=)"
+    r"(\"[^\"]*\"|'[^']*'|[^\s&;,'\")]+)"
+)
+_SECRET_VARIABLE = re.compile(r"(?i)(token|password|passwd|secret|key|credentials?)$")
+_SHORTEST = 6
+"""Characters of a secret that is looked for by itself: a shorter one would hide words at random."""
 
 
 class RaysweepError(Exception):
@@ -29,6 +46,10 @@ class CorruptFile(RaysweepError):
 
 class ForeignFolder(RaysweepError):
     """A run folder that holds the spec of another run."""
+
+
+class StorageFailed(RaysweepError, OSError):
+    """A folder can't be written: its disk is full, read-only or gone, it was deleted, or isn't the user's."""
 
 
 class TrainingDiverged(RaysweepError):
@@ -89,3 +110,68 @@ def _without_our_frames(trace: TracebackType | None) -> TracebackType | None:
             break
         trace = trace.tb_next
     return trace
+
+
+def shown_address(address: str) -> str:
+    """An address without what may be secret in it: all before an @, and the values of its query."""
+    scheme, colon, rest = address.partition(":")
+    if scheme.lower() in _FILES:
+        return address
+    if not colon or not re.fullmatch(r"[A-Za-z][\w+.-]*", scheme):
+        scheme, colon, rest = "", "", address
+    slashes = rest[: len(rest) - len(rest.lstrip("/"))]
+    rest = rest[len(slashes) :]
+    user, at, place = rest.rpartition("@")
+    place, mark, query = _parts(place)
+    shown = "&".join(f"{name}={HIDDEN}" if equals else HIDDEN for name, equals, _ in _settings(query))
+    return f"{scheme}{colon}{slashes}{HIDDEN + at if at else user}{place}{mark}{shown}"
+
+
+def redacted(text: str, *addresses: str) -> str:
+    """A text without the secrets of addresses, of those that stand in it, and of the environment.
+
+    Args:
+        text: a message, a traceback, the content of a file.
+        addresses: addresses that were used, parts of which may stand in the text.
+    """
+    for address in addresses:
+        text = text.replace(address, shown_address(address))
+    text = _ADDRESS.sub(lambda found: shown_address(found[0]), text)
+    text = _SETTING.sub(rf"\1{HIDDEN}", text)
+    secrets = {form for secret in _secrets(addresses) for form in _forms(secret)}
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = re.sub(re.escape(secret), HIDDEN, text, flags=re.IGNORECASE)  # %2F is %2f
+    return text
+
+
+def _secrets(addresses: tuple[str, ...]) -> Iterator[str]:
+    for name, value in os.environ.items():
+        if _SECRET_VARIABLE.search(name):
+            yield value
+    for address in (*addresses, *(value for value in os.environ.values() if "://" in value)):
+        scheme, _, rest = address.partition(":")
+        if scheme.lower() in _FILES:
+            continue
+        user, _, place = rest.lstrip("/").rpartition("@")
+        name, colon, password = user.partition(":")
+        yield password if colon else name
+        for _, _, value in _settings(_parts(place)[2]):
+            yield value
+            yield from (part.partition("=")[2] for part in unquote_plus(value).split(";"))
+
+
+def _parts(place: str) -> tuple[str, str, str]:
+    """What is before the query or fragment of an address, its mark, and what is after it."""
+    found = re.search(r"[?#]", place)
+    return (place, "", "") if found is None else (place[: found.start()], found[0], place[found.end() :])
+
+
+def _settings(query: str) -> list[tuple[str, str, str]]:
+    return [part.partition("=") for part in re.split(r"[&#]", query) if part]
+
+
+def _forms(secret: str) -> set[str]:
+    """A secret as it may stand in a text."""
+    plain = unquote_plus(secret)
+    forms = {secret, plain, quote(plain, safe=""), quote_plus(plain), repr(plain)[1:-1]}
+    return {form for form in forms if len(form) >= _SHORTEST}

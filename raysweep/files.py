@@ -1,4 +1,5 @@
-"""Atomic writes, so that readers never see a half-written file, JSON files, and locks between processes."""
+"""Atomic writes, so that readers never see a half-written file, JSON files, locks between processes, and what
+is told of a disk that fails."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import fcntl
 import json
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,10 +17,25 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from raysweep.errors import CorruptFile
+from raysweep.errors import CorruptFile, InvalidInput, StorageFailed
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """What a file system without locks answers."""
+_FAULTS = {
+    errno.ENOSPC: "is full; free some space",
+    errno.EDQUOT: "has a quota for you, which is used up; free some space",
+    errno.EROFS: "is read-only; make it writable",
+    errno.EACCES: "doesn't let you write there; see to its permissions",
+    errno.EPERM: "doesn't let you write there; see to its permissions",
+    errno.EIO: "fails; see to it",
+    errno.ESTALE: "is gone; mount it again",
+    errno.ENODEV: "is gone; mount it again",
+    errno.ENXIO: "is gone; mount it again",
+    errno.ENOTCONN: "is gone; mount it again",
+    errno.ENOENT: "has lost a folder that was deleted meanwhile",
+    errno.ENOTDIR: "has a file in place of a folder; move it away",
+}
+"""What is wrong with a disk, by the error of the operating system, and what to do."""
 
 
 @contextmanager
@@ -26,24 +43,103 @@ def written_atomically(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder, and rename it to `path` if the block succeeds.
 
     A file or folder that is already there is replaced. If the block raises, it stays as it is.
+
+    Raises:
+        StorageFailed: see `storage`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    with storage(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            if path.is_dir():
+                shutil.rmtree(path)
+            os.replace(temporary, path)
+        finally:
+            with contextlib.suppress(OSError):  # what failed before is what is told
+                remove(temporary)
+
+
+@contextmanager
+def storage(path: Path) -> Iterator[None]:
+    """Tell the user of a disk that fails while the block writes at `path`.
+
+    Raises:
+        StorageFailed: the operating system refused with an error of the disk, or the block raised another
+            exception and the disk is full: libraries have exceptions of their own for that.
+    """
     try:
-        yield temporary
-        if path.is_dir():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
-    finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
-        else:
-            temporary.unlink(missing_ok=True)
+        yield
+    except StorageFailed:
+        raise
+    except Exception as error:
+        fault = _lack(path) or (_fault(error, path.parent) if isinstance(error, OSError) else None)
+        if fault is None:
+            raise
+        raise StorageFailed(
+            f"{path} can't be written: the disk at {_mount_of(path)} {fault}, and run the same command "
+            "again, or name another folder; what is done is kept"
+        ) from error
+
+
+def _fault(error: OSError, folder: Path) -> str | None:
+    """What is wrong with the disk of a folder; None if the error is of something else."""
+    if isinstance(error.filename, str) and not Path(error.filename).is_relative_to(folder):
+        return None
+    if error.filename is None and error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return None
+    return _FAULTS.get(error.errno or 0)
+
+
+def _lack(path: Path) -> str | None:
+    """What the disk of a path has no more of; None if it has room for more."""
+    try:
+        room = os.statvfs(_mount_of(path))
+    except OSError:
+        return None
+    if not room.f_bavail:
+        return _FAULTS[errno.ENOSPC]
+    has_inodes = room.f_favail or not room.f_files  # some file systems don't count them
+    return None if has_inodes else "has no inodes left for more files; delete some"
+
+
+def _mount_of(path: Path) -> Path:
+    """Where the file system of a path is mounted."""
+    return next(folder for folder in path.absolute().parents if os.path.ismount(folder))
+
+
+def remove(path: Path) -> None:
+    """Delete a file, or a folder with all in it, if there is one."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def is_temporary(name: str) -> bool:
     """Whether a file or folder of this name is one that `written_atomically` hasn't renamed yet."""
     return name.startswith(".") and name.endswith(".tmp")
+
+
+def require_private(folder: Path) -> None:
+    """Check that nobody but this user can have written what is in a folder; called before something in it is
+    unpickled, which runs whatever code it names.
+
+    Raises:
+        InvalidInput: the folder isn't this user's, or others may enter or write it.
+    """
+    status = folder.stat()
+    mode = stat.S_IMODE(status.st_mode)
+    if status.st_uid != os.geteuid():
+        raise InvalidInput(
+            f"{folder} belongs to user {status.st_uid} and not to you, and reading it could run that user's "
+            "code; use a store of your own (--store), or delete the folder"
+        )
+    if mode & 0o077:
+        raise InvalidInput(
+            f"{folder} has mode {mode:04o}, so that others may have put code into it; if all that is in it "
+            f"is yours: chmod 700 {folder}; else delete it. A store must be on a file system that keeps modes"
+        )
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -53,19 +149,23 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON.
+    """Read JSON, without NaN and infinity, as `write_json` writes it.
 
     Raises:
-        CorruptFile: there is no such file, or it isn't JSON.
+        CorruptFile: there is no such file, or it isn't such JSON.
     """
     try:
-        return json.loads(path.read_text())
-    except FileNotFoundError as error:
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         raise CorruptFile(f"{path} is missing; run the same command again") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CorruptFile(
             f"{path} isn't valid JSON ({error}); delete it and run the same command again"
         ) from error
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number")
 
 
 class FileLock:

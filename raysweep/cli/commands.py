@@ -47,8 +47,7 @@ _STORED = (RunStatus.MISSING, RunStatus.FAILED, RunStatus.STOPPED, RunStatus.DON
 
 
 def _load(options: argparse.Namespace) -> tuple[Plan, Store]:
-    """The plan of a command that trains nothing, for which the store may be on a disk that is only read."""
-    store = Store(options.store, is_read=True)
+    store = Store(options.store)
     return make_plan(load_sweep(options.file), store), store
 
 
@@ -79,6 +78,7 @@ def run_sweep(options: argparse.Namespace, console: Console) -> int:
     from raysweep.tracking import BackgroundSync, locate, log_report
 
     store = Store(options.store)
+    store.require_writable()
     sweep = load_sweep(options.file)
     runner = make_runner(options.runner)
     runner.check()
@@ -107,14 +107,16 @@ def run_sweep(options: argparse.Namespace, console: Console) -> int:
         _print_search(plan, data, console)
     finally:
         unsaved = tracking.close(_TRACKING_PATIENCE_SECONDS)
-    if not was_complete and not unsaved:
+    if tracking.replaced:
+        tell(tracking.replaced)
+    if not unsaved and not tracking.has_report:  # as after a kill while it was made
         log = partial(log_report, options.tracking_uri, plan, store)
         unsaved = try_to_publish(data, options.file, log)
     location = locate(options.tracking_uri)
     console.print(f"\n{location.system}: {location.shown}\nOpen its UI: {location.ui_command}", markup=False)
     if unsaved:
         tell(unsaved)
-    return tell_end(queue, data)
+    return tell_end(queue, data) or (UNFINISHED if unsaved else SUCCESS)
 
 
 def _print_search(plan: Plan, data: SweepData, console: Console) -> None:
@@ -254,8 +256,9 @@ def measure_again(options: argparse.Namespace, console: Console) -> int:
 
 
 def sync_tracking(options: argparse.Namespace, console: Console) -> int:
-    """Rebuild MLflow from the store."""
-    from raysweep.tracking import locate, sync
+    """Rebuild MLflow from the store, with the report of a sweep that is finished."""
+    from raysweep.report.write import try_to_publish
+    from raysweep.tracking import locate, log_report, sync
 
     plan, store = _load(options)
     summary = sync(options.tracking_uri, plan, store)
@@ -265,7 +268,16 @@ def sync_tracking(options: argparse.Namespace, console: Console) -> int:
         f"{summary.num_unchanged} were there already\nOpen the UI: {location.ui_command}",
         markup=False,
     )
-    return SUCCESS
+    if summary.replaced:
+        tell(summary.replaced)
+    is_complete = all(run.status(store) in (RunStatus.DONE, RunStatus.STOPPED) for run in plan.runs.values())
+    if not is_complete or plan.num_open_cells or summary.has_report:
+        return SUCCESS
+    log = partial(log_report, options.tracking_uri, plan, store)
+    unsaved = try_to_publish(read_store(plan, store), options.file, log)
+    if unsaved:
+        tell(unsaved)
+    return UNFINISHED if unsaved else SUCCESS
 
 
 def list_registered(options: argparse.Namespace, console: Console) -> int:

@@ -1,9 +1,9 @@
 """The command line: raysweep plan | run | status | results | report | measure | sync | list.
 
 It has no science flags: an experiment is a Python file (see experiments/). Exit codes: 0 success; 1 a run
-failed, or a file can't be read or written; 2 bad input or usage, nothing was trained; 3 (status, results,
-report, measure) something isn't finished yet; 70 an error of raysweep or the machine, with its traceback;
-130 interrupted, 143 by SIGTERM; 141 the reader of the output has gone.
+failed, or a file can't be read or written; 2 bad input or usage, nothing was trained; 3 something isn't
+finished yet (of run and sync: in MLflow); 70 an error of raysweep or the machine, with its traceback; 130
+interrupted, 143 by SIGTERM; 141 the reader of the output has gone.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
+import sys
 import traceback
 from collections.abc import Callable, Sequence
 
@@ -18,7 +19,7 @@ from raysweep.cli.exit_codes import (
     TERMINATED,
 )
 from raysweep.cli.terminal import OutputClosed, Termination, flush_output, show_all_characters, tell
-from raysweep.errors import RaysweepError
+from raysweep.errors import RaysweepError, StorageFailed, redacted
 
 _OF_A_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
 """Also told without the name of a file."""
@@ -53,7 +54,7 @@ def exit_code(
             code = work(options)
         except RaysweepError as error:
             tell(str(error))
-            code = BAD_INPUT
+            code = FAILED if isinstance(error, StorageFailed) else BAD_INPUT
         except KeyboardInterrupt:
             how = "ended by SIGTERM" if termination.happened else "interrupted"
             tell(f"{how}; run the same command again to go on")
@@ -71,5 +72,5 @@ def _tell_error(error: BaseException) -> int:
         tell(f"{error}. See to that file or its disk, and run the same command again: what is done is kept")
         return FAILED
     with contextlib.suppress(OSError):  # nobody listens
-        traceback.print_exc()
+        print(redacted(traceback.format_exc()), file=sys.stderr)
     return INTERNAL_ERROR

@@ -15,6 +15,8 @@ from typing import Any, NoReturn
 
 from rich.console import Console
 
+from raysweep.errors import redacted
+
 _PATIENCE_SECONDS = 5.0
 """How long threads have to end after the command has."""
 
@@ -38,7 +40,7 @@ class OutputConsole(Console):
 def tell(message: str) -> None:
     """Say something on standard error, if anybody listens."""
     with contextlib.suppress(OSError):
-        print(f"raysweep: {message}", file=sys.stderr, flush=True)
+        print(f"raysweep: {redacted(message)}", file=sys.stderr, flush=True)
 
 
 def show_all_characters() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ray import cloudpickle, tune
 
+from raysweep.files import require_private
 from raysweep.planning.graph import PlannedRun
 from raysweep.scheduling.claim import claimed
 from raysweep.scheduling.jobs import Jobs
@@ -31,7 +32,7 @@ class JobFiles:
         self._jobs = jobs
         self._stopper = stopper
         self._folder = folder
-        folder.mkdir(parents=True)
+        folder.mkdir(mode=0o700, parents=True)
 
     def path(self, slot: str) -> str:
         """The path of a slot's files, without the number of the step."""
@@ -113,9 +114,9 @@ class SlotTrial(tune.Trainable):
         self._slot = Slot(import_path, Path(config["jobs"]).parent.parent / "train")
 
     def step(self) -> dict[str, Any]:
-        what: Job | float | None = cloudpickle.loads(
-            Path(f"{self.config['jobs']}-{self.iteration}").read_bytes()
-        )
+        file = Path(f"{self.config['jobs']}-{self.iteration}")
+        require_private(file.parent)
+        what: Job | float | None = cloudpickle.loads(file.read_bytes())
         if isinstance(what, Job):
             self._slot.run(what)
         elif what is not None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import enum
 import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from raysweep.errors import CorruptFile, ForeignFolder, InvalidInput
-from raysweep.files import FileLock, is_temporary, read_json, write_json
+from raysweep.errors import CorruptFile, ForeignFolder, InvalidInput, StorageFailed, redacted
+from raysweep.files import FileLock, is_temporary, read_json, remove, storage, write_json
 from raysweep.predictions import Predictions
 from raysweep.spec import RunSpec
 from raysweep.spec.identity import canonical, digest, file_checksum, has_checksum
@@ -76,6 +75,11 @@ class RunFolder:
         return self.folder / "model"
 
     @property
+    def _computed(self) -> tuple[Path, Path, Path]:
+        """The folders of what the run computes."""
+        return (self.folder / "curves", self.folder / "predictions", self.model)
+
+    @property
     def error(self) -> Path:
         return self.folder / "error.txt"
 
@@ -85,14 +89,14 @@ class RunFolder:
 
     def failure(self) -> str:
         """The cause of the run's failure, in one line."""
-        return self.error.read_text(encoding="utf-8").strip().partition("\n")[0]
+        return self.error.read_text(encoding="utf-8", errors="replace").strip().partition("\n")[0]
 
     def tell_failure(self, cause: str, details: str = "") -> None:
         """Write error.txt, unless there is one: the cause in its first line, details below."""
         if not self.error.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
             text = " ".join(cause.split()) + (f"\n\n{details}" if details else "\n")
-            self.error.write_text(text, encoding="utf-8", errors="backslashreplace")
+            self.error.write_text(redacted(text), encoding="utf-8", errors="backslashreplace")
 
     @property
     def result(self) -> Path:
@@ -136,14 +140,22 @@ class RunFolder:
 
     def claim(self, spec: RunSpec) -> None:
         """Make the folder this run's own, and delete what an earlier attempt left in it except checkpoints.
-        The caller, or who called it, holds the run's lock. Raises as `require_own`."""
+        The caller, or who called it, holds the run's lock.
+
+        Raises:
+            ForeignFolder, CorruptFile: see `require_own`. StorageFailed: the folder can't be written.
+        """
+        store = self.folder.parent.parent
+        if not store.is_dir():  # to make it anew would begin to train everything again
+            raise StorageFailed(
+                f"the store {store} was deleted, or its disk is gone; mount it again, or put it back, and "
+                "run the same command again"
+            )
         self.require_own(spec)
-        self.remove_temporary_files()
-        self.result.unlink(missing_ok=True)
-        self.stopped.unlink(missing_ok=True)
-        self._damaged.unlink(missing_ok=True)
-        for folder in (self.folder / "curves", self.folder / "predictions", self.model):
-            shutil.rmtree(folder, ignore_errors=True)
+        with storage(self.folder):
+            self.remove_temporary_files()
+            for path in (self.result, self.stopped, self._damaged, *self._computed):
+                remove(path)
         if not self.spec.exists():
             fields = canonical(spec.content, labels=True)
             write_json(self.spec, {"id": spec.id, "identity": canonical(spec.content), "fields": fields})
@@ -152,16 +164,22 @@ class RunFolder:
         """Delete what a killed process was writing. The caller holds the run's lock."""
         for path in self.folder.glob(".*"):
             if is_temporary(path.name):
-                if path.is_dir():
-                    shutil.rmtree(path, ignore_errors=True)
-                else:
-                    path.unlink(missing_ok=True)
+                remove(path)
 
     def finish(self, spec: RunSpec, metrics: Mapping[str, float], info: Mapping[str, Any]) -> None:
         """Write result.json: the run is done. It lists the checksums of all files but checkpoints, progress
-        and files whose names begin with a dot."""
+        and files whose names begin with a dot.
+
+        Raises:
+            StorageFailed: the folder can't be written, or was deleted since the run began.
+        """
+        if not self.spec.exists():
+            raise StorageFailed(
+                f"{self.folder} was deleted, in part at least, while the run was trained; run the same "
+                "command again, which trains it again"
+            )
         parts = [self.spec, self.environment]
-        for folder in (self.folder / "curves", self.folder / "predictions", self.model):
+        for folder in self._computed:
             parts += sorted(
                 path for path in folder.glob("*") if path.is_file() and not path.name.startswith(".")
             )
@@ -176,6 +194,19 @@ class RunFolder:
         files."""
         write_json(self.stopped, {"id": spec.id, "reason": reason, **content})
         self.error.unlink(missing_ok=True)
+
+    def read_stopped(self) -> dict[str, Any]:
+        """The content of stopped.json: id, reason, and what the search told.
+
+        Raises:
+            CorruptFile: it is missing, or isn't what was written.
+        """
+        stopped = read_json(self.stopped)
+        if not isinstance(stopped, dict) or not isinstance(stopped.get("reason"), str):
+            raise CorruptFile(
+                f"{self.stopped} isn't what raysweep wrote; delete it and run the same command again"
+            )
+        return stopped
 
     def replace_metrics(self, metrics: Mapping[str, float]) -> None:
         """Replace the metrics in a finished run's result.json. The rest of it stays, and the run is done at
@@ -197,11 +228,15 @@ class RunFolder:
         """
         result = read_json(self.result)
         checksum = result.pop("checksum", None) if isinstance(result, dict) else None
-        if checksum is None or checksum != digest(result):
+        try:
+            is_own = checksum is not None and checksum == digest(result)
+        except (InvalidInput, RecursionError):  # numbers or nesting that are never written
+            is_own = False
+        if not is_own or not _is_result(result):
             raise CorruptFile(
                 f"{self.result} isn't what raysweep wrote (its checksum differs); run the same command again"
             )
-        return result
+        return dict(result)
 
     def verified(self, path: Path) -> Path:
         """`path`, if it is a file of this finished run and is as it was written.
@@ -250,3 +285,20 @@ class RunFolder:
     def read_predictions(self, split: str) -> Predictions:
         """The run's predictions on a split, checked against their checksum. Raises as `verified`."""
         return Predictions.read(self.verified(self.predictions(split)))
+
+
+def _is_result(content: dict[str, Any]) -> bool:
+    """Whether the fields of a result have their types, and its files are below the run's folder."""
+    metrics, info, files = (content.get(name) for name in ("metrics", "info", "files"))
+    if not (isinstance(metrics, dict) and isinstance(info, dict) and isinstance(files, dict)):
+        return False
+    return (
+        isinstance(content.get("id"), str)
+        and all(isinstance(value, int | float) for value in metrics.values())
+        and all(isinstance(value, str) and _is_below(name) for name, value in files.items())
+    )
+
+
+def _is_below(name: str) -> bool:
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts and "\0" not in name

@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from raysweep.errors import CorruptFile, InvalidInput
-from raysweep.files import FileLock, read_json, write_json
+from raysweep.files import FileLock, read_json, storage, write_json
 from raysweep.spec import RunSpec
 from raysweep.spec.identity import file_checksum, has_checksum
 from raysweep.store.leftovers import (
@@ -40,24 +40,31 @@ _SCRATCH = "tune-"
 class Store:
     """A folder of runs and of what they read.
 
-    Args:
-        folder: the folder; created if need be.
-        is_read: whether it is only read, and so may be on a disk that can't be written. What it lacks, such
-            as a task of a sweep that nobody has planned there, can't be added then.
-
     Raises:
-        InvalidInput: the folder can't be created or written.
+        InvalidInput: there is no such folder, and it can't be made.
     """
 
-    def __init__(self, folder: str | Path, *, is_read: bool = False) -> None:
+    def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder).absolute()
-        try:
-            if is_read and self.folder.is_dir():
-                return
-            self.folder.mkdir(parents=True, exist_ok=True)
-            probe = self.folder / f".probe-{uuid.uuid4().hex[:8]}"
+        if not self.folder.is_dir():
+            with self._writing():
+                self.folder.mkdir(parents=True, exist_ok=True)
+
+    def require_writable(self) -> None:
+        """Check that files can be made in the store, which need not be so where it is only read.
+
+        Raises:
+            InvalidInput: they can't.
+        """
+        probe = self.folder / f".probe-{uuid.uuid4().hex[:8]}.tmp"
+        with self._writing():
             probe.touch()
             probe.unlink()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise InvalidInput(
                 f"the store {self.folder} can't be written ({error}); name another folder with --store"
@@ -94,10 +101,13 @@ class Store:
 
         Returns:
             `folder`.
+
+        Raises:
+            StorageFailed: the disk is full, read-only or gone.
         """
         if self.is_intact(folder):
             return folder
-        with owned_folder(folder.parent, _MAKING) as owned:
+        with storage(folder), owned_folder(folder.parent, _MAKING) as owned:
             temporary = owned / "new"
             temporary.mkdir()
             write(temporary)
@@ -160,12 +170,15 @@ class Store:
         """
         paths = self.run(spec.id)
         paths.require_own(spec)
-        if not paths.result.exists():
-            if paths.stopped.exists():
-                return RunStatus.STOPPED
-            return RunStatus.FAILED if paths.error.exists() else RunStatus.MISSING
         try:
-            for name, checksum in paths.read_result()["files"].items():
+            if not paths.result.exists():
+                if paths.stopped.exists() and paths.read_stopped():
+                    return RunStatus.STOPPED
+                return RunStatus.FAILED if paths.error.exists() else RunStatus.MISSING
+            result = paths.read_result()
+            if result["id"] != spec.id:
+                raise CorruptFile(f"{paths.result} is that of another run")
+            for name, checksum in result["files"].items():
                 if not name.startswith("model/"):
                     paths.check(name, checksum)
                 elif not (paths.folder / name).exists():

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from raysweep.errors import InvalidInput
+from raysweep.errors import InvalidInput, redacted, shown_address
 from raysweep.registry import Registry, summary
 from raysweep.tracking.entry import Entry, EntryKey
 
@@ -27,6 +27,9 @@ class Written(NamedTuple):
     """The backend's id of the entry."""
     has_changed: bool
     """Whether anything was written; False if the backend had the entry already."""
+    replaced: str = ""
+    """Which params and tags differ from those of the entry of the same key that was deleted for this one; ""
+    if none was, or if none differ."""
 
 
 class Backend(Protocol):
@@ -45,9 +48,19 @@ class Backend(Protocol):
         However often and by however many processes an entry is written, the backend shows one with its key.
         """
 
-    def attach(self, entry_id: str, folder: Path) -> None:
-        """Attach all that is in a folder to an entry, in place of the files and folders of the same names
-        there."""
+    def attach(self, key: EntryKey, folder: Path, content: str) -> None:
+        """Attach all that is in a folder to an entry that was written, in place of the files and folders of
+        the same names there.
+
+        Args:
+            key: of the entry.
+            folder: the files.
+            content: what `attached` tells from now on, until the entry is written anew.
+        """
+
+    def attached(self, key: EntryKey) -> str:
+        """The `content` that was given with what is attached to an entry; "" if nothing is, or if the entry
+        was written since."""
 
     def describe(self, varied: Sequence[str]) -> None:
         """Write what leads a reader to the sweep's results: a description, saved views, a link to an attached
@@ -62,7 +75,7 @@ class Backend(Protocol):
 
 
 class Location(Protocol):
-    """A tracking URI that has been checked."""
+    """A tracking URI that a backend takes."""
 
     @property
     def system(self) -> str:
@@ -70,11 +83,18 @@ class Location(Protocol):
 
     @property
     def shown(self) -> str:
-        """The URI as messages show it: without a user's name and password."""
+        """The URI as messages show it: without what may be secret."""
 
     @property
     def ui_command(self) -> str:
         """The command that opens the tracking system's UI there, or the UI's address."""
+
+    def check(self) -> None:
+        """Check that a sweep can be kept there now; called in the main thread, before anything trains.
+
+        Raises:
+            InvalidInput: the tracking system can't be reached, read or written.
+        """
 
     def open(self, sweep: str) -> Backend:
         """Open the sweep of that name, which is made if it isn't there. Any thread may call it; it raises the
@@ -99,15 +119,22 @@ def locate(uri: str) -> Location:
     scheme = re.match(r"[\w-]*", uri)
     if scheme is None or scheme[0] not in known:
         lines = dict.fromkeys(summary(check) for check in known.values())
-        raise InvalidInput(f"tracking URI {uri!r} can't be used; it must be of {'; or of '.join(lines)}")
+        raise InvalidInput(
+            f"tracking URI {shown_address(uri)!r} can't be used; it must be of {'; or of '.join(lines)}"
+        )
     return known[scheme[0]](uri)
 
 
-def one_line(error: BaseException) -> str:
-    """An error in one line that fits a message; of a failed connection, only the root cause."""
+def one_line(error: BaseException, *addresses: str) -> str:
+    """An error in one line that fits a message; of a failed connection, only the root cause.
+
+    Args:
+        error: the error.
+        addresses: the tracking URI; secrets in it are hidden.
+    """
     root = error
     while inner := root.__cause__ or root.__context__:
         root = inner
     shown = root if isinstance(root, OSError) else error
-    line = " ".join(f"{type(shown).__name__}: {shown}".split())
+    line = redacted(" ".join(f"{type(shown).__name__}: {shown}".split()), *addresses)
     return line if len(line) <= _MAX_CAUSE else line[: _MAX_CAUSE - 1] + "…"

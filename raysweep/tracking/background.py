@@ -32,11 +32,17 @@ class BackgroundSync:
     never delays the sweep.
 
     Raises:
-        InvalidInput: the tracking URI can't be used.
+        InvalidInput: the tracking URI can't be used, or nothing can be written there now.
     """
 
     def __init__(self, uri: str, plan: Plan, store: Store) -> None:
+        self._uri = uri
         self._location = locate(uri)
+        self._location.check()
+        self.replaced = ""
+        """After `close`, what `PlanSync.replaced` says."""
+        self.has_report = False
+        """After `close`, whether the report that is attached is of what the store holds."""
         self._plan = plan
         self._store = store
         self._sweep = sweep_key(plan.sweep.name)
@@ -116,15 +122,18 @@ class BackgroundSync:
                     plan_sync = PlanSync(self._location.open(self._plan.sweep.name), self._plan, self._store)
                 plan_sync.extend(self._plan)
                 if key == self._sweep:
-                    plan_sync.write_sweep(is_active=not self._is_closing)
+                    is_last = self._is_closing
+                    plan_sync.write_sweep(is_active=not is_last)
+                    self.has_report = is_last and plan_sync.has_report()
                 else:
                     plan_sync.write(key)
                 pause = 0.0
+                self.replaced = plan_sync.replaced or self.replaced
                 self._put_back(None)
             except Exception as error:  # of whatever kind: the sweep goes on, and the store has the run
                 plan_sync = None  # what it remembers of the backend may be wrong
                 pause = min(max(2 * pause, _FIRST_PAUSE_SECONDS), _LONGEST_PAUSE_SECONDS)
-                self._put_back(one_line(error))
+                self._put_back(one_line(error, self._uri))
 
     def _put_back(self, cause: str | None) -> None:
         """End the work on an entry. If there is a cause of failure, the entry moves to the end of the

@@ -44,6 +44,10 @@ class SyncSummary:
     """Cells that were written."""
     num_unchanged: int
     """Runs and cells that the backend had already."""
+    replaced: str
+    """What `PlanSync.replaced` says."""
+    has_report: bool
+    """Whether the report that is attached is of what the store holds."""
 
 
 def keys_of(plan: Plan) -> list[EntryKey]:
@@ -62,6 +66,7 @@ class PlanSync:
         self._store = store
         self._reader = CellReader(store)
         self._done: set[str] = set()
+        self._replaced: dict[str, str] = {}
         self._links: dict[str, str] = {}
         self._set_plan(plan)
 
@@ -93,8 +98,29 @@ class PlanSync:
         self._backend.describe(varied_names(self._plan))
 
     def attach_report(self, folder: Path) -> None:
-        """Attach a folder's files to the sweep's own entry."""
-        self._backend.attach(self._sweep_id(), folder)
+        """Write the sweep's own entry, attach a folder's files to it, and describe the sweep."""
+        entry = self._sweep_entry(is_active=False)
+        self._backend.write(entry)
+        self._backend.attach(entry.key, folder, entry.content)
+        self._backend.describe(varied_names(self._plan))
+
+    def has_report(self) -> bool:
+        """Whether the report that is attached to the sweep's own entry is of what the store holds."""
+        entry = self._sweep_entry(is_active=False)
+        return self._backend.attached(entry.key) == entry.content
+
+    @property
+    def replaced(self) -> str:
+        """What the user is told of cells that the backend had under the same names but of other runs; "" if
+        there were none. A cell's names are all that identifies it: task, weak, strong, method and seed."""
+        if not self._replaced:
+            return ""
+        name, differences = next(iter(self._replaced.items()))
+        return (
+            f"{len(self._replaced)} of the cells of {self._plan.sweep.name!r} had other runs before, as "
+            f"{name!r} ({differences}). The new ones have replaced them; the earlier ones are among the "
+            "deleted runs. To keep both in view, give a changed sweep another name"
+        )
 
     def _write_run(self, run_id: str) -> bool | None:
         methods = "/".join(self._methods.get(run_id, ()))
@@ -115,7 +141,11 @@ class PlanSync:
             if run_id not in self._links:
                 self._write_run(run_id)
         links = {run_id: self._links[run_id] for run_id in linked if run_id in self._links}
-        return self._backend.write(cell_entry(cell, self._reader, self._store, links)).has_changed
+        entry = cell_entry(cell, self._reader, self._store, links)
+        written = self._backend.write(entry)
+        if written.replaced:
+            self._replaced[entry.name] = written.replaced
+        return written.has_changed
 
     def _sweep_id(self) -> str:
         found = self._backend.find(sweep_key(self._plan.sweep.name))
@@ -159,7 +189,13 @@ def sync(uri: str, plan: Plan, store: Store) -> SyncSummary:
             num_written[key.kind] += has_changed is True
             num_unchanged += has_changed is False
         plan_sync.write_sweep(is_active=False)
-    return SyncSummary(num_written["run"], num_written["cell"], num_unchanged)
+        return SyncSummary(
+            num_written["run"],
+            num_written["cell"],
+            num_unchanged,
+            plan_sync.replaced,
+            plan_sync.has_report(),
+        )
 
 
 def log_report(uri: str, plan: Plan, store: Store, folder: Path) -> None:
@@ -181,7 +217,6 @@ def log_report(uri: str, plan: Plan, store: Store, folder: Path) -> None:
         raise InvalidInput(f"there is no folder {folder} whose files could be attached to the sweep")
     with _plan_sync(uri, plan, store) as plan_sync:
         plan_sync.attach_report(folder)
-        plan_sync.write_sweep(is_active=False)
 
 
 @contextmanager
@@ -191,7 +226,7 @@ def _plan_sync(uri: str, plan: Plan, store: Store) -> Iterator[PlanSync]:
         yield PlanSync(location.open(plan.sweep.name), plan, store)
     except location.errors() as error:
         raise TrackingFailed(
-            f"{location.system} at {location.shown} couldn't be written: {one_line(error)}. Nothing is lost, "
-            f"the store {store.folder} holds everything; start or repair the tracking server, or name "
+            f"{location.system} at {location.shown} couldn't be written: {one_line(error, uri)}. Nothing is "
+            f"lost, the store {store.folder} holds everything; start or repair the tracking server, or name "
             "another with --tracking-uri, and run the same command again"
         ) from error

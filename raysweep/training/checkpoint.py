@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from raysweep.errors import CorruptFile
-from raysweep.files import read_json, write_json
+from raysweep.files import read_json, require_private, write_json
 from raysweep.spec.identity import file_checksum
 from raysweep.spec.resources import Resources
 from raysweep.store.run_folder import RunFolder
@@ -37,6 +37,7 @@ class Checkpoints:
         folder = self._folder / f"step-{step:08d}"
         if engine.rank == 0:
             shutil.rmtree(folder, ignore_errors=True)
+            self._all.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.mkdir(parents=True)
         engine.barrier()
         engine.save_checkpoint(folder / "engine")
@@ -73,10 +74,14 @@ class Checkpoints:
 
         Returns:
             The number of steps done and the history; (0, an empty one) without a checkpoint.
+
+        Raises:
+            InvalidInput: others may have written the checkpoint, which DeepSpeed unpickles.
         """
         folder = self.latest()
         if folder is None:
             return 0, History()
+        require_private(self._all)
         manifest = read_json(folder / _MANIFEST)
         engine.load_checkpoint(folder / "engine")
         logger.info("resuming from %s", folder)

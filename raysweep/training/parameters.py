@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from raysweep.data.inputs import RunInputs
+from raysweep.errors import StorageFailed
 from raysweep.files import read_json, write_json
 from raysweep.spec import Folder, Full, HeadOnly, Lora, Prompting, Scratch
 from raysweep.spec.identity import digest
@@ -91,7 +92,7 @@ def _counted_once(
     if path.exists():
         return {name: int(number) for name, number in read_json(path).items()}
     counted = count()
-    with contextlib.suppress(OSError):  # a store that is only read; it is counted again next time
+    with contextlib.suppress(StorageFailed):  # a store that is only read
         write_json(path, counted)
     return counted
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pandas as pd
 import pytest
@@ -703,7 +704,7 @@ def test_a_plan_that_must_be_written_says_so_in_one_line(
     store = Store("raysweep-store")
     read_only(store.folder)
     code, out, err = raysweep("plan", file)
-    assert (code, out) == (FAILED, "") and err.startswith("raysweep: [Errno 30] Read-only file system: ")
+    assert (code, out) == (FAILED, "") and "is read-only; make it writable" in err and err.count("\n") == 1
     code, out, err = raysweep("run", file, "--local")
     assert (code, out) == (BAD_INPUT, "") and "can't be written" in err and err.count("\n") == 1
 
@@ -735,9 +736,75 @@ def test_a_report_is_written_though_mlflow_refuses_it(raysweep: Command) -> None
     Path("mlflow.db").write_text("not a database")
     code, out, err = raysweep("report", write(), "--out", "page.html")
     assert code == BAD_INPUT and out == "page.html: the report\n" and Path("page.html").exists()
-    assert err.startswith("raysweep: MLflow at sqlite:///") and err.count("\n") == 1
+    assert "mlflow.db' can't be used: that file is no SQLite database" in err and err.count("\n") == 1
     code, out, err = raysweep("report", write(), "--out", ".")
     assert (code, out) == (BAD_INPUT, "") and "which is a folder; name an HTML file" in err
+
+
+def test_a_report_that_a_kill_kept_out_of_mlflow_is_logged_by_the_next_command(
+    raysweep: Command, empty_database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("mlflow.db", "other.db"):
+        shutil.copy(empty_database, name)
+    store = Store("raysweep-store")
+    finish_all(make_plan(small_sweep(), store), store)
+    reports = {}
+
+    def logged() -> list[Path]:
+        return sorted(Path("mlartifacts").rglob("artifacts/report.html"))
+
+    def killed(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as kill:
+        kill.setattr("raysweep.report.write.write_report", killed)
+        assert raysweep("run", write(), "--local")[0] == INTERRUPTED
+        assert logged() == []
+    for command in (("run", "--local"), ("run", "--local"), ("sync",)):
+        code, _, err = raysweep(command[0], write(), *command[1:])
+        assert (code, err) == (SUCCESS, "")
+        reports[command] = [path.stat().st_mtime_ns for path in logged()]
+    assert reports["run", "--local"] == reports["sync",] and len(reports["sync",]) == 1
+    assert raysweep("sync", write(), "--tracking-uri", "sqlite:///other.db")[0] == SUCCESS
+    assert len(logged()) == 2
+
+
+def test_a_sweep_of_which_mlflow_lacks_something_says_so_and_isnt_a_success(
+    raysweep: Command, empty_database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(empty_database, "mlflow.db")
+    store = Store("raysweep-store")
+    finish_all(make_plan(small_sweep(), store), store)
+    monkeypatch.setattr("raysweep.cli.commands._TRACKING_PATIENCE_SECONDS", 1)
+    monkeypatch.setattr(
+        "raysweep.tracking.mlflow.client.MlflowBackend.write", Mock(side_effect=OSError("down"))
+    )
+    code, _, err = raysweep("run", write(), "--local")
+    assert code == UNFINISHED and "raysweep: not written to MLflow at sqlite:///" in err
+    assert "(OSError: down)" in err and "raysweep sync FILE" in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "uri", ["sqlite:////dev/null", "http://me:hunter2hunter2@127.0.0.1:1", "http://a b", "."]
+)
+def test_a_tracking_uri_that_cant_work_is_found_before_anything_is_trained(
+    raysweep: Command, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    code, _, err = raysweep("run", write(), "--local", "--tracking-uri", uri)
+    assert code == BAD_INPUT and err.count("\n") == 1 and "can't be used" in err and "hunter2" not in err
+    assert not list(Path("raysweep-store").glob("runs/*"))
+
+
+def test_a_disk_that_fails_isnt_bad_input(raysweep: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = write()
+
+    def full(path: Path, *arguments: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr("pathlib.Path.write_text", full)
+    code, out, err = raysweep("plan", file)
+    assert (code, out) == (FAILED, "") and "is full; free some space" in err and err.count("\n") == 1
 
 
 # Real processes and real runs

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from grid_helpers import finish, pinned_run, small_sweep
 
-from raysweep.files import FileLock
+from raysweep.errors import InvalidInput
+from raysweep.files import FileLock, require_private
 from raysweep.planning.plan import make_plan
 from raysweep.store import Store, leftovers
 
@@ -29,7 +30,8 @@ def below(folder: Path) -> set[str]:
 HOLD = """
 import sys
 from pathlib import Path
-from raysweep.files import FileLock
+from raysweep.errors import InvalidInput
+from raysweep.files import FileLock, require_private
 from raysweep.store import Store
 store = Store(sys.argv[1])
 with store.run(sys.argv[2]).lock(), store.scratch() as scratch:
@@ -103,6 +105,22 @@ def test_a_temporary_file_of_no_run_is_removed_when_it_is_old(store: Store) -> N
     os.utime(old, (1e9, 1e9))
     store.remove_leftovers()
     assert not old.exists() and new.exists()
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o770, 0o701, 0o777])
+def test_what_others_may_have_written_isnt_unpickled(store: Store, mode: int) -> None:
+    with store.scratch() as folder:
+        require_private(folder)
+        folder.chmod(mode)
+        with pytest.raises(InvalidInput, match=f"has mode {mode:04o}.* chmod 700 {folder}"):
+            require_private(folder)
+
+
+def test_what_another_user_wrote_isnt_unpickled(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    with store.scratch() as folder:
+        monkeypatch.setattr("os.geteuid", lambda: folder.stat().st_uid + 1)
+        with pytest.raises(InvalidInput, match="and not to you"):
+            require_private(folder)
 
 
 # Locks

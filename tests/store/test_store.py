@@ -1,13 +1,14 @@
 """Files appear whole or not at all, and what was damaged, edited or isn't ours is noticed and never used."""
 
 import json
+import re
 import shutil
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
+from broken_stores import BROKEN_RUNS, BrokenRun, flip_a_byte
 from grid_helpers import finish, finish_all, pinned_run, small_sweep, small_task
 
 from raysweep.data.examples import read_split
@@ -17,7 +18,7 @@ from raysweep.planning.plan import Plan, make_plan
 from raysweep.predictions import Predictions
 from raysweep.spec import RunSpec
 from raysweep.store import Store
-from raysweep.store.run_folder import RunFolder, RunStatus
+from raysweep.store.run_folder import RunStatus
 
 
 @pytest.fixture
@@ -36,12 +37,6 @@ def floor_of(plan: Plan) -> RunSpec:
 
 def names_below(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
-
-
-def flip_a_byte(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
 
 
 # Files
@@ -151,44 +146,33 @@ def test_a_result_is_refused_a_number_that_is_none(plan: Plan, store: Store) -> 
     assert store.status(spec) is RunStatus.MISSING
 
 
-def damage_result(paths: RunFolder, edit: Any) -> None:
-    result = json.loads(paths.result.read_text())
-    edit(result)
-    paths.result.write_text(json.dumps(result))
-
-
-DAMAGES: dict[str, Any] = {
-    "truncated predictions": lambda paths: paths.predictions("transfer").write_bytes(
-        paths.predictions("transfer").read_bytes()[:-20]
-    ),
-    "one byte of predictions": lambda paths: flip_a_byte(paths.predictions("test")),
-    "missing predictions": lambda paths: paths.predictions("test").unlink(),
-    "truncated result": lambda paths: paths.result.write_text(paths.result.read_text()[:-30]),
-    "empty result": lambda paths: paths.result.write_text(""),
-    "result that is a list": lambda paths: paths.result.write_text("[1, 2]"),
-    "binary result": lambda paths: paths.result.write_bytes(b"\x80\x81"),
-    "edited metric": lambda paths: damage_result(
-        paths, lambda result: result["metrics"].update(test_accuracy=0.99)
-    ),
-    "edited file list": lambda paths: damage_result(paths, lambda result: result["files"].clear()),
-    "no checksum": lambda paths: damage_result(paths, lambda result: result.pop("checksum")),
-    "missing environment": lambda paths: paths.environment.unlink(),
-    "missing model file": lambda paths: (paths.model / "weights").unlink(),
-    "missing model folder": lambda paths: shutil.rmtree(paths.model),
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
-def test_a_damaged_run_is_missing_and_can_be_computed_again(plan: Plan, store: Store, damage: Any) -> None:
-    spec = floor_of(plan)
-    paths = finish(spec, store)
+@pytest.mark.parametrize("broken", BROKEN_RUNS, ids=lambda broken: broken.name)
+def test_a_damaged_run_is_told_and_can_be_computed_again(
+    finished: tuple[RunSpec, Store], tmp_path: Path, broken: BrokenRun
+) -> None:
+    spec, done = finished
+    store = Store(shutil.copytree(done.folder, tmp_path / "store"))
+    paths = store.run(spec.id)
     assert store.status(spec) is RunStatus.DONE
-    damage(paths)
-    assert store.status(spec) is RunStatus.MISSING
-    assert store.status(spec) is RunStatus.MISSING
-    shutil.rmtree(paths.model, ignore_errors=True)
+    broken.damage(paths)
+    if not isinstance(broken.expected, RunStatus):
+        with pytest.raises(broken.expected, match=re.escape(str(paths.folder))):
+            store.status(spec)
+        return
+    assert [store.status(spec) for _ in range(2)] == [broken.expected] * 2
+    if broken.expected is RunStatus.FAILED:
+        assert "\n" not in paths.failure()
     finish(spec, store)
     assert store.status(spec) is RunStatus.DONE
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunSpec, Store]:
+    """A run that is done. Its store is shared: never write to it."""
+    store = Store(tmp_path_factory.mktemp("finished") / "store")
+    spec = floor_of(make_plan(small_sweep(), store))
+    finish(spec, store)
+    return spec, store
 
 
 def test_damaged_predictions_are_never_returned(plan: Plan, store: Store) -> None:

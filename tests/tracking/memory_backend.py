@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from raysweep.errors import InvalidInput
 from raysweep.tracking.backend import Written, backends
 from raysweep.tracking.curves import Point
 from raysweep.tracking.entry import Entry, EntryKey
@@ -22,8 +23,10 @@ class MemoryBackend:
     entries: dict[EntryKey, Entry] = field(default_factory=dict)
     points: dict[EntryKey, list[Point]] = field(default_factory=dict)
     ids: dict[EntryKey, str] = field(default_factory=dict)
-    attached: dict[str, set[str]] = field(default_factory=dict)
+    files: dict[EntryKey, set[str]] = field(default_factory=dict)
+    contents: dict[EntryKey, str] = field(default_factory=dict)
     described: tuple[str, ...] | None = None
+    is_unusable: bool = False
     is_down: bool = False
     refused: frozenset[EntryKey] = frozenset()
     num_opened: int = 0
@@ -51,13 +54,18 @@ class MemoryBackend:
             raise MemoryIsDown(f"{entry.name} isn't wanted")
         if entry.key in self.entries and self.entries[entry.key].content == entry.content:
             return Written(self.ids[entry.key], False)
+        self.contents.pop(entry.key, None)
         self.points[entry.key] = list(entry.points())
         self.entries[entry.key] = entry
         return Written(self.ids.setdefault(entry.key, f"id-{len(self.ids)}"), True)
 
-    def attach(self, entry_id: str, folder: Path) -> None:
+    def attach(self, key: EntryKey, folder: Path, content: str) -> None:
         self.require_order()
-        self.attached.setdefault(entry_id, set()).update(path.name for path in folder.iterdir())
+        self.files.setdefault(key, set()).update(path.name for path in folder.iterdir())
+        self.contents[key] = content
+
+    def attached(self, key: EntryKey) -> str:
+        return self.contents.get(key, "")
 
     def describe(self, varied: Sequence[str]) -> None:
         self.require_order()
@@ -75,6 +83,10 @@ class MemoryLocation:
     system: str = "The memory"
     shown: str = "memory:"
     ui_command: str = "none"
+
+    def check(self) -> None:
+        if memory.is_unusable:
+            raise InvalidInput("the memory is full")
 
     def open(self, sweep: str) -> MemoryBackend:
         memory.require_order()

@@ -12,7 +12,7 @@ from tracked_sweep import fail, finish, forget, of_role, write_report
 from raysweep.errors import CorruptFile, InvalidInput
 from raysweep.planning.plan import Plan
 from raysweep.store import RunStatus, Store
-from raysweep.tracking import TrackingFailed, log_report, sync
+from raysweep.tracking import BackgroundSync, TrackingFailed, log_report, sync
 from raysweep.tracking.build import sweep_key
 
 
@@ -106,9 +106,29 @@ def test_a_report_is_attached_to_the_sweeps_own_entry(
     finished: tuple[Plan, Store], backend: MemoryBackend, tmp_path: Path
 ) -> None:
     log_report("memory:", *finished, write_report(tmp_path / "report", "text"))
-    assert backend.attached == {backend.ids[sweep_key("tiny")]: {"report.html", "figures"}}
+    assert backend.files == {sweep_key("tiny"): {"report.html", "figures"}}
     with pytest.raises(InvalidInput, match="nowhere"):
         log_report("memory:", *finished, tmp_path / "nowhere")
+
+
+def test_whether_the_attached_report_is_of_what_the_store_holds(
+    copied: tuple[Plan, Store], backend: MemoryBackend, tmp_path: Path
+) -> None:
+    plan, store = copied
+    report = write_report(tmp_path / "report", "text")
+    assert not sync("memory:", plan, store).has_report
+    log_report("memory:", plan, store, report)
+    for _ in range(2):
+        assert sync("memory:", plan, store).has_report
+        background = BackgroundSync("memory:", plan, store)
+        assert background.close() is None and background.has_report
+    student = of_role(plan, "student")
+    finish(student, store, attempt=1)
+    assert not sync("memory:", plan, store).has_report
+    background = BackgroundSync("memory:", plan, store)
+    assert background.close() is None and not background.has_report
+    log_report("memory:", plan, store, report)
+    assert sync("memory:", plan, store).has_report
 
 
 def test_an_error_of_the_backend_says_that_nothing_is_lost(

@@ -30,7 +30,7 @@ NUM_STEPS = 300
 SHARES_RIGHT = {"supervisor": 0.6, "student": 0.75, "ceiling": 0.95}
 
 
-def _model(width: int) -> Model:
+def _model(width: int, learning_rate: float) -> Model:
     scratch = Scratch(
         architecture="gpt2", config={"n_embd": width, "n_layer": 1, "n_head": 1}, tokenizer=Call("word_level")
     )
@@ -42,16 +42,17 @@ def _model(width: int) -> Model:
         objective=Call("language_modelling"),
     )
     return Model(
-        spec=ModelSpec(name=f"w{width}", base=pretraining), optimization=Optimization(learning_rate=1e-3)
+        spec=ModelSpec(name=f"w{width}", base=pretraining),
+        optimization=Optimization(learning_rate=learning_rate),
     )
 
 
-def tiny_plan(store: Store) -> Plan:
+def tiny_plan(store: Store, learning_rate: float = 1e-3) -> Plan:
     """Two pretrainings, one supervisor, one ceiling and one student for each of two methods."""
     sweep = Sweep(
         name="tiny",
         tasks=[TaskSpec(name="sandbox", num_train=40, num_validation=40, num_test=80)],
-        pairs=grid([_model(4)], [_model(8)]),
+        pairs=grid([_model(4, 1e-3)], [_model(8, learning_rate)]),
         methods=["naive", "confidence"],
         seeds=[0],
         evaluation=Evaluation(every=NUM_STEPS // 2),

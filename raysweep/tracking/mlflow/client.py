@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import logging
-import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -43,6 +41,8 @@ _DESCRIPTION_TAG = "raysweep.description"
 """Of the experiment: the description that was last written, to tell it from one that a user wrote."""
 _REPORT_TAG = "raysweep.report"
 """Of the experiment: the address of the report."""
+_ATTACHED_TAG = "raysweep.attached"
+"""Of a run: the content that `MlflowBackend.attach` was given. Written last, as `CONTENT_TAG`."""
 _POINTS_PER_BATCH = 800
 """MLflow takes 1000 metrics, params and tags in one call."""
 
@@ -52,15 +52,20 @@ class _Found:
     """An MLflow run that holds an entry."""
 
     id: str
-    tags: Mapping[str, str]
+    tags: dict[str, str]
     params: Mapping[str, str]
 
     def is_outdated_by(self, entry: Entry) -> bool:
         """Whether it holds something that can't be overwritten: metrics of another result, or another value
         of a param."""
         has_other_result = self.tags.get(RESULT_TAG, "") not in ("", entry.result)
-        params = params_of(entry).items()
-        return has_other_result or any(self.params.get(name, value) != value for name, value in params)
+        return has_other_result or bool(_differences(self.params, params_of(entry)))
+
+    def differences(self, entry: Entry) -> str:
+        """The params and tags that an entry has otherwise."""
+        return ", ".join(
+            _differences(self.params, params_of(entry)) or _differences(self.tags, tags_of(entry))
+        )
 
 
 class MlflowBackend:
@@ -78,9 +83,6 @@ class MlflowBackend:
         """
         from mlflow import MlflowClient
 
-        if "MLFLOW_LOGGING_LEVEL" not in os.environ:  # it reports schema creation and every locked database
-            for name in ("mlflow", "alembic"):
-                logging.getLogger(name).setLevel(logging.CRITICAL)
         self._client = MlflowClient(uri)
         self._uri = uri
         self._experiment, self._experiment_tags, self._created = self._find_or_make(experiment, artifacts)
@@ -99,30 +101,40 @@ class MlflowBackend:
         the old MLflow run is deleted.
         """
         found = self._found.get(entry.key)
+        replaced = ""
         if found and found.tags.get(CONTENT_TAG) == entry.content:
             return Written(found.id, False)
         if found and found.is_outdated_by(entry):
+            replaced = found.differences(entry)
             self._client.delete_run(found.id)
             for model in self._models_of(found):
                 self._client.delete_logged_model(model.model_id)
             found = None
         found = found or self._make(entry)
         self._found[entry.key] = self._fill(found, entry)
-        return Written(found.id, True)
+        return Written(found.id, True, replaced)
 
-    def attach(self, entry_id: str, folder: Path) -> None:
-        """Put all that is in a folder among the artifacts of an MLflow run, in place of what has the same
-        names there. A report among them gets a link in the experiment's description."""
+    def attach(self, key: EntryKey, folder: Path, content: str) -> None:
+        """Put all that is in a folder among the artifacts of an entry's MLflow run, in place of what has the
+        same names there. A report among them gets a link in the experiment's description."""
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-        artifacts = get_artifact_repository(self._client.get_run(entry_id).info.artifact_uri, self._uri)
-        there = {item.path for item in self._client.list_artifacts(entry_id)}
+        run_id = self._found[key].id
+        artifacts = get_artifact_repository(self._client.get_run(run_id).info.artifact_uri, self._uri)
+        there = {item.path for item in self._client.list_artifacts(run_id)}
         for path in folder.iterdir():
             if path.is_dir() and path.name in there:  # its files may have other names than before
                 artifacts.delete_artifacts(path.name)
-        self._client.log_artifacts(entry_id, str(folder))
+        self._client.log_artifacts(run_id, str(folder))
         if (folder / REPORT_FILE).exists():
-            self._set_experiment_tags({_REPORT_TAG: self._page(entry_id, f"/artifacts/{REPORT_FILE}")})
+            self._set_experiment_tags({_REPORT_TAG: self._page(run_id, f"/artifacts/{REPORT_FILE}")})
+        self._client.set_tag(run_id, _ATTACHED_TAG, content)
+        self._found[key].tags[_ATTACHED_TAG] = content
+
+    def attached(self, key: EntryKey) -> str:
+        """What is attached to an entry, by its content; "" if nothing is since it was last written."""
+        found = self._found.get(key)
+        return found.tags.get(_ATTACHED_TAG, "") if found else ""
 
     def describe(self, varied: Sequence[str]) -> None:
         """Save the views of the sweep, and link to them and to the report in the experiment's description,
@@ -169,7 +181,7 @@ class MlflowBackend:
         return found
 
     def _keep_one(self, found: dict[EntryKey, _Found], key: EntryKey, run: Run) -> None:
-        new = _Found(run.info.run_id, run.data.tags, run.data.params)
+        new = _Found(run.info.run_id, dict(run.data.tags), run.data.params)
         old = found.get(key)
         found[key] = min(old or new, new, key=lambda item: item.id)
         if old:
@@ -249,6 +261,10 @@ class MlflowBackend:
         )
         self._client.log_outputs(found.id, [mlflow.entities.LoggedModelOutput(made.model_id, step=0)])
         self._client.finalize_logged_model(made.model_id, "READY")
+
+
+def _differences(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    return [f"{name} {old[name]} → {new[name]}" for name in new if old.get(name, new[name]) != new[name]]
 
 
 def search_runs(client: MlflowClient, experiment: str, condition: str = "") -> list[Run]:

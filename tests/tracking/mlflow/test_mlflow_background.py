@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
-from mlflow_process import free_port, mlflow_server
+from mlflow_process import answering, failing_proxy, free_port, mlflow_server
 from tracked_sweep import assert_complete, finish, forget, of_kind, shown, wait_until, write_report
 
+from raysweep.errors import InvalidInput
 from raysweep.planning.plan import Plan
 from raysweep.store import Store
 from raysweep.tracking import BackgroundSync, TrackingFailed, log_report, sync
@@ -36,12 +37,13 @@ def test_runs_are_written_as_they_end_and_cells_as_they_are_complete(
     assert_complete(uri, plan)
 
 
-def test_a_server_that_is_down_neither_stops_nor_slows_the_sweep(
-    finished: tuple[Plan, Store], tmp_path: Path
+def test_a_server_that_went_down_neither_stops_nor_slows_the_sweep(
+    finished: tuple[Plan, Store], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan, store = finished
-    address = f"http://127.0.0.1:{free_port()}"
-    background = BackgroundSync(address, plan, store)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with answering(200, "{}") as address:
+        background = BackgroundSync(address, plan, store)
     started = time.monotonic()
     for run_id in plan.runs:
         background.run_ended(run_id)
@@ -56,6 +58,8 @@ def test_a_server_that_is_down_neither_stops_nor_slows_the_sweep(
         "raysweep sync FILE",
     ):
         assert part in message
+    with pytest.raises(InvalidInput, match="Connection refused"):
+        BackgroundSync(address, plan, store)
     with pytest.raises(TrackingFailed, match="Connection refused"):
         sync(address, plan, store)
     with pytest.raises(TrackingFailed, match="Connection refused"):
@@ -67,13 +71,14 @@ def test_a_server_that_comes_up_later_gets_everything(
 ) -> None:
     plan, store = finished
     port = free_port()
-    background = BackgroundSync(f"http://127.0.0.1:{port}", plan, store)
+    with answering(200, "{}", port) as address:
+        background = BackgroundSync(address, plan, store)
     for run_id in plan.runs:
         background.run_ended(run_id)
     threads = threading.active_count()
     random_state = random.getstate()
     time.sleep(1.5)
-    with mlflow_server(tmp_path, port) as address:
+    with mlflow_server(tmp_path, port):
         assert background.close(90) is None
         assert_complete(address, plan)
         # The local runner trains in this very process: no thread may be left behind, no random number drawn.
@@ -85,6 +90,19 @@ def test_a_server_that_comes_up_later_gets_everything(
         files = {item.path for item in MlflowClient(address).list_artifacts(parent.info.run_id)}
         assert files == {"figures", "report.html", "sweep.json"}
         assert capfd.readouterr() == ("", "")
+        # The same server behind one that fails now and then gets another sweep's worth of entries.
+        forget_all(address)
+        with failing_proxy(address, share=0.2) as failing:
+            background = BackgroundSync(failing, plan, store)
+            assert background.close(90) is None
+        assert_complete(address, plan)
+        assert capfd.readouterr() == ("", "")
+
+
+def forget_all(address: str) -> None:
+    """Delete every run that MLflow shows."""
+    for run in shown(address).values():
+        MlflowClient(address).delete_run(run.info.run_id)
 
 
 def test_two_writers_of_one_database_make_no_second_run(finished: tuple[Plan, Store], uri: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModel
+from mlflow.entities import LoggedModel, ViewType
 from tracked_sweep import (
     NUM_STEPS,
     assert_complete,
@@ -21,6 +21,7 @@ from tracked_sweep import (
     of_role,
     shown,
     snapshot,
+    tiny_plan,
     write_report,
 )
 
@@ -29,7 +30,7 @@ from raysweep.planning.plan import Plan
 from raysweep.results.from_store import CellReader
 from raysweep.results.measure import measure_curve, remeasure
 from raysweep.store import RunStatus, Store
-from raysweep.tracking import log_report, sync
+from raysweep.tracking import BackgroundSync, log_report, sync
 from raysweep.tracking.entry import Entry, EntryKey
 from raysweep.tracking.mlflow.tags import model_name, params_of, tags_of
 
@@ -283,6 +284,28 @@ def test_a_run_that_was_computed_again_replaces_what_mlflow_shows(
     for cell in plan.cells:
         metrics = shown(uri)[f"sandbox: w4 → w8, {cell.method}, seed {cell.seed}"].data.metrics
         assert metrics["ceiling_accuracy"] == reader.numbers(cell)["ceiling_accuracy"]
+
+
+def test_cells_of_a_changed_sweep_of_the_same_name_are_told_and_stay_findable(
+    copied: tuple[Plan, Store], uri: str
+) -> None:
+    plan, store = copied
+    assert sync(uri, plan, store).replaced == ""
+    before = {run.info.run_id for run in of_kind(shown(uri), "cell")}
+    changed = tiny_plan(store, learning_rate=2e-3)
+    for run in changed.runs.values():
+        if run.status(store) is not RunStatus.DONE:
+            finish(run, store)
+    told = sync(uri, changed, store).replaced
+    assert told.startswith("2 of the cells of 'tiny' had other runs before, as 'sandbox: w4 → w8, ")
+    assert "learning_rate 0.001 → 0.002" in told
+    client, experiment = MlflowClient(uri), experiment_of(uri).experiment_id
+    deleted = client.search_runs([experiment], "", ViewType.DELETED_ONLY)
+    assert {run.info.run_id for run in deleted} == before
+    assert len(client.search_runs([experiment], "tags.kind = 'cell'")) == 2
+    assert sync(uri, changed, store).replaced == ""
+    background = BackgroundSync(uri, plan, store)
+    assert background.close() is None and background.replaced.startswith("2 of the cells of 'tiny'")
 
 
 def test_what_is_measured_later_is_shown_after_syncing(copied: tuple[Plan, Store], uri: str) -> None:
