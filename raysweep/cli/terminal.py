@@ -106,6 +106,8 @@ class Termination:
             signal.signal(signal.SIGTERM, self._earlier)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self.happened:  # sent twice, as by timeout(1): to this process and to its group
+            return
         self.happened = True
         handler = signal.getsignal(signal.SIGINT)
         if not callable(handler):  # ignored, as in the background of a script
