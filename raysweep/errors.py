@@ -16,6 +16,8 @@ from types import TracebackType
 from urllib.parse import quote, quote_plus, unquote_plus
 
 _PACKAGE = str(Path(__file__).parent)
+_MOST_FRAMES = 20
+"""Of a traceback in a message; endless recursion has a thousand."""
 HIDDEN = "***"
 """What stands for a secret."""
 _FILES = ("sqlite", "file")
@@ -58,6 +60,12 @@ class StoppedEarly(RaysweepError):
     """A search stopped the run early, since other trials of its study are better."""
 
 
+def is_interrupt(error: BaseException) -> bool:
+    """Whether an exception is a request from outside to end the process, not an error of what it does:
+    Ctrl-C, or the `SystemExit` by which Ray ends a worker."""
+    return isinstance(error, KeyboardInterrupt) or hasattr(error, "ray_terminate_msg")
+
+
 def unknown(what: str, name: object, known: Iterable[object], hint: str = "") -> InvalidInput:
     """The error for a name outside a fixed set; it lists the known names."""
     listed = ", ".join(sorted(str(item) for item in known)) or "none"
@@ -66,24 +74,28 @@ def unknown(what: str, name: object, known: Iterable[object], hint: str = "") ->
 
 @contextmanager
 def user_code(what: str) -> Iterator[None]:
-    """Turn an exception of the user's own code in the block into an `InvalidInput`.
+    """Turn an exception of the user's own code in the block into an `InvalidInput`: any but an interrupt, so
+    that code which calls `sys.exit(0)` can't end a command as if it had succeeded.
 
-    Its message has the traceback, from the first frame of the user's code on.
+    Its message has the traceback, from the first frame of the user's code on, of a deep one its end.
 
     Args:
         what: the code that runs, which begins the message: "experiments/mine.py", "the loader of task
             'mine:TASK'".
 
     Raises:
-        InvalidInput: the block raised an exception. A `RaysweepError` passes unchanged.
+        InvalidInput: the block raised an exception. A `RaysweepError` and an interrupt pass unchanged.
     """
     try:
         yield
     except RaysweepError:
         raise
-    except Exception as error:
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
         trace = _without_our_frames(error.__traceback__)
-        details = "".join(traceback.format_exception(type(error), error, trace, chain=False)).rstrip()
+        lines = traceback.format_exception(type(error), error, trace, limit=-_MOST_FRAMES, chain=False)
+        details = "".join(lines).rstrip()
         separator = "\n" if "\n" in details else " "
         raise InvalidInput(f"{what} failed:{separator}{details}") from error
 

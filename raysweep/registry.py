@@ -3,7 +3,8 @@
 import importlib
 import sys
 from collections.abc import Callable, Iterator
-from types import FrameType
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from raysweep.errors import InvalidInput, unknown, user_code
@@ -23,8 +24,7 @@ class Registry(Generic[T]):
         self.what = what
         self._kind = kind
         self._entries: dict[str, T] = {}
-        self._origins: dict[str, str] = {}
-        """By name, the module that registered the entry."""
+        self._origins: dict[str, _Origin] = {}
 
     def add(self, name: str, entry: T) -> T:
         """Register an object.
@@ -41,7 +41,7 @@ class Registry(Generic[T]):
         origin = _caller()
         return lambda entry: self._add(name, entry, origin)
 
-    def _add(self, name: str, entry: T, origin: str) -> T:
+    def _add(self, name: str, entry: T, origin: "_Origin") -> T:
         earlier = self._origins.setdefault(name, origin)
         if earlier != origin:
             raise InvalidInput(
@@ -67,13 +67,21 @@ class Registry(Generic[T]):
             )
         with user_code(f"{self.what} {name!r}: importing module {module_name!r}"):
             module = importlib.import_module(module_name)
-        if not hasattr(module, attribute):
+            is_there = hasattr(module, attribute)
+        if not is_there:
             raise InvalidInput(
                 f"{self.what} {name!r}: module {module_name!r} ({module.__file__}) has no {attribute!r}"
             )
         entry: T = getattr(module, attribute)
         self._check(name, entry)
         return entry
+
+    def calling(self, name: str) -> AbstractContextManager[None]:
+        """A context for calls of an entry: what the user's own raises is the user's error (see `user_code`),
+        what one of raysweep's own raises is left alone."""
+        origin = self._origins.get(name)
+        is_ours = origin is not None and origin.is_ours
+        return nullcontext() if is_ours else user_code(f"{self.what} {name!r}")
 
     def _check(self, name: str, entry: T) -> None:
         if not isinstance(entry, self._kind):
@@ -86,22 +94,33 @@ class Registry(Generic[T]):
         return iter(sorted(self._entries.items()))
 
 
-def _caller() -> str:
-    """The module that registers an entry, with its file, which tells apart two experiment files of one name.
+@dataclass(frozen=True)
+class _Origin:
+    """The module that registered an entry; its file tells apart two experiment files of one name."""
+
+    module: str
+    file: str | None
+
+    def __str__(self) -> str:
+        return f"module {self.module!r}" + (f" ({self.file})" if self.file else "")
+
+    @property
+    def is_ours(self) -> bool:
+        return self.module.startswith("raysweep.")
+
+
+def _caller() -> _Origin:
+    """The module that registers an entry.
 
     It is found on the stack: most entries are instances, whose `__module__` is that of their class. A
     function of this package that registers for another module (`hub_tasks.hub_task`) is passed over.
     """
     frame = sys._getframe(2)
-    while frame.f_code.co_name != "<module>" and _is_ours(frame) and frame.f_back is not None:
+    while True:
+        origin = _Origin(str(frame.f_globals.get("__name__")), frame.f_globals.get("__file__"))
+        if frame.f_code.co_name == "<module>" or not origin.is_ours or frame.f_back is None:
+            return origin
         frame = frame.f_back
-    module = f"module {frame.f_globals.get('__name__')!r}"
-    file = frame.f_globals.get("__file__")
-    return f"{module} ({file})" if file else module
-
-
-def _is_ours(frame: FrameType) -> bool:
-    return str(frame.f_globals.get("__name__")).startswith("raysweep.")
 
 
 def summary(entry: object) -> str:

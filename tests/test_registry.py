@@ -96,6 +96,19 @@ def test_a_helper_of_the_package_registers_for_its_caller() -> None:
     assert registry.get("mine") == 3
 
 
+@pytest.mark.parametrize(("module", "error"), [("raysweep.builtin", KeyError), ("experiment", InvalidInput)])
+def test_what_the_users_own_entry_raises_is_the_users_error(module: str, error: type[Exception]) -> None:
+    registry: Registry[Any] = Registry("method")
+    run_module(module, "registry.add('mine', 3)", registry=registry)
+    with pytest.raises(error), registry.calling("mine"):
+        raise KeyError("x")
+    with (
+        pytest.raises(InvalidInput, match="method 'elsewhere:mine' failed"),
+        registry.calling("elsewhere:mine"),
+    ):
+        raise SystemExit(0)
+
+
 def test_a_summary_is_the_first_paragraph_in_one_line() -> None:
     def described() -> None:
         """Loss of two

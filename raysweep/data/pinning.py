@@ -8,7 +8,6 @@ Workers then read only files of the store.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from raysweep.data.tokens import prepare_tokens
-from raysweep.errors import InvalidInput, user_code
+from raysweep.errors import InvalidInput
 from raysweep.files import write_json
 from raysweep.models.source import ModelInputs, folder_problem
 from raysweep.models.tokenizers import check_tokenizer
@@ -25,7 +24,7 @@ from raysweep.spec import Folder, Hub, ModelSpec, RunSpec, Scratch, TaskSpec, We
 from raysweep.spec.identity import canonical_json, folder_checksum
 from raysweep.store import Store
 from raysweep.tasks import load_task
-from raysweep.tasks.base import Example
+from raysweep.tasks.base import Example, tasks
 
 if TYPE_CHECKING:
     from raysweep.tasks.base import TaskData
@@ -37,7 +36,7 @@ def pin_task(spec: TaskSpec, store: Store) -> TaskSpec:
     Raises:
         InvalidInput: the task is unknown, its own code fails, or its data can't be used.
     """
-    with user_code(f"task {spec.name!r}") if ":" in spec.name else contextlib.nullcontext():
+    with tasks.calling(spec.name):
         data = load_task(spec)
     task = data.task
     content = _content_digest(data)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from numbers import Real
 from typing import Literal, TypeVar
@@ -12,7 +11,7 @@ from typing import Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from raysweep.errors import InvalidInput, user_code
+from raysweep.errors import InvalidInput
 from raysweep.predictions import Predictions
 from raysweep.registry import Registry
 
@@ -145,7 +144,7 @@ def measured(measurement: Measurement, names: Iterable[str]) -> dict[str, float]
     values: dict[str, float] = {}
     for name in names:
         function = metrics.get(name)
-        with user_code(f"metric {name!r}") if ":" in name else nullcontext():
+        with metrics.calling(name):
             found = function(measurement)
         _require_numbers(name, found, declaration(name))
         twice = ", ".join(key for key in found if key in values)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
 from raysweep.data.pinning import Pinner
-from raysweep.errors import InvalidInput, user_code
+from raysweep.errors import InvalidInput
 from raysweep.gc_control import gc_paused
 from raysweep.models.families import Model
 from raysweep.planning.graph import PlannedCell, PlannedRun, distinct_runs
@@ -217,7 +216,7 @@ def _pinned(value: object, pinner: Pinner) -> object:
 
 
 def _runs(method: Method, cell: Cell) -> CellRuns:
-    with user_code(f"recipe {method.recipe!r}") if ":" in method.recipe else nullcontext():
+    with recipes.calling(method.recipe):
         runs = recipes.get(method.recipe)(cell, **method.params)
     if not isinstance(runs, CellRuns):
         what = type(runs).__name__

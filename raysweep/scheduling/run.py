@@ -46,7 +46,9 @@ def make_runner(name: str) -> Runner:
     Raises:
         InvalidInput: there is none, or the object makes something else.
     """
-    runner: object = runners.get(name)()
+    make = runners.get(name)
+    with runners.calling(name):
+        runner: object = make()
     if not isinstance(runner, Runner):
         raise InvalidInput(
             f"runner {name!r} made a {type(runner).__name__}; it must be a raysweep.scheduling.runner.Runner"
@@ -101,6 +103,7 @@ def run_plan(
         for run_id in larger.runs.keys() - known:
             require_fit(queue.runs[run_id].run, nodes)
 
+    store.remove_leftovers()
     queue = RunQueue(plan, store, changed)
     nodes = None
     if not queue.is_complete:

@@ -284,7 +284,7 @@ def test_a_recipe_of_ones_own(store: Store, tmp_path: Path, monkeypatch: pytest.
             {},
             "recipe 'plan_recipes:nothing' returned a NoneType; it must return a raysweep.recipes.CellRuns",
         ),
-        ("broken", {}, "recipe 'plan_recipes:broken' failed:\nTraceback.*\n.*plan_recipes.py"),
+        ("broken", {}, "method 'plan_recipes:broken' failed:\nTraceback.*\n.*plan_recipes.py"),
         ("on_half_a", {}, "its supervisor learnt from the split 'supervisor' and labels 'transfer' only"),
         ("unknown_transform", {}, "unknown transform 'soften'; known: .*harden"),
         (
