@@ -13,6 +13,7 @@ an earlier sweep that was killed left unwritten is written too.
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 
 from raysweep.planning.plan import Plan
@@ -25,6 +26,9 @@ from raysweep.tracking.sync import PlanSync, keys_of
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 60.0
 _LONGEST_PAUSE_AT_CLOSE_SECONDS = 1.0
+_LOOK_SECONDS = 0.1
+_SLOWER = 10
+"""How much longer `BackgroundSync.close` waits while nothing fails."""
 
 
 class BackgroundSync:
@@ -52,6 +56,9 @@ class BackgroundSync:
         """The queue: why the last attempt to write each entry failed; "" if there was none."""
         self._in_progress: EntryKey | None = None
         self._changed = threading.Condition()
+        self._last_success = time.monotonic()
+        self._is_failing = False
+        """Whether the last attempt failed."""
         self._is_closing = False
         self._is_abandoned = False
         self._thread = threading.Thread(target=self._work, name="raysweep-tracking", daemon=True)
@@ -76,14 +83,22 @@ class BackgroundSync:
             self._changed.notify()
 
     def close(self, timeout_seconds: float = 30.0) -> str | None:
-        """Wait until everything is written, at most that long. Returns None, or a message about what isn't
-        written."""
+        """Wait until everything is written, but no longer than so many seconds after the last success, or ten
+        times as many while nothing fails and it only takes long, as on a busy machine.
+
+        Returns:
+            None, or a message about what isn't written.
+        """
         with self._changed:
             if not self._is_closing:
                 self._waiting[self._sweep] = ""
             self._is_closing = True
             self._changed.notify()
-        self._thread.join(timeout_seconds)
+        self._last_success = time.monotonic()
+        while self._thread.is_alive() and time.monotonic() - self._last_success < timeout_seconds * (
+            1 if self._is_failing else _SLOWER
+        ):
+            self._thread.join(_LOOK_SECONDS)
         with self._changed:
             self._is_abandoned = True
             self._changed.notify()
@@ -96,7 +111,7 @@ class BackgroundSync:
         listed = [f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in counts.items() if count]
         what = " and ".join(listed) or "the entry of the sweep itself"
         causes = [cause for cause in reversed(left.values()) if cause]
-        why = causes[0] if causes else f"not done after {timeout_seconds:g} s"
+        why = causes[0] if causes else f"not done after {_SLOWER * timeout_seconds:g} s"
         system = self._location.system
         return (
             f"not written to {system} at {self._location.shown}: {what} ({why}). Nothing is lost, the store "
@@ -128,6 +143,7 @@ class BackgroundSync:
                 else:
                     plan_sync.write(key)
                 pause = 0.0
+                self._last_success = time.monotonic()
                 self.replaced = plan_sync.replaced or self.replaced
                 self._put_back(None)
             except Exception as error:  # of whatever kind: the sweep goes on, and the store has the run
@@ -139,6 +155,7 @@ class BackgroundSync:
         """End the work on an entry. If there is a cause of failure, the entry moves to the end of the
         queue."""
         with self._changed:
+            self._is_failing = cause is not None
             if self._in_progress and cause:
                 self._waiting.setdefault(self._in_progress, cause)
             self._in_progress = None

@@ -15,7 +15,9 @@ from raysweep.files import write_json
 from raysweep.planning.plan import Plan
 from raysweep.store import RunStatus, Store
 from raysweep.tracking import BackgroundSync
+from raysweep.tracking.backend import Written
 from raysweep.tracking.build import run_key
+from raysweep.tracking.entry import Entry
 
 
 def test_runs_are_written_as_they_end_and_cells_as_they_are_complete(
@@ -99,6 +101,21 @@ def test_a_backend_that_comes_back_gets_everything(
     assert len(backend.entries) == len(plan.runs) + len(plan.cells) + 1
 
 
+def test_a_backend_that_is_only_slow_gets_everything(
+    finished: tuple[Plan, Store], backend: MemoryBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = MemoryBackend.write
+
+    def slow(self: MemoryBackend, entry: Entry) -> Written:
+        time.sleep(0.3)  # longer than `close` would wait for one that fails
+        return write(self, entry)
+
+    monkeypatch.setattr(MemoryBackend, "write", slow)
+    plan, store = finished
+    assert BackgroundSync("memory:", plan, store).close(2) is None
+    assert len(backend.entries) == len(plan.runs) + len(plan.cells) + 1
+
+
 def test_a_backend_that_stays_down_is_told_at_the_end(
     finished: tuple[Plan, Store], backend: MemoryBackend
 ) -> None:
@@ -134,6 +151,14 @@ def test_only_the_sweeps_own_entry_may_be_unwritten(
     backend.is_down = True
     message = BackgroundSync("memory:", plan, store).close(1)
     assert message is not None and ": the entry of the sweep itself (" in message
+
+
+def test_a_backend_that_cant_be_used_is_told_before_anything_trains(
+    finished: tuple[Plan, Store], backend: MemoryBackend
+) -> None:
+    backend.is_unusable = True
+    with pytest.raises(InvalidInput, match="the memory is full"):
+        BackgroundSync("memory:", *finished)
 
 
 def test_a_uri_of_no_backend_is_refused_before_anything_trains(finished: tuple[Plan, Store]) -> None:

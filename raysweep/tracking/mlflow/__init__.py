@@ -13,6 +13,7 @@ Imports the modules of `raysweep.tracking` that know no backend. mlflow itself i
 since that takes seconds. Start reading in `client`:
 
     location    which tracking URIs can be used, MLflow's settings, and the command that opens its UI
+    database    SQLite files, which several sweeps may make at once, and database servers
     tags        MLflow's names for what an entry holds: tags, statuses, limits
     client      writes entries into an experiment
     views       the columns, groups and charts of MLflow's UI

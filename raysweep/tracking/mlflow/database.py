@@ -8,6 +8,7 @@ import importlib
 import os
 import re
 import socket
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -63,9 +64,9 @@ class SqliteFile:
             self._refuse('MLflow can\'t open a file with a "?" or "%" in its name')
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with written_atomically(self.path.with_name(f".{name}.probe")) as probe:
-                probe.touch()
-            self.path.with_name(f".{name}.probe").unlink()
+            probe = self.path.with_name(f".{name}.{uuid.uuid4().hex[:8]}.tmp")
+            probe.touch()
+            probe.unlink()
             if not self.path.exists():
                 return
             if not self.path.is_file():
@@ -94,8 +95,9 @@ class SqliteFile:
         lock = FileLock.take(self.path.with_name(f".{self.path.name}.lock"))
         with lock or nullcontext():
             if not self.path.exists() or not self.path.stat().st_size:
-                for left in self.path.parent.glob(f".{self.path.name}.*.tmp*"):  # by one that was killed
-                    left.unlink(missing_ok=True)
+                if lock and lock.is_sure:  # else another may be making it
+                    for left in self.path.parent.glob(f".{self.path.name}.*.tmp*"):  # by one that was killed
+                        left.unlink(missing_ok=True)
                 self._make()
             yield
 

@@ -86,12 +86,13 @@ class MlflowLocation:
             if re.fullmatch(_SERVERS, self.address):
                 from mlflow import MlflowClient
 
+                _quiet()
                 MlflowClient(self.uri).search_experiments(max_results=1)
 
     def open(self, sweep: str) -> MlflowBackend:
         """Open the experiment of that name, which is made if it isn't there."""
         with self._reached():
-            pass
+            _quiet()
         if self.file is None:
             return MlflowBackend(self.uri, sweep, None)  # the server knows where artifacts go
         with self.file.ready():
@@ -100,9 +101,6 @@ class MlflowLocation:
     @contextmanager
     def _reached(self) -> Iterator[None]:
         """Check what can be checked at once, and tell the user of what fails in the block."""
-        if "MLFLOW_LOGGING_LEVEL" not in os.environ:  # they report each table, locked database and new try
-            for name in ("mlflow", "alembic", "urllib3.connectionpool"):
-                logging.getLogger(name).setLevel(logging.CRITICAL)
         if self.file:
             self.file.require_usable()
         try:
@@ -123,6 +121,15 @@ class MlflowLocation:
 
         # OSError: artifacts, and the exceptions of requests, which are of this class.
         return (MlflowException, SQLAlchemyError, OSError)
+
+
+def _quiet() -> None:
+    """Log neither each table that is made, nor each locked database and new try."""
+    import mlflow  # noqa: F401 (which sets the levels anew)
+
+    if "MLFLOW_LOGGING_LEVEL" not in os.environ:
+        for name in ("mlflow", "alembic", "urllib3.connectionpool"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def locate_mlflow(uri: str) -> MlflowLocation:

@@ -127,7 +127,7 @@ def test_a_database_that_another_process_has_locked_is_waited_for(
     database = sqlite3.connect(uri.removeprefix("sqlite:///"))
     database.execute("BEGIN EXCLUSIVE")
     background = BackgroundSync(uri, plan, store)
-    assert background.close(2) is not None
+    assert background.close(0.3) is not None
     database.rollback()
     database.close()
     background = BackgroundSync(uri, plan, store)

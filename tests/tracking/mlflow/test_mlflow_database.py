@@ -48,7 +48,7 @@ def test_a_new_database_of_several_processes_gets_everything_even_after_a_kill(t
     names = ["a", "b", "c"]  # two of them make the same experiment
     writers = [writer(uri, "other" if name == "c" else "same", name) for name in names]
     told = [process.communicate()[0] for process in writers]
-    assert [process.returncode for process in writers] == [0, 0, 0], told
+    assert [(process.returncode, text) for process, text in zip(writers, told, strict=True)] == [(0, "")] * 3
     assert {item.name for item in tmp_path.iterdir()} == {"mlflow.db"} and is_whole(path)
     client = MlflowClient(uri)
     found = {
