@@ -38,11 +38,34 @@ export MLFLOW_TRACKING_URI="http://$host:${RAYSWEEP_MLFLOW_PORT:-5000}"
 export RAY_AUTH_MODE=token
 unset RAY_AUTH_TOKEN  # it would take precedence over the file
 
-# The process of a pid file, if it is still the one that was started here.
+# pid_of NAME: the process of a pid file, if it is the very one that was started here. A number alone may be another
+# process's by now, or anybody's: what it runs must name this folder, and it must have begun when the file says.
 pid_of() {
-    local pid command
-    pid=$(cat "$folder/$1.pid" 2>/dev/null) && command=$(ps -o args= -p "$pid") || return 1
-    [[ "$command" == *"ray start"* || "$command" == *"mlflow server"* ]] && echo "$pid"
+    local pid began command own
+    { read -r pid && read -r began; } 2>/dev/null <"$folder/$1.pid" || return 1
+    [[ "$pid" =~ ^[0-9]+$ ]] && command=$(ps -ww -o args= -p "$pid") || return 1
+    case $1 in
+        ray) own="--temp-dir $(own_scratch) " || return 1 ;;
+        mlflow) own="--backend-store-uri sqlite:///$folder/mlflow.db " ;;
+    esac
+    [[ "$command" == *"$own"* && "$(began_at "$pid")" == "$began" ]] && echo "$pid"
+}
+
+began_at() {
+    LC_ALL=C ps -o lstart= -p "$1" | xargs
+}
+
+# remember NAME PID: write its pid file.
+remember() {
+    printf '%s\n%s\n' "$2" "$(began_at "$2")" >"$folder/$1.pid"
+}
+
+# Ray's scratch folder, if it is the one that was made here: it says for which folder.
+own_scratch() {
+    local scratch
+    scratch=$(cat "$folder/scratch" 2>/dev/null) || return 1
+    [[ "$scratch" =~ ^/tmp/raysweep-[A-Za-z0-9]{6}$ && -d "$scratch" && ! -L "$scratch" && -O "$scratch" ]] || return 1
+    [ "$(cat "$scratch/made-for" 2>/dev/null)" = "$folder" ] && echo "$scratch"
 }
 
 answers() {
@@ -74,13 +97,19 @@ start() {
         echo "already running in $folder; stop it first: cluster/local.sh stop" >&2
         exit 1
     fi
-    mkdir -p "$folder" "$RAYSWEEP_STORE"
+    (umask 077 && mkdir -p "$folder")
+    mkdir -p "$RAYSWEEP_STORE"
     if [ ! -s "$RAY_AUTH_TOKEN_PATH" ]; then
         # As `ray get-auth-token --generate` makes it, in a file that only its owner can read.
         (umask 077 && python -c 'import secrets; print(secrets.token_hex(32), end="")' >"$RAY_AUTH_TOKEN_PATH")
     fi
+    if ! chmod 600 "$RAY_AUTH_TOKEN_PATH"; then
+        echo "others may be able to read the token in $RAY_AUTH_TOKEN_PATH, and with it run anything; name a file of yours" >&2
+        exit 1
+    fi
     local scratch agent_port client_port
     scratch=$(mktemp -d /tmp/raysweep-XXXXXX)  # short: the paths of Ray's sockets are limited to 107 characters
+    echo "$folder" >"$scratch/made-for"
     echo "$scratch" >"$folder/scratch"
     # Two heads on one machine need different ports: those that users don't need are any free ones.
     read -r agent_port client_port < <(python -c '
@@ -91,12 +120,12 @@ print(*(item.getsockname()[1] for item in sockets))')
     MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false setsid mlflow server --host "$host" \
         --port "${MLFLOW_TRACKING_URI##*:}" --allowed-hosts "$host:*,localhost:*,127.0.0.1:*" --workers 1 \
         --backend-store-uri "sqlite:///$folder/mlflow.db" --artifacts-destination "$folder/mlartifacts" >"$folder/mlflow.log" 2>&1 </dev/null &
-    echo $! >"$folder/mlflow.pid"
+    remember mlflow $!
     setsid ray start --head --block --disable-usage-stats --temp-dir "$scratch" --node-ip-address "$host" \
         --port "$ray_port" --dashboard-host "$host" --dashboard-port "${dashboard##*:}" \
         --dashboard-agent-listen-port "$agent_port" --ray-client-server-port "$client_port" \
         --min-worker-port 0 --max-worker-port 0 "$@" >"$folder/ray.log" 2>&1 </dev/null &
-    echo $! >"$folder/ray.pid"
+    remember ray $!
     wait_for ray "$dashboard/api/version" "$RAY_AUTH_TOKEN_PATH"
     wait_for mlflow "$MLFLOW_TRACKING_URI/api/2.0/mlflow/experiments/search?max_results=1"
     echo "Ray:    $dashboard (its page asks for the token: cat $RAY_AUTH_TOKEN_PATH)"
@@ -119,9 +148,10 @@ stop() {
         fi
         rm -f "$folder/$name.pid"
     done
-    if [ -f "$folder/scratch" ]; then
-        rm -rf "$(cat "$folder/scratch")" "$folder/scratch"
+    if name=$(own_scratch); then
+        rm -rf -- "$name"
     fi
+    rm -f "$folder/scratch"
 }
 
 print_env() {

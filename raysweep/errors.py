@@ -60,6 +60,12 @@ class StoppedEarly(RaysweepError):
     """A search stopped the run early, since other trials of its study are better."""
 
 
+def is_interrupt(error: BaseException) -> bool:
+    """Whether an exception is a request from outside to end the process, not an error of what it does:
+    Ctrl-C, or the `SystemExit` by which Ray ends a worker."""
+    return isinstance(error, KeyboardInterrupt) or hasattr(error, "ray_terminate_msg")
+
+
 def unknown(what: str, name: object, known: Iterable[object], hint: str = "") -> InvalidInput:
     """The error for a name outside a fixed set; it lists the known names."""
     listed = ", ".join(sorted(str(item) for item in known)) or "none"
@@ -78,14 +84,15 @@ def user_code(what: str) -> Iterator[None]:
             'mine:TASK'".
 
     Raises:
-        InvalidInput: the block raised an exception. A `RaysweepError` and a `KeyboardInterrupt` pass
-            unchanged.
+        InvalidInput: the block raised an exception. A `RaysweepError` and an interrupt pass unchanged.
     """
     try:
         yield
-    except (RaysweepError, KeyboardInterrupt):
+    except RaysweepError:
         raise
     except BaseException as error:
+        if is_interrupt(error):
+            raise
         trace = _without_our_frames(error.__traceback__)
         lines = traceback.format_exception(type(error), error, trace, limit=-_MOST_FRAMES, chain=False)
         details = "".join(lines).rstrip()

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
@@ -18,7 +17,8 @@ from raysweep.cli.console import to_rich
 from raysweep.cli.exit_codes import FAILED, SUCCESS, UNFINISHED
 from raysweep.cli.plans import plan_remarks, plan_summary, plan_table
 from raysweep.cli.progress import Progress
-from raysweep.errors import redacted
+from raysweep.cli.sweep_end import tell_end
+from raysweep.cli.terminal import tell
 from raysweep.estimates.forecast import forecast
 from raysweep.planning.plan import Plan, make_plan
 from raysweep.planning.sweep import load_sweep
@@ -51,12 +51,8 @@ def _load(options: argparse.Namespace) -> tuple[Plan, Store]:
     return make_plan(load_sweep(options.file), store), store
 
 
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=1, allow_nan=False))
-
-
-def _warn(message: str) -> None:
-    print(f"raysweep: {redacted(message)}", file=sys.stderr)
+def _print_json(value: Any, console: Console) -> None:
+    console.out(json.dumps(value, indent=1, allow_nan=False), highlight=False)
 
 
 def show_plan(options: argparse.Namespace, console: Console) -> int:
@@ -64,7 +60,7 @@ def show_plan(options: argparse.Namespace, console: Console) -> int:
     plan, store = _load(options)
     predicted = forecast(plan, store, options.gpus) if options.gpus else None
     if options.json:
-        _print_json(plan.to_json(store) | ({"forecast": predicted.to_json()} if predicted else {}))
+        _print_json(plan.to_json(store) | ({"forecast": predicted.to_json()} if predicted else {}), console)
         return SUCCESS
     console.print(to_rich(plan_table(plan, store)))
     num_done = sum(run.status(store) is RunStatus.DONE for run in plan.runs.values())
@@ -85,6 +81,7 @@ def run_sweep(options: argparse.Namespace, console: Console) -> int:
     store.require_writable()
     sweep = load_sweep(options.file)
     runner = make_runner(options.runner)
+    runner.check()
     plan = make_plan(sweep, store, retries=True, when_open=runner.prepare)
     progress = Progress(console)
     tracking = BackgroundSync(options.tracking_uri, plan, store)
@@ -111,54 +108,21 @@ def run_sweep(options: argparse.Namespace, console: Console) -> int:
     finally:
         unsaved = tracking.close(_TRACKING_PATIENCE_SECONDS)
     if tracking.replaced:
-        _warn(tracking.replaced)
+        tell(tracking.replaced)
     if not unsaved and not tracking.has_report:  # as after a kill while it was made
         log = partial(log_report, options.tracking_uri, plan, store)
         unsaved = try_to_publish(data, options.file, log)
     location = locate(options.tracking_uri)
     console.print(f"\n{location.system}: {location.shown}\nOpen its UI: {location.ui_command}", markup=False)
     if unsaved:
-        _warn(unsaved)
-    failed = _tell_failures(queue) or _tell_studies_without_choice(plan)
-    return failed or (UNFINISHED if unsaved else SUCCESS)
+        tell(unsaved)
+    return tell_end(queue, data) or (UNFINISHED if unsaved else SUCCESS)
 
 
 def _print_search(plan: Plan, data: SweepData, console: Console) -> None:
     found = choices(plan, data)
     if found:
         console.print("", to_rich(search_table(found)))
-
-
-def _tell_failures(queue: RunQueue) -> int:
-    if not queue.failures:
-        return SUCCESS
-    own = sum(queue.store.run(queued.run.id).error.exists() for queued in queue.failures)
-    besides = (
-        f", and {len(queue.failures) - own} that need them can't be trained"
-        if own < len(queue.failures)
-        else ""
-    )
-    print(f"\nraysweep: {own} of {len(queue.runs)} runs failed{besides}:", file=sys.stderr)
-    for queued in queue.failures:
-        spec = queued.run.spec
-        where = f"{spec.id} ({queued.run.role}, {spec.model.name} on {spec.task.label}, seed {spec.seed})"
-        print(f"  {where}: {queued.reason}", file=sys.stderr)
-    folder = queue.store.folder / "runs"
-    print(
-        f"Tracebacks are in {folder}/<run>/error.txt; run the same command again to retry them.",
-        file=sys.stderr,
-    )
-    return FAILED
-
-
-def _tell_studies_without_choice(plan: Plan) -> int:
-    studies = plan.driver.studies.without_choice if plan.driver else []
-    for study in studies:
-        _warn(
-            f"nothing can be chosen for {study.scope}: none of its {len(study.trials)} trials is "
-            "done; search other values, or more of them (the report says how each ended)"
-        )
-    return FAILED if studies else SUCCESS
 
 
 def show_status(options: argparse.Namespace, console: Console) -> int:
@@ -172,7 +136,9 @@ def show_status(options: argparse.Namespace, console: Console) -> int:
     }
     counts = {str(status): list(statuses.values()).count(status) for status in _STORED}
     if options.json:
-        _print_json({"sweep": plan.sweep.name, "num_runs": len(statuses), **counts, "failures": failures})
+        _print_json(
+            {"sweep": plan.sweep.name, "num_runs": len(statuses), **counts, "failures": failures}, console
+        )
     else:
         listed = ", ".join(
             f"{count} {status}" for status, count in counts.items() if count or status != RunStatus.STOPPED
@@ -206,7 +172,8 @@ def show_results(options: argparse.Namespace, console: Console) -> int:
                 "comparisons": [comparison.to_json() for comparison in data.comparisons],
                 "over_tasks": [asdict(summary) for summary in data.over_tasks],
                 "search": [asdict(choice) for choice in choices(plan, data)],
-            }
+            },
+            console,
         )
     else:
         console.print(to_rich(results_table(data.rows)))
@@ -216,10 +183,10 @@ def show_results(options: argparse.Namespace, console: Console) -> int:
             console.print("", to_rich(over_tasks_table(data.over_tasks)))
         _print_search(plan, data, console)
     if plan.num_open_cells:
-        _warn(f"{plan.num_open_cells} cells wait for what the search chooses; see raysweep status")
+        tell(f"{plan.num_open_cells} cells wait for what the search chooses; see raysweep status")
     missing = sum(len(row.missing_seeds) for row in data.rows)
     if missing:
-        _warn(f"{missing} of {len(plan.cells)} cells aren't finished; see raysweep status")
+        tell(f"{missing} of {len(plan.cells)} cells aren't finished; see raysweep status")
     return UNFINISHED if missing or plan.num_open_cells else SUCCESS
 
 
@@ -246,7 +213,7 @@ def make_report(options: argparse.Namespace, console: Console) -> int:
     )
     missing = int((~data.planned["is_finished"]).sum())
     if missing:
-        _warn(f"{missing} of {len(plan.cells)} cells aren't finished; the report says which")
+        tell(f"{missing} of {len(plan.cells)} cells aren't finished; the report says which")
     return UNFINISHED if missing else SUCCESS
 
 
@@ -263,7 +230,8 @@ def measure_again(options: argparse.Namespace, console: Console) -> int:
                 "num_changed": len(found.changed),
                 "rows": [item.row.to_json() | {"means": item.means} for item in data.row_means],
                 "cells": cells_to_json(data.cells),
-            }
+            },
+            console,
         )
     else:
         tables = (
@@ -280,10 +248,10 @@ def measure_again(options: argparse.Namespace, console: Console) -> int:
             markup=False,
         )
     for run_id, problem in found.damaged.items():
-        _warn(f"run {run_id} can't be measured: {problem}")
+        tell(f"run {run_id} can't be measured: {problem}")
     unmeasured = len(plan.runs) - len(found.measured)
     if unmeasured:
-        _warn(f"{unmeasured} of {len(plan.runs)} runs aren't finished; raysweep run computes them")
+        tell(f"{unmeasured} of {len(plan.runs)} runs aren't finished; raysweep run computes them")
     return UNFINISHED if unmeasured else SUCCESS
 
 
@@ -301,14 +269,14 @@ def sync_tracking(options: argparse.Namespace, console: Console) -> int:
         markup=False,
     )
     if summary.replaced:
-        _warn(summary.replaced)
+        tell(summary.replaced)
     is_complete = all(run.status(store) in (RunStatus.DONE, RunStatus.STOPPED) for run in plan.runs.values())
     if not is_complete or plan.num_open_cells or summary.has_report:
         return SUCCESS
     log = partial(log_report, options.tracking_uri, plan, store)
     unsaved = try_to_publish(read_store(plan, store), options.file, log)
     if unsaved:
-        _warn(unsaved)
+        tell(unsaved)
     return UNFINISHED if unsaved else SUCCESS
 
 
@@ -318,7 +286,7 @@ def list_registered(options: argparse.Namespace, console: Console) -> int:
 
     entries = catalogue()
     if options.json:
-        _print_json(entries)
+        _print_json(entries, console)
         return SUCCESS
     for kind, named in entries.items():
         width = max(map(len, named))

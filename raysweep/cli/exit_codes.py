@@ -10,3 +10,8 @@ UNFINISHED = 3
 INTERNAL_ERROR = 70
 """An error of raysweep or of the machine."""
 INTERRUPTED = 130
+"""By Ctrl-C; as a shell counts, 128 and the number of the signal."""
+OUTPUT_CLOSED = 141
+"""Nobody reads the output any more, as after `| head -1`: what SIGPIPE does to other programs."""
+TERMINATED = 143
+"""By SIGTERM, as from a batch system or `ray job stop`."""

@@ -6,7 +6,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from raysweep.cli.export import exit_code, read_sweep, sweep_parser
+from raysweep.cli.exit_codes import SUCCESS
+from raysweep.cli.export import read_sweep, sweep_parser
+from raysweep.cli.outcome import exit_code
+from raysweep.cli.terminal import OutputConsole, path
 from raysweep.report.figures import Figure, Figures, figures_of
 from raysweep.report.figures.save import captions, save
 from raysweep.report.published import comparison_table, read_published
@@ -20,23 +23,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "--published",
-        type=Path,
+        type=path,
         metavar="CSV",
         help="published numbers to draw the sweep against, such as analysis/published.csv",
     )
-    options = parser.parse_args(arguments)
-    return exit_code(parser.prog, lambda: _write(read_sweep(options), options.out, options.published))
+    return exit_code(
+        parser, arguments, lambda options: _write(read_sweep(options), Path(options.out), options.published)
+    )
 
 
-def _write(data: SweepData, folder: Path, published: Path | None) -> None:
-    found = figures_of(data) if published is None else _with_published(data, published)
+def _write(data: SweepData, folder: Path, published: str | None) -> int:
+    console = OutputConsole()
+    found = figures_of(data) if published is None else _with_published(data, Path(published))
     for figure in found.figures:
         save(figure, folder)
-        print(f"{folder / figure.name}.svg .pdf .png .csv  {figure.title}")
+        console.out(f"{folder / figure.name}.svg .pdf .png .csv  {figure.title}")
     for missing in found.omitted:
-        print(f"no {missing.name}: {missing.reason}")
+        console.out(f"no {missing.name}: {missing.reason}")
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "README.md").write_text(captions(data.name, found))
+    (folder / "README.md").write_text(captions(data.name, found), encoding="utf-8")
+    return SUCCESS
 
 
 def _with_published(data: SweepData, file: Path) -> Figures:

@@ -1,46 +1,35 @@
 """The command line: raysweep plan | run | status | results | report | measure | sync | list.
 
 It has no science flags: an experiment is a Python file (see experiments/). Exit codes: 0 success; 1 a run
-failed, or a file can't be written; 2 bad input or usage, nothing was trained; 3 something isn't finished yet
-(of run and sync: in MLflow); 70 an error of raysweep or the machine, with its traceback; 130 interrupted.
+failed, or a file can't be read or written; 2 bad input or usage, nothing was trained; 3 something isn't
+finished yet (of run and sync: in MLflow); 70 an error of raysweep or the machine, with its traceback; 130
+interrupted, 143 by SIGTERM; 141 the reader of the output has gone.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import sys
-import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-from rich.console import Console
+from typing import Any, NoReturn
 
 from raysweep.cli import commands
-from raysweep.cli.exit_codes import BAD_INPUT, FAILED, INTERNAL_ERROR, INTERRUPTED
-from raysweep.errors import RaysweepError, StorageFailed, redacted
+from raysweep.cli.outcome import exit_code
+from raysweep.cli.terminal import OutputConsole, end_process, path
 from raysweep.gc_control import raise_gc_thresholds
+
+
+def command() -> NoReturn:
+    """The command `raysweep`, in a process of its own."""
+    end_process(main())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     raise_gc_thresholds()
-    options = _parser().parse_args(arguments)
-    # Into a file or a pipe, whole tables: a terminal's width cuts numbers there.
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 1_000)
-    try:
-        return int(options.command(options, console))
-    except RaysweepError as error:
-        print(f"raysweep: {redacted(str(error))}", file=sys.stderr)
-        return FAILED if isinstance(error, StorageFailed) else BAD_INPUT
-    except KeyboardInterrupt:
-        print("raysweep: interrupted; run the same command again to go on", file=sys.stderr)
-        return INTERRUPTED
-    except BaseException:  # not left to Python, whose exit codes would say that a run failed, or success
-        print(redacted(traceback.format_exc()), file=sys.stderr)
-        return INTERNAL_ERROR
+    return exit_code(_parser(), arguments, lambda options: int(options.command(options, OutputConsole())))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -51,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Running the same command again resumes a sweep: finished runs aren't trained again, and a "
         "run that was killed goes on from its last checkpoint. Exit codes: 0 success, 1 a run failed, 2 bad "
         "input (nothing was trained), 3 not finished yet (status, results, report, measure), 70 an internal "
-        "error, 130 interrupted. Example: raysweep run experiments/quickstart.py",
+        "error, 130 interrupted, 143 ended by SIGTERM. Example: raysweep run experiments/quickstart.py",
     )
     add = partial(_add, parser.add_subparsers(required=True, metavar="COMMAND"))
     plan = add(
@@ -75,20 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         as_json=True,
     )
     add("results", commands.show_results, "print the results of the cells that are finished", as_json=True)
-    report = add(
-        "report",
-        commands.make_report,
-        "write a page with the answer, figures, what is missing and cost, and log it into MLflow",
-    )
-    report.add_argument(
-        "--out",
-        required=True,
-        metavar="PAGE",
-        help="the HTML file to write; it needs no other and no network",
-    )
-    report.add_argument(
-        "--figures", metavar="FOLDER", help="write every figure there too, as SVG, PDF, PNG and CSV"
-    )
+    _add_report(add)
     measure = add(
         "measure",
         commands.measure_again,
@@ -111,6 +87,27 @@ def _parser() -> argparse.ArgumentParser:
         as_json=True,
     )
     return parser
+
+
+def _add_report(add: Callable[..., argparse.ArgumentParser]) -> None:
+    report = add(
+        "report",
+        commands.make_report,
+        "write a page with the answer, figures, what is missing and cost, and log it into MLflow",
+    )
+    report.add_argument(
+        "--out",
+        type=path,
+        required=True,
+        metavar="PAGE",
+        help="the HTML file to write; it needs no other and no network",
+    )
+    report.add_argument(
+        "--figures",
+        type=path,
+        metavar="FOLDER",
+        help="write every figure there too, as SVG, PDF, PNG and CSV",
+    )
 
 
 def _add_run(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -142,15 +139,19 @@ def _add(
     )
     command.set_defaults(command=function)
     if file:
-        command.add_argument("file", metavar="FILE", help="the experiment: a Python file, or FILE:function")
+        command.add_argument(
+            "file", type=path, metavar="FILE", help="the experiment: a Python file, or FILE:function"
+        )
         command.add_argument(
             "--store",
-            default=os.environ.get("RAYSWEEP_STORE", "raysweep-store"),
+            type=path,
+            default=os.environ.get("RAYSWEEP_STORE") or "raysweep-store",
             help="folder of all runs, the record (default: $RAYSWEEP_STORE, or ./raysweep-store)",
         )
         command.add_argument(
             "--tracking-uri",
-            default=os.environ.get("MLFLOW_TRACKING_URI", f"sqlite:///{Path('mlflow.db').absolute()}"),
+            type=path,
+            default=os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('mlflow.db').absolute()}",
             help=(
                 "where MLflow keeps its runs (default: $MLFLOW_TRACKING_URI, or sqlite:///…/mlflow.db in "
                 "this folder)"
@@ -165,7 +166,3 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} isn't a whole number of at least 1")
     return int(text)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -11,9 +11,9 @@ from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
+from raysweep.cli.console import FittedTable
 from raysweep.planning.plan import Plan
 from raysweep.scheduling.queue import ENDED, QueuedRun, RunQueue
 from raysweep.store import RunStatus
@@ -46,7 +46,11 @@ class Progress:
     def __enter__(self) -> Progress:
         if self._console.is_terminal:
             self._live = Live(
-                get_renderable=self._render, console=self._console, refresh_per_second=2, transient=True
+                get_renderable=self._render,
+                console=self._console,
+                refresh_per_second=2,
+                transient=True,
+                vertical_overflow="crop",
             )
             self._live.__enter__()
         return self
@@ -80,31 +84,31 @@ class Progress:
     def _render(self) -> RenderableType:
         if self._queue is None:
             return Text("starting", style="dim")
-        table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-        for column in ("role", "model", "pair", "seed", "status", "step", "accuracy"):
-            table.add_column(column, no_wrap=True)
         running, waiting = (
             self._queue.first(status, _ROWS) for status in (RunStatus.RUNNING, RunStatus.WAITING)
         )
         room = max(0, _ROWS - len(running))
         recent = list(self._recent)[-max(room - 3, 0) :] if room > 3 else []
-        for queued in [*recent, *running, *waiting[: room - len(recent)]]:
-            reading = self._reading(queued)
-            steps = f"{reading['step']}/{reading['num_steps']}" if "step" in reading else ""
-            result = queued.reason[:40] or _accuracy_text(reading)
-            style = _COLOURS.get(queued.status, "")
-            spec = queued.run.spec
-            cells = (
-                queued.run.role,
-                spec.model.name,
-                _pair(queued),
-                str(spec.seed),
-                str(queued.status),
-                steps,
-                result,
-            )
-            table.add_row(*map(Text, cells), style=style)  # not markup: a name may hold brackets
+        shown = [*recent, *running, *waiting[: room - len(recent)]]
+        table = FittedTable(
+            columns=("role", "model", "pair", "seed", "status", "step", "accuracy"),
+            rows=[self._row(queued) for queued in shown],
+            num_names=3,
+            styles=[_COLOURS.get(queued.status, "") for queued in shown],
+        )
         return Group(table, Text(self._counts(), style="bold"))
+
+    def _row(self, queued: QueuedRun) -> tuple[str, ...]:
+        reading = self._reading(queued)
+        return (
+            queued.run.role,
+            queued.run.spec.model.name,
+            _pair(queued),
+            str(queued.run.spec.seed),
+            str(queued.status),
+            f"{reading['step']}/{reading['num_steps']}" if "step" in reading else "",
+            queued.reason[:40] or _accuracy_text(reading),
+        )
 
     def _counts(self) -> str:
         assert self._queue is not None

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from raysweep.errors import InvalidInput, RaysweepError, user_code
 from raysweep.models.families import Model
 from raysweep.planning.search.config import Search
+from raysweep.planning.shadows import require_no_shadows
 from raysweep.spec import Evaluation, RunSpec, TaskSpec
 from raysweep.spec.resources import Resources
 from raysweep.spec.validation import plain, require, require_bool, require_choice, require_name, require_type
@@ -154,17 +155,21 @@ def grid(weak: Iterable[Model], strong: Iterable[Model]) -> list[tuple[Model, Mo
 
 
 def load_sweep(location: str) -> Sweep:
-    """The sweep of an experiment: `FILE` (its function `sweep`) or `FILE:function`.
+    """The sweep of an experiment: `FILE` (its function `sweep`) or `FILE:function`. What exists is a file,
+    whatever colons its name has.
 
     Raises:
-        InvalidInput: there is no such file or function, its code fails, or it doesn't return a Sweep.
+        InvalidInput: there is no such file or function, its code fails, it doesn't return a Sweep, or a file
+            beside it has the name of a library.
     """
-    name, _, function_name = location.partition(":")
+    name, _, function_name = (location, "", "") if _is_file(location) else location.rpartition(":")
     path = Path(name)
-    if not path.is_file():
+    if not _is_file(name):
         raise InvalidInput(
-            f"there is no experiment file {name!r}; an experiment is a Python file with a function sweep()"
+            f"there is no experiment file {name or location!r}; an experiment is a Python file with a "
+            "function sweep()"
         )
+    require_no_shadows(path.absolute().parent)
     spec = importlib.util.spec_from_file_location(f"raysweep_experiment_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise InvalidInput(f"{name!r} isn't a Python file")
@@ -190,6 +195,13 @@ def load_sweep(location: str) -> Sweep:
             f"{location}: the function returned a {type(sweep).__name__}; it must return a raysweep.Sweep"
         )
     return sweep
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):  # too long, or with a NUL
+        return False
 
 
 def _place(path: Path, error: BaseException) -> str:

@@ -20,13 +20,21 @@ class Jobs:
     code: Mapping[str, Any]
     """The state of the user's code: commit, uncommitted changes, command."""
 
-    def make(self, run: PlannedRun, stopper: Stopper | None = None, *, num_workers: int | None = None) -> Job:
+    def make(
+        self,
+        run: PlannedRun,
+        stopper: Stopper | None = None,
+        *,
+        num_workers: int | None = None,
+        may_kill: bool = False,
+    ) -> Job:
         """The job of a run.
 
         Args:
             run: the run.
             stopper: decides whether a trial of a search is ended early; None to end none.
             num_workers: in place of that of its resources: 0 for a runner that trains in one process.
+            may_kill: whether the processes that execute it may be killed when they stand still.
         """
         if num_workers is None:
             num_workers = run.resources.num_workers
@@ -34,4 +42,5 @@ class Jobs:
         trial = None
         if run.study is not None and run.may_be_stopped:
             trial = TrialContext.make(run.study.key, run.study.search, stopper)
-        return Job(run.spec, resources, str(self.store.folder), run.save_weights, self.code, trial)
+        folder = str(self.store.folder)
+        return Job(run.spec, resources, folder, run.save_weights, self.code, trial, may_kill)

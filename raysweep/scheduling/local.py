@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from raysweep.errors import RaysweepError
+from raysweep.scheduling.claim import claimed
 from raysweep.scheduling.jobs import Jobs
 from raysweep.scheduling.queue import RunQueue
 from raysweep.scheduling.runner import Runner
@@ -24,11 +26,19 @@ class LocalRunner(Runner):
             run = candidates[0]
             queue.start(run)
             try:
-                with clean_process():
-                    execute(jobs.make(run, stopper, num_workers=0))
-            except ProcessNotClean:
+                job = jobs.make(run, stopper, num_workers=0)
+                with claimed(job) as is_open, clean_process():
+                    if is_open:
+                        execute(job)
+            except ProcessNotClean as error:
                 queue.end(run)
-                raise
+                queue.close(
+                    RaysweepError(
+                        f"run {run.id} ({run.role}, {run.spec.model.name}) left something behind in this "
+                        f"process: {error}. It is finished, but with --local the others would share it; run "
+                        "the same command again to go on, or without --local"
+                    )
+                )
             except Exception as error:  # the run's boundary: its error.txt holds the traceback
                 queue.end(run, f"{type(error).__name__}: {error}")
             else:

@@ -209,8 +209,11 @@ class RunQueue:
             self._reserved.add(run.id)
             self._move(queued, RunStatus.RUNNING)
             queued.started = time.monotonic()
-        self.store.run(run.id).error.unlink(missing_ok=True)
-        self.store.run(run.id).progress.unlink(missing_ok=True)
+        folder = self.store.run(run.id)
+        if lock := folder.lock(wait=False):  # else another sweep is executing it
+            with lock:
+                folder.error.unlink(missing_ok=True)
+                folder.progress.unlink(missing_ok=True)
         self._tell(queued)
 
     def end(self, run: PlannedRun, reason: str = "") -> None:
@@ -247,11 +250,7 @@ class RunQueue:
         elif status is RunStatus.DONE:
             self._finish(queued)
         else:
-            if not folder.error.exists():
-                folder.folder.mkdir(parents=True, exist_ok=True)
-                folder.error.write_text(
-                    (reason or "the process that trained it died; it may have run out of memory") + "\n"
-                )
+            folder.tell_failure(reason or "the process that trained it died; it may have run out of memory")
             cause = folder.failure()
             self._fail(queued, cause)
             what = f"run {run.id} ({run.role}, {run.spec.model.name}), which it depends on, failed: {cause}"

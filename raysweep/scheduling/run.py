@@ -103,6 +103,7 @@ def run_plan(
         for run_id in larger.runs.keys() - known:
             require_fit(queue.runs[run_id].run, nodes)
 
+    store.remove_leftovers()
     queue = RunQueue(plan, store, changed)
     nodes = None
     if not queue.is_complete:

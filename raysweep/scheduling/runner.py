@@ -18,6 +18,13 @@ class Runner(ABC):
     returned.
     """
 
+    def check(self) -> None:  # noqa: B027 (most runners can always run)
+        """Refuse at once what can't work, before anything is planned.
+
+        Raises:
+            InvalidInput: the runner can't execute anything here and now.
+        """
+
     def prepare(self) -> None:  # noqa: B027 (most runners have nothing to start)
         """Begin to start in the background; called while the sweep is still being planned."""
 

@@ -12,13 +12,13 @@ from ray import cloudpickle, tune
 
 from raysweep.files import require_private
 from raysweep.planning.graph import PlannedRun
+from raysweep.scheduling.claim import claimed
 from raysweep.scheduling.jobs import Jobs
 from raysweep.scheduling.worker_group import WorkerGroup, import_from
-from raysweep.store import Store
-from raysweep.store.run_folder import RunStatus
 from raysweep.training.early_stopping import Stopper
 from raysweep.training.process import clean_process
 from raysweep.training.run import Job, execute
+from raysweep.training.watchdog import watched
 
 
 class JobFiles:
@@ -40,7 +40,9 @@ class JobFiles:
 
     def write(self, slot: str, step: int, task: PlannedRun | float | None) -> None:
         """Tell a slot what to do in a step: execute a run, wait for so many seconds, or end (None)."""
-        job = self._jobs.make(task, self._stopper) if isinstance(task, PlannedRun) else task
+        job: Job | float | None = (
+            self._jobs.make(task, self._stopper, may_kill=True) if isinstance(task, PlannedRun) else task
+        )
         Path(f"{self.path(slot)}-{step - 1}").unlink(missing_ok=True)
         Path(f"{self.path(slot)}-{step}").write_bytes(cloudpickle.dumps(job))
 
@@ -55,26 +57,29 @@ class Slot:
     Args:
         import_path: the driver's `sys.path`, so that a run can import the user's own code (`module:object`)
             as the driver can.
+        folder: scratch space of Ray Train.
     """
 
-    def __init__(self, import_path: Sequence[str]) -> None:
+    def __init__(self, import_path: Sequence[str], folder: Path) -> None:
         self._import_path = import_path
+        self._folder = folder
         self._group: WorkerGroup | None = None
 
     def run(self, job: Job) -> None:
-        """Execute a run; return at once if it is done."""
+        """Execute a run; return at once if it is done. If another sweep is executing it, wait for its end."""
         import_from(self._import_path)
-        store = Store(job.store_folder)
-        is_done = store.status(job.spec) is RunStatus.DONE
-        if is_done and (store.run(job.spec.id).has_model or not job.save_weights):
-            return
-        folder = Path(store.ray) / "train"
+        with claimed(job) as is_open:
+            if is_open:
+                self._train(job)
+
+    def _train(self, job: Job) -> None:
         if job.resources.num_workers == 0:
             with clean_process():
-                _train_here(job, folder)
+                _train_here(job, self._folder)
             return
-        self._group = self._group or WorkerGroup(job.resources, folder, self._import_path)
-        self._group.run(job)
+        self._group = self._group or WorkerGroup(job.resources, self._folder, self._import_path)
+        with watched(job.watch):
+            self._group.run(job)
 
     def close(self) -> None:
         """End the worker group, if there is one."""
@@ -106,7 +111,7 @@ class SlotTrial(tune.Trainable):
     """A slot as a trial: each step executes a run, or waits."""
 
     def setup(self, config: dict[str, Any], import_path: Sequence[str]) -> None:  # type: ignore[override]
-        self._slot = Slot(import_path)
+        self._slot = Slot(import_path, Path(config["jobs"]).parent.parent / "train")
 
     def step(self) -> dict[str, Any]:
         file = Path(f"{self.config['jobs']}-{self.iteration}")

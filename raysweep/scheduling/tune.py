@@ -5,12 +5,10 @@ Tune is a scheduler here, never the record: what became of a run is read from th
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
-import time
 from collections import deque
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -19,11 +17,12 @@ from ray.tune import PlacementGroupFactory
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 
+from raysweep.planning.shadows import require_no_shadows
 from raysweep.scheduling.capacity import ClusterCapacity
 from raysweep.scheduling.gpu_memory import smallest_gpu_bytes
 from raysweep.scheduling.jobs import Jobs
 from raysweep.scheduling.queue import RunQueue
-from raysweep.scheduling.ray_startup import begin
+from raysweep.scheduling.ray_startup import begin, require_ray
 from raysweep.scheduling.ray_startup import start as start_ray
 from raysweep.scheduling.runner import Runner
 from raysweep.scheduling.searcher import QueueSearcher
@@ -35,6 +34,12 @@ from raysweep.scheduling.worker_group import DRIVER_CPUS
 class RayRunner(Runner):
     """Executes runs on the Ray cluster that `RAY_ADDRESS` names, or on this machine. Tune is only the
     scheduler; its trials are slots (see `raysweep.scheduling.searcher`)."""
+
+    def check(self) -> None:
+        """See `Runner.check`."""
+        require_no_shadows(Path.cwd())  # from which Ray's processes import before all else
+        if not ray.is_initialized():
+            require_ray()
 
     def prepare(self) -> None:
         """Start Ray while the sweep is being planned."""
@@ -53,10 +58,15 @@ class RayRunner(Runner):
     def run(self, queue: RunQueue, jobs: Jobs) -> None:
         """See `Runner.run`."""
         start_ray()
-        name = f"tune-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+        with queue.store.scratch() as folder:
+            self._run(queue, jobs, folder)
+        if not queue.is_complete:  # Tune catches the signal of an interrupt and returns
+            raise KeyboardInterrupt
+
+    def _run(self, queue: RunQueue, jobs: Jobs, folder: Path) -> None:
         local_stopper = make_stopper(queue.plan)
-        stopper = ActorStopper(local_stopper, f"raysweep-stopper-{name}") if local_stopper else None
-        files = JobFiles(jobs, stopper, queue.store.ray / name / "jobs")
+        stopper = ActorStopper(local_stopper, f"raysweep-stopper-{folder.name}") if local_stopper else None
+        files = JobFiles(jobs, stopper, folder / "jobs")
         searcher = QueueSearcher(queue, ClusterCapacity(ray.cluster_resources()), files)
         trainable = tune.with_resources(
             tune.with_parameters(SlotTrial, import_path=tuple(sys.path)),
@@ -66,20 +76,15 @@ class RayRunner(Runner):
             trainable,
             tune_config=tune.TuneConfig(search_alg=searcher, scheduler=_InOrder(), num_samples=-1),
             run_config=tune.RunConfig(
-                name=name,
-                storage_path=str(queue.store.ray),
+                name=folder.name,
+                storage_path=str(folder.parent),
                 verbose=0,
                 callbacks=[_StartWatcher(searcher)],
                 # A trial that Tune can't checkpoint at its end counts as failed.
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         )
-        try:
-            tuner.fit()
-        finally:
-            shutil.rmtree(queue.store.ray / name, ignore_errors=True)
-        if not queue.is_complete:  # Tune catches the signal of an interrupt and returns
-            raise KeyboardInterrupt
+        tuner.fit()
 
 
 def _slot_resources(num_workers: int, cpus: float, gpus: float) -> PlacementGroupFactory:

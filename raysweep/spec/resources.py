@@ -43,7 +43,8 @@ class Resources:
     """Whether the weights of students are kept. Those of supervisors, ceilings and pretrainings always
     are."""
     timeout_seconds: int = 1800
-    """How long a worker waits for another before the run fails."""
+    """How long a worker waits for another, or may take for one step, one batch of an evaluation, or loading
+    the model, before the run fails and its process is killed."""
 
     def __post_init__(self) -> None:
         for name, low in (

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from raysweep.errors import CorruptFile, ForeignFolder, InvalidInput, StorageFailed
+from raysweep.errors import CorruptFile, ForeignFolder, InvalidInput, StorageFailed, redacted
 from raysweep.files import FileLock, is_temporary, read_json, remove, storage, write_json
 from raysweep.predictions import Predictions
 from raysweep.spec import RunSpec
@@ -90,6 +90,13 @@ class RunFolder:
     def failure(self) -> str:
         """The cause of the run's failure, in one line."""
         return self.error.read_text(encoding="utf-8", errors="replace").strip().partition("\n")[0]
+
+    def tell_failure(self, cause: str, details: str = "") -> None:
+        """Write error.txt, unless there is one: the cause in its first line, details below."""
+        if not self.error.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            text = " ".join(cause.split()) + (f"\n\n{details}" if details else "\n")
+            self.error.write_text(redacted(text), encoding="utf-8", errors="backslashreplace")
 
     @property
     def result(self) -> Path:

@@ -143,11 +143,13 @@ class Store:
         """Whether a folder that `fill` created exists, with every file as it was written."""
         try:
             checksums = read_json(folder / _CHECKSUMS)
-        except CorruptFile:
+            return (
+                isinstance(checksums, dict)
+                and bool(checksums)
+                and all(has_checksum(folder / name, value) for name, value in checksums.items())
+            )
+        except (CorruptFile, ValueError):  # a name with a NUL in it
             return False
-        return isinstance(checksums, dict) and all(
-            has_checksum(folder / name, value) for name, value in checksums.items()
-        )
 
     @property
     def ray(self) -> Path:

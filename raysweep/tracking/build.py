@@ -139,7 +139,7 @@ def _failed(ended: Entry, folder: RunFolder) -> Entry:
     at = folder.error.stat().st_mtime
     return replace(
         ended,
-        note=f"Failed:\n```\n{folder.error.read_text()}\n```",
+        note=f"Failed:\n```\n{folder.error.read_text(encoding='utf-8')}\n```",
         tags={**ended.tags, **_given({ERROR_TAG: folder.failure()})},
         start=at,
         end=at,

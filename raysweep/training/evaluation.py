@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from raysweep.training.batching import evaluation_batches
 from raysweep.training.tokenized import TokenizedSplit
+from raysweep.training.watchdog import alive
 
 if TYPE_CHECKING:
     from raysweep.training.heads import Head
@@ -29,6 +30,7 @@ def evaluate(
         for rows in evaluation_batches(lengths, batch_size, engine.rank, engine.world_size):
             outputs = head.readings(split, rows if len(rows) else np.zeros(1, np.int64))
             own.update(zip(rows.tolist(), outputs, strict=False))
+            alive(f"{len(own)} examples of an evaluation")
         whole = torch.zeros(len(lengths), outputs.shape[1], device=engine.device)
         if own:
             whole[list(own)] = torch.stack(list(own.values()))

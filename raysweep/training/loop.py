@@ -33,6 +33,7 @@ from raysweep.training.prompting import Prompts
 from raysweep.training.sharding import sharded_loading
 from raysweep.training.step import TrainingSet, training_step
 from raysweep.training.tokenized import TokenizedSplit
+from raysweep.training.watchdog import alive
 
 Report = Callable[[Mapping[str, Any]], None]
 ShouldStop = Callable[[int, int, History], bool]
@@ -73,10 +74,12 @@ def train(
     spec = inputs.spec
     paths = inputs.store.run(spec.id)
     splits = _load_splits(inputs)
+    alive("that its data were read")
     with sharded_loading(spec.optimization, resources) as sharding:
         model = build_model(inputs, sharding)
     with closing(Engine(model, spec.optimization, resources)) as engine:
         del model  # only the engine refers to it now, so that closing frees it
+        alive("that its model was loaded")
         run = _Run(inputs, resources, make_head(inputs, engine), splits, Checkpoints(paths, resources))
         history = History()
         if not isinstance(spec.model.tuning, Prompting):
@@ -85,6 +88,7 @@ def train(
         history.num_parameters = counts.num_parameters
         history.num_trainable_parameters = counts.num_trained
         _predict(run, history)
+        alive("that it had made its predictions")
         if engine.rank == 0:
             history.save(paths)
         if save_weights:
@@ -151,6 +155,7 @@ def _train(run: _Run, report: Report, should_stop: ShouldStop | None) -> History
             loss = training_step(run.head, data, batch, micro_batch, objective, step, num_steps, rate)
             pending.add(step, loss, rate, int(data.split.num_tokens[batch].sum()))
             done = step + 1
+            alive(f"step {done} of {num_steps}")
             is_last = done == num_steps
             is_point = _is_due(done, spec.evaluation.every) and not is_last
             is_checkpoint = _is_due(done, run.resources.checkpoint_every) and not is_last

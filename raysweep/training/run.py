@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from raysweep.data.inputs import RunInputs
-from raysweep.errors import ForeignFolder, RaysweepError, StoppedEarly, TrainingDiverged
+from raysweep.errors import ForeignFolder, RaysweepError, StoppedEarly, TrainingDiverged, is_interrupt
 from raysweep.files import write_json
 from raysweep.results.measure import measure_run
 from raysweep.spec import RunSpec
@@ -24,6 +24,7 @@ from raysweep.training.early_stopping import TrialContext, TrialMonitor
 from raysweep.training.engine import process_group
 from raysweep.training.loop import Report, ShouldStop, train
 from raysweep.training.memory import memory_info, reset_peak
+from raysweep.training.watchdog import Watch, alive, watched
 
 if TYPE_CHECKING:
     from raysweep.training.history import History
@@ -43,6 +44,19 @@ class Job:
     """The state of the user's code when the sweep started: commit, uncommitted changes."""
     trial: TrialContext | None = None
     """What it knows of its search, if it is a trial, which may be ended early."""
+    may_kill: bool = False
+    """Whether the process that executes it is there for runs alone, so that it may be killed if it stands
+    still for `Resources.timeout_seconds`."""
+
+    @property
+    def watch(self) -> Watch:
+        """How a process that executes it is watched."""
+        error = Store(self.store_folder).run(self.spec.id).error
+        return Watch(self.spec.id, self.resources.timeout_seconds, str(error), self.may_kill)
+
+
+class RunEnded(Exception):
+    """A run's code raised what isn't an `Exception`, such as `SystemExit`."""
 
 
 def execute(job: Job) -> None:
@@ -50,18 +64,23 @@ def execute(job: Job) -> None:
 
     A failure is written to error.txt in the run's folder, the cause in the first line and the traceback
     below, and raised.
+
+    Raises:
+        RunEnded: code of the user's asked for the end of the process, as by `sys.exit`.
     """
     try:
-        _execute(job)
+        with watched(job.watch):
+            _execute(job)
     except ForeignFolder:
         raise  # nothing is written into the folder of another run
-    except Exception as error:
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
         cause = str(error) if isinstance(error, RaysweepError) else f"{type(error).__name__}: {error}"
-        path = Store(job.store_folder).run(job.spec.id).error
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(f"{' '.join(cause.split())}\n\n{traceback.format_exc()}")
-        raise
+        Store(job.store_folder).run(job.spec.id).tell_failure(cause, traceback.format_exc())
+        if isinstance(error, Exception):
+            raise
+        raise RunEnded(cause) from error  # else the process would end as if all were well
 
 
 def _execute(job: Job) -> None:
@@ -74,6 +93,7 @@ def _execute(job: Job) -> None:
         paths.claim(job.spec)
         write_json(paths.environment, environment(job))
     with process_group(on_gpu=job.resources.num_gpus > 0):
+        alive("that it had met its other workers")
         reset_peak()
         report = _progress_writer(job) if rank == 0 else lambda progress: None
         monitor = TrialMonitor(inputs, job.trial) if job.trial and rank == 0 else None

@@ -1,6 +1,8 @@
 """The command line as people and scripts use it: what it prints, where, and its exit codes."""
 
+import builtins
 import errno
+import io
 import json
 import os
 import shutil
@@ -628,11 +630,83 @@ def test_a_model_folder_without_a_usable_tokenizer(raysweep: Command) -> None:
     assert code == BAD_INPUT and "model 'w'" in err and err.count("\n") == 1
 
 
-def test_an_error_that_nobody_foresaw_is_not_taken_for_a_failed_run(raysweep: Command) -> None:
-    code, out, err = raysweep("plan", write(), "--store", "a name with a \0")
-    assert (
-        (code, out) == (INTERNAL_ERROR, "") and "Traceback" in err and "ValueError: embedded null byte" in err
+@pytest.mark.parametrize("error", [ValueError("unforeseen"), SystemExit(0), GeneratorExit("unforeseen")])
+def test_an_error_that_nobody_foresaw_is_not_taken_for_a_failed_run(
+    raysweep: Command, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr("raysweep.cli.commands.make_plan", fail)
+    code, out, err = raysweep("plan", write())
+    assert (code, out) == (INTERNAL_ERROR, "") and "Traceback" in err and type(error).__name__ in err
+
+
+def test_a_disk_that_fails_is_one_line(raysweep: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/full/store")
+
+    monkeypatch.setattr("raysweep.cli.commands.make_plan", fail)
+    code, out, err = raysweep("plan", write())
+    assert (code, out) == (FAILED, "") and err == (
+        "raysweep: [Errno 28] No space left on device: '/full/store'. See to that file or its disk, and run "
+        "the same command again: what is done is kept\n"
     )
+
+
+@pytest.fixture
+def read_only(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Make a folder one of a disk that can't be written, for root too."""
+
+    def protect(folder: Path) -> None:
+        def guard(owner: object, name: str, writes: Callable[..., bool]) -> None:
+            original = getattr(owner, name)
+
+            def guarded(path: object, *arguments: object, **options: object) -> object:
+                inside = isinstance(path, str | Path) and Path(path).absolute().is_relative_to(
+                    folder.absolute()
+                )
+                if inside and writes(*arguments, **options):
+                    raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+                return original(path, *arguments, **options)
+
+            monkeypatch.setattr(owner, name, guarded)
+
+        for name in ("mkdir", "unlink", "rename", "replace", "rmdir", "utime"):
+            guard(os, name, lambda *arguments, **options: True)
+        guard(os, "open", lambda flags, *arguments, **options: bool(flags & (os.O_WRONLY | os.O_RDWR)))
+        for module in (io, builtins):
+            guard(module, "open", lambda mode="r", *arguments, **options: not set(mode).isdisjoint("wax+"))
+
+    return protect
+
+
+@pytest.mark.parametrize("command", ["plan", "status", "results", "report"])
+def test_reading_commands_need_no_store_that_can_be_written(
+    raysweep: Command, read_only: Callable[[Path], None], empty_database: Path, command: str
+) -> None:
+    file = write("seeds=[0, 1]")
+    store = Store("raysweep-store")
+    finish_all(make_plan(small_sweep(seeds=[0, 1]), store), store)
+    shutil.copy(empty_database, "mlflow.db")
+    options = ("--out", "page.html") if command == "report" else ()
+    expected = raysweep(command, file, *options)
+    read_only(store.folder)
+    with pytest.raises(OSError, match="Read-only"):
+        (store.folder / "new").touch()
+    assert raysweep(command, file, *options) == expected and expected[0] == SUCCESS
+
+
+def test_a_plan_that_must_be_written_says_so_in_one_line(
+    raysweep: Command, read_only: Callable[[Path], None]
+) -> None:
+    file = write()
+    store = Store("raysweep-store")
+    read_only(store.folder)
+    code, out, err = raysweep("plan", file)
+    assert (code, out) == (FAILED, "") and "is read-only; make it writable" in err and err.count("\n") == 1
+    code, out, err = raysweep("run", file, "--local")
+    assert (code, out) == (BAD_INPUT, "") and "can't be written" in err and err.count("\n") == 1
 
 
 def test_a_report_says_what_it_wrote_and_what_is_missing(raysweep: Command, empty_database: Path) -> None:

@@ -93,6 +93,25 @@ def test_a_sweep_is_loaded_from_a_file_and_its_neighbours(
     assert isinstance(load_sweep("mine.py"), Sweep)
 
 
+def test_a_path_that_exists_is_a_file_whatever_colons_it_has(tmp_path: Path) -> None:
+    folder = tmp_path / "2024-01-01T10:00:00"
+    folder.mkdir()
+    code = (
+        "from grid_helpers import small_sweep\ndef sweep():\n    return small_sweep()\n"
+        "def second():\n    return small_sweep(name='second')\n"
+    )
+    for name in ("mine.py", "mine.py:second"):
+        (folder / name).write_text(code)
+    assert load_sweep(f"{folder}/mine.py").name == "small"
+    with pytest.raises(InvalidInput, match=r"mine\.py:second' isn't a Python file"):
+        load_sweep(f"{folder}/mine.py:second")  # as it stands, a file
+    (folder / "mine.py:second").unlink()
+    assert load_sweep(f"{folder}/mine.py:second").name == "second"
+    for absent in (f"{folder}/none.py:second", "10:00:00", "none.py", ":", "a\0.py", "x" * 5_000):
+        with pytest.raises(InvalidInput, match="there is no experiment file"):
+            load_sweep(absent)
+
+
 RECIPE = (
     "from grid_helpers import small_sweep\n"
     "from raysweep.recipes import recipes\n"

@@ -106,7 +106,8 @@ def test_a_submitted_job_leaves_its_cells_with_their_pgr_in_mlflow(
         "sweep.json",
     }
 
-    processes = [int((tmp_path / "cluster" / f"{name}.pid").read_text()) for name in ("ray", "mlflow")]
+    pids = [(tmp_path / "cluster" / f"{name}.pid").read_text().split()[0] for name in ("ray", "mlflow")]
+    processes = [int(pid) for pid in pids]
     assert all(Path(f"/proc/{process}").exists() for process in processes)
     subprocess.run([SCRIPT, "stop"], env=cluster, check=True)
     assert not any(Path(f"/proc/{process}").exists() for process in processes)

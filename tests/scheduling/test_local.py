@@ -1,12 +1,13 @@
 """Real runs in this process: all of a plan, only what is missing, and the rest of it when one fails."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from grid_helpers import finish, small_model, small_sweep
 
-from raysweep import Method, grid
+from raysweep import Method, RaysweepError, grid
 from raysweep.planning.plan import Plan, make_plan
 from raysweep.planning.sweep import Sweep
 from raysweep.results.from_store import read_store
@@ -71,14 +72,22 @@ def test_a_run_that_fails_stops_only_what_depends_on_it(store: Store) -> None:
     assert store.status(failed["student strong"].run.spec) is RunStatus.MISSING
 
 
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("raise KeyError('not yet written')", "KeyError: 'not yet written'"),
+        ("raise SystemExit(0)", "SystemExit: 0"),
+        ("raise BaseExceptionGroup('several', [GeneratorExit()])", "BaseExceptionGroup: several"),
+    ],
+)
 def test_an_error_in_the_users_objective_fails_its_runs_with_its_traceback(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    statement: str, told: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "local_mine.py").write_text(
         "from raysweep import Call\n"
         "from raysweep.objectives import Objective\n"
         "from raysweep.recipes import CellRuns\n"
-        "def loss(logits, labels, context):\n    raise KeyError('not yet written')\n"
+        f"def loss(logits, labels, context):\n    {statement}\n"
         "OBJECTIVE = Objective(loss)\n"
         "def recipe(cell):\n"
         "    supervisor = cell.supervisor()\n"
@@ -86,11 +95,40 @@ def test_an_error_in_the_users_objective_fails_its_runs_with_its_traceback(
         "    return CellRuns(supervisor=supervisor, student=student, ceiling=cell.ceiling())\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "local_mine", raising=False)
     plan = make_plan(small_sweep(methods=["naive", Method(name="mine", recipe="local_mine:recipe")]), store)
     _, queue = run(plan.sweep, store)
     (failure,) = queue.failures
-    assert failure.reason == "KeyError: 'not yet written'" and queue.count(RunStatus.DONE) == 5
+    assert told in failure.reason and queue.count(RunStatus.DONE) == 5
     assert "local_mine.py" in store.run(failure.run.id).error.read_text()
+
+
+def test_a_thread_that_a_run_leaves_behind_ends_the_sweep_and_is_named(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "local_leaky.py").write_text(
+        "import threading\n"
+        "from raysweep import Call\n"
+        "from raysweep.recipes import CellRuns\n"
+        "from raysweep.transforms.base import Transform\n"
+        "END = threading.Event()\n"
+        "def leak(labels, context):\n"
+        "    threading.Thread(target=END.wait, name='left-behind').start()\n"
+        "    return labels\n"
+        "LEAK = Transform(apply=leak)\n"
+        "def recipe(cell):\n"
+        "    supervisor = cell.supervisor()\n"
+        "    student = cell.student(supervisor, transforms=(Call('local_leaky:LEAK'),))\n"
+        "    return CellRuns(supervisor=supervisor, student=student, ceiling=cell.ceiling())\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    plan = make_plan(small_sweep(methods=[Method(name="leaky", recipe="local_leaky:recipe"), "naive"]), store)
+    student = plan.cells[0].runs.student
+    with pytest.raises(RaysweepError, match=rf"run {student.id} \(student, strong\).*left-behind") as told:
+        run_plan(plan, store)
+    assert "run the same command again to go on" in str(told.value)
+    sys.modules["local_leaky"].END.set()
+    assert store.status(student) is RunStatus.DONE
 
 
 def test_a_run_whose_supervisor_is_forged_never_starts_from_it(store: Store) -> None:

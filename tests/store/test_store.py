@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from broken_stores import BROKEN_RUNS, BrokenRun, flip_a_byte
+from broken_stores import BROKEN_RUNS, RESULTS, BrokenRun, flip_a_byte
 from grid_helpers import finish, finish_all, pinned_run, small_sweep, small_task
 
 from raysweep.data.examples import read_split
@@ -323,6 +323,16 @@ def test_damage_to_what_runs_read_is_made_good(plan: Plan, store: Store, what: s
     assert make_plan(small_sweep(), store).runs.keys() == plan.runs.keys()
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
     assert {path: names_below(path) for path in (store.folder / what).iterdir()} == folders
+
+
+@pytest.mark.parametrize("content", [*RESULTS.values(), '{"a\\u0000b": "c"}', '{"x": 5}', '{"x": null}'])
+def test_a_folder_with_a_broken_list_of_checksums_is_filled_again(store: Store, content: str | bytes) -> None:
+    target = store.fill(store.task("abc"), lambda folder: (folder / "x").write_bytes(b"y") and None)
+    whole = (target / "checksums.json").read_bytes()
+    (target / "checksums.json").write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert not store.is_intact(target)
+    store.fill(target, lambda folder: (folder / "x").write_bytes(b"y") and None)
+    assert store.is_intact(target) and (target / "checksums.json").read_bytes() == whole
 
 
 def test_a_spec_that_is_claimed_is_written_once(store: Store) -> None:

@@ -81,8 +81,8 @@ def page(data: SweepData, figures: Figures, *, question: str = "", command: str 
         versions=facts.versions(data),
         tasks=tasks,
         models=models,
-        style=(_FOLDER / "page.css").read_text(),
-        script=(_FOLDER / "page.js").read_text(),
+        style=(_FOLDER / "page.css").read_text(encoding="utf-8"),
+        script=(_FOLDER / "page.js").read_text(encoding="utf-8"),
         drawing=_drawing() if figures.figures else "",
     )
 

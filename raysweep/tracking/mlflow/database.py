@@ -95,8 +95,9 @@ class SqliteFile:
         lock = FileLock.take(self.path.with_name(f".{self.path.name}.lock"))
         with lock or nullcontext():
             if not self.path.exists() or not self.path.stat().st_size:
-                for left in self.path.parent.glob(f".{self.path.name}.*.tmp*"):  # by one that was killed
-                    left.unlink(missing_ok=True)
+                if lock and lock.is_sure:  # else another may be making it
+                    for left in self.path.parent.glob(f".{self.path.name}.*.tmp*"):  # by one that was killed
+                        left.unlink(missing_ok=True)
                 self._make()
             yield
 
