@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -314,10 +314,3 @@ class RunSpec:
         if self.kind == "text":
             return self.curve_splits(splits)
         return [name for name in splits if name not in ("supervisor", "train")]
-
-    def closure(self) -> Iterator[RunSpec]:
-        """This run and all runs that it depends on, dependencies first; shared ones may come more than
-        once."""
-        for dependency in self.dependencies:
-            yield from dependency.closure()
-        yield self

@@ -495,7 +495,7 @@ def test_a_run_with_all_that_it_reads_is_pinned(store: Store) -> None:
     student = replace(supervisor, labels=WeakLabels(supervisor=supervisor), train_split="transfer")
     assert not student.is_pinned
     pinned = Pinner(store).run(student)
-    assert pinned.is_pinned and all(run.is_pinned for run in pinned.closure())
+    assert pinned.is_pinned and all(run.is_pinned for run in pinned.dependencies)
     assert pinned.id == Pinner(store).run(student).id
     hub = replace(model.spec, base=Hub(id="a/b", revision="c" * 40))
     assert Pinner(store).model(hub).base == Hub(id="a/b", commit="c" * 40)
