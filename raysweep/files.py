@@ -189,7 +189,6 @@ class FileLock:
         Raises:
             OSError: the file can't be made.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
         while True:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
             try:

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 
 from raysweep.errors import RaysweepError
 from raysweep.estimates.gpu_sharing import with_more_memory
-from raysweep.files import read_json
+from raysweep.files import storage
 from raysweep.planning.graph import PlannedRun
 from raysweep.planning.plan import Plan
 from raysweep.spec.resources import Resources
-from raysweep.store import RunStatus, Store
+from raysweep.store import RunFolder, RunStatus, Store
 
 
 @dataclass
@@ -209,12 +209,18 @@ class RunQueue:
             self._reserved.add(run.id)
             self._move(queued, RunStatus.RUNNING)
             queued.started = time.monotonic()
-        folder = self.store.run(run.id)
+        try:
+            self._forget_earlier_try(self.store.run(run.id))
+        except RaysweepError as error:  # as in `end`
+            self.close(error)
+        self._tell(queued)
+
+    @staticmethod
+    def _forget_earlier_try(folder: RunFolder) -> None:
         if lock := folder.lock(wait=False):  # else another sweep is executing it
-            with lock:
+            with lock, storage(folder.folder):
                 folder.error.unlink(missing_ok=True)
                 folder.progress.unlink(missing_ok=True)
-        self._tell(queued)
 
     def end(self, run: PlannedRun, reason: str = "") -> None:
         """A run has ended. Its files tell whether it is done; if it isn't, the runs that depend on it fail
@@ -236,7 +242,11 @@ class RunQueue:
             return
         try:
             status = run.status(self.store)
-            stopped = str(read_json(folder.stopped)["reason"]) if status is RunStatus.STOPPED else ""
+            stopped = str(folder.read_stopped()["reason"]) if status is RunStatus.STOPPED else ""
+            if status not in (RunStatus.STOPPED, RunStatus.DONE):
+                folder.tell_failure(
+                    reason or "the process that trained it died; it may have run out of memory"
+                )
         except RaysweepError as error:  # the store can't be trusted; raised in here, Ray Tune would bury it
             self._fail(queued, str(error))
             self.close(error)
@@ -250,7 +260,6 @@ class RunQueue:
         elif status is RunStatus.DONE:
             self._finish(queued)
         else:
-            folder.tell_failure(reason or "the process that trained it died; it may have run out of memory")
             cause = folder.failure()
             self._fail(queued, cause)
             what = f"run {run.id} ({run.role}, {run.spec.model.name}), which it depends on, failed: {cause}"

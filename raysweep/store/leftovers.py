@@ -27,6 +27,7 @@ _LOCK = ".lock-"
 def owned_folder(parent: Path, prefix: str) -> Iterator[Path]:
     """Have a new empty folder in the block, named `prefix` and some letters. Only this user may enter it, and
     no other process removes it."""
+    parent.mkdir(parents=True, exist_ok=True)
     folder = parent / f"{prefix}{uuid.uuid4().hex[:12]}"
     with _lock_of(folder, wait=True) or contextlib.nullcontext():
         folder.mkdir(mode=0o700)

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from raysweep.errors import CorruptFile, ForeignFolder, InvalidInput, StorageFailed, redacted
-from raysweep.files import FileLock, is_temporary, read_json, remove, storage, write_json
+from raysweep.files import FileLock, is_temporary, read_json, remove, storage, write_json, written_atomically
 from raysweep.predictions import Predictions
 from raysweep.spec import RunSpec
 from raysweep.spec.identity import canonical, digest, file_checksum, has_checksum
@@ -92,11 +92,16 @@ class RunFolder:
         return self.error.read_text(encoding="utf-8", errors="replace").strip().partition("\n")[0]
 
     def tell_failure(self, cause: str, details: str = "") -> None:
-        """Write error.txt, unless there is one: the cause in its first line, details below."""
+        """Write error.txt, unless there is one: the cause in its first line, details below.
+
+        Raises:
+            StorageFailed: the store can't be written, or was deleted.
+        """
+        self._require_store()
         if not self.error.exists():
-            self.folder.mkdir(parents=True, exist_ok=True)
             text = " ".join(cause.split()) + (f"\n\n{details}" if details else "\n")
-            self.error.write_text(redacted(text), encoding="utf-8", errors="backslashreplace")
+            with written_atomically(self.error) as temporary:
+                temporary.write_text(redacted(text), encoding="utf-8", errors="backslashreplace")
 
     @property
     def result(self) -> Path:
@@ -119,8 +124,23 @@ class RunFolder:
 
         Returns:
             The lock, to be released; None if another holds it and `wait` is off.
+
+        Raises:
+            StorageFailed: the store can't be written, or was deleted.
         """
-        return FileLock.take(self.folder.with_name(f".{self.folder.name}.lock"), wait=wait)
+        self._require_store()
+        with storage(self.folder):
+            self.folder.parent.mkdir(exist_ok=True)
+            return FileLock.take(self.folder.with_name(f".{self.folder.name}.lock"), wait=wait)
+
+    def _require_store(self) -> None:
+        """Check that the store is still there: to make it anew would begin to train everything again."""
+        store = self.folder.parent.parent
+        if not store.is_dir():
+            raise StorageFailed(
+                f"the store {store} was deleted, or its disk is gone; mount it again, or put it back, and "
+                "run the same command again"
+            )
 
     def require_own(self, spec: RunSpec) -> None:
         """Check that the folder doesn't belong to another run. A folder without a spec belongs to none.
@@ -145,12 +165,7 @@ class RunFolder:
         Raises:
             ForeignFolder, CorruptFile: see `require_own`. StorageFailed: the folder can't be written.
         """
-        store = self.folder.parent.parent
-        if not store.is_dir():  # to make it anew would begin to train everything again
-            raise StorageFailed(
-                f"the store {store} was deleted, or its disk is gone; mount it again, or put it back, and "
-                "run the same command again"
-            )
+        self._require_store()
         self.require_own(spec)
         with storage(self.folder):
             self.remove_temporary_files()

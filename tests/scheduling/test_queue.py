@@ -1,6 +1,7 @@
 """The queue lets a run start when all it depends on is done, and fails with it what depends on one that
 failed."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from grid_helpers import finish, finish_all, small_model, small_sweep
 
 from raysweep import Method, Resources, RunSpec, grid
-from raysweep.errors import ForeignFolder
+from raysweep.errors import ForeignFolder, StorageFailed
 from raysweep.planning.graph import PlannedRun
 from raysweep.planning.plan import Plan, make_plan
 from raysweep.scheduling.queue import QueuedRun, RunQueue
@@ -255,3 +256,18 @@ def test_a_run_that_is_tried_again_has_not_failed_and_its_dependents_wait(plan: 
     assert len(queue.candidates()) == 2  # it has resources of its own now
     complete(queue, again)
     assert find(plan, "supervisor", "weak-2").id in [item.id for item in queue.ready()]
+
+
+def test_a_store_that_is_deleted_meanwhile_ends_the_plan(plan: Plan, store: Store) -> None:
+    queue = RunQueue(plan, store)
+    first, second, *_ = queue.ready()
+    queue.start(first)
+    shutil.rmtree(store.folder)
+    queue.end(first, "its process died")
+    assert isinstance(queue.problem, StorageFailed) and f"the store {store.folder} was deleted" in str(
+        queue.problem
+    )
+    assert queue.ready() == [] and queue.is_complete and not store.folder.exists()
+    other = RunQueue(plan, store)
+    other.start(second)
+    assert isinstance(other.problem, StorageFailed) and not store.folder.exists()

@@ -75,8 +75,10 @@ def test_another_fault_than_the_disks_stays_what_it_is(store: Store, tmp_path: P
 
 def test_a_store_that_was_deleted_is_not_begun_anew(store: Store, spec: RunSpec) -> None:
     shutil.rmtree(store.folder)
-    with pytest.raises(StorageFailed, match=f"the store {store.folder} was deleted, or its disk is gone"):
-        store.run(spec.id).claim(spec)
+    paths = store.run(spec.id)
+    for write in (lambda: paths.claim(spec), paths.lock, lambda: paths.tell_failure("why")):
+        with pytest.raises(StorageFailed, match=f"the store {store.folder} was deleted, or its disk is gone"):
+            write()
     assert not store.folder.exists()
 
 

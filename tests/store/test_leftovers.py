@@ -128,7 +128,7 @@ def test_what_another_user_wrote_isnt_unpickled(store: Store, monkeypatch: pytes
 
 
 def test_one_at_a_time_holds_a_lock(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "lock"
+    path = tmp_path / "lock"
     inside = 0
     most = 0
     guard = threading.Lock()
