@@ -483,7 +483,7 @@ REFUSED: dict[str, tuple[str, str]] = {
         "the label is -1; this task's classes are whole numbers 0 to 1.",
     ),
     "empty texts": ("tasks=['mine:EMPTY']", "a classification example needs 1 non-empty text(s), got (' ',)"),
-    "model folder without weights": (f"pairs={FOLDER}", "model 'w': model can't be used: it has no weights"),
+    "model folder without weights": (f"pairs={FOLDER}", "model can't be used: it has no weights"),
     "text too long": (
         "pairs=[(Model(spec=replace(small_model('w').spec, truncation='off', max_tokens=6), "
         "optimization=Optimization(learning_rate=1)), small_model('s'))]",
@@ -624,7 +624,7 @@ def test_a_model_folder_without_a_usable_tokenizer(raysweep: Command) -> None:
     config = GPT2Config(n_embd=4, n_layer=1, n_head=1, n_positions=16, vocab_size=50)
     GPT2LMHeadModel(config).save_pretrained("model")
     code, _, err = raysweep("plan", write(f"pairs={FOLDER}"))
-    assert code == BAD_INPUT and "model 'w': model can't be used: it has no tokenizer" in err
+    assert code == BAD_INPUT and "model can't be used: it has no tokenizer" in err
     Path("model/tokenizer_config.json").write_text("{}")
     code, _, err = raysweep("plan", write(f"pairs={FOLDER}"))
     assert code == BAD_INPUT and "model 'w'" in err and err.count("\n") == 1
