@@ -34,7 +34,7 @@ def build_model(inputs: RunInputs, sharding: Sharding) -> PreTrainedModel:
         InvalidInput: weights are missing, of another architecture, or not finite.
     """
     import torch
-    from transformers import set_seed
+    from transformers import GenerationConfig, set_seed
 
     spec = inputs.spec
     set_seed(spec.seed)
@@ -47,6 +47,10 @@ def build_model(inputs: RunInputs, sharding: Sharding) -> PreTrainedModel:
         _draw_weights(model, spec.seed, sharding)
     else:
         model, new = _from_pretrained(auto, config, inputs)
+    if (
+        model.can_generate()
+    ):  # transformers falls back on what comes with a model, such as a repetition penalty
+        model.generation_config = GenerationConfig()
     _initialise(model, new, spec, sharding, rows)
     set_seed(spec.seed)  # so that adapters don't depend on how much transformers drew while it loaded
     model = _tune(model, spec, new)

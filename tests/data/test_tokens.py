@@ -96,6 +96,23 @@ def test_models_with_equal_tokenizers_have_the_same_files_of_tokens(
     assert len(contents) == 4
 
 
+def test_a_token_without_an_embedding_is_told_with_its_text(
+    tmp_path: Path, tiny_world: TinyWorld, tiny_store: Store
+) -> None:
+    folders = [save_tiny_model("gpt2", tmp_path / name) for name in ("whole", "small")]
+    small = AutoModelForCausalLM.from_pretrained(folders[1])
+    small.resize_token_embeddings(30)
+    small.save_pretrained(folders[1])
+    models = [Pinner(tiny_store).model(model_of(folder)) for folder in folders]
+    prepare_tokens(ModelInputs(models[0], tiny_world.task, tiny_store))  # the same tokens, already made
+    message = (
+        r"the text of sandbox/\w+/\w+-\d+ has the token '\w+', number 41, and model 'tiny' has embeddings "
+        r"for 30 tokens, its tokenizer 42; call model.resize_token_embeddings\(42\)"
+    )
+    with pytest.raises(InvalidInput, match=message):
+        prepare_tokens(ModelInputs(models[1], tiny_world.task, tiny_store))
+
+
 def test_truncation_is_not_left_in_a_tokenizer(folder: Path, tmp_path: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     words = tokenizer.convert_ids_to_tokens([5, 6, 7, 8])

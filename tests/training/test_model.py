@@ -26,7 +26,7 @@ from raysweep.data.examples import read_split
 from raysweep.data.inputs import RunInputs
 from raysweep.data.pinning import Pinner
 from raysweep.errors import InvalidInput
-from raysweep.spec import Folder, HeadOnly, Lora, ModelSpec, RunSpec, Scratch
+from raysweep.spec import Folder, HeadOnly, Lora, ModelSpec, RunSpec, Scratch, Unlabelled
 from raysweep.store import Store
 from raysweep.training.model import build_model
 from raysweep.training.sharding import Sharding
@@ -196,6 +196,19 @@ def test_a_folder_that_changes_after_planning_is_refused(
     with pytest.raises(InvalidInput, match=message):
         built(spec, store)
     built(run_of(folder, tiny_world, store), store)
+
+
+def test_a_model_s_own_way_to_generate_is_not_used(
+    tiny_world: TinyWorld, store: Store, tmp_path: Path
+) -> None:
+    folder = save_tiny_model("gpt2", tmp_path / "own")
+    (folder / "generation_config.json").write_text('{"repetition_penalty": 50.0, "suppress_tokens": [5]}')
+    spec = replace(run_of(folder, tiny_world, store), labels=Unlabelled())
+    settings = built(spec, store).generation_config
+    assert settings is not None and (settings.repetition_penalty, settings.suppress_tokens) in [
+        (None, None),
+        (1.0, None),
+    ]
 
 
 def test_a_classifier_s_head_is_taken_over_if_it_fits(
