@@ -18,7 +18,6 @@ from raysweep.scheduling.worker_group import WorkerGroup, import_from
 from raysweep.training.early_stopping import Stopper
 from raysweep.training.process import clean_process
 from raysweep.training.run import Job, execute
-from raysweep.training.watchdog import watched
 
 
 class JobFiles:
@@ -78,8 +77,7 @@ class Slot:
                 _train_here(job, self._folder)
             return
         self._group = self._group or WorkerGroup(job.resources, self._folder, self._import_path)
-        with watched(job.watch):
-            self._group.run(job)
+        self._group.run(job)
 
     def close(self) -> None:
         """End the worker group, if there is one."""

@@ -20,7 +20,6 @@ import ray
 from raysweep.spec.resources import Resources
 from raysweep.training.process import clean_process
 from raysweep.training.run import Job, execute
-from raysweep.training.watchdog import alive
 
 DRIVER_CPUS = 0.01
 """CPUs of a trial that only waits for its worker group. If it took a whole CPU, waiting trials could take all
@@ -53,7 +52,6 @@ class WorkerGroup:
         """Train a run to its end. Raises what a worker raised; the group has ended then."""
         number = ray.get(self._job_queue.put.remote(job))
         while not ray.get(self._job_queue.is_done.remote(number, _LOOK_SECONDS)):
-            alive("a look at its workers")
             if not self._thread.is_alive():
                 raise self._error or RuntimeError("the worker group ended before its run was done")
 

@@ -49,8 +49,8 @@ class Store:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder).absolute()
-        if not self.folder.is_dir():
-            with self._writing():
+        with self._writing():
+            if not self.folder.is_dir():
                 self.folder.mkdir(parents=True, exist_ok=True)
 
     def require_writable(self) -> None:

@@ -132,8 +132,10 @@ def _tell(watch: Watch, process: int, sign: str, at: float) -> None:
         print(f"raysweep: run {watch.run}: {cause}; Ctrl-C ends it", file=sys.stderr, flush=True)
         return
     cause += ", which was killed. Run the same command again to go on from the last checkpoint\n"
-    with contextlib.suppress(OSError), Path(watch.error).open("x", encoding="utf-8") as file:
-        file.write(cause)
+    with contextlib.suppress(OSError):
+        Path(watch.error).parent.mkdir(parents=True, exist_ok=True)
+        with Path(watch.error).open("x", encoding="utf-8") as file:
+            file.write(cause)
 
 
 if __name__ == "__main__":

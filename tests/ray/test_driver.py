@@ -17,7 +17,7 @@ import pytest
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 LOOPBACK = {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(1_100)]
 
 
 def start(folder: Path, experiment: str) -> subprocess.Popen[str]:
@@ -71,12 +71,12 @@ def test_a_worker_that_stands_still_is_named_and_its_run_tried_again_by_the_next
     experiment: str, tmp_path: Path
 ) -> None:
     process = start(tmp_path, experiment)
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=500)
     assert process.returncode == 1, out + err
     (error,) = tmp_path.glob("raysweep-store/runs/*/error.txt")
     assert error.read_text().startswith("no sign of life for 25 s (Resources.timeout_seconds): the last one")
     assert f"{error.parent.name} (student, large on sandbox, seed 0): no sign of life for 25 s" in err
     process = start(tmp_path, experiment)
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=500)
     assert process.returncode == 0, out + err
     assert json.loads((error.parent / "result.json").read_text())["id"] == error.parent.name

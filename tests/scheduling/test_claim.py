@@ -88,7 +88,7 @@ def test_the_same_sweep_twice_at_once_ends_well_twice(tmp_path: Path) -> None:
         for name in ("first", "second")
     ]
     for process in both:
-        out, _ = process.communicate(timeout=300)
+        out, _ = process.communicate(timeout=550)
         assert (
             process.returncode == 0 and "missing" not in out and "failed" not in out.replace("0 failed", "")
         )
