@@ -23,7 +23,6 @@ from raysweep.errors import RaysweepError, StorageFailed, redacted
 
 _OF_A_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
 """Also told without the name of a file."""
-_OF_A_NAME = (errno.ENAMETOOLONG, errno.ELOOP)
 
 
 def exit_code(
@@ -68,10 +67,7 @@ def exit_code(
 
 
 def _tell_error(error: BaseException) -> int:
-    """Tell an error that raysweep didn't expect; returns the exit code."""
-    if isinstance(error, OSError) and error.errno in _OF_A_NAME:
-        tell(f"{error}; give another name")
-        return BAD_INPUT
+    """Tell an error that isn't one of the input; returns the exit code."""
     if isinstance(error, OSError) and (error.filename is not None or error.errno in _OF_A_DISK):
         tell(f"{error}. See to that file or its disk, and run the same command again: what is done is kept")
         return FAILED
