@@ -25,6 +25,7 @@ def as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             sys.modules.pop(name, None)
 
 
+@pytest.mark.fuzz
 @pytest.mark.usefixtures("as_it_was")
 @pytest.mark.parametrize("broken", broken_commands(), ids=lambda broken: ascii(broken.name)[1:70])
 def test_a_broken_command_says_what_is_wrong(

@@ -21,6 +21,7 @@ def store_of_all(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return Store(tmp_path_factory.mktemp("store"))
 
 
+@pytest.mark.fuzz
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_model_is_usable_or_refused_in_a_line(
     case: Case, good: Path, store_of_all: Store, tmp_path: Path

@@ -146,6 +146,7 @@ def test_a_result_is_refused_a_number_that_is_none(plan: Plan, store: Store) -> 
     assert store.status(spec) is RunStatus.MISSING
 
 
+@pytest.mark.fuzz
 @pytest.mark.parametrize("broken", BROKEN_RUNS, ids=lambda broken: broken.name)
 def test_a_damaged_run_is_told_and_can_be_computed_again(
     finished: tuple[RunSpec, Store], tmp_path: Path, broken: BrokenRun

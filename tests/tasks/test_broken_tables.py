@@ -19,6 +19,7 @@ def texts_of(module: str) -> str:
     return "\n".join(["", *(text for item in examples for text in (*item.texts, item.target or "")), ""])
 
 
+@pytest.mark.fuzz
 @pytest.mark.parametrize(
     ("number", "case"), enumerate(CASES), ids=[f"{number} {case.name}" for number, case in enumerate(CASES)]
 )
