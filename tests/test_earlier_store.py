@@ -1,4 +1,4 @@
-"""A store that an earlier raysweep wrote (commit db251c4) holds for this one: every run is cached, and the
+"""A store that an earlier raysweep wrote (commit f04e60f, SCHEMA 2) holds for this one: every run is cached, and the
 numbers are the same.
 
 tests/data/earlier_store.tar.xz has the runs of tests/experiments/earlier_store.py, without their tasks and
