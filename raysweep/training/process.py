@@ -8,7 +8,8 @@ import os
 import random
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -20,6 +21,8 @@ class ProcessNotClean(Exception):
     """A run left threads, a process group or GPU memory behind, so the process must end."""
 
 
+_PATIENCE = 10.0
+"""Seconds that a thread may take to end after a run."""
 _GPU_SLACK_BYTES = 64 * 2**20
 """What CUDA libraries keep after their first use, such as workspaces of cuBLAS."""
 
@@ -68,11 +71,7 @@ def clean_process(*, keeps_group: bool = False) -> Iterator[None]:
         _freeze_libraries()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-    left = [
-        thread.name
-        for thread in set(threading.enumerate()) - threads
-        if thread.is_alive() and not _belongs_to_ray(thread)
-    ]
+    left = _still_running(set(threading.enumerate()) - threads)
     if left:
         raise ProcessNotClean(f"threads are still running: {', '.join(sorted(left))}")
     if torch.distributed.is_initialized() and not keeps_group:
@@ -80,6 +79,16 @@ def clean_process(*, keeps_group: bool = False) -> Iterator[None]:
     if torch.cuda.is_available() and torch.cuda.memory_allocated() > memory + _GPU_SLACK_BYTES:
         held = (torch.cuda.memory_allocated() - memory) / 2**20
         raise ProcessNotClean(f"{held:.0f} MiB of GPU memory are still held")
+
+
+def _still_running(threads: Iterable[threading.Thread]) -> list[str]:
+    """The names of those threads that don't end by themselves soon, as threads of a pool do; in a driver,
+    which writes to the tracking server meanwhile, they may not even be the run's."""
+    ours = [thread for thread in threads if not _belongs_to_ray(thread)]
+    deadline = time.monotonic() + _PATIENCE
+    for thread in ours:
+        thread.join(max(deadline - time.monotonic(), 0))
+    return [thread.name for thread in ours if thread.is_alive()]
 
 
 @functools.cache

@@ -122,6 +122,7 @@ def test_a_thread_that_a_run_leaves_behind_ends_the_sweep_and_is_named(
         "    return CellRuns(supervisor=supervisor, student=student, ceiling=cell.ceiling())\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("raysweep.training.process._PATIENCE", 0.1)
     plan = make_plan(small_sweep(methods=[Method(name="leaky", recipe="local_leaky:recipe"), "naive"]), store)
     student = plan.cells[0].runs.student
     with pytest.raises(RaysweepError, match=rf"run {student.id} \(student, strong\).*left-behind") as told:

@@ -173,7 +173,8 @@ def test_clean_process_restores_after_an_error_and_lets_the_error_through() -> N
     assert torch.get_default_dtype() is torch.float32
 
 
-def test_a_thread_that_is_left_running_makes_the_process_unclean() -> None:
+def test_a_thread_that_is_left_running_makes_the_process_unclean(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("raysweep.training.process._PATIENCE", 0.1)
     stop = threading.Event()
     thread = threading.Thread(target=stop.wait, name="left-behind")
     try:
@@ -182,10 +183,15 @@ def test_a_thread_that_is_left_running_makes_the_process_unclean() -> None:
     finally:
         stop.set()
         thread.join()
-    with clean_process():  # one that was there before, or has ended, doesn't
-        short = threading.Thread(target=lambda: None)
-        short.start()
-        short.join()
+
+
+def test_a_thread_that_ends_soon_is_waited_for() -> None:
+    stop = threading.Event()
+    threading.Timer(0.3, stop.set).start()  # before the block, so not one of it
+    with clean_process():
+        thread = threading.Thread(target=stop.wait)
+        thread.start()
+    assert stop.is_set() and not thread.is_alive()
 
 
 def test_a_process_group_that_is_left_makes_the_process_unclean() -> None:
