@@ -1,5 +1,5 @@
-"""A store that an earlier raysweep wrote (commit f04e60f, SCHEMA 2) holds for this one: every run is cached, and the
-numbers are the same.
+"""A store that an earlier raysweep wrote (commit f04e60f, SCHEMA 2) holds for this one: every run is cached,
+and the numbers are the same.
 
 tests/data/earlier_store.tar.xz has the runs of tests/experiments/earlier_store.py, without their tasks and
 tokens, which planning makes again; tests/data/earlier_results.json is what `raysweep results --json` printed
