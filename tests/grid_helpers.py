@@ -16,6 +16,7 @@ from raysweep.files import write_json
 from raysweep.planning.plan import Plan
 from raysweep.predictions import Predictions
 from raysweep.results.measure import measure_run
+from raysweep.spec import WeakLabels
 from raysweep.store import Store
 from raysweep.store.run_folder import RunFolder
 from raysweep.training.history import History
@@ -96,7 +97,7 @@ def finish(spec: RunSpec, store: Store, share_right: float = 0.8, draw: int = 0)
                 right = rng.permutation(len(truth)) < round(share_right * len(truth))
                 certain = np.where(right[:, None], truth.probabilities, 1 - truth.probabilities)
                 Predictions.of(truth.ids, 0.1 + 0.8 * certain, spec.id).write(paths.predictions(split))
-    if spec.train_split != "transfer":
+    if not isinstance(spec.labels, WeakLabels):
         paths.model.mkdir(exist_ok=True)
         (paths.model / "weights").write_text("weights")
     paths.finish(

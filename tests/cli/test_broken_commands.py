@@ -18,11 +18,12 @@ ROOT = Path(__file__).parents[2]
 def as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Modules and import path, which an experiment changes."""
     monkeypatch.setattr(sys, "path", [*sys.path, str(ROOT / "tests")])
-    modules = set(sys.modules)
+    names = ("mine", "leaving", "lazy")
+    others = {name: sys.modules.pop(name) for name in names if name in sys.modules}
     yield
-    for name in ("mine", "leaving", "lazy"):
-        if name not in modules:
-            sys.modules.pop(name, None)
+    for name in names:
+        sys.modules.pop(name, None)
+    sys.modules.update(others)
 
 
 @pytest.mark.fuzz

@@ -74,14 +74,14 @@ def test_the_agreement_of_a_cell_is_with_its_supervisor(plan: Plan, store: Store
 
 
 def test_the_three_readings_of_a_cell(plan: Plan, store: Store) -> None:
-    finish_all(plan, store, supervisor=0.6, ceiling=1.0)
+    finish_all(plan, store, supervisor=0.3, ceiling=1.0)
     cell = plan.cells[0]
     draw_curve(cell.runs.student, store, validation={2: 8, 4: 9, 6: 9, 8: 5}, test={2: 6, 4: 8, 6: 9, 8: 7})
     metrics = CellReader(store).numbers(cell)
     truth = RunInputs(cell.runs.supervisor, store).ground_truth("test")
     weak = store.run(cell.runs.supervisor.id).read_predictions("test")
     floor = float((weak.classes == truth.classes)[:10].mean())  # on the examples of the curve, not on all 40
-    assert metrics["weak_accuracy"] == 0.6 and metrics["weak_accuracy_at_last"] == floor
+    assert metrics["weak_accuracy"] == 0.3 and metrics["weak_accuracy_at_last"] == floor
     assert metrics["ceiling_accuracy_at_last"] == 1
     own = measure_curve(RunInputs(cell.runs.student, store)).set_index("step")[
         "validation_accuracy_on_own_labels"
