@@ -5,7 +5,7 @@ since it knows more than the labels say (Burns et al. 2023).
 
 Grid: 1 task × 2 pairs × 2 methods × 3 seeds = 12 cells: 21 trainings and 3 pretrainings of GPT-2s with 6 to
 48 dimensions.
-Cost: 1 min 43 s on two CPU cores, including the report.
+Cost: 1 to 2 min on two CPU cores, including the report.
 """
 
 from raysweep import Evaluation, Method, Resources, Sweep, TaskSpec, families, grid
