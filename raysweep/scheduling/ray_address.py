@@ -87,13 +87,18 @@ def find_ray() -> RayAddress | None:
     from ray._private.services import get_ray_address_from_environment
 
     named = os.environ.get("RAY_ADDRESS")
+    file = temporary_folder() / "ray_current_cluster"
     try:
         found = get_ray_address_from_environment(None, None)  # type: ignore[arg-type]
     except ConnectionError as error:
         raise RayAddress("auto", "RAY_ADDRESS").unusable("no Ray runs on this machine") from error
+    except (OSError, ValueError) as error:  # it isn't a file, or no text
+        raise InvalidInput(
+            f"the file {file}, in which Ray keeps the address of its cluster, can't be read: {error}. Delete "
+            "it; or set RAY_ADDRESS to an address, or to local to have Ray started on this machine"
+        ) from error
     if found is None or found == "local":
         return None
-    file = temporary_folder() / "ray_current_cluster"
     is_of_file = named in (None, "", "auto") and file.is_file() and file.read_text().strip() == found
     return RayAddress(found, str(file) if is_of_file else "RAY_ADDRESS")
 

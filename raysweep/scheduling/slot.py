@@ -18,6 +18,7 @@ from raysweep.scheduling.worker_group import WorkerGroup, import_from
 from raysweep.training.early_stopping import Stopper
 from raysweep.training.process import clean_process
 from raysweep.training.run import Job, execute
+from raysweep.training.watchdog import watched
 
 
 class JobFiles:
@@ -73,7 +74,8 @@ class Slot:
 
     def _train(self, job: Job) -> None:
         if job.resources.num_workers == 0:
-            with clean_process():
+            # Watched from here on and not only by `execute`: Ray Train's start imports for seconds.
+            with clean_process(), watched(job.watch):
                 _train_here(job, self._folder)
             return
         self._group = self._group or WorkerGroup(job.resources, self._folder, self._import_path)

@@ -3,6 +3,7 @@ allowed."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Any, get_args
@@ -40,13 +41,25 @@ def require_name(owner: object, field_name: str, allowed: str) -> None:
 
 
 def require_short(owner: object, field_name: str) -> None:
-    """Require a string of at most `MAX_NAME_LENGTH` characters."""
+    """Require a string of at most `MAX_NAME_LENGTH` characters, all of them whole."""
     value = getattr(owner, field_name)
     if len(value) > MAX_NAME_LENGTH:
         raise InvalidInput(
             f"{type(owner).__name__}.{field_name} has {len(value)} characters, {value[:40]!r}…; MLflow takes "
             f"names of at most {MAX_NAME_LENGTH}"
         )
+    _require_unicode(owner, field_name, value)
+
+
+def _require_unicode(owner: object, field_name: str, text: str) -> None:
+    """Require a text that can be written as UTF-8, as the files of results and MLflow need it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInput(
+            f"{type(owner).__name__}.{field_name} has the lone surrogate {ascii(text[error.start])[1:-1]}, "
+            "which is half a character and no text; write the whole character, or U+FFFD in its place"
+        ) from error
 
 
 def require_bool(owner: object, *field_names: str) -> None:
@@ -86,13 +99,15 @@ def require_choice(owner: object, field_name: str, choices: object, *others: str
 def require_stable(owner: object, field_name: str) -> None:
     """Require a value with a stable identity: numbers, strings, lists, dicts."""
     try:
-        canonical_json(_keep_plain(owner, field_name))
+        text = canonical_json(_keep_plain(owner, field_name))
     except RecursionError as error:
         raise InvalidInput(
             f"{type(owner).__name__}.{field_name} holds itself, or is nested too deeply; use a flat value"
         ) from error
     except InvalidInput as error:
         raise InvalidInput(f"{type(owner).__name__}.{field_name}: {error}") from error
+    if "\\ud" in text:  # a character beyond the first 65,536, or half of one
+        _require_unicode(owner, field_name, json.dumps(json.loads(text), ensure_ascii=False))
 
 
 def plain(value: Any) -> Any:

@@ -9,7 +9,7 @@ from raysweep.errors import InvalidInput
 from raysweep.tasks.examples import Row, Shares, normalized
 from raysweep.tasks.places import Fault, brief
 from raysweep.tasks.templates import Template
-from raysweep.tasks.values import is_missing, number_of, require_unicode, text_of
+from raysweep.tasks.values import is_missing, number_of, require_unicode, text_of, whole
 
 Text: TypeAlias = str | Callable[[Row], str]
 """A template with the names of columns, "Review: {title}", or a function from a row to a text."""
@@ -99,8 +99,6 @@ def shares_of(group: str | None, *shown: Show) -> Shares:
         if group is None:
             return [normalized(show(row)) for show in shown]
         value = row.get(group)
-        if isinstance(value, str):
-            return [value]
-        return ["" if is_missing(value) else str(text_of(value, group))]
+        return ["" if is_missing(value) else whole(str(text_of(value, group)))]
 
     return shares

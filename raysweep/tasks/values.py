@@ -86,9 +86,18 @@ def number_of(value: Any, column: str) -> float | None:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
         number = math.nan
-    if not math.isfinite(number):
+    # Of a complex number of numpy, `float` takes the real part.
+    is_real = isinstance(value, numbers.Real) or not isinstance(value, numbers.Complex)
+    if not is_real or not math.isfinite(number):
         raise Fault(f"the difficulty is {brief(value)}; it must be a finite number", column=column)
     return number
+
+
+def whole(text: str) -> str:
+    """The text of a value, of a whole number without the ".0" that pandas and Parquet write in a column of
+    floats, so that it is the same in every table."""
+    found = _WHOLE.fullmatch(text)
+    return found[1] if found else text
 
 
 class Classes:

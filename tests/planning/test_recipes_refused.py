@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from grid_helpers import pinned_run, small_model, small_sweep, small_task
 
-from raysweep import InvalidInput, Method, ModelSpec, TaskSpec, WeakLabels
+from raysweep import Call, InvalidInput, Method, ModelSpec, TaskSpec, WeakLabels
 from raysweep.planning.plan import make_plan
 from raysweep.recipes import Cell, CellRuns, recipes
 from raysweep.spec.chains import LONGEST_CHAIN, check_chain
@@ -132,3 +132,17 @@ def test_a_name_that_is_too_long_for_mlflow(make: Callable[[str], object], told:
     make("x" * 250)
     with pytest.raises(InvalidInput, match=rf"^{told} has 500 characters, 'x{{40}}'…; MLflow takes names of"):
         make("x" * 500)
+    with pytest.raises(InvalidInput, match=rf"^{told} has the lone surrogate .ud83d, which is half a char"):
+        make("half \ud83d")
+    make("whole 😀")
+
+
+@pytest.mark.parametrize("text", ["half \ud83d", "\udc80", ["a", {"b": "\ude00\ud83d"}]])
+def test_half_a_character_in_a_parameter(text: object) -> None:
+    for make in (
+        lambda: Call("cross_entropy", {"text": text}),
+        lambda: TaskSpec(name="sandbox", params={"text": text}),
+    ):
+        with pytest.raises(InvalidInput, match=r"\.params has the lone surrogate .ud[8ce]"):
+            make()
+    Call("cross_entropy", {"text": "whole 😀 and \\ud83d in letters"})

@@ -180,3 +180,15 @@ def test_a_module_of_a_librarys_name_where_rays_processes_import_from(tmp_path: 
     (tmp_path / "datasets.py").touch()
     with pytest.raises(InvalidInput, match=r"datasets\.py has the name of a library"):
         make_runner("ray").check()
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", None])
+def test_a_damaged_file_of_ray_is_named(
+    content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    file = tmp_path / "ray/ray_current_cluster"
+    file.parent.mkdir()
+    file.mkdir() if content is None else file.write_bytes(content)
+    with pytest.raises(InvalidInput, match=f"^the file {file}, in which .* can't be read: .* Delete it; or"):
+        find_ray()

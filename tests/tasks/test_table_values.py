@@ -208,10 +208,26 @@ def test_a_row_without_a_label_is_a_tie_if_ties_have_no_value(tmp_path: Path) ->
         preference_task(tmp_path / "a.csv", **known, ties=[]).load()
 
 
+@pytest.mark.parametrize("value", [7, np.int8(7), 7.0, np.float32(7), "7", "7.0", Decimal("7.0"), b"7"])
+def test_a_whole_number_is_one_group_in_every_table(value: Any) -> None:
+    tables = {
+        "train": pd.DataFrame([{"t": "a", "l": 0, "g": 7}, {"t": "b", "l": 1, "g": 8}]),
+        "test": pd.DataFrame([{"t": "c", "l": 0, "g": value}, {"t": "d", "l": 1, "g": 7.5}], dtype=object),
+    }
+    pools = classification_task(tables, text="{t}", label="l", classes=[0, 1], group="g").load()
+    assert [item.group == pools["train"][0].group for item in pools["test"]] == [True, False]
+
+
+@pytest.mark.parametrize("value", [1 + 2j, 1j, np.complex128(1 + 2j), np.complex64(1)])
+def test_a_complex_difficulty_is_refused(value: Any) -> None:
+    with pytest.raises(Fault, match=r"the difficulty is .*; it must be a finite number"):
+        number_of(value, "d")
+
+
 def test_groups_have_the_same_gaps_in_every_format(tmp_path: Path) -> None:
     rows = [{"t": f"{number}", "l": number % 2, "g": group} for number, group in enumerate("aabb")]
     frame = pd.DataFrame(rows, dtype=object)
-    for blank in (None, float("nan"), pd.NA, ""):
+    for blank in (None, float("nan"), pd.NA, "", "  "):
         frame["g"] = ["a", "a", blank, blank]
         task = classification_task(frame, text="{t}", label="l", classes=[0, 1], group="g")
         groups = [item.group for item in task.load()["train"]]
