@@ -26,6 +26,7 @@ from raysweep.results.cells import cells_to_json
 from raysweep.results.choices import choices
 from raysweep.results.frames import SweepData
 from raysweep.results.from_store import read_store
+from raysweep.results.lead_table import leads_table
 from raysweep.results.measure import remeasure
 from raysweep.results.tables import (
     comparisons_table,
@@ -170,6 +171,7 @@ def show_results(options: argparse.Namespace, console: Console) -> int:
                 "rows": [row.to_json() for row in data.rows],
                 "cells": cells_to_json(data.cells),
                 "comparisons": [comparison.to_json() for comparison in data.comparisons],
+                "leads": [lead.to_json() for lead in data.leads],
                 "over_tasks": [asdict(summary) for summary in data.over_tasks],
                 "search": [asdict(choice) for choice in choices(plan, data)],
             },
@@ -177,6 +179,8 @@ def show_results(options: argparse.Namespace, console: Console) -> int:
         )
     else:
         console.print(to_rich(results_table(data.rows)))
+        if data.leads:
+            console.print("", to_rich(leads_table(data.leads)))
         if data.comparisons:
             console.print("", to_rich(comparisons_table(data.comparisons)))
         if data.over_tasks:

@@ -23,14 +23,15 @@ def note_on_seeds(cover_seeds: Iterable[bool]) -> str:
 
 
 def note_on_odd_seeds(rows: Sequence[Row]) -> str:
-    """Which runs ended near chance or far from their other seeds, each once."""
+    """Which runs ended near chance or far from their other seeds, each once; those that are far first, since
+    a control's students are near chance by design."""
     told: dict[str, str] = {}
-    for row in rows:
-        for item in row.odd_seeds:
-            model = row.group.weak if item.run == "supervisor" else row.group.strong
-            of = "" if item.run != "student" else f" ({row.group.method}, of {row.group.weak})"
-            run = f"{item.run} {model}{of} on {row.group.task}, seed {item.seed}"
-            told[run] = f"{run}: {item.accuracy:.3f}, {item.why}"
+    odd = [(row, item) for row in rows for item in row.odd_seeds]
+    for row, item in sorted(odd, key=lambda found: not found[1].is_far):
+        model = row.group.weak if item.run == "supervisor" else row.group.strong
+        of = "" if item.run != "student" else f" ({row.group.method}, of {row.group.weak})"
+        run = f"{item.run} {model}{of} on {row.group.task}, seed {item.seed}"
+        told[run] = f"{run}: {item.accuracy:.3f}, {item.why}"
     if not told:
         return ""
     named = list(told.values())

@@ -44,12 +44,13 @@ def provenance(
     """How a sweep's numbers came about, as plain values that JSON holds.
 
     `sweep`; `num_cells`, `num_runs`, `num_finished_runs`, `num_trainings`, `num_pretrainings`,
-    `num_trainings_without_sharing`; `tasks` and `models` by name (content, splits, commits); of the finished
-    runs, `started_at` and `finished_at` (seconds since 1970, None if no run is finished), `seconds_total`
-    (the sum over runs), `has_uncommitted_changes`, and the distinct `commits`, `commands`, `devices`,
-    `python` and `packages` (by name), each as a list; `search`; `yardsticks`, the methods that
-    are controls, baselines, or chosen by an oracle; and `num_open_cells`, the cells that wait for what the
-    search chooses.
+    `num_trainings_without_sharing`; `tasks` and `models` by name (content, splits, commits), and of tasks
+    whose halves are drawn by a seed of their own, `training_seeds` with the content of each; of the
+    finished runs, `started_at` and `finished_at` (seconds since 1970, None if no run is finished),
+    `seconds_total` (the sum over runs), `has_uncommitted_changes`, and the distinct `commits`,
+    `commands`, `devices`, `python` and `packages` (by name), each as a list; `search`; `yardsticks`, the
+    methods that are controls, baselines, or chosen by an oracle; and `num_open_cells`, the cells that
+    wait for what the search chooses.
 
     Args:
         plan: the sweep.
@@ -63,7 +64,9 @@ def provenance(
     codes = [environment.get("code", {}) for environment in environments]
     machines = [environment.get("machine", {}) for environment in environments]
     packages = [environment.get("packages", {}) for environment in environments]
-    tasks = {run.spec.task.label: run.spec.task for run in plan.runs.values()}
+    tasks: dict[str, list[TaskSpec]] = {}
+    for run in plan.runs.values():
+        tasks.setdefault(run.spec.task.label, []).append(run.spec.task)
     models = {run.spec.model.name: run.spec.model for run in plan.runs.values() if run.roles != ("pretrain",)}
     return {
         "sweep": plan.sweep.name,
@@ -73,7 +76,7 @@ def provenance(
         "num_trainings": plan.num_trainings,
         "num_pretrainings": plan.num_pretrainings,
         "num_trainings_without_sharing": plan.num_trainings_without_sharing,
-        "tasks": {label: _task(task, store) for label, task in tasks.items()},
+        "tasks": {label: _task(drawn, store) for label, drawn in tasks.items()},
         "models": {name: _model(model) for name, model in models.items()},
         "started_at": min((info["finished_at"] - info["seconds_total"] for info in infos), default=None),
         "finished_at": max((info["finished_at"] for info in infos), default=None),
@@ -107,7 +110,14 @@ def _distinct(values: Any) -> list[str]:
     return sorted({value for value in values if value})
 
 
-def _task(task: TaskSpec, store: Store) -> dict[str, Any]:
+def _task(drawn: Sequence[TaskSpec], store: Store) -> dict[str, Any]:
+    """The facts of a task, by its first draw of the halves.
+
+    Args:
+        drawn: the tasks of all runs with one label, which differ in their halves alone.
+        store: where they are.
+    """
+    task = drawn[0]
     return {
         "name": task.name,
         "content": task.content,
@@ -115,6 +125,9 @@ def _task(task: TaskSpec, store: Store) -> dict[str, Any]:
         "class_names": list(task.class_names),
         "params": canonical(task.params),
         "split_seed": task.split_seed,
+        "training_seeds": {
+            str(item.training_seed): item.content for item in drawn if item.training_seed is not None
+        },
         "num_examples": split_sizes(task, store),
     }
 

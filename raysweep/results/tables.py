@@ -48,8 +48,8 @@ class Table:
 
 def results_table(rows: Sequence[Row]) -> Table:
     """One row per cell group: mean accuracies, PGR with its interval, agreement with the supervisor and with
-    its errors. What seeds that failed have a part in is marked; the note names them, and says where intervals
-    are over groups of examples."""
+    its errors. What runs near chance, or far from their other seeds, have a part in is marked; the note names
+    them, and says where intervals are over groups of examples."""
     notes = (
         note_on_seeds(row.gap.covers_seeds for row in rows if row.gap and row.gap.interval),
         note_on_odd_seeds(rows),

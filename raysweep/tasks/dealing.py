@@ -20,9 +20,10 @@ groups says more than one of few."""
 LARGEST_TAKEN = 0.25
 """Groups that hold more than this share of what such a split may take are left to training, if others do."""
 LARGEST_SHARE = 0.1
-"""Largest share of one group in a bin of a validation or test pool that has `MANY_GROUPS` or more: intervals
-of groups that differ more are unreliable."""
-MANY_GROUPS = 20
+"""Largest share of one group in a bin of a validation or test pool: intervals of groups that differ more are
+unreliable. Where there are less than 20 groups, twice their mean share."""
+LARGEST_TRAINING_SHARE = 0.25
+"""The same of what both halves of the training data are dealt from: half of one of them."""
 
 Group = list[Example]
 
@@ -102,14 +103,14 @@ class Dealing:
         names = {group[0].group for group in taken}
         return taken, [group for group in groups if group[0].group not in names]
 
-    def trimmed(self, groups: Sequence[Group]) -> list[Group]:
-        """The groups, cut where one would be more than `LARGEST_SHARE` of a bin. Nothing is cut of bins with
-        less than `MANY_GROUPS`."""
+    def trimmed(self, groups: Sequence[Group], share: float) -> list[Group]:
+        """The groups, cut where one would be more than this share of a bin, and more than twice the mean
+        share."""
         sizes: dict[int, list[int]] = {}
         for group in groups:
             for number, members in self._by_bin(group).items():
                 sizes.setdefault(number, []).append(len(members))
-        most = {number: _most(found) for number, found in sizes.items()}
+        most = {number: _most(found, share) for number, found in sizes.items()}
         if all(max(found) <= most[number] for number, found in sizes.items()):
             return list(groups)
         kept = []
@@ -144,15 +145,15 @@ class Dealing:
         return bins
 
 
-def _most(sizes: Sequence[int]) -> int:
-    """The most examples that a group may give, so that none gives more than `LARGEST_SHARE`."""
-    if len(sizes) < MANY_GROUPS:
-        return max(sizes)
+def _most(sizes: Sequence[int], share: float) -> int:
+    """The most examples that a group may give, so that none gives more than this share, or twice the mean
+    one."""
+    share = max(share, 2 / len(sizes))
     # What is allowed grows more slowly than what is given, so the largest fitting number is found by halving.
     low, high = 1, max(sizes)
     while low < high:
         middle = (low + high + 1) // 2
-        fits = middle <= LARGEST_SHARE * sum(min(size, middle) for size in sizes)
+        fits = middle <= share * sum(min(size, middle) for size in sizes)
         low, high = (middle, high) if fits else (low, middle - 1)
     return low
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from raysweep.errors import InvalidInput
 from raysweep.spec import TaskSpec
 from raysweep.tasks.base import POOLS, SPLITS, TRAINING_SPLITS, Example, Task
-from raysweep.tasks.dealing import Dealing, Group
+from raysweep.tasks.dealing import LARGEST_SHARE, LARGEST_TRAINING_SHARE, Dealing, Group
 from raysweep.tasks.example_checks import checked_examples, described, has_classes, require_unique
 
 MINIMUM_PER_BIN = 2
@@ -75,6 +75,7 @@ def _filled(rules: _Rules, own: Mapping[str, list[Example]]) -> dict[str, list[E
     dealing = rules.dealing("train")
     groups = dealing.shuffled_groups(training)
     if has_halves:
+        groups = rules.trimmed(groups, LARGEST_TRAINING_SHARE, dealing)
         splits |= dict(zip(TRAINING_SPLITS, rules.equal("train", dealing.halves(groups)), strict=True))
     else:
         splits["train"] = rules.equal("train", [groups])[0]
@@ -134,6 +135,12 @@ class _Rules:
         drawn = None if split == "test" else self.spec.training_seed
         return Dealing(self.num_bins, self.spec.split_seed if drawn is None else drawn)
 
+    def trimmed(self, groups: list[Group], share: float, dealing: Dealing) -> list[Group]:
+        """The groups, without what is too large a part of them; see `Dealing.trimmed`."""
+        kept = dealing.trimmed(groups, share)
+        self.num_trimmed += sum(map(len, groups)) - sum(map(len, kept))
+        return kept
+
     def held_out(
         self, split: str, pool: list[Example] | None, training: list[Example], usable: int
     ) -> tuple[list[Example], list[Example]]:
@@ -146,8 +153,7 @@ class _Rules:
         """
         dealing = self.dealing(split)
         if pool is not None:
-            groups = dealing.trimmed(dealing.shuffled_groups(pool))
-            self.num_trimmed += len(pool) - sum(map(len, groups))
+            groups = self.trimmed(dealing.shuffled_groups(pool), LARGEST_SHARE, dealing)
             return self.equal(split, [groups])[0], training
         if split == "test":
             share = TEST_SHARE

@@ -293,6 +293,7 @@ def _dataset(task: TaskSpec, context: str, store: Store) -> Dataset:
         "task": task.name,
         "params": dict(task.params),
         "split_seed": task.split_seed,
+        "training_seed": task.training_seed,
         "folder": str(folder),
     }
     return Dataset(

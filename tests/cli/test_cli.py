@@ -235,7 +235,7 @@ def test_status_and_results_follow_the_store(raysweep: Command) -> None:
     assert (
         code == UNFINISHED
         and "1 of 2 cells" in err
-        and set(found) == {"sweep", "rows", "cells", "comparisons", "over_tasks", "search"}
+        and set(found) == {"sweep", "rows", "cells", "comparisons", "leads", "over_tasks", "search"}
     )
     assert [row["seeds"] for row in found["rows"]] == [[0], []] and len(found["cells"]) == 1
     assert {
@@ -274,11 +274,14 @@ def test_results_compare_methods_and_sum_up_tasks(raysweep: Command) -> None:
     finish_all(make_plan(sweep, store), store, supervisor=0.5, ceiling=0.5)
     code, out, err = raysweep("results", file)
     assert (code, err) == (SUCCESS, "") and "nan" not in out
-    assert out.index("PGR [90 %]") < out.index("Methods compared") < out.index("Over tasks")
+    titles = ("PGR [90 %]", "Methods over all tasks", "Methods compared", "Over tasks")
+    assert [out.index(title) for title in titles] == sorted(out.index(title) for title in titles)
     assert out.count("gap in the noise: one, two") == 2
     code, out, err = raysweep("results", file, "--json")
     found = json.loads(out)
     assert (code, err, len(found["comparisons"]), len(found["over_tasks"])) == (SUCCESS, "", 2, 2)
+    (lead,) = found["leads"]
+    assert (lead["method"], lead["tasks"], lead["noise"]) == ("confidence", ["one", "two"], "within tasks")
     assert (
         found["comparisons"][0]["baseline"] == "naive" and found["comparisons"][0]["pgr_difference"] is None
     )

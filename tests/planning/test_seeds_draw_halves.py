@@ -7,10 +7,11 @@ from raysweep import InvalidInput, TaskSpec
 from raysweep.data.examples import read_split
 from raysweep.data.inputs import RunInputs
 from raysweep.planning.plan import Plan, make_plan
-from raysweep.results.from_store import read_store
+from raysweep.results.from_store import CellReader, read_store
 from raysweep.store import Store
 from raysweep.tasks.base import Example, Task
 from raysweep.tasks.splits import divide
+from raysweep.tracking.build import cell_entry
 
 
 def ids(task: TaskSpec, split: str, store: Store) -> list[str]:
@@ -56,6 +57,12 @@ def test_seeds_are_compared_on_the_same_examples(plan: Plan, store: Store) -> No
     finish_all(plan, store)
     row = read_store(plan, store).rows[0]
     assert row.seeds == (0, 1) and row.gap is not None and not row.missing_seeds
+    told = read_store(plan, store).provenance["tasks"]["sandbox"]
+    contents = {str(cell.seed): cell.runs.student.task.content for cell in plan.cells}
+    assert told["training_seeds"] == contents and told["content"] == contents["0"]
+    reader = CellReader(store)
+    datasets = [cell_entry(cell, reader, store, {}).dataset for cell in plan.cells]
+    assert [found and found.source["training_seed"] for found in datasets] == [0, 1]
     truths = [RunInputs(cell.runs.student, store).ground_truth("test") for cell in plan.cells]
     assert (truths[0].probabilities == truths[1].probabilities).all()
 

@@ -36,7 +36,7 @@ NUM_SWEEPS = 1_200
 STANDARD_ERROR = math.sqrt(0.9 * 0.1 / NUM_SWEEPS)
 MOST = {1: 0.9, 2: 0.958, 3: 0.935, 5: 0.919, 16: 0.905}
 """By seeds, the most that an interval covers, where seeds and examples make it err alike: see
-`raysweep.results.statistics`."""
+`raysweep.results.noise`."""
 LEAST_WHERE_HARDLY_DEFINED = 0.86
 """Of defined intervals, where less than nine in ten are: those told from 0 are the lucky ones."""
 

@@ -99,6 +99,19 @@ def test_of_one_seed_the_tasks_show_the_noise_and_one_task_shows_none() -> None:
     assert (nothing.interval, nothing.p_value, nothing.p_value_corrected, nothing.noise) == (None,) * 4
 
 
+def test_tasks_with_equal_differences_by_luck_are_no_less_noisy_than_their_examples() -> None:
+    """Else two tasks of 100 examples and one seed have p < 1e-11 in every twentieth comparison."""
+    sweep = Sweep()
+    for task in ("t", "u"):
+        for method, share in (("naive", 0.7), ("other", 0.72)):
+            sweep.add(method, 0, right_on(share, num_examples=100), task=task)
+    (found,) = sweep.leads()
+    of_task = np.arange(100) < 2  # where only the other method is right
+    error = stats.sem(np.concatenate([of_task, of_task]), ddof=1) * math.sqrt(199 / 198)
+    assert found.noise == "between tasks" and found.difference == pytest.approx(0.02)
+    assert found.p_value == pytest.approx(2 * stats.t.sf(0.02 / error, 1))
+
+
 def test_seeds_and_pairs_that_one_method_lacks_are_left_out() -> None:
     sweep = Sweep()
     for seed in (0, 1, 2):

@@ -111,6 +111,10 @@ def test_seeds_that_failed_are_marked_and_named() -> None:
     table = results_table([row(gap(0.5), odd_seeds=(weak,))])
     assert (shown(table)["student"], shown(table)["PGR [90 %]"]) == ("0.700*", "0.50 [0.00, 0.75]")
     assert table.note == "* student large (naive, of small) on boolq, seed 0: 0.520, near chance"
+    # A control's students are near chance by design, and don't hide a seed that failed.
+    by_design = [dataclasses.replace(weak, seed=seed) for seed in range(6)]
+    table = results_table([row(gap(0.5), odd_seeds=(*by_design, failed))])
+    assert table.note.startswith("* supervisor small on boolq, seed 4") and "and 1 more" in table.note
 
 
 def test_where_intervals_are_over_groups_it_says_so() -> None:

@@ -103,9 +103,26 @@ def test_no_group_is_more_than_a_tenth_of_a_test_pool(seed: int) -> None:
         divided(train, test, num_test=400)
 
 
-def test_few_groups_are_used_as_they_are() -> None:
-    test = rows("test", "01" * 50, *["01"] * 10)
-    assert len(divided(rows("train", *["01"] * 40), test).splits["test"]) == 120
+@pytest.mark.parametrize(
+    ("others", "largest"),
+    [
+        (["01" * 2, "01" * 50], 50),  # 2 of 3 groups: none is more than twice the mean share
+        (["01"] * 10, 2),  # 2 of 12 is less than 2/11, 3 of 13 more
+        (["01" * 15] * 12, 32),  # 32 of 212 is less than 2/13, 33 of 213 more
+    ],
+)
+def test_one_of_few_groups_is_at_most_twice_the_mean(others: list[str], largest: int) -> None:
+    test = rows("test", "01" * 50, *others)
+    splits = divided(rows("train", *["01"] * 40), test).splits
+    assert by_group(splits["test"])["test-0"] == 2 * largest
+
+
+def test_no_group_is_more_than_half_of_a_half() -> None:
+    train = rows("train", "01" * 650, *["0101010"] * 50, *["1010101"] * 50)
+    splits = divided(train, rows("test", *["01"] * 40), num_validation=20).splits
+    sizes = {name: len(splits[name]) for name in ("supervisor", "transfer")}
+    shares = {name: max(by_group(splits[name]).values()) / size for name, size in sizes.items()}
+    assert min(sizes.values()) > 300 and max(shares.values()) <= 0.5
 
 
 def test_what_is_left_out_is_counted_by_reason() -> None:

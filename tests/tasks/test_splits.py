@@ -170,12 +170,12 @@ def test_right_and_wrong_answers_stay_together_when_cut_to_size() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_large_group_is_made_up_for_by_small_ones(seed: int) -> None:
+def test_a_large_group_is_no_half_by_itself(seed: int) -> None:
     large = [example(number, number % 2, "large") for number in range(1000, 1020)]
     own = {"validation": singles(20, pool="v"), "test": singles(20, pool="t")}
     splits = divide(task(), {"train": [*singles(20), *large], **own}, spec(split_seed=seed))
-    # Nothing is lost: one half is the large group.
-    assert len(splits["supervisor"]) == len(splits["transfer"]) == 20
+    # Of the large group 3 of each class are used, less than a quarter of 10 + 3: no half is one group.
+    assert len(splits["supervisor"]) == len(splits["transfer"]) == 12
 
 
 def test_classes_are_mixed_within_a_split() -> None:

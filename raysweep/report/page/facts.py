@@ -112,15 +112,15 @@ def versions(data: SweepData) -> Facts:
 
 
 def sources(data: SweepData) -> tuple[list[tuple[str, str, str, str, str]], Facts]:
-    """Tasks (name, content, split seed, examples in each split, parameters), and models with what they start
-    from."""
+    """Tasks (name, content, seeds of the division, examples in each split, parameters), and models with what
+    they start from."""
     tasks: Mapping[str, Any] = data.provenance.get("tasks", {})
     models: Mapping[str, Mapping[str, Any]] = data.provenance.get("models", {})
     rows = [
         (
             label,
             str(task.get("content") or "unknown"),
-            str(task.get("split_seed", "unknown")),
+            _division(task),
             ", ".join(f"{split} {count:,}" for split, count in task.get("num_examples", {}).items()),
             _plain(task.get("params", {})),
         )
@@ -136,6 +136,12 @@ def sources(data: SweepData) -> tuple[list[tuple[str, str, str, str, str]], Fact
         ]
         bases.append((name, ", ".join(filter(None, parts))))
     return rows, bases
+
+
+def _division(task: Mapping[str, Any]) -> str:
+    """The split seed of a task, and the seeds that draw its halves."""
+    drawn = ", ".join(task.get("training_seeds", ()))
+    return str(task.get("split_seed", "unknown")) + (f"; halves drawn by {drawn}" if drawn else "")
 
 
 def duration(seconds: float) -> str:

@@ -128,9 +128,10 @@ def views(varied: Sequence[str]) -> tuple[View, ...]:
         View(
             id="raysweep-means",
             name="Means over seeds",
-            about="one row per task, pair and method, with the same numbers",
+            about="one row per task, pair and method, with the same numbers; PGR is the mean of the seeds "
+            "that have one, biased where pgr_is_undefined isn't 0: see the report there",
             condition=_CELLS,
-            columns=_metrics(*_COMPARED),
+            columns=_metrics(*_COMPARED, "pgr_is_undefined", "runs_near_chance"),
             group_by=rows,
         ),
         View(
