@@ -72,11 +72,7 @@ def noise_of_means(values: Numbers, groups: Groups | None) -> tuple[Numbers, Num
     rest_squares = flat @ flat.T - num_seeds * group_squares
     rest = rest_squares / ((num_seeds - 1) * (num_groups - 1))
     examples = _possible(examples - rest / (num_seeds * num_groups))
-    seeds = seed_squares / (num_seeds - 1) / num_seeds
-    # Means over N outcomes are multiples of 1/N, so seeds that seem equal differ by up to half of that.
-    rounding = 1 / (12 * num_seeds * values.shape[2] ** 2)
-    np.fill_diagonal(seeds, seeds.diagonal().clip(min=rounding))
-    return seeds, examples
+    return seed_squares / (num_seeds - 1) / num_seeds, examples
 
 
 def _sums(values: Numbers, groups: Groups | None) -> tuple[Numbers, Numbers]:

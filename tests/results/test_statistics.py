@@ -228,7 +228,10 @@ def test_what_is_known_for_sure() -> None:
             assert (same.value, same.interval, same.p_value) == (0, (0, 0), 1)
         assert gap_recovered(ceilings, weaks, weaks).pgr is None
         sure = mean_difference(ceilings, ~ceilings)
-        assert sure.interval == (1, 1) and sure.p_value is not None and sure.p_value <= 1e-12
+        assert sure.interval == (1, 1) and sure.p_value is not None
+        # Of seeds that agree the p-value takes the rounding of 1/100 for noise: t = 100·√(12·seeds).
+        by_rounding = 2 * stats.t.sf(100 * math.sqrt(12 * num_seeds), max(num_seeds - 1, 1))
+        assert sure.p_value == pytest.approx(by_rounding if num_seeds > 1 else 1e-12)
 
 
 @pytest.mark.parametrize("num_seeds", [1, 3])
