@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +17,7 @@ from raysweep.models.folder import require_unchanged
 from raysweep.models.sizes import size_problem
 from raysweep.models.weights import foreign_problem, weight_files
 from raysweep.spec import Folder, Hub, RunSpec, Scratch, TaskSpec
-from raysweep.spec.identity import digest
+from raysweep.spec.identity import SCHEMA, digest
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -208,7 +209,8 @@ class ModelInputs:
         Raises:
             InvalidInput: no such model can be built.
         """
-        path = self.store.model_check(digest(["limits", self.architecture_key]))
+        version = importlib.metadata.version("transformers")
+        path = self.store.model_check(digest(["limits", SCHEMA, version, self.architecture_key]))
         if not path.exists():
             found = self._find_limits()
             with contextlib.suppress(OSError):  # a store that can only be read

@@ -19,7 +19,7 @@ from raysweep.errors import InvalidInput
 from raysweep.files import write_json
 from raysweep.models.architecture import Use, adapted, auto_class, one_line
 from raysweep.models.source import ModelInputs
-from raysweep.spec.identity import digest
+from raysweep.spec.identity import SCHEMA, digest
 
 if TYPE_CHECKING:
     import torch
@@ -50,7 +50,7 @@ def require_usable(inputs: ModelInputs, use: Use) -> None:
         InvalidInput: says which model, what is wrong, and by how much.
     """
     version = importlib.metadata.version("transformers")
-    path = inputs.store.model_check(digest(["usable", version, inputs.architecture_key, use]))
+    path = inputs.store.model_check(digest(["usable", SCHEMA, version, inputs.architecture_key, use]))
     if path.exists():
         return
     given = inputs.config

@@ -14,6 +14,7 @@ from raysweep.spec.validation import (
     require_choice,
     require_int,
     require_name,
+    require_stable,
     require_type,
 )
 
@@ -120,6 +121,7 @@ class Task:
         )
         are_names = all(isinstance(name, str) and name.strip() for name in self.class_names)
         require(are_names, self, "class_names", "a tuple of words")
+        require_stable(self, "class_names")
         object.__setattr__(self, "class_names", tuple(self.class_names))
         if self.class_names and len(set(self.class_names)) != self.num_classes:
             raise InvalidInput(

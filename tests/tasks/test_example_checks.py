@@ -143,6 +143,7 @@ def test_numbers_of_numpy_are_numbers() -> None:
             "it must be a tuple or a list, since its order numbers the classes",
         ),
         ({"class_names": (0, 1)}, "class_names is .*; it must be a tuple of words"),
+        ({"class_names": ("a\ud83d", "b")}, "class_names has the lone surrogate .ud83d"),
         ({"name": "x" * 251}, "Task.name has 251 characters"),
     ],
 )
