@@ -118,6 +118,8 @@ def quantile(significance: float, freedom: float) -> float:
     """Student's t that is exceeded on both sides together with this probability."""
     from scipy.special import stdtrit
 
+    if significance >= 1:  # where stdtrit isn't exactly 0 in every scipy
+        return 0.0
     return float(-stdtrit(freedom, significance / 2))
 
 
