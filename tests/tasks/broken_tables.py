@@ -460,7 +460,7 @@ def files() -> Iterator[Case]:
     for path, words in (
         ("n.csv", ("there is no file 'n.csv'", "relative to")),
         ("a\0b.csv", ("there is no file", "\\x00")),
-        ("\ud83d.csv", ("there is no file", "\\ud83d")),
+        ("\ud83d.csv", ("lone surrogate", "\\ud83d")),
         ("~nobody-of-that-name/d.csv", ("~nobody-of-that-name", "home directory")),
         ("https://example.org/d.csv", ("there is no file",)),
         ("", ("is a folder",)),
