@@ -24,12 +24,11 @@ from raysweep.planning.plan import Plan, make_plan
 from raysweep.planning.sweep import load_sweep
 from raysweep.results.cells import cells_to_json
 from raysweep.results.choices import choices
+from raysweep.results.comparison_tables import comparisons_table, leads_table
 from raysweep.results.frames import SweepData
 from raysweep.results.from_store import read_store
-from raysweep.results.lead_table import leads_table
 from raysweep.results.measure import remeasure
 from raysweep.results.tables import (
-    comparisons_table,
     metrics_table,
     over_tasks_table,
     results_table,

@@ -20,7 +20,7 @@ from raysweep.results.statistics import (
     stacked,
 )
 
-_POWER = 0.8
+POWER = 0.8
 SIGNIFICANCE = 0.05
 BASELINE = "naive"
 """The method that others are compared with, where it is there."""
@@ -191,7 +191,7 @@ def seeds_needed(difference: Difference, num_seeds: int) -> Power:
 
     if difference.examples_error is None:
         return Power(seeds_deviation=None, num_seeds=None, resolvable=None)
-    resolvable = float(norm.isf(SIGNIFICANCE / 2) + norm.isf(1 - _POWER)) * difference.examples_error
+    resolvable = float(norm.isf(SIGNIFICANCE / 2) + norm.isf(1 - POWER)) * difference.examples_error
     if difference.seeds_error is None:
         return Power(seeds_deviation=None, num_seeds=None, resolvable=resolvable)
     deviation = difference.seeds_error * math.sqrt(num_seeds)
@@ -202,7 +202,7 @@ def seeds_needed(difference: Difference, num_seeds: int) -> Power:
         # becomes nan.
         effect = min(math.sqrt(left) / deviation if deviation else math.inf, 5.0)
         test = TTestPower()
-        needed = max(3, math.ceil(test.solve_power(effect_size=effect, alpha=SIGNIFICANCE, power=_POWER)))
-        while test.power(effect, needed, SIGNIFICANCE) < _POWER:  # the solver may stop short of it
+        needed = max(3, math.ceil(test.solve_power(effect_size=effect, alpha=SIGNIFICANCE, power=POWER)))
+        while test.power(effect, needed, SIGNIFICANCE) < POWER:  # the solver may stop short of it
             needed += 1
     return Power(seeds_deviation=deviation, num_seeds=needed, resolvable=resolvable)

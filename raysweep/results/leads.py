@@ -21,13 +21,10 @@ import numpy as np
 import pandas as pd
 
 from raysweep.results.cells import CELL_RUNS, GROUP
-from raysweep.results.comparisons import BASELINE, SIGNIFICANCE, holm
+from raysweep.results.comparisons import BASELINE, POWER, SIGNIFICANCE, holm
 from raysweep.results.noise import CONFIDENCE, Groups, Numbers, freedom_of_sum, p_value_of, squared_width
 from raysweep.results.over_tasks import pooled_gaps
 from raysweep.results.statistics import Difference, GapRecovered, Outcomes, gap_recovered, mean_difference
-
-_POWER_QUANTILE = 0.8416
-"""Of the normal distribution, at 80 %."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,6 +235,8 @@ def _told(
 ) -> MeanLead:
     """What variances by seeds and by units, with num_seeds − 1 and num_units − 1 degrees of freedom, tell; of
     one seed, those by units alone."""
+    from scipy.stats import norm
+
     half, least = (
         math.sqrt(squared_width(significance, num_seeds, num_units, seeds, units))
         for significance in (1 - CONFIDENCE, SIGNIFICANCE)
@@ -247,5 +246,5 @@ def _told(
         noise,
         (value - half, value + half),
         p_value_of(value, num_seeds, num_units, seeds, units),
-        least + _POWER_QUANTILE * math.sqrt(seeds + units),
+        least + float(norm.isf(1 - POWER)) * math.sqrt(seeds + units),
     )

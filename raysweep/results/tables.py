@@ -11,12 +11,11 @@ from raysweep.planning.graph import CellGroup
 from raysweep.planning.search.studies import CHOICES
 from raysweep.results.cells import CELL_RUNS, Row, RowMeans
 from raysweep.results.choices import Choice
-from raysweep.results.comparisons import Comparison
 from raysweep.results.notes import ODD, note_on_bias, note_on_groups, note_on_odd_seeds, note_on_seeds
 from raysweep.results.over_tasks import OverTasks
 
 PAIR = "weak → strong"
-_GROUP = ("task", PAIR, "method")
+GROUP_COLUMNS = ("task", PAIR, "method")
 _ACCURACIES = ("weak", "student", "ceiling")
 _STOPS = {
     "last": "last",
@@ -56,8 +55,8 @@ def results_table(rows: Sequence[Row]) -> Table:
         note_on_groups(rows),
     )
     return Table(
-        columns=(*_GROUP, "seeds", *_ACCURACIES, "PGR [90 %]", "agreement", "with errors"),
-        rows=tuple(_of_group(row.group, _seeds(row), *_result(row)) for row in rows),
+        columns=(*GROUP_COLUMNS, "seeds", *_ACCURACIES, "PGR [90 %]", "agreement", "with errors"),
+        rows=tuple(row_of_group(row.group, _seeds(row), *_result(row)) for row in rows),
         num_names=3,
         note="\n".join(filter(None, notes)),
     )
@@ -69,52 +68,14 @@ def _result(row: Row) -> Sequence[str]:
         return ["missing"] * 6
     odd = {item.run for item in row.odd_seeds}
     accuracies = (
-        _share(accuracy) + ODD * (run in odd)
+        share_text(accuracy) + ODD * (run in odd)
         for run, accuracy in zip(
             CELL_RUNS, (gap.weak_accuracy, gap.student_accuracy, gap.ceiling_accuracy), strict=True
         )
     )
     pgr = with_interval(gap.pgr, gap.interval, "z.2f", "undefined (gap in the noise)")
     pgr += ODD * (row.doubt is not None)
-    return [*accuracies, pgr, _share(row.agreement), _share(row.agreement_supervisor_wrong)]
-
-
-def comparisons_table(comparisons: Sequence[Comparison]) -> Table:
-    """One row per method that is compared with a baseline: both accuracies, their difference, its p-values,
-    and the seeds that would show it."""
-    num_tested = sum(found.p_value_corrected is not None for found in comparisons)
-    return Table(
-        caption="Methods compared on the same seeds and test examples",
-        columns=(
-            *(*_GROUP, "against", "seeds", "accuracy", "baseline", "difference [90 %]"),
-            *(
-                "PGR difference [90 %]",
-                "p",
-                f"p (Holm, of {num_tested})" if num_tested else "p (Holm)",
-                "seeds needed",
-            ),
-        ),
-        rows=tuple(_of_group(found.group, *_comparison(found)) for found in comparisons),
-        num_names=4,
-        note=note_on_seeds(found.covers_seeds for found in comparisons if found.interval),
-    )
-
-
-def _comparison(found: Comparison) -> Sequence[str]:
-    no_pgr = "undefined" if found.same_gap else "another supervisor or ceiling"
-    return (
-        found.baseline,
-        str(len(found.seeds)),
-        _share(found.method_accuracy),
-        _share(found.baseline_accuracy),
-        with_interval(found.difference, found.interval, "+z.3f"),
-        with_interval(found.pgr_difference, found.pgr_interval, "+z.2f", no_pgr),
-        *(
-            p_value_text(value) if found.covers_seeds else "1 seed can't tell"
-            for value in (found.p_value, found.p_value_corrected)
-        ),
-        _seeds_needed(found),
-    )
+    return [*accuracies, pgr, share_text(row.agreement), share_text(row.agreement_supervisor_wrong)]
 
 
 def over_tasks_table(summaries: Sequence[OverTasks]) -> Table:
@@ -144,7 +105,7 @@ def _over_tasks(found: OverTasks) -> tuple[str, ...]:
         f"{found.weak} → {found.strong}",
         found.method,
         f"{num_defined} of {num_defined + num_absent}" if num_absent else str(num_defined),
-        *map(_share, (found.weak_accuracy, found.student_accuracy, found.ceiling_accuracy)),
+        *map(share_text, (found.weak_accuracy, found.student_accuracy, found.ceiling_accuracy)),
         with_interval(found.pooled_pgr, found.pooled_interval, "z.2f"),
         interval_text(found.pooled_interval_over_tasks, "z.2f") or "none",
         with_interval(found.mean_pgr, found.interval, "z.2f")
@@ -238,9 +199,9 @@ def _choice(choice: Choice) -> tuple[str, ...]:
         ended,
         "own labels on validation" if is_own else CHOICES[choice.chosen_by],
         values or ("no trial is done" if choice.is_complete else "not yet"),
-        _share(choice.signals.get("weak_validation")),
-        _share(choice.signals.get("ground_truth_validation")),
-        _share(choice.test_accuracy) if is_student else "",
+        share_text(choice.signals.get("weak_validation")),
+        share_text(choice.signals.get("ground_truth_validation")),
+        share_text(choice.test_accuracy) if is_student else "",
         f"{choice.gain:+z.3f}" if is_student and choice.gain is not None else "",
     )
 
@@ -250,7 +211,7 @@ def shortest(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _of_group(group: CellGroup, *cells: str) -> TableRow:
+def row_of_group(group: CellGroup, *cells: str) -> TableRow:
     return TableRow(
         cells=(group.task, group.pair, group.method, *cells), of={"task": group.task, "method": group.method}
     )
@@ -261,9 +222,9 @@ def _means_table(caption: str, rows: Sequence[RowMeans], columns: Mapping[str, s
     known = [name for name in columns if any(name in item.means for item in rows)]
     return Table(
         caption=caption,
-        columns=(*_GROUP, "seeds", *(columns[name] for name in known)),
+        columns=(*GROUP_COLUMNS, "seeds", *(columns[name] for name in known)),
         rows=tuple(
-            _of_group(item.row.group, _seeds(item.row), *(_mean(name, item.means) for name in known))
+            row_of_group(item.row.group, _seeds(item.row), *(_mean(name, item.means) for name in known))
             for item in rows
         ),
         num_names=3,
@@ -284,7 +245,7 @@ def _seeds(row: Row) -> str:
     return str(len(row.seeds)) + (f" of {row.num_planned}" if row.missing_seeds else "")
 
 
-def _share(value: float | None) -> str:
+def share_text(value: float | None) -> str:
     return "none" if value is None else f"{value:.3f}"
 
 
@@ -299,22 +260,3 @@ def with_interval(
 
 def interval_text(interval: tuple[float, float] | None, form: str) -> str:
     return f"[{interval[0]:{form}}, {interval[1]:{form}}]" if interval else ""
-
-
-def p_value_text(value: float | None) -> str:
-    """A p-value to three digits."""
-    if value is None:
-        return "none"
-    return "<0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def _seeds_needed(found: Comparison) -> str:
-    """Seeds for 80 % power; where no number of seeds is enough, the difference that the test set can tell."""
-    power = found.power
-    if found.difference == 0:
-        return "none: no difference"
-    if power.num_seeds is not None:
-        return str(power.num_seeds)
-    if power.seeds_deviation is None or power.resolvable is None:
-        return "unknown"
-    return f"none: this test set tells {power.resolvable:.3f} at best"

@@ -8,6 +8,7 @@ from raysweep.planning.graph import CellGroup
 from raysweep.planning.plan import make_plan
 from raysweep.results.cells import Row, RowMeans
 from raysweep.results.choices import Choice
+from raysweep.results.comparison_tables import comparisons_table
 from raysweep.results.comparisons import Comparison, Power
 from raysweep.results.frames import SweepData
 from raysweep.results.from_store import read_store
@@ -16,7 +17,6 @@ from raysweep.results.seeds import OddSeed
 from raysweep.results.statistics import GapRecovered
 from raysweep.results.tables import (
     Table,
-    comparisons_table,
     metrics_table,
     over_tasks_table,
     results_table,

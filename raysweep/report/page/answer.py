@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from raysweep.results.cells import Row
+from raysweep.results.comparison_tables import p_value_text
 from raysweep.results.comparisons import BASELINE, SIGNIFICANCE, Comparison
 from raysweep.results.leads import Lead
 from raysweep.results.notes import ODD
-from raysweep.results.tables import p_value_text
 
 _MAX_NAMES = 4
 

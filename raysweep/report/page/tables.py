@@ -11,9 +11,9 @@ import pandas as pd
 
 from raysweep.results.cells import CELL, CELL_RUNS, Row, groups_of
 from raysweep.results.choices import Choice
+from raysweep.results.comparison_tables import comparisons_table, leads_table
 from raysweep.results.comparisons import Comparison
 from raysweep.results.frames import SweepData
-from raysweep.results.lead_table import leads_table
 from raysweep.results.leads import Lead
 from raysweep.results.notes import ODD
 from raysweep.results.over_tasks import OverTasks
@@ -21,7 +21,6 @@ from raysweep.results.tables import (
     PAIR,
     Table,
     TableRow,
-    comparisons_table,
     over_tasks_table,
     results_table,
     search_table,
