@@ -6,6 +6,7 @@ without a traceback. A message says what is wrong, where, what is allowed, and w
 takes them, and those among the environment variables, out of any text.
 """
 
+import difflib
 import os
 import re
 import traceback
@@ -64,6 +65,13 @@ def is_interrupt(error: BaseException) -> bool:
     """Whether an exception is a request from outside to end the process, not an error of what it does:
     Ctrl-C, or the `SystemExit` by which Ray ends a worker."""
     return isinstance(error, KeyboardInterrupt) or hasattr(error, "ray_terminate_msg")
+
+
+def did_you_mean(name: object, known: Iterable[object]) -> str:
+    """The known name that is nearest to one that isn't known, as " (did you mean 'naive'?)"; "" if none is
+    near."""
+    near = difflib.get_close_matches(str(name), map(str, known), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def unknown(what: str, name: object, known: Iterable[object], hint: str = "") -> InvalidInput:

@@ -13,8 +13,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-import pyarrow
 
 from raysweep.errors import CorruptFile, InvalidInput
 from raysweep.files import written_atomically
@@ -119,6 +117,8 @@ class Predictions:
         Raises:
             InvalidInput: an id has no prediction.
         """
+        import pandas as pd
+
         position = pd.Index(self.ids).get_indexer(pd.Index(ids))
         if (position < 0).any():
             missing = [str(item) for item, where in zip(ids, position, strict=True) if where < 0]
@@ -141,6 +141,8 @@ class Predictions:
 
     def write(self, path: Path) -> None:
         """Write a Parquet file: columns id, probabilities (list of K) or answer, weight, covered, source."""
+        import pandas as pd
+
         columns: dict[str, Any] = {"id": self.ids}
         if self.answers is None:
             columns["probabilities"] = list(self.probabilities)
@@ -157,6 +159,9 @@ class Predictions:
         Raises:
             CorruptFile: the file can't be read, or isn't such a table.
         """
+        import pandas as pd
+        import pyarrow
+
         try:
             frame = pd.read_parquet(path)
             answers = frame["answer"].to_numpy(dtype=str) if "answer" in frame else None

@@ -17,7 +17,8 @@ from raysweep.tracking.mlflow.reader import read_mlflow
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the sweep, write its tables, print what is in them; returns the exit code."""
     parser = sweep_parser("Write a sweep's cells, runs and curves as CSV files, from MLflow alone.", "tables")
-    return exit_code(parser, arguments, lambda options: _export(read_sweep(options), Path(options.out)))
+    options = parser.parse_args(arguments)
+    return exit_code(lambda: _export(read_sweep(options), Path(options.out)))
 
 
 def sweep_parser(description: str, what: str) -> argparse.ArgumentParser:

@@ -27,9 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="CSV",
         help="published numbers to draw the sweep against, such as analysis/published.csv",
     )
-    return exit_code(
-        parser, arguments, lambda options: _write(read_sweep(options), Path(options.out), options.published)
-    )
+    options = parser.parse_args(arguments)
+    return exit_code(lambda: _write(read_sweep(options), Path(options.out), options.published))
 
 
 def _write(data: SweepData, folder: Path, published: str | None) -> int:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from raysweep.scheduling.jobs import Jobs
-from raysweep.scheduling.queue import RunQueue
+if TYPE_CHECKING:
+    from raysweep.scheduling.jobs import Jobs
+    from raysweep.scheduling.queue import RunQueue
 
 
 class Runner(ABC):

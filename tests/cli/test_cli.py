@@ -2,6 +2,8 @@
 
 import builtins
 import errno
+import importlib
+import inspect
 import io
 import json
 import os
@@ -9,6 +11,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import Mock
@@ -17,8 +20,10 @@ import pandas as pd
 import pytest
 from grid_helpers import finish, finish_all, small_sweep, small_task
 
+from raysweep import __version__
 from raysweep.cli.exit_codes import BAD_INPUT, FAILED, INTERNAL_ERROR, INTERRUPTED, SUCCESS, UNFINISHED
 from raysweep.cli.main import main
+from raysweep.cli.options import SHELLS, make_parser
 from raysweep.metrics import metrics
 from raysweep.planning.plan import make_plan
 from raysweep.store import Store
@@ -93,9 +98,7 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
         ("sync",),
         ("list",),
     ):
-        with pytest.raises(SystemExit) as ended:
-            main([*command, "--help"])
-        assert ended.value.code == 0
+        assert main([*command, "--help"]) == SUCCESS
         told[command] = " ".join(capsys.readouterr().out.split())
     for word in (
         "plan",
@@ -115,7 +118,8 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
         assert f"{code} " in told[()]
     for command, text in told.items():
         if command not in ((), ("list",)):
-            assert "FILE:function" in text and "--store" in text and "--tracking-uri" in text
+            assert "FILE:function" in text and "--store" in text
+        assert ("--tracking-uri" in text) == (command in (("run",), ("report",), ("sync",)))
         assert ("--json" in text) == (
             command in (("plan",), ("status",), ("results",), ("measure",), ("list",))
         )
@@ -125,12 +129,61 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["pln"], ["plan"], ["plan", "a.py", "--lr", "1"], ["run", "a.py", "--json"]]
+    ("arguments", "told"),
+    [
+        ("", "the following arguments are required: COMMAND; see raysweep --help"),
+        ("plan", "the following arguments are required: FILE; see raysweep plan --help"),
+        ("pln", "unknown command 'pln' (did you mean 'plan'?); known: plan, run, status, "),
+        (
+            "plan a.py --sotre x",
+            "unknown argument --sotre x (did you mean '--store'?); see raysweep plan --help",
+        ),
+        ("run a.py --json", "unknown argument --json; see raysweep run --help"),
+        ("run a.py --tracking-url x", "unknown argument --tracking-url x (did you mean '--tracking-uri'?)"),
+        ("--completion bahs", "unknown shell 'bahs' (did you mean 'bash'?); known: bash, zsh, fish"),
+    ],
 )
-def test_wrong_usage_ends_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    assert ended.value.code == 2 and "usage: raysweep" in capsys.readouterr().err
+def test_wrong_usage_is_one_line_with_the_nearest_name(raysweep: Command, arguments: str, told: str) -> None:
+    code, out, err = raysweep(*arguments.split())
+    assert (code, out) == (BAD_INPUT, "") and err.startswith(f"raysweep: {told}") and err.count("\n") == 1
+
+
+def test_the_version_is_told(raysweep: Command) -> None:
+    assert raysweep("--version") == (SUCCESS, f"raysweep {__version__}\n", "")
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_shell_is_told_how_to_complete(raysweep: Command, shell: str) -> None:
+    code, out, err = raysweep("--completion", shell)
+    assert (code, err) == (SUCCESS, "") and "_ARGCOMPLETE" in out and "raysweep" in out
+
+
+def completions(line: str) -> set[str]:
+    """What a shell is offered at the end of a line, by the protocol of bash-completion."""
+    asked = {"_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line)), "_ARGCOMPLETE_IFS": "\n"}
+    with tempfile.TemporaryDirectory() as folder:
+        answer = Path(folder, "answer")
+        as_subprocess(**asked, _ARGCOMPLETE_STDOUT_FILENAME=str(answer))
+        return set(answer.read_text().split())
+
+
+def test_commands_and_options_are_completed() -> None:
+    assert {"results", "report", "run"} == completions("raysweep r")
+    assert "--tracking-uri" in completions("raysweep sync experiment.py --")
+    assert "--tracking-uri" not in completions("raysweep plan experiment.py --")
+
+
+def test_every_command_takes_the_options_that_it_has() -> None:
+    parser = make_parser()
+    assert parser._subparsers is not None
+    (commands,) = parser._subparsers._group_actions
+    assert isinstance(commands.choices, dict) and len(commands.choices) >= 8
+    for name, command in commands.choices.items():
+        required = [action.option_strings[:1] for action in command._actions if action.required]
+        options = vars(parser.parse_args([name, *[word for option in required for word in [*option, "x"]]]))
+        module, _, function = options.pop("command").partition(":")
+        work = getattr(importlib.import_module(f"raysweep.cli.commands.{module}"), function)
+        assert set(inspect.signature(work).parameters) == {"console", *options}, name
 
 
 def test_list_names_everything(raysweep: Command) -> None:
@@ -640,7 +693,7 @@ def test_an_error_that_nobody_foresaw_is_not_taken_for_a_failed_run(
     def fail(*arguments: object) -> None:
         raise error
 
-    monkeypatch.setattr("raysweep.cli.commands.make_plan", fail)
+    monkeypatch.setattr("raysweep.cli.commands.loading.make_plan", fail)
     code, out, err = raysweep("plan", write())
     assert (code, out) == (INTERNAL_ERROR, "") and "Traceback" in err and type(error).__name__ in err
 
@@ -649,7 +702,7 @@ def test_a_disk_that_fails_is_one_line(raysweep: Command, monkeypatch: pytest.Mo
     def fail(*arguments: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/full/store")
 
-    monkeypatch.setattr("raysweep.cli.commands.make_plan", fail)
+    monkeypatch.setattr("raysweep.cli.commands.loading.make_plan", fail)
     code, out, err = raysweep("plan", write())
     assert (code, out) == (FAILED, "") and err == (
         "raysweep: [Errno 28] No space left on device: '/full/store'. See to that file or its disk, and run "
@@ -778,7 +831,7 @@ def test_a_sweep_of_which_mlflow_lacks_something_says_so_and_isnt_a_success(
     shutil.copy(empty_database, "mlflow.db")
     store = Store("raysweep-store")
     finish_all(make_plan(small_sweep(), store), store)
-    monkeypatch.setattr("raysweep.cli.commands._TRACKING_PATIENCE_SECONDS", 1)
+    monkeypatch.setattr("raysweep.cli.commands.run._TRACKING_PATIENCE_SECONDS", 1)
     monkeypatch.setattr(
         "raysweep.tracking.mlflow.client.MlflowBackend.write", Mock(side_effect=OSError("down"))
     )

@@ -17,8 +17,9 @@ from raysweep.planning.graph import PlannedRun
 from raysweep.planning.plan import Plan, make_plan
 from raysweep.scheduling.jobs import Jobs
 from raysweep.scheduling.queue import QueuedRun, RunQueue
-from raysweep.scheduling.run import make_runner, run_plan, runners
+from raysweep.scheduling.run import run_plan
 from raysweep.scheduling.runner import Runner
+from raysweep.scheduling.runners import make_runner, runners
 from raysweep.store import RunStatus, Store
 from raysweep.training.run import Job
 

@@ -29,7 +29,7 @@ from raysweep import (
     WeakLabels,
     families,
 )
-from raysweep.cli.listing import catalogue
+from raysweep.cli.commands.listing import catalogue
 
 NAN = float("nan")
 INF = float("inf")

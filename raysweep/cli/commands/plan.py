@@ -1,0 +1,29 @@
+"""The command `raysweep plan`."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from raysweep.cli.commands.loading import load
+from raysweep.cli.console import print_json, to_rich
+from raysweep.cli.exit_codes import SUCCESS
+from raysweep.cli.plans import plan_remarks, plan_summary, plan_table
+from raysweep.estimates.forecast import forecast
+from raysweep.store.run_folder import RunStatus
+
+
+def show_plan(console: Console, *, file: str, folder: str, gpus: int | None, as_json: bool) -> int:
+    """The graph of runs, and how long they take on some GPUs."""
+    plan, store = load(file, folder)
+    predicted = forecast(plan, store, gpus) if gpus else None
+    if as_json:
+        print_json(plan.to_json(store) | ({"forecast": predicted.to_json()} if predicted else {}), console)
+        return SUCCESS
+    console.print(to_rich(plan_table(plan, store)))
+    num_done = sum(run.status(store) is RunStatus.DONE for run in plan.runs.values())
+    console.print("\n".join([plan_summary(plan, num_done), *plan_remarks(plan)]), markup=False)
+    if predicted:
+        console.print(predicted.lines(), markup=False)
+        if plan.num_open_cells:
+            console.print("The search will add runs: this is of those that are known so far.")
+    return SUCCESS
