@@ -275,11 +275,15 @@ def _addresses() -> Iterator[BrokenCommand]:
 
 def _stores() -> Iterator[BrokenCommand]:
     for store in ("experiment.py", "/dev/null", "/dev/null/store", "/proc/store", "x" * 300):
-        for command in ("plan", "run", "status"):
+        for command, told in (
+            ("plan", "can't be written"),
+            ("run", "can't be written"),
+            ("status", "there is no store"),
+        ):
             yield BrokenCommand(
                 name=f"store: {command}, {store[:16]}",
                 arguments=(command, "experiment.py", "--store", store),
-                told="can't be written",
+                told=told,
             )
     for page in (".", "experiment.py/page.html", "/proc/page.html"):
         yield BrokenCommand(

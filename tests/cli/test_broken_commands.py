@@ -40,6 +40,7 @@ def test_a_broken_command_says_what_is_wrong(
     for name, text in {"experiment.py": broken.experiment, **broken.files}.items():
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).write_bytes(text.encode(errors="surrogatepass"))
+    Path("raysweep-store").mkdir()
     code = main(broken.arguments)
     out, err = capsys.readouterr()
     assert code == broken.code, err

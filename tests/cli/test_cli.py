@@ -251,6 +251,7 @@ def test_plan_prints_the_graph_and_trains_nothing(raysweep: Command) -> None:
 
 def test_status_and_results_follow_the_store(raysweep: Command) -> None:
     file = write("methods=['naive', 'confidence']")
+    Path("raysweep-store").mkdir()
     assert raysweep("status", file)[:2] == (UNFINISHED, "small: 6 runs: 6 missing, 0 failed, 0 done\n")
     code, out, err = raysweep("results", file)
     assert (
@@ -316,6 +317,7 @@ def test_results_compare_methods_and_sum_up_tasks(raysweep: Command) -> None:
         "seeds=[0, 1]"
     )
     file = write(fields)
+    Path("raysweep-store").mkdir()
     code, out, _ = raysweep("results", file)
     assert code == UNFINISHED and "Methods compared" not in out and out.count("missing: one, two") == 2
     store = Store("raysweep-store")
@@ -442,6 +444,7 @@ def test_status_tells_what_is_damaged(raysweep: Command) -> None:
 
 def test_measure_tells_what_is_damaged_and_what_is_not_finished(raysweep: Command) -> None:
     file = write()
+    Path("raysweep-store").mkdir()
     code, out, err = raysweep("measure", file)
     assert code == UNFINISHED and "missing" in out
     assert err == "raysweep: 5 of 5 runs aren't finished; raysweep run computes them\n"
@@ -648,6 +651,7 @@ def test_an_error_in_the_users_code_shows_the_users_frames_only(
 )
 def test_what_is_no_experiment(raysweep: Command, code: str | None, told: str) -> None:
     file = "absent.py" if code is None else write(code=code)
+    Path("raysweep-store").mkdir()
     for command in ("plan", "run", "status", "results", "report --out page.html", "sync"):
         ended, out, err = raysweep(*command.split(), file)
         assert (ended, out, err) == (BAD_INPUT, "", f"raysweep: {told}\n")
@@ -737,6 +741,41 @@ def read_only(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
     return protect
 
 
+READING = ["status", "results", "report", "measure", "sync"]
+
+
+@pytest.mark.parametrize("command", READING)
+def test_what_reads_a_store_makes_none(raysweep: Command, command: str) -> None:
+    file = write()
+    options = ("--out", "page.html") if command == "report" else ()
+    code, out, err = raysweep(command, file, "--store", "mistyped", *options)
+    assert (code, out) == (BAD_INPUT, "") and err.count("\n") == 1
+    assert err.startswith(
+        f"raysweep: there is no store {Path('mistyped').absolute()}; raysweep run makes one"
+    )
+    assert [
+        path.name for path in Path().iterdir() if path.suffix != ".py" and path.name != "__pycache__"
+    ] == []
+
+
+@pytest.mark.parametrize("command", [command for command in READING if command != "measure"])
+def test_what_reads_a_store_leaves_it_as_it_is(raysweep: Command, empty_database: Path, command: str) -> None:
+    shutil.copy(empty_database, "mlflow.db")
+    Path("raysweep-store").mkdir()
+    options = ("--out", "page.html") if command == "report" else ()
+    code, _, _ = raysweep(command, write(), *options)
+    assert code == (SUCCESS if command == "sync" else UNFINISHED)
+    assert list(Path("raysweep-store").iterdir()) == []
+
+
+def test_a_mistyped_database_makes_no_folder(raysweep: Command) -> None:
+    Path("raysweep-store").mkdir()
+    code, out, err = raysweep("sync", write(), "--tracking-uri", "sqlite:///mistyped/mlflow.db")
+    assert (code, out) == (BAD_INPUT, "") and err.count("\n") == 1
+    assert f"there is no folder {Path('mistyped').absolute()}; make it" in err
+    assert not Path("mistyped").exists()
+
+
 @pytest.mark.parametrize("command", ["plan", "status", "results", "report"])
 def test_reading_commands_need_no_store_that_can_be_written(
     raysweep: Command, read_only: Callable[[Path], None], empty_database: Path, command: str
@@ -768,6 +807,7 @@ def test_a_plan_that_must_be_written_says_so_in_one_line(
 def test_a_report_says_what_it_wrote_and_what_is_missing(raysweep: Command, empty_database: Path) -> None:
     shutil.copy(empty_database, "mlflow.db")
     file = write("seeds=[0, 1]")
+    Path("raysweep-store").mkdir()
     code, out, err = raysweep("report", file, "--out", "pages/page.html")
     assert code == UNFINISHED and err == "raysweep: 2 of 2 cells aren't finished; the report says which\n"
     assert out.splitlines()[0] == "pages/page.html: the report"
@@ -790,6 +830,7 @@ def test_a_report_says_what_it_wrote_and_what_is_missing(raysweep: Command, empt
 
 def test_a_report_is_written_though_mlflow_refuses_it(raysweep: Command) -> None:
     Path("mlflow.db").write_text("not a database")
+    Path("raysweep-store").mkdir()
     code, out, err = raysweep("report", write(), "--out", "page.html")
     assert code == BAD_INPUT and out == "page.html: the report\n" and Path("page.html").exists()
     assert "mlflow.db' can't be used: that file is no SQLite database" in err and err.count("\n") == 1

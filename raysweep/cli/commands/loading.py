@@ -7,7 +7,7 @@ from raysweep.planning.sweep import load_sweep
 from raysweep.store import Store
 
 
-def load(file: str, folder: str) -> tuple[Plan, Store]:
-    """The plan of an experiment's sweep, and the store in a folder."""
-    store = Store(folder)
+def load(file: str, folder: str, *, is_only_read: bool = True) -> tuple[Plan, Store]:
+    """The plan of an experiment's sweep, and the store in a folder, which must be there."""
+    store = Store.existing(folder, is_only_read=is_only_read)
     return make_plan(load_sweep(file), store), store

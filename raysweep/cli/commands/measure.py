@@ -20,7 +20,7 @@ def measure_again(
     console: Console, *, file: str, folder: str, own_metrics: Sequence[str], as_json: bool
 ) -> int:
     """All metrics anew from saved predictions."""
-    plan, store = load(file, folder)
+    plan, store = load(file, folder, is_only_read=False)
     found = remeasure([run.spec for run in plan.runs.values()], store, own_metrics)
     data = read_store(plan, store, own_metrics)
     if as_json:

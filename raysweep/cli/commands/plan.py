@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from raysweep.cli.commands.loading import load
 from raysweep.cli.console import print_json, to_rich
 from raysweep.cli.exit_codes import SUCCESS
 from raysweep.cli.plans import plan_remarks, plan_summary, plan_table
 from raysweep.estimates.forecast import forecast
+from raysweep.planning.plan import make_plan
+from raysweep.planning.sweep import load_sweep
+from raysweep.store import Store
 from raysweep.store.run_folder import RunStatus
 
 
 def show_plan(console: Console, *, file: str, folder: str, gpus: int | None, as_json: bool) -> int:
     """The graph of runs, and how long they take on some GPUs."""
-    plan, store = load(file, folder)
+    store = Store(folder)  # what is prepared here is kept for raysweep run
+    plan = make_plan(load_sweep(file), store)
     predicted = forecast(plan, store, gpus) if gpus else None
     if as_json:
         print_json(plan.to_json(store) | ({"forecast": predicted.to_json()} if predicted else {}), console)
