@@ -19,6 +19,8 @@ from raysweep.errors import InvalidInput, did_you_mean
 
 Add = Callable[..., argparse.ArgumentParser]
 SHELLS = ("bash", "zsh", "fish")
+KINDS = ("tasks", "families", "models", "methods", "objectives", "transforms", "metrics", "runners")
+"""What `raysweep list` lists."""
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -61,13 +63,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_report(add)
     _add_measure(add)
     add("sync", "sync:sync_tracking", "rebuild everything in MLflow from the store", tracking=True)
-    add(
-        "list",
-        "listing:list_registered",
-        "list the tasks, models, methods, objectives, transforms, metrics and runners by name",
-        file=False,
-        as_json=True,
-    )
+    _add_list(add)
     return parser
 
 
@@ -75,8 +71,14 @@ def _add_plan(add: Add) -> None:
     plan = add(
         "plan",
         "plan:show_plan",
-        "show the graph of runs, what sharing saves and what is done, and train nothing",
+        "show what is to be trained, what sharing saves and what is done, and train nothing",
         as_json=True,
+    )
+    plan.add_argument(
+        "--runs",
+        action="store_true",
+        dest="every_run",
+        help="show each run, with its method, its supervisor and what it depends on",
     )
     plan.add_argument(
         "--gpus",
@@ -146,6 +148,20 @@ def _add_measure(add: Add) -> None:
         dest="own_metrics",
         metavar="NAME|module:object",
         help="a metric of your own beside those that raysweep list names; may be given again",
+    )
+
+
+def _add_list(add: Add) -> None:
+    listing = add(
+        "list",
+        "listing:list_registered",
+        "list what an experiment can name: all of it, all of a kind, or one thing with its parameters",
+        file=False,
+        as_json=True,
+    )
+    listing.add_argument("kind", nargs="?", choices=KINDS, metavar="KIND", help=", ".join(KINDS))
+    listing.add_argument(
+        "name", nargs="?", metavar="NAME", help="of that kind; your own as module:object, too"
     )
 
 

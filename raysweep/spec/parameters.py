@@ -105,6 +105,18 @@ class Parameters:
                 found |= get_type_hints(alone, namespace, include_extras=True)
         return found
 
+    def described(self) -> dict[str, dict[str, str]]:
+        """By name, the "default" of each parameter, "" of one that must be given, and what is "allowed", ""
+        of one that is checked for its name only."""
+        annotations = self.annotations
+        return {
+            name: {
+                "default": "" if parameter.default is parameter.empty else repr(parameter.default),
+                "allowed": _text(kinds) if (kinds := _kinds(annotations.get(name))) else "",
+            }
+            for name, parameter in self._declared().items()
+        }
+
     def check(self, params: Mapping[str, Any], what: str) -> None:
         """Refuse parameters that the function can't be called with.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from raysweep.cli.console import print_json
+from raysweep.cli.commands.details import Details, details
+from raysweep.cli.console import FittedTable, print_json
 from raysweep.cli.exit_codes import SUCCESS
 from raysweep.metrics import metrics
 from raysweep.models.families import families
@@ -36,9 +37,16 @@ def catalogue() -> dict[str, dict[str, str]]:
     }
 
 
-def list_registered(console: Console, *, as_json: bool) -> int:
-    """Everything that has a name."""
-    entries = catalogue()
+def list_registered(console: Console, *, kind: str | None, name: str | None, as_json: bool) -> int:
+    """Everything that has a name, all of a kind, or one thing with its parameters."""
+    if kind and name:
+        found = details(kind, name)
+        if as_json:
+            print_json(found.to_json(), console)
+        else:
+            _show(found, console)
+        return SUCCESS
+    entries = catalogue() if kind is None else {kind: catalogue()[kind]}
     if as_json:
         print_json(entries, console)
         return SUCCESS
@@ -48,3 +56,17 @@ def list_registered(console: Console, *, as_json: bool) -> int:
         for name, line in named.items():
             console.print(f"  {name:<{width}}  {line}", markup=False)
     return SUCCESS
+
+
+def _show(found: Details, console: Console) -> None:
+    console.print(found.name, style="bold", markup=False)
+    console.print(found.text, markup=False)
+    if found.parameters:
+        rows = [(name, told["default"], told["allowed"]) for name, told in found.parameters.items()]
+        console.print("", FittedTable(("parameter", "default", "allowed"), rows, num_names=1))
+    if found.facts:
+        console.print("")
+        for fact, value in found.facts.items():
+            console.print(f"{fact}: {value}", markup=False)
+    if found.defined_in:
+        console.print(f"\nDefined in {found.defined_in}", markup=False)
