@@ -19,6 +19,9 @@ from urllib.parse import quote, quote_plus, unquote_plus
 _PACKAGE = str(Path(__file__).parent)
 _MOST_FRAMES = 20
 """Of a traceback in a message; endless recursion has a thousand."""
+_LONGEST_UNKNOWN = 300
+_LONGEST_NAME = 60
+"""Characters of a message about an unknown name, and of the name in it."""
 HIDDEN = "***"
 """What stands for a secret."""
 _FILES = ("sqlite", "file")
@@ -75,9 +78,17 @@ def did_you_mean(name: object, known: Iterable[object]) -> str:
 
 
 def unknown(what: str, name: object, known: Iterable[object], hint: str = "") -> InvalidInput:
-    """The error for a name outside a fixed set; it lists the known names."""
-    listed = ", ".join(sorted(str(item) for item in known)) or "none"
-    return InvalidInput(f"unknown {what} {name!r}; known: {listed}{'. ' + hint if hint else ''}")
+    """The error for a name outside a fixed set, of at most 300 characters: it has the nearest of the known
+    names, and of the others those for which there is room."""
+    names = sorted(str(item) for item in known)
+    shown = repr(name) if len(repr(name)) <= _LONGEST_NAME else f"{repr(name)[:_LONGEST_NAME]}…"
+    begin = f"unknown {what} {shown}{did_you_mean(name, names)}; known: "
+    end = f". {hint}" if hint else ""
+    listed, more = ", ".join(names) or "none", 0
+    while len(names) > more and len(begin + listed + end) > _LONGEST_UNKNOWN:
+        more += 1
+        listed = ", ".join([*names[:-more], f"and {more} more"])
+    return InvalidInput(begin + listed + end)
 
 
 @contextmanager

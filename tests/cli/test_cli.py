@@ -21,9 +21,10 @@ import pytest
 from grid_helpers import finish, finish_all, small_sweep, small_task
 
 from raysweep import __version__
+from raysweep.cli.commands.listing import catalogue
 from raysweep.cli.exit_codes import BAD_INPUT, FAILED, INTERNAL_ERROR, INTERRUPTED, SUCCESS, UNFINISHED
 from raysweep.cli.main import main
-from raysweep.cli.options import SHELLS, make_parser
+from raysweep.cli.options import KINDS, SHELLS, make_parser
 from raysweep.metrics import metrics
 from raysweep.planning.plan import make_plan
 from raysweep.store import Store
@@ -210,6 +211,41 @@ def test_list_names_everything(raysweep: Command) -> None:
     assert set(entries["metrics"]) == {name for name, _ in metrics}
 
 
+def test_list_tells_of_one_kind_and_of_one_thing(raysweep: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, out, err = raysweep("list", "runners", "--json")
+    assert (code, err, set(json.loads(out))) == (SUCCESS, "", {"runners"})
+    code, out, err = raysweep("list", "methods", "confidence")
+    assert (code, err) == (SUCCESS, "") and "Burns et al. 2023, appendix A.4" in out
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert "alpha_max 0.5 a number in [0, 1]" in lines  # the bounds are those of its objective
+    assert "threshold None 'balanced', 'prior' or None" in lines
+    assert "Defined in raysweep.recipes.methods (" in out and "methods.py, line " in out
+    for kind, name in (("tasks", "sandbox"), ("families", "gpt2"), ("models", "gpt2"), ("metrics", "misfit")):
+        code, out, err = raysweep("list", kind, name, "--json")
+        assert (code, err) == (SUCCESS, "") and json.loads(out)["name"] == name and json.loads(out)["text"]
+    Path("mine.py").write_text(
+        "from raysweep.objectives import Objective\n"
+        "def focal(logits, labels, context, *, gamma: float):\n    'Lin et al. 2017.'\n"
+        "OBJECTIVE = Objective(focal)\n"
+    )
+    monkeypatch.syspath_prepend(".")
+    sys.modules.pop("mine", None)
+    code, out, err = raysweep("list", "objectives", "mine:OBJECTIVE", "--json")
+    own = json.loads(out)
+    assert (own["text"], own["parameters"]) == (
+        "Lin et al. 2017.",
+        {"gamma": {"default": "", "allowed": "a finite number"}},
+    )
+    code, out, err = raysweep("list", "methods", "confidnce")
+    assert (code, out) == (BAD_INPUT, "") and "(did you mean 'confidence'?)" in err
+    code, out, err = raysweep("list", "method")
+    assert (code, out) == (BAD_INPUT, "") and "unknown kind 'method' (did you mean 'methods'?)" in err
+
+
+def test_the_kinds_that_can_be_typed_are_those_that_are_listed() -> None:
+    assert tuple(catalogue()) == KINDS
+
+
 # Plans, states and results without training
 # ---------------------------------------------------------------------------------
 
@@ -217,6 +253,9 @@ def test_list_names_everything(raysweep: Command) -> None:
 def test_plan_prints_the_graph_and_trains_nothing(raysweep: Command) -> None:
     file = write("methods=['naive', 'confidence'], seeds=[0, 1], tasks=[small_task('one [x]')]")
     code, out, err = raysweep("plan", file)
+    assert (code, err) == (SUCCESS, "") and len(out.splitlines()) <= 25
+    assert "Each run: raysweep plan --runs" in out and "student" in out
+    code, out, err = raysweep("plan", file, "--runs")
     assert (code, err) == (SUCCESS, "")
     lines = out.splitlines()
     assert lines[0].split() == [
@@ -224,6 +263,8 @@ def test_plan_prints_the_graph_and_trains_nothing(raysweep: Command) -> None:
         "role",
         "task",
         "model",
+        "supervisor",
+        "method",
         "seed",
         "objective",
         "depends",
@@ -500,15 +541,18 @@ FOLDER = (
 )
 
 REFUSED: dict[str, tuple[str, str]] = {
-    "unknown task": ("tasks=['sandbx']", "unknown task 'sandbx'; known: "),
-    "unknown method": ("methods=['naïve']", "unknown method 'naïve'; known: bootstrapping, "),
+    "unknown task": ("tasks=['sandbx']", "unknown task 'sandbx' (did you mean 'sandbox'?); known: "),
+    "unknown method": (
+        "methods=['naïve']",
+        "unknown method 'naïve' (did you mean 'naive'?); known: bootstrapping, ",
+    ),
     "unknown model": (
         "pairs=[(families.get('sandbox')['sandbox-7'], small_model('s'))]",
-        "experiment.py, line 4: unknown model of family sandbox 'sandbox-7'; known: sandbox-12,",
+        "experiment.py, line 4: unknown model of family sandbox 'sandbox-7' (did you mean 'sandbox-6'?); ",
     ),
     "unknown family": (
         "pairs=families.get('gpt5')",
-        "experiment.py, line 4: unknown model family 'gpt5'; known: gpt2,",
+        "experiment.py, line 4: unknown model family 'gpt5' (did you mean 'gpt2'?); known: gpt2,",
     ),
     "wrong type": (
         "seeds=['0']",

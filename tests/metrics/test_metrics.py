@@ -466,6 +466,7 @@ def test_what_a_metric_compares_has_to_be_declared() -> None:
 
 def test_an_unknown_metric_is_refused_with_the_known_ones() -> None:
     with pytest.raises(
-        InvalidInput, match="unknown metric 'acuracy'; known: accuracy, agreement, auroc, calibration"
+        InvalidInput,
+        match=r"unknown metric 'acuracy' .*'accuracy'.*; known: accuracy, agreement, auroc, calibration",
     ):
         measured(random_measurement(0, 2), ["acuracy"])
