@@ -1,13 +1,14 @@
 """Registries: objects by name, open to the user's own code as `module:object`."""
 
 import importlib
+import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from raysweep.errors import InvalidInput, unknown, user_code
+from raysweep.errors import InvalidInput, did_you_mean, unknown, user_code
 
 T = TypeVar("T")
 
@@ -18,11 +19,13 @@ class Registry(Generic[T]):
     Args:
         what: the word used in messages ("task", "objective"…).
         kind: what an entry must be an instance of.
+        of_function: makes an entry of a plain function, if one is enough as the user's own.
     """
 
-    def __init__(self, what: str, kind: Any = object) -> None:
+    def __init__(self, what: str, kind: Any = object, of_function: Callable[[Any], T] | None = None) -> None:
         self.what = what
         self._kind = kind
+        self._of_function = of_function
         self._entries: dict[str, T] = {}
         self._origins: dict[str, _Origin] = {}
 
@@ -71,8 +74,11 @@ class Registry(Generic[T]):
         if not is_there:
             raise InvalidInput(
                 f"{self.what} {name!r}: module {module_name!r} ({module.__file__}) has no {attribute!r}"
+                f"{did_you_mean(attribute, vars(module))}"
             )
         entry: T = getattr(module, attribute)
+        if self._of_function is not None and inspect.isfunction(entry):
+            return self._of_function(entry)
         self._check(name, entry)
         return entry
 
@@ -88,6 +94,7 @@ class Registry(Generic[T]):
             wanted = (
                 "callable" if self._kind is Callable else f"a {self._kind.__module__}.{self._kind.__name__}"
             )
+            wanted = f"a function or {wanted}" if self._of_function else wanted
             raise InvalidInput(f"{self.what} {name!r} is of type {type(entry).__name__}; it must be {wanted}")
 
     def __iter__(self) -> Iterator[tuple[str, T]]:
