@@ -1,5 +1,7 @@
-"""Registries: objects by name, open to the user's own code as `module:object`."""
+"""Registries: objects by name, open to the user's own code as `module:object`, and to installed packages as
+plug-ins."""
 
+import functools
 import importlib
 import inspect
 import sys
@@ -11,6 +13,24 @@ from typing import Any, Generic, TypeVar
 from raysweep.errors import InvalidInput, did_you_mean, unknown, user_code
 
 T = TypeVar("T")
+
+PLUGINS = "raysweep.plugins"
+"""The group of entry points by which an installed package names a module that registers its objects."""
+
+
+@functools.cache
+def load_plugins() -> None:
+    """Import the modules of all plug-ins, once.
+
+    Raises:
+        InvalidInput: one can't be imported, or registers a name that is taken.
+    """
+    from importlib.metadata import entry_points
+
+    for point in entry_points(group=PLUGINS):
+        package = f" of {point.dist.name}" if point.dist else ""
+        with user_code(f"plug-in {point.name!r}{package}: importing module {point.value!r}"):
+            point.load()
 
 
 class Registry(Generic[T]):
@@ -46,7 +66,7 @@ class Registry(Generic[T]):
 
     def _add(self, name: str, entry: T, origin: "_Origin") -> T:
         earlier = self._origins.setdefault(name, origin)
-        if earlier != origin:
+        if not earlier.is_same(origin):
             raise InvalidInput(
                 f"{self.what} {name!r} of {origin} is registered by {earlier} already; choose another name"
             )
@@ -62,6 +82,9 @@ class Registry(Generic[T]):
         if name in self._entries:
             return self._entries[name]
         if ":" not in name:
+            load_plugins()
+            if name in self._entries:
+                return self._entries[name]
             raise unknown(self.what, name, self._entries, f"Your own {self.what} is named module:object")
         module_name, _, attribute = name.partition(":")
         if not module_name or not attribute:
@@ -85,9 +108,13 @@ class Registry(Generic[T]):
     def calling(self, name: str) -> AbstractContextManager[None]:
         """A context for calls of an entry: what the user's own raises is the user's error (see `user_code`),
         what one of raysweep's own raises is left alone."""
-        origin = self._origins.get(name)
-        is_ours = origin is not None and origin.is_ours
+        is_ours = name in self._origins and self.module(name) is None
         return nullcontext() if is_ours else user_code(f"{self.what} {name!r}")
+
+    def module(self, name: str) -> str | None:
+        """The module outside of raysweep that registered an entry; None of one of raysweep's own."""
+        origin = self._origins[name]
+        return None if origin.is_ours else origin.module
 
     def _check(self, name: str, entry: T) -> None:
         if not isinstance(entry, self._kind):
@@ -98,6 +125,7 @@ class Registry(Generic[T]):
             raise InvalidInput(f"{self.what} {name!r} is of type {type(entry).__name__}; it must be {wanted}")
 
     def __iter__(self) -> Iterator[tuple[str, T]]:
+        load_plugins()
         return iter(sorted(self._entries.items()))
 
 
@@ -110,6 +138,10 @@ class _Origin:
 
     def __str__(self) -> str:
         return f"module {self.module!r}" + (f" ({self.file})" if self.file else "")
+
+    def is_same(self, other: "_Origin") -> bool:
+        """Whether both are one file, which an experiment may import by its own name, too."""
+        return self.file == other.file if self.file else self == other
 
     @property
     def is_ours(self) -> bool:

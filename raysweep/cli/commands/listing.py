@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from rich.console import Console
 
 from raysweep.cli.commands.details import Details, details
@@ -11,29 +14,39 @@ from raysweep.metrics import metrics
 from raysweep.models.families import families
 from raysweep.objectives import objectives
 from raysweep.recipes import recipes
-from raysweep.registry import summary
+from raysweep.registry import Registry, summary
 from raysweep.scheduling.runners import runners
 from raysweep.tasks.base import tasks
 from raysweep.transforms import transforms
 
+T = TypeVar("T")
+
 
 def catalogue() -> dict[str, dict[str, str]]:
     """By kind, by name: what it is and where it comes from."""
-
     models = {
         model.name: f"{family.name}; learning rate {model.optimization.learning_rate:g}"
         for _, family in families
         for model in family.models
     }
     return {
-        "tasks": {name: task.summary for name, task in tasks},
-        "families": {name: family.summary for name, family in families},
+        "tasks": _named(tasks, lambda task: task.summary),
+        "families": _named(families, lambda family: family.summary),
         "models": models,
-        "methods": {name: summary(recipe) for name, recipe in recipes},
-        "objectives": {name: summary(objective.loss) for name, objective in objectives},
-        "transforms": {name: summary(transform.apply) for name, transform in transforms},
-        "metrics": {name: summary(metric) for name, metric in metrics},
-        "runners": {name: summary(runner) for name, runner in runners},
+        "methods": _named(recipes, summary),
+        "objectives": _named(objectives, lambda objective: summary(objective.loss)),
+        "transforms": _named(transforms, lambda transform: summary(transform.apply)),
+        "metrics": _named(metrics, summary),
+        "runners": _named(runners, summary),
+    }
+
+
+def _named(registry: Registry[T], summarize: Callable[[T], str]) -> dict[str, str]:
+    """A line for each entry; that of a plug-in has the module that registered it."""
+    modules = {name: registry.module(name) for name, _ in registry}
+    return {
+        name: summarize(entry) + (f" (from {modules[name]})" if modules[name] else "")
+        for name, entry in registry
     }
 
 
@@ -50,11 +63,11 @@ def list_registered(console: Console, *, kind: str | None, name: str | None, as_
     if as_json:
         print_json(entries, console)
         return SUCCESS
-    for kind, named in entries.items():
+    for title, named in entries.items():
         width = max(map(len, named))
-        console.print(f"\n{kind}", style="bold")
-        for name, line in named.items():
-            console.print(f"  {name:<{width}}  {line}", markup=False)
+        console.print(f"\n{title}", style="bold")
+        for entry, line in named.items():
+            console.print(f"  {entry:<{width}}  {line}", markup=False)
     return SUCCESS
 
 
