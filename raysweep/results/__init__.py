@@ -6,7 +6,7 @@ and `raysweep.tracking.mlflow.reader.read_mlflow` from MLflow. It gives frames o
 `rows` of the results table (`cells`), the `comparisons` of methods, `over_tasks` and `leads`, which pool
 tasks and pairs, and the sweep's `provenance`. `statistics` has the intervals, made of the `noise` of means;
 `seeds` tells which failed, `choices` what a search chose. `tables` turns all of it into texts, with `notes`
-below them.
+below them, and `answer` says it in sentences.
 
 The package imports `planning` and whatever is below it, and neither training, tracking nor report. Start
 reading in `frames`.
