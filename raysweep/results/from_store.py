@@ -26,6 +26,7 @@ from raysweep.planning.plan import Plan
 from raysweep.predictions import Predictions
 from raysweep.results.cells import CELL, gap_numbers
 from raysweep.results.choices import choices
+from raysweep.results.disagreements import disagreements
 from raysweep.results.frames import (
     COUNTS,
     SECONDS,
@@ -87,6 +88,9 @@ def read_store(plan: Plan, store: Store, added: Iterable[str] = ()) -> SweepData
         ),
         read_outcomes=lambda run_id: reader.outcomes(plan.runs[run_id].spec),
         read_examples=lambda run_id: example_table(RunInputs(plan.runs[run_id].spec, store)),
+        read_disagreements=lambda supervisor, student: disagreements(
+            RunInputs(plan.runs[student].spec, store), plan.runs[supervisor].spec
+        ),
     )
     return data
 
