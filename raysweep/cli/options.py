@@ -64,8 +64,8 @@ def make_parser() -> argparse.ArgumentParser:
         default=FORMATS[0],
         dest="form",
         metavar="FORMAT",
-        help="table (the default), markdown or latex: the tables, for a terminal, a page or a paper; csv: the "
-        "rows with their comparisons and all digits; json: everything",
+        help="table (the default), markdown or latex: the tables, for a terminal, a page or a paper; csv: "
+        "the rows with their comparisons and all digits; json: everything",
     )
     _add_report(add)
     _add_files(add)
@@ -143,7 +143,7 @@ def _add_report(add: Add) -> None:
 
 
 def _add_files(add: Add) -> None:
-    about = "FILE, FILE:function or NAME: the experiment, whose store is read, or a sweep's name in MLflow"
+    about = "FILE or FILE:function, an experiment, read from its store; or NAME, of a sweep in MLflow"
     for name, function, help in (
         ("figures", "figures:write_figures", "write a sweep's figures as SVG, PDF, PNG and CSV"),
         ("export", "export:export_tables", "write a sweep's cells, runs and curves as CSV files"),
