@@ -10,15 +10,14 @@ from pathlib import Path
 import pandas as pd
 
 from raysweep.api.places import store_folder, tracking_address
+from raysweep.cli.commands.loading import load as load_plan
 from raysweep.cli.commands.loading import read_sweep
 from raysweep.errors import InvalidInput
-from raysweep.planning.plan import make_plan
 from raysweep.planning.sweep import Sweep
 from raysweep.results.answer import answer
 from raysweep.results.frames import SweepData
 from raysweep.results.from_store import read_store
 from raysweep.results.records import comparisons_frame, leads_frame, rows_frame
-from raysweep.store import Store
 from raysweep.tracking.mlflow.reader import read_mlflow
 
 _URI = re.compile(r"[a-z][\w+.-]*://|databricks")
@@ -105,11 +104,10 @@ def load(source: Sweep | str | Path, sweep: str = "", *, store: str | Path | Non
         store: the folder of all runs; None for $RAYSWEEP_STORE, or ./raysweep-store.
 
     Raises:
-        InvalidInput: the experiment can't be planned, or MLflow has no such sweep.
+        InvalidInput: the experiment can't be planned, there is no such store, or MLflow has no such sweep.
     """
     if isinstance(source, Sweep):
-        folder = Store(store_folder(store))
-        return Results(read_store(make_plan(source, folder), folder))
+        return Results(read_store(*load_plan(source, store_folder(store))))
     is_uri = isinstance(source, str) and _URI.match(source)
     if sweep and not is_uri:
         raise InvalidInput(
