@@ -20,7 +20,7 @@ from raysweep.planning.plan import make_plan
 from raysweep.planning.sweep import grid
 from raysweep.scheduling.queue import RunQueue
 from raysweep.store import Store
-from raysweep.tracking import sync
+from raysweep.tracking import BackgroundSync, sync
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENT = """
@@ -158,9 +158,13 @@ def test_runs_that_fail_are_an_exception_and_the_others_are_kept(
 
 
 def test_what_mlflow_lacks_is_a_warning(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "raysweep.tracking.background.BackgroundSync.close", lambda *_: "not written to MLflow"
-    )
+    close = BackgroundSync.close
+
+    def lacking(tracking: BackgroundSync, *patience: float) -> str:
+        close(tracking, *patience)
+        return "not written to MLflow"
+
+    monkeypatch.setattr(BackgroundSync, "close", lacking)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         results = raysweep.run(the_sweep(), runner="local")
