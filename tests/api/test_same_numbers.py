@@ -6,7 +6,7 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-from grid_helpers import finish, small_model, small_sweep, small_task
+from grid_helpers import finish, small_model, small_sweep
 from mlflow import MlflowClient
 
 import raysweep
@@ -27,10 +27,9 @@ NAMES = CellGroup._fields
 
 
 def the_sweep() -> Sweep:
-    """Two tasks, two weak models, two methods and three seeds."""
+    """Two weak models, two methods and three seeds."""
     pairs = grid([small_model("weak", 4), small_model("weaker", 5)], [small_model("strong", 6)])
-    tasks = [small_task("one"), small_task("two", attribute=1)]
-    return small_sweep(tasks=tasks, methods=["naive", "confidence"], seeds=[0, 1, 2], pairs=pairs)
+    return small_sweep(methods=["naive", "confidence"], seeds=[0, 1, 2], pairs=pairs)
 
 
 @pytest.fixture
@@ -45,7 +44,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     shares = {"supervisor": 0.5, "student": 0.65, "ceiling": 0.975}
     for number, run in enumerate(plan.runs.values()):
         share = shares.get(run.role, 0.8) + 0.05 * run.spec.seed * (run.role == "supervisor")
-        if run.role == "supervisor" and (run.spec.task.label, run.spec.model.name) == ("two", "weaker"):
+        if run.role == "supervisor" and run.spec.model.name == "weaker":
             share = 0.975
         if run.role == "student":
             share += (number % 5) / 40
@@ -58,7 +57,7 @@ def test_every_door_shows_the_same_pgr(store: Store, capsys: pytest.CaptureFixtu
     assert main(["results", "experiment.py", "--format", "json"]) == 0
     rows = {tuple(row[name] for name in NAMES): row for row in json.loads(capsys.readouterr().out)["rows"]}
     expected = {names: (row["pgr"], *(row["interval"] or (None, None))) for names, row in rows.items()}
-    assert len(expected) == 8 and sum(pgr is None for pgr, _, _ in expected.values()) == 2
+    assert len(expected) == 4 and sum(pgr is None for pgr, _, _ in expected.values()) == 2
 
     # Python, from the store and from MLflow.
     for source in ("experiment.py", "small"):
