@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 import types
@@ -54,9 +55,10 @@ def the_sweep(**fields: Any) -> raysweep.Sweep:
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_database: Path) -> Store:
     """The store of an experiment whose runs are all done, in the current folder."""
     monkeypatch.chdir(tmp_path)
+    shutil.copy(empty_database, "mlflow.db")
     for name in ("MLFLOW_TRACKING_URI", "RAYSWEEP_STORE"):
         monkeypatch.delenv(name, raising=False)
     Path("experiments").mkdir()

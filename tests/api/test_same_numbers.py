@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from html import unescape
 from pathlib import Path
 
@@ -33,9 +34,10 @@ def the_sweep() -> Sweep:
 
 
 @pytest.fixture
-def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_database: Path) -> Store:
     """Seeds differ much, so that means of the seeds' own PGRs would be other numbers. One gap is noise."""
     monkeypatch.chdir(tmp_path)
+    shutil.copy(empty_database, "mlflow.db")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.syspath_prepend(str(Path(__file__).parents[1]))
     Path("experiment.py").write_text(EXPERIMENT)

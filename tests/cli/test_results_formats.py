@@ -27,16 +27,23 @@ def sweep():
 """
 
 
-@pytest.fixture(autouse=True)
-def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    Path("experiment.py").write_text(EXPERIMENT)
-    store = Store("raysweep-store")
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An experiment whose runs are all done, in the store and in MLflow."""
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "experiment.py").write_text(EXPERIMENT)
+    store = Store(folder / "raysweep-store")
     pairs = grid([small_model("weak", 4)], [small_model("strong", 6)])
     plan = make_plan(small_sweep(methods=["naive", "confidence"], seeds=[0, 1], pairs=pairs), store)
     finish_all(plan, store, supervisor=0.6, student=0.75, ceiling=0.95)
-    sync(f"sqlite:///{tmp_path}/mlflow.db", plan, store)
+    sync(f"sqlite:///{folder}/mlflow.db", plan, store)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def in_its_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
 def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
