@@ -959,9 +959,9 @@ def test_a_sweep_is_run_and_run_again(raysweep: Command, empty_database: Path) -
     code, out, _ = raysweep("results", file, "--format", "json")
     assert code == SUCCESS and len(json.loads(out)["cells"]) == 2
     code, out, _ = raysweep("sync", file, "--tracking-uri", "sqlite:///tracking.db")
-    assert code == SUCCESS and "wrote 0 runs and 0 cells; 8 were there already" in out
+    assert code == SUCCESS and "wrote 0 runs, 0 cells and 0 rows of results; 10 were there already" in out
     code, out, _ = raysweep("sync", file, "--tracking-uri", "sqlite:///anew.db")
-    assert code == SUCCESS and "wrote 6 runs and 2 cells; 0 were there already" in out
+    assert code == SUCCESS and "wrote 6 runs, 2 cells and 2 rows of results; 0 were there already" in out
 
 
 def test_a_sweep_with_a_failed_run_finishes_the_rest_and_lists_it(
