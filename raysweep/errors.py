@@ -63,6 +63,10 @@ class TrainingDiverged(RaysweepError):
     """The loss became NaN or infinite."""
 
 
+class RunsFailed(RaysweepError):
+    """Runs of a sweep that was run from Python failed. All others are done, and the store has them."""
+
+
 class StoppedEarly(RaysweepError):
     """A search stopped the run early, since other trials of its study are better."""
 

@@ -18,6 +18,7 @@ from raysweep.cli.terminal import path
 from raysweep.errors import InvalidInput, did_you_mean
 
 Add = Callable[..., argparse.ArgumentParser]
+FORMATS = ("table", "markdown", "latex", "csv", "json")
 SHELLS = ("bash", "zsh", "fish")
 KINDS = ("tasks", "families", "models", "methods", "objectives", "transforms", "metrics", "runners")
 """What `raysweep list` lists."""
@@ -54,13 +55,22 @@ def make_parser() -> argparse.ArgumentParser:
         "count the runs that are done, failed and missing, with the causes of failures",
         as_json=True,
     )
-    add(
+    results = add(
         "results",
         "results:show_results",
-        "print the results of the cells that are finished",
-        as_json=True,
+        "print the answer and the results of the cells that are finished",
+    )
+    results.add_argument(
+        "--format",
+        choices=FORMATS,
+        default=FORMATS[0],
+        dest="form",
+        metavar="FORMAT",
+        help="table (the default), markdown or latex: the tables, for a terminal, a page or a paper; csv: "
+        "the rows with their comparisons and all digits; json: everything",
     )
     _add_report(add)
+    _add_files(add)
     _add_measure(add)
     add("sync", "sync:sync_tracking", "rebuild everything in MLflow from the store", tracking=True)
     _add_list(add)
@@ -134,6 +144,29 @@ def _add_report(add: Add) -> None:
     )
 
 
+def _add_files(add: Add) -> None:
+    about = "FILE or FILE:function, an experiment, read from its store; or NAME, of a sweep in MLflow"
+    for name, function, help in (
+        ("figures", "figures:write_figures", "write a sweep's figures as SVG, PDF, PNG and CSV"),
+        ("export", "export:export_tables", "write a sweep's cells, runs and curves as CSV files"),
+    ):
+        command = add(name, function, help, about=about, tracking=True)
+        command.add_argument(
+            "--out",
+            type=path,
+            required=True,
+            metavar="FOLDER",
+            help="the folder of the files; made if need be",
+        )
+        if name == "figures":
+            command.add_argument(
+                "--published",
+                type=path,
+                metavar="CSV",
+                help="published numbers to draw the sweep against, such as analysis/published.csv",
+            )
+
+
 def _add_measure(add: Add) -> None:
     measure = add(
         "measure",
@@ -172,6 +205,7 @@ def _add(
     help: str,
     *,
     file: bool = True,
+    about: str = "the experiment: a Python file, or FILE:function",
     tracking: bool = False,
     as_json: bool = False,
 ) -> argparse.ArgumentParser:
@@ -181,9 +215,7 @@ def _add(
     )
     command.set_defaults(command=function)
     if file:
-        command.add_argument(
-            "file", type=path, metavar="FILE", help="the experiment: a Python file, or FILE:function"
-        )
+        command.add_argument("file", type=path, metavar="FILE", help=about)
         command.add_argument(
             "--store",
             type=path,

@@ -6,8 +6,9 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter, defaultdict, deque
+from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -27,6 +28,13 @@ _COLOURS = {
     RunStatus.WAITING: "dim",
     RunStatus.STOPPED: "yellow",
 }
+
+
+class ShowsProgress(AbstractContextManager[Any, None], Protocol):
+    """A context in which a queue's changes are shown."""
+
+    def changed(self, queue: RunQueue, queued: QueuedRun) -> None:
+        """A run's status has changed."""
 
 
 class Progress:

@@ -95,6 +95,8 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
         ("status",),
         ("results",),
         ("report",),
+        ("figures",),
+        ("export",),
         ("measure",),
         ("sync",),
         ("list",),
@@ -107,6 +109,8 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
         "status",
         "results",
         "report",
+        "figures",
+        "export",
         "measure",
         "sync",
         "list",
@@ -120,13 +124,15 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     for command, text in told.items():
         if command not in ((), ("list",)):
             assert "FILE:function" in text and "--store" in text
-        assert ("--tracking-uri" in text) == (command in (("run",), ("report",), ("sync",)))
-        assert ("--json" in text) == (
-            command in (("plan",), ("status",), ("results",), ("measure",), ("list",))
+        assert ("--tracking-uri" in text) == (
+            command in (("run",), ("report",), ("figures",), ("export",), ("sync",))
         )
+        assert ("--json" in text) == (command in (("plan",), ("status",), ("measure",), ("list",)))
         assert ("--metric NAME|module:object" in text) == (command == ("measure",))
         assert ("--local" in text) == (command == ("run",))
         assert ("--out PAGE" in text) == (command == ("report",))
+        assert ("--format FORMAT" in text) == (command == ("results",))
+        assert ("--published CSV" in text) == (command == ("figures",))
 
 
 @pytest.mark.parametrize(
@@ -325,12 +331,12 @@ def test_status_and_results_follow_the_store(raysweep: Command) -> None:
             "failures": {last.id: "ValueError: [it] broke"},
         },
     )
-    code, out, err = raysweep("results", file, "--json")
+    code, out, err = raysweep("results", file, "--format", "json")
     found = json.loads(out)
     assert (
         code == UNFINISHED
         and "1 of 2 cells" in err
-        and set(found) == {"sweep", "rows", "cells", "comparisons", "leads", "over_tasks", "search"}
+        and set(found) == {"sweep", "answer", "rows", "cells", "comparisons", "leads", "over_tasks", "search"}
     )
     assert [row["seeds"] for row in found["rows"]] == [[0], []] and len(found["cells"]) == 1
     assert {
@@ -373,7 +379,7 @@ def test_results_compare_methods_and_sum_up_tasks(raysweep: Command) -> None:
     titles = ("PGR [90 %]", "Methods over all tasks", "Methods compared", "Over tasks")
     assert [out.index(title) for title in titles] == sorted(out.index(title) for title in titles)
     assert out.count("gap in the noise: one, two") == 2
-    code, out, err = raysweep("results", file, "--json")
+    code, out, err = raysweep("results", file, "--format", "json")
     found = json.loads(out)
     assert (code, err, len(found["comparisons"]), len(found["over_tasks"])) == (SUCCESS, "", 2, 2)
     (lead,) = found["leads"]
@@ -457,7 +463,7 @@ def test_measure_takes_metrics_of_ones_own(raysweep: Command, monkeypatch: pytes
         next(line for line in reversed(out.splitlines()) if line.startswith("sandbox ")).split()[-3:]
         == ["0.900"] * 3
     )
-    code, out, err = raysweep("results", file, "--json")
+    code, out, err = raysweep("results", file, "--format", "json")
     assert json.loads(out)["cells"][0]["student_confidence"] == pytest.approx(0.9)
     for name, told in (
         ("confidnce", "raysweep: unknown metric 'confidnce'; known: accuracy, agreement,"),
@@ -994,12 +1000,12 @@ def test_a_sweep_is_run_and_run_again(raysweep: Command, empty_database: Path) -
     assert {path: path.stat().st_mtime_ns for path in store.folder.rglob("*") if path.is_file()} == before
 
     assert raysweep("status", file)[0] == SUCCESS
-    code, out, _ = raysweep("results", file, "--json")
+    code, out, _ = raysweep("results", file, "--format", "json")
     assert code == SUCCESS and len(json.loads(out)["cells"]) == 2
     code, out, _ = raysweep("sync", file, "--tracking-uri", "sqlite:///tracking.db")
-    assert code == SUCCESS and "wrote 0 runs and 0 cells; 8 were there already" in out
+    assert code == SUCCESS and "wrote 0 runs, 0 cells and 0 rows of results; 10 were there already" in out
     code, out, _ = raysweep("sync", file, "--tracking-uri", "sqlite:///anew.db")
-    assert code == SUCCESS and "wrote 6 runs and 2 cells; 0 were there already" in out
+    assert code == SUCCESS and "wrote 6 runs, 2 cells and 2 rows of results; 0 were there already" in out
 
 
 def test_a_sweep_with_a_failed_run_finishes_the_rest_and_lists_it(

@@ -184,7 +184,7 @@ def test_many_answers_are_told_by_their_median_and_range() -> None:
     best, lead, compared = (item.text for item in root.all("header")[0].all("p")[:3])
     # (0.2 + 0.25 + 0.1) / (0.2 + 0.2 + 0), and 0.1 of accuracy everywhere.
     assert best.startswith("Better does best: its students recover 1.37 of the gap (90 % interval 1.")
-    assert "over 3 combinations of task and pair, 0.100 of accuracy more than naive, which is more" in best
+    assert "over 3 tasks, 0.100 of accuracy more than naive, which is more" in best
     assert "ahead in 3 of 3, p <0.001 after Holm's correction)." in best
     # PGR 0.1 / 0.2 and 0.15 / 0.2; wic's supervisor is as good as its ceiling.
     assert lead == (

@@ -21,7 +21,8 @@ def sync_tracking(console: Console, *, file: str, folder: str, tracking_uri: str
     summary = sync(tracking_uri, plan, store)
     location = locate(tracking_uri)
     console.print(
-        f"{location.shown}: wrote {summary.num_runs} runs and {summary.num_cells} cells; "
+        f"{location.shown}: wrote {summary.num_runs} runs, {summary.num_cells} cells and "
+        f"{summary.num_groups} rows of results; "
         f"{summary.num_unchanged} were there already\nOpen the UI: {location.ui_command}",
         markup=False,
     )

@@ -2,9 +2,9 @@
 
 It can be read without scripts too, as where a viewer forbids them: tables and pictures are in the HTML.
 Scripts turn the pictures into charts that show their numbers under the pointer, and filter by the tasks,
-methods and seeds that a reader chooses. `page` puts everything together; `answer` has the sentences on top,
-`tables` the tables, `pictures` the figures, `facts` the lists of what was asked, what it cost and how to
-reproduce it. The package draws what `raysweep.results` has computed.
+methods and seeds that a reader chooses. `page` puts everything together; `tables` has the tables, `pictures`
+the figures, `facts` the lists of what was asked, what it cost and how to reproduce it. The package draws what
+`raysweep.results` has computed and says what `raysweep.results.answer` says.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pathlib import Path
 
 from raysweep.report.figures.base import Figures
 from raysweep.report.page import facts, tables
-from raysweep.report.page.answer import answer
 from raysweep.report.page.pictures import pictures
+from raysweep.results.answer import answer
 from raysweep.results.frames import SweepData
 
 _FOLDER = Path(__file__).parent

@@ -58,7 +58,7 @@ def methods_table(comparisons: Sequence[Comparison]) -> Table | None:
     kept = sorted(np.argsort(p_values, kind="stable")[:_MAX_COMPARISONS])
     cut = (
         f"These are the {_MAX_COMPARISONS} of {len(comparisons)} with the smallest p-values; raysweep "
-        "results --json has all."
+        "results --format json has all."
     )
     note = " ".join(filter(None, [cut, found.note]))
     return replace(found, rows=tuple(found.rows[index] for index in kept), note=note)

@@ -97,7 +97,7 @@ def test_a_search_trains_stops_chooses_shows_and_goes_on(capsys: pytest.CaptureF
     capsys.readouterr()
     assert main(["status", file]) == SUCCESS
     assert f"{len(stopped)} stopped" in capsys.readouterr().out
-    assert main(["results", file, "--json"]) == SUCCESS
+    assert main(["results", file, "--format", "json"]) == SUCCESS
     search = json.loads(capsys.readouterr().out)["search"]
     assert [(choice["role"], choice["chosen_by"]) for choice in search] == [
         ("supervisor", "weak_validation"),
