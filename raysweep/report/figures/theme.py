@@ -35,7 +35,7 @@ GREY = "#767676"
 FAINT = "#DDDDDD"
 COLOURS = (BLUE, ORANGE, GREEN, SKY, VERMILLION, PURPLE)
 """Okabe and Ito's (2008), in an order whose neighbours differ in lightness; black and grey are for ceiling
-and floor."""
+and weak model."""
 SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross")
 DASHES = ((1, 0), (4, 2), (1, 1.5), (6, 1.5, 1.5, 1.5), (8, 3), (2.5, 1))
 SEQUENTIAL: Any = "cividis"
@@ -164,7 +164,8 @@ def small_multiples(
     width: int = COLUMN,
     own_scales: str = "",
 ) -> Any:
-    """Layers over one table, a panel for each value of its column `panel`; one panel has no header.
+    """Layers over one table, a panel for each value of its column `panel`; one panel has no header. Panels
+    beside each other have equal y axes.
 
     Args:
         layers: charts without data.
@@ -173,7 +174,8 @@ def small_multiples(
         columns: panels beside each other.
         height: of a panel, in points.
         width: of the whole figure, in points.
-        own_scales: "x", "y" or "xy" where each panel has its own.
+        own_scales: "y" where each row of panels has its own y axis, "xy" where each panel has its own x axis
+            too.
     """
     num_columns = min(columns, len(panels))
 
@@ -183,13 +185,27 @@ def small_multiples(
             return layer
         characters = max(int(panel_width / (1.15 * _CHARACTER)), 12)  # bold
         header = alt.Header(title=None, labelExpr=_header(panels, characters, num_columns))
-        facet = layer.facet(facet=alt.Facet("panel:N", sort=list(panels), header=header), columns=num_columns)
-        if len(panels) % num_columns:  # else the last row's axis stands below an empty place
-            facet = facet.resolve_axis(x="independent")
-        own: dict[str, Any] = dict.fromkeys(own_scales, "independent")
-        return facet.resolve_scale(**own) if own else facet
+        facet = alt.Facet("panel:N", sort=list(panels), header=header)
+        if own_scales:
+            rows_of_panels = [
+                layer.transform_filter(
+                    alt.FieldOneOfPredicate(field="panel", oneOf=list(panels[first : first + num_columns]))
+                ).facet(facet=facet, columns=num_columns)
+                for first in range(0, len(panels), num_columns)
+            ]
+            if "x" in own_scales:
+                rows_of_panels = [row.resolve_scale(x="independent") for row in rows_of_panels]
+            return alt.vconcat(*rows_of_panels)
+        found = layer.facet(facet=facet, columns=num_columns)
+        # Else the last row's axis stands below an empty place.
+        return found.resolve_axis(x="independent") if len(panels) % num_columns else found
 
     return at_width(build, rows, num_columns, width)
+
+
+def row_of_panels(panels: Sequence[str], columns: int = 2) -> dict[str, int]:
+    """In which row of `small_multiples` each panel stands."""
+    return {name: place // columns for place, name in enumerate(panels)}
 
 
 def _header(panels: Sequence[str], characters: int, num_columns: int) -> str:

@@ -26,7 +26,7 @@ from raysweep.results.tables import (
     search_table,
 )
 
-CHOICES = ("task", "method", "seed")
+CHOICES = ("task", "pair", "method", "seed")
 """By what a reader of the page can filter rows of tables and numbers of figures."""
 _MAX_COMPARISONS = 200
 _MAX_CELLS = 300
