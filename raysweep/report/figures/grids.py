@@ -13,6 +13,7 @@ from raysweep.report.figures.summary import MISSING, PAIR, UNDEFINED, Summary
 from raysweep.report.figures.theme import (
     COLUMN,
     FAINT,
+    INK,
     MAX_PANELS,
     PAGE,
     SEQUENTIAL,
@@ -163,8 +164,12 @@ def _layers(rows: Records, row: str, column: str, ends: list[list[str]], is_leve
         base.transform_filter("isValid(datum.pgr)").mark_rect(stroke="white").encode(color=colour),
         base.mark_text().encode(
             text="shown:N",
-            color=alt.condition(
-                "isValid(datum.pgr) && datum.pgr < 0.5", alt.value("white"), alt.value("black")
+            color=alt.ColorValue(
+                INK,
+                condition=[
+                    {"test": "isValid(datum.pgr) && datum.pgr < 0.5", "value": "#fff"},
+                    {"test": "isValid(datum.pgr)", "value": "black"},
+                ],
             ),
         ),
     ]

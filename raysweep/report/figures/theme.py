@@ -31,8 +31,24 @@ PURPLE = "#CC79A7"
 VERMILLION = "#D55E00"
 SKY = "#56B4E9"
 BLACK = "#000000"
+INK = "#111111"
 GREY = "#767676"
 FAINT = "#DDDDDD"
+_BACK = "#FFFFFF"
+_GRID = "#EEEEEE"
+_FRAME = "#CCCCCC"
+_DARK = {
+    BLACK: "#FFFFFF",
+    INK: "#E8E8E8",
+    GREY: "#9A9A9A",
+    FAINT: "#45494D",
+    _BACK: "none",
+    _GRID: "#2B2E31",
+    _FRAME: "#45494D",
+    "white": "#16181A",
+}
+"""What neutral colours become on a dark page. Numbers on the cells of a grid are "black", or "#fff" on dark
+cells, and stay; "white" is what sets marks off from each other."""
 COLOURS = (BLUE, ORANGE, GREEN, SKY, VERMILLION, PURPLE)
 """Okabe and Ito's (2008), in an order whose neighbours differ in lightness; black and grey are for ceiling
 and weak model."""
@@ -47,7 +63,7 @@ _LEAST_PANEL = 36
 ROWS = "rows"
 
 CONFIG: dict[str, Any] = {
-    "background": "white",
+    "background": _BACK,
     "font": FONT,
     "padding": 2,
     "axis": {
@@ -61,9 +77,9 @@ CONFIG: dict[str, Any] = {
         "tickSize": 3,
         "domainColor": GREY,
         "tickColor": GREY,
-        "gridColor": "#EEEEEE",
-        "labelColor": "#111111",
-        "titleColor": "#111111",
+        "gridColor": _GRID,
+        "labelColor": INK,
+        "titleColor": INK,
     },
     "legend": {
         "labelFontSize": FONT_SIZE,
@@ -71,6 +87,8 @@ CONFIG: dict[str, Any] = {
         "titleFontWeight": "bold",
         "labelLimit": 400,
         "titleLimit": 400,
+        "labelColor": INK,
+        "titleColor": INK,
         "symbolSize": 28,
         "symbolStrokeWidth": 1.2,
         "orient": "top",
@@ -87,16 +105,28 @@ CONFIG: dict[str, Any] = {
         "labelPadding": 2,
         "labelLimit": 400,
         "labelAnchor": "start",
+        "labelColor": INK,
     },
     "facet": {"spacing": 8},
     "concat": {"spacing": 8},
-    "view": {"stroke": "#CCCCCC", "strokeWidth": 0.5},
+    "view": {"stroke": _FRAME, "strokeWidth": 0.5},
     "line": {"strokeWidth": 1.2},
     "rule": {"strokeWidth": 0.9},
     "point": {"size": 22, "filled": True, "strokeWidth": 0.4},
-    "text": {"fontSize": FONT_SIZE},
+    "text": {"fontSize": FONT_SIZE, "color": INK},
+    "title": {"color": INK},
     "tick": {"thickness": 1.2},
 }
+
+
+def dark_style(selector: str) -> str:
+    """Style rules by which a figure's SVG, where `selector` finds it, can be read on a dark page."""
+    rules = "".join(
+        f'{selector} [{attribute}="{colour}"]{{{attribute}:{dark}}}'
+        for colour, dark in _DARK.items()
+        for attribute in ("fill", "stroke")
+    )
+    return f"@media screen and (prefers-color-scheme:dark){{{rules}}}"
 
 
 def worded(name: str) -> str:

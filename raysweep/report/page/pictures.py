@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from raysweep.report.figures.base import Figure
+from raysweep.report.figures.theme import dark_style
 from raysweep.report.page.tables import numbers_table
 from raysweep.results.tables import Table
 
@@ -73,7 +74,7 @@ def _picture(figure: Figure, choices: Sequence[str], left: int) -> Picture:
     width, height = (
         float(size) for size in re.findall(r'<svg[^>]*? width="([\d.]+)" height="([\d.]+)"', svg)[0]
     )
-    image = _uri("image/svg+xml", svg.encode())
+    image = _uri("image/svg+xml", svg.replace(">", f"><style>{dark_style('svg')}</style>", 1).encode())
     if len(svg) > _MAX_SVG:
         image = _uri("image/png", vl_convert.vegalite_to_png(spec, scale=_PNG_SCALE))
     left -= len(image)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from raysweep.results.cells import CELL, CELL_RUNS, Row, groups_of
+from raysweep.results.cells import CELL_RUNS, Row, groups_of
 from raysweep.results.choices import Choice
 from raysweep.results.comparison_tables import comparisons_table, leads_table
 from raysweep.results.comparisons import Comparison
@@ -34,11 +34,19 @@ _MAX_MISSING = 200
 
 
 def answer_table(rows: Sequence[Row]) -> Table:
-    """The results table: accuracies, PGR with its interval, seeds, and agreement with the supervisor."""
-    caption = (
-        "Test accuracy of supervisor, student and ceiling, and the share of the gap that the student recovers"
-    )
-    return _without_constants(replace(results_table(rows), caption=caption))
+    """The results table: PGR with its interval, which a telephone shows without scrolling, then accuracies,
+    seeds, and agreement with the weak model."""
+    caption = "PGR, and test accuracy of weak model, student and ceiling"
+    found = results_table(rows)
+    place = next(index for index, column in enumerate(found.columns) if column.startswith("PGR"))
+    order = [*range(found.num_names), place]
+    order += [index for index in range(len(found.columns)) if index not in order]
+
+    def ordered(cells: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(cells[index] for index in order)
+
+    lines = tuple(replace(row, cells=ordered(row.cells)) for row in found.rows)
+    return _without_constants(replace(found, caption=caption, columns=ordered(found.columns), rows=lines))
 
 
 def pooled_table(found: Sequence[Lead]) -> Table | None:
@@ -101,7 +109,7 @@ def _cell(row: Row, index: int) -> TableRow:
             *(group.task, group.pair, group.method, str(seed)),
             *(f"{row.accuracies[run][index]:.3f}" + ODD * (run in odd) for run in CELL_RUNS),
         ),
-        of={"task": group.task, "method": group.method, "seed": str(seed)},
+        of={"task": group.task, "pair": group.pair, "method": group.method, "seed": str(seed)},
     )
 
 
@@ -132,7 +140,8 @@ def missing_table(data: SweepData) -> Table | None:
         of_status = (lacking.loc[lacking["status"] == status, "seed"] for status in ("failed", "missing"))
         seeds = [", ".join(map(str, found)) or "none" for found in of_status]
         names = (group.task, group.pair, group.method)
-        rows.append(TableRow(cells=(*names, *seeds, str(len(cells) - len(lacking)), why)))
+        of = {"task": group.task, "pair": group.pair, "method": group.method}
+        rows.append(TableRow(cells=(*names, *seeds, str(len(cells) - len(lacking)), why), of=of))
     columns = ("task", PAIR, "method", "seeds failed", "seeds not run yet", "seeds finished", "why")
     return (
         _cut(Table(caption="Cells without a result", columns=columns, rows=tuple(rows), num_names=3))
@@ -202,7 +211,9 @@ def _without_constants(table: Table) -> Table:
 
 
 def choices(data: SweepData) -> dict[str, list[str]]:
-    """Tasks, methods and seeds of the finished cells, each where there is more than one to choose from."""
+    """Tasks, pairs, methods and seeds of the finished cells, each where there is more than one to choose
+    from."""
     done = data.cells[data.cells["is_finished"]]
-    found = {name: list(dict.fromkeys(map(str, done[name]))) for name in CHOICES if name in CELL}
+    done = done.assign(pair=done["weak"] + " → " + done["strong"])
+    found = {name: list(dict.fromkeys(map(str, done[name]))) for name in CHOICES}
     return {name: values for name, values in found.items() if len(values) > 1}
