@@ -117,7 +117,7 @@ def _accuracy(summary: Summary, name: str, title: str, axis: str) -> Figure | Om
     chart = small_multiples(layers, rows, panels, own_scales=own)
     caption = sentences(
         f"Test accuracy of students, a line per weak model, against {_AXES[axis]}; "
-        "dotted in the same colour that weak model's own accuracy, dashed in black the ceiling, the strong "
+        "dotted in the same colour that weak model's own accuracy, dashed the ceiling, the strong "
         "model on ground truth.",
         interval_words(students),
         cut,

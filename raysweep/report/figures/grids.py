@@ -117,7 +117,7 @@ def _words(frame: pd.DataFrame, over: str) -> str:
             "A dash on grey: undefined, since the gap between weak model and ceiling is inside the noise."
         )
     if (frame["pgr_status"] == MISSING).any():
-        parts.append("White: no finished seed.")
+        parts.append("Empty: no finished seed.")
     parts.append("Colours end at 0 and 1.")
     return " ".join(parts)
 

@@ -14,7 +14,7 @@ from raysweep.report.figures.theme import worded
 
 _MAX_SERIES = 4
 _MAX_HEIGHT = 560
-_TICKS = "test accuracy (ticks: weak model grey, ceiling black)"
+_TICKS = "test accuracy (ticks: weak model grey, ceiling bold)"
 _PGR_RANGE = (-1.0, 2.0)
 """The range of PGRs that is drawn: controls reach −5, and would squeeze all others."""
 
@@ -159,7 +159,7 @@ def _accuracies(summary: Summary, name: str, title: str, row: str) -> Figure:
         else "Rows are tasks, the largest gap on top"
     )
     caption = sentences(
-        f"Test accuracy of students. {what}; grey tick: the weak model, black tick: the ceiling, the "
+        f"Test accuracy of students. {what}; grey tick: the weak model, bold tick: the ceiling, the "
         "strong model on ground truth.",
         interval_words(students),
         cut,

@@ -73,8 +73,8 @@ def early_stopping(summary: Summary) -> Figure | Omitted:
         "Mean accuracy over training: of the student on (some) test examples against ground truth, and on "
         "validation examples against "
         "the labels that it was trained on, which isn't a cheat. Marks: where the three stops read the runs "
-        "(the mean step and the mean test accuracy there); the ground-truth stop is an oracle. Grey rule: "
-        "the weak model; black: the ceiling.",
+        "(the mean step and the mean test accuracy there); the ground-truth stop is an oracle. Dotted rule: "
+        "the weak model; dashed: the ceiling.",
         note,
         summary.progress_note,
     )

@@ -46,8 +46,9 @@ _DARK = {
     _GRID: "#2B2E31",
     _FRAME: "#45494D",
     "white": "#16181A",
+    BLUE: "#2E8FCB",
 }
-"""What neutral colours become on a dark page. Numbers on the cells of a grid are "black", or "#fff" on dark
+"""What colours become on a dark page. Numbers on the cells of a grid are "black", or "#fff" on dark
 cells, and stay; "white" is what sets marks off from each other."""
 COLOURS = (BLUE, ORANGE, GREEN, SKY, VERMILLION, PURPLE)
 """Okabe and Ito's (2008), in an order whose neighbours differ in lightness; black and grey are for ceiling
