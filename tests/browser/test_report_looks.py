@@ -38,14 +38,14 @@ def look(browser: Browser, file: Path, request: pytest.FixtureRequest) -> Iterat
 @pytest.mark.parametrize("look", ["desk"], indirect=True)
 def test_answer_figure_and_head_of_the_table_are_seen_first(look: Page) -> None:
     expect(look.locator("#figure-methods_pgr .chart svg")).to_be_visible()
-    for what in (".told .lead", "#figure-methods_pgr .chart svg", "#choices", "#answer table thead"):
+    for what in (".told .lead", "#figure-methods_pgr .chart svg", "#choices", ".results thead"):
         box = look.locator(what).first.bounding_box()
         assert box and box["y"] >= 0 and box["y"] + box["height"] <= DESK["height"], what
 
 
 @pytest.mark.parametrize("look", ["phone"], indirect=True)
 def test_a_telephone_shows_method_and_pgr_without_scrolling_sideways(look: Page) -> None:
-    table = look.locator("#answer table").first
+    table = look.locator(".results table")
     assert [head.inner_text() for head in table.locator("thead th").all()][2:4] == ["method", "PGR [90 %]"]
     for row in table.locator("tbody tr").all():
         for cell in row.locator("th, td").all()[2:4]:

@@ -64,7 +64,7 @@ def choose(page: Page, what: str) -> Locator:
 
 def rows(page: Page) -> list[str]:
     """Texts of the visible rows of the answer's table."""
-    table = page.locator("#answer table").first
+    table = page.locator(".results table")
     return [row.inner_text() for row in table.locator("tbody tr").all() if row.is_visible()]
 
 
@@ -116,12 +116,12 @@ def test_a_choice_is_in_the_address_and_what_it_does_not_move_says_so(page: Page
     page.goto(address)
     assert len(rows(page)) == 3 and all("small → large" in row for row in rows(page))
     page.evaluate("location.hash = 'method=naive'")
-    expect(page.locator("#answer table tbody tr:visible").filter(has_text="confidence")).to_have_count(0)
+    expect(page.locator(".results tbody tr:visible").filter(has_text="confidence")).to_have_count(0)
     assert len(rows(page)) == 4
 
 
 def test_headers_sort(page: Page) -> None:
-    header = page.locator("#answer table").first.get_by_role("columnheader", name="student", exact=True)
+    header = page.locator(".results table").get_by_role("columnheader", name="student", exact=True)
     place = header.evaluate("cell => cell.cellIndex")
 
     def column(at: int) -> list[str]:
@@ -133,7 +133,7 @@ def test_headers_sort(page: Page) -> None:
     assert header.get_attribute("aria-sort") == "descending"
     header.get_by_role("button").click()
     assert column(place) == sorted(before)
-    page.locator("#answer table").first.get_by_role("button", name="method").click()
+    page.locator(".results table").get_by_role("button", name="method").click()
     assert column(2) == sorted(column(2)) and header.get_attribute("aria-sort") is None
 
 
@@ -220,10 +220,7 @@ def test_without_scripts_the_tables_and_pictures_are_there(browser: Browser, fil
     context = browser.new_context(java_script_enabled=False, viewport=PHONE)
     page = context.new_page()
     page.goto(file.as_uri())
-    assert (
-        page.locator("#answer table tbody tr").first.is_visible()
-        and not page.locator("#choices").is_visible()
-    )
+    assert page.locator(".results tbody tr").first.is_visible() and not page.locator("#choices").is_visible()
     pictures = page.locator("figure img").all()
     assert len(pictures) >= 6
     for picture in pictures:

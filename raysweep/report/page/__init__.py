@@ -3,9 +3,9 @@
 It can be read without scripts too, as where a viewer forbids them: tables and pictures are in the HTML.
 Scripts turn the pictures into charts that show their numbers under the pointer, sort tables, and filter by
 the tasks, pairs, methods and seeds that a reader chooses. `page` puts everything together; `tables` has the
-tables, `glossary` the words, `pictures` the figures, `facts` the lists of what was asked, what it cost and
-how to reproduce it. The package draws what `raysweep.results` has computed and says what
-`raysweep.results.answer` says.
+tables, `examples` a sample of test examples, `glossary` the words, `pictures` the figures, `facts` the lists
+of what was asked, what it cost and how to reproduce it. The package draws what `raysweep.results` has computed
+and says what `raysweep.results.answer` says.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from raysweep.report.figures.base import Figures
 from raysweep.report.figures.theme import dark_style
 from raysweep.report.page import facts, tables
+from raysweep.report.page.examples import examples_table
 from raysweep.report.page.glossary import WORDS
 from raysweep.report.page.pictures import pictures
 from raysweep.results.answer import answer
@@ -75,6 +76,7 @@ def page(data: SweepData, figures: Figures, *, question: str = "", command: str 
         tasks_table=tables.tasks_table(data.over_tasks),
         cells_table=seed_by_seed,
         search_table=tables.choices_table(data),
+        examples_table=examples_table(data),
         seeds_in=seeds_in,
         pictures=[picture for picture in shown if picture is not first],
         omitted=figures.omitted,

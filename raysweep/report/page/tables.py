@@ -46,12 +46,12 @@ def answer_table(rows: Sequence[Row]) -> Table:
         return tuple(cells[index] for index in order)
 
     lines = tuple(replace(row, cells=ordered(row.cells)) for row in found.rows)
-    return _without_constants(replace(found, caption=caption, columns=ordered(found.columns), rows=lines))
+    return without_constants(replace(found, caption=caption, columns=ordered(found.columns), rows=lines))
 
 
 def pooled_table(found: Sequence[Lead]) -> Table | None:
     """Methods against the baseline over all tasks and pairs; None without a second method."""
-    return _without_constants(leads_table(found)) if found else None
+    return without_constants(leads_table(found)) if found else None
 
 
 def methods_table(comparisons: Sequence[Comparison]) -> Table | None:
@@ -59,7 +59,7 @@ def methods_table(comparisons: Sequence[Comparison]) -> Table | None:
     method."""
     if not comparisons:
         return None
-    found = _without_constants(comparisons_table(comparisons))
+    found = without_constants(comparisons_table(comparisons))
     if len(comparisons) <= _MAX_COMPARISONS:
         return found
     p_values = [1.0 if item.p_value is None else item.p_value for item in comparisons]
@@ -74,7 +74,7 @@ def methods_table(comparisons: Sequence[Comparison]) -> Table | None:
 
 def tasks_table(summaries: Sequence[OverTasks]) -> Table | None:
     """Methods over tasks; None if there is one task."""
-    return _without_constants(over_tasks_table(summaries)) if summaries else None
+    return without_constants(over_tasks_table(summaries)) if summaries else None
 
 
 def cells_table(rows: Sequence[Row]) -> Table | None:
@@ -96,7 +96,7 @@ def cells_table(rows: Sequence[Row]) -> Table | None:
         note="No PGR is given here: of one seed it is mostly noise."
         + f" {ODD} near chance, or far from the other seeds." * any(row.odd_seeds for row in rows),
     )
-    return _without_constants(table)
+    return without_constants(table)
 
 
 def _cell(row: Row, index: int) -> TableRow:
@@ -153,7 +153,7 @@ def missing_table(data: SweepData) -> Table | None:
 def choices_table(data: SweepData) -> Table | None:
     """What the search chose, one row per study and signal; None for a sweep that doesn't search."""
     found = [Choice(**choice) for choice in data.provenance.get("search", ())]
-    return _without_constants(search_table(found)) if found else None
+    return without_constants(search_table(found)) if found else None
 
 
 def numbers_table(caption: str, data: pd.DataFrame) -> Table:
@@ -186,7 +186,7 @@ def _cut(table: Table) -> Table:
     return replace(table, rows=table.rows[:_MAX_MISSING], note=note)
 
 
-def _without_constants(table: Table) -> Table:
+def without_constants(table: Table) -> Table:
     """Names that are the same in all rows stand in the caption instead: a telephone has no room for them."""
     same = [
         index
