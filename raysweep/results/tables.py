@@ -156,9 +156,7 @@ def metrics_table(rows: Sequence[RowMeans], added: Iterable[str] = ()) -> Table:
     for number in _numbers_of_runs(rows):
         if number not in known:
             columns |= _columns_of(number, number, ())
-    return _means_table(
-        "Metrics on test (with errors: agreement where the supervisor is wrong)", rows, columns
-    )
+    return _means_table("Metrics on test", rows, columns)
 
 
 def _numbers_of_runs(rows: Sequence[RowMeans]) -> list[str]:

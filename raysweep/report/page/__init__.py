@@ -4,7 +4,7 @@ It can be read without scripts too, as where a viewer forbids them: tables and p
 Scripts turn the pictures into charts that show their numbers under the pointer, sort tables, and filter by
 the tasks, pairs, methods and seeds that a reader chooses. `page` puts everything together; `tables` has the
 tables, `examples` a sample of test examples, `glossary` the words, `pictures` the figures, `facts` the lists
-of what was asked, what it cost and how to reproduce it. The package draws what `raysweep.results` has computed
+of what was asked, what it cost and how to reproduce it. It draws what `raysweep.results` has computed
 and says what `raysweep.results.answer` says.
 """
 
