@@ -435,7 +435,15 @@ def test_measure_computes_what_results_lack_and_prints_it(raysweep: Command) -> 
     assert (
         rows[1] == "sandbox weak → strong naive 2 0.600 0.900 0.750 0.50 4"
     )  # weak, ceiling; the last step alone: no curve
-    for header in ("ceiling", "last", "with errors: student", "ECE: weak", "AUROC: weak", "misfit²", "gain²"):
+    for header in (
+        "ceiling",
+        "last",
+        "agrees when weak is wrong: student",
+        "ECE: weak",
+        "AUROC: weak",
+        "misfit²",
+        "gain²",
+    ):
         assert header in out
     assert "oracle" not in out and "legality" not in out  # nothing to show
 
@@ -977,7 +985,9 @@ def test_a_sweep_is_run_and_run_again(raysweep: Command, empty_database: Path) -
     assert (code, err) == (SUCCESS, "")
     assert out.count("\ndone ") == 6 and "6 done, 0 cached, 0 running, 0 failed, 0 waiting" in out
     header = next(line for line in out.splitlines() if line.startswith("task "))
-    assert header.split("  ")[0] == "task" and "PGR [90 %]" in header and "with errors" in header
+    assert (
+        header.split("  ")[0] == "task" and "PGR [90 %]" in header and "agrees when weak is wrong" in header
+    )
     table = out[out.index(header) :]
     assert "naive" in table and "confidence" in table
     assert (
