@@ -32,6 +32,8 @@ _SETTINGS = {
     # Tune's trials have an environment of their own, for which none of the processes that Ray starts ahead is
     # used.
     "RAY_prestart_worker_first_driver": "0",
+    # As in `worker_group._no_retries`, for versions of Ray Train that count a drained node's workers so.
+    "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",
     # Users' names are in any language, whatever the locale of the shell.
     "PYTHONUTF8": "1",
 }
@@ -113,6 +115,11 @@ def start() -> None:
     ) from error
 
 
+def is_elsewhere() -> bool:
+    """Whether this process is connected to a Ray that it didn't start, whose nodes may be other machines."""
+    return _start is None or _start.address is not None
+
+
 def _initialize(address: RayAddress | None) -> None:
     import ray
 
@@ -120,7 +127,7 @@ def _initialize(address: RayAddress | None) -> None:
         os.environ.setdefault(name, value)
     if address is None:
         _stay_on_this_machine()
-    with _sigterm_kept():
+    with _sigterm_kept(), _daemons_apart():
         # Of a cluster that runs already, the dashboard stays as it is.
         ray.init(
             address.text if address else "local",
@@ -162,6 +169,26 @@ def _make_private(token: Path, *, may_make: bool) -> None:
             f"the file of Ray's token, {token}, can't be made readable for its owner alone: {error}; set "
             "RAY_AUTH_TOKEN_PATH to one that can"
         ) from error
+
+
+@contextlib.contextmanager
+def _daemons_apart() -> Iterator[None]:
+    """Let Ray's processes that are started in the block have a session of their own. A signal to the whole
+    process group of this one, as timeout(1), batch systems and terminals send it, would end them first, and
+    this process would wait a minute for what they can't answer any more. They end with it all the same."""
+    from ray._private import utils
+
+    die_with_parent = utils.set_kill_on_parent_death_linux  # called in each of them before it begins
+
+    def begin() -> None:
+        os.setsid()
+        die_with_parent()
+
+    utils.set_kill_on_parent_death_linux = begin
+    try:
+        yield
+    finally:
+        utils.set_kill_on_parent_death_linux = die_with_parent
 
 
 @contextlib.contextmanager
