@@ -9,6 +9,7 @@ import logging
 import os
 import secrets
 import signal
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -37,6 +38,10 @@ _SETTINGS = {
     # Users' names are in any language, whatever the locale of the shell.
     "PYTHONUTF8": "1",
 }
+_LOOK_SECONDS = 1.0
+_GRACE_SECONDS = 5.0
+_MACHINE_ERROR = 70
+"""The exit code for an error of the machine (see `raysweep.cli.exit_codes`)."""
 _CONNECT_SECONDS = 35.0
 """How long a running Ray may take to let this process in; it would itself wait for half an hour."""
 
@@ -137,6 +142,38 @@ def _initialize(address: RayAddress | None) -> None:
         )
     for name in ("ray.tune", "ray.train"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    if address is None:
+        threading.Thread(target=_end_without_daemons, name="ray-daemons", daemon=True).start()
+
+
+def _end_without_daemons() -> None:
+    """End this process soon after one of the daemons that it started has died, with a line. Ray would wait
+    for it for a minute, in code that no signal interrupts, and then end it with a trace."""
+    import atexit
+
+    from ray._private import worker
+
+    is_ending = threading.Event()
+    atexit.register(is_ending.set)  # before Ray's own, which was registered before: it ends the daemons
+    node = worker._global_node
+    assert node is not None
+    daemons = {
+        name: node.all_processes[name][0].process
+        for name in ("gcs_server", "raylet")
+        if node.all_processes.get(name)
+    }
+    while not is_ending.wait(_LOOK_SECONDS):
+        dead = [name for name, process in daemons.items() if process.poll() is not None]
+        if dead and (is_ending.wait(_GRACE_SECONDS) or worker._global_node is not node):
+            return  # Ray was shut down
+        if dead:
+            print(
+                f"raysweep: Ray's {' and '.join(dead)} on this machine has died; what is done is kept, run "
+                "the same command again to go on",
+                file=sys.stderr,
+                flush=True,
+            )
+            os._exit(_MACHINE_ERROR)
 
 
 def _stay_on_this_machine() -> None:

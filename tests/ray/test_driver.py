@@ -67,6 +67,21 @@ def test_ray_listens_on_the_loopback_interface_alone_and_sigterm_ends_a_sweep_in
     assert not [*tmp_path.glob("raysweep-store/ray/tune-*")]
 
 
+def test_a_sweep_whose_ray_dies_ends_in_one_line_and_goes_on_with_the_next_command(tmp_path: Path) -> None:
+    process = start(tmp_path, "tiny_sweep.py")
+    wait_for(lambda: [*tmp_path.glob("raysweep-store/runs/*/progress.json")], process)
+    (head,) = [
+        one for one in psutil.Process(process.pid).children(recursive=True) if one.name() == "gcs_server"
+    ]
+    head.kill()
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 70, out + err
+    assert "raysweep: Ray's gcs_server on this machine has died; what is done is kept" in err
+    process = start(tmp_path, "tiny_sweep.py")
+    out, err = process.communicate(timeout=500)
+    assert process.returncode == 0, out + err
+
+
 @pytest.mark.parametrize("experiment", ["stands_still.py", "stands_still.py:alone"])
 def test_a_worker_that_stands_still_is_named_and_its_run_tried_again(experiment: str, tmp_path: Path) -> None:
     process = start(tmp_path, experiment)
