@@ -136,7 +136,8 @@ def test_only_scheduling_and_search_import_ray() -> None:
     assert all(name.startswith(("scheduling/", "planning/search/")) for name in importers("ray"))
     at_import = importers("ray", at_import_time=True)
     assert at_import == {
-        f"scheduling/{name}.py" for name in ("gpu_memory", "searcher", "slot", "tune", "worker_group")
+        f"scheduling/{name}.py"
+        for name in ("gpu_memory", "searcher", "shared_store", "slot", "tune", "worker_group")
     }
 
 

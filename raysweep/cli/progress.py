@@ -16,7 +16,8 @@ from rich.text import Text
 
 from raysweep.cli.console import FittedTable
 from raysweep.planning.plan import Plan
-from raysweep.scheduling.queue import ENDED, QueuedRun, RunQueue
+from raysweep.scheduling.queue import RunQueue
+from raysweep.scheduling.queued_run import ENDED, QueuedRun
 from raysweep.store import RunStatus
 
 _ROWS = 14
@@ -77,6 +78,8 @@ class Progress:
         elif queued.status in ENDED:
             self._open[_like(queued)] -= 1
         self._queue = queue
+        if queued.status is RunStatus.WAITING and queued.reason and self._live is None:
+            self._console.print(f"{queued.status:<7} {_describe(queued)}  {queued.reason}", markup=False)
         if queued.status in ENDED:
             self._recent.append(queued)
             if queued.status is RunStatus.DONE:
@@ -149,7 +152,7 @@ class Progress:
         assert self._queue is not None
         paths = self._queue.store.run(queued.run.id)
         try:
-            if queued.status is RunStatus.DONE:
+            if queued.status.is_finished:
                 result = json.loads(paths.result.read_text())
                 steps = result["info"]["num_steps"]
                 return {"step": steps, "num_steps": steps} | result["metrics"]

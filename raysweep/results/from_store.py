@@ -44,8 +44,7 @@ from raysweep.results.noise import Groups
 from raysweep.results.provenance import num_devices, provenance
 from raysweep.results.statistics import Outcomes, gap_recovered
 from raysweep.spec import RunSpec, WeakLabels
-from raysweep.store import RunFolder, Store
-from raysweep.store.run_folder import RunStatus
+from raysweep.store import RunFolder, RunStatus, Store
 
 
 def read_store(

@@ -13,7 +13,8 @@ from raysweep.estimates.runtime import estimate_costs, remaining_seconds
 from raysweep.planning.graph import PlannedRun
 from raysweep.planning.plan import Plan
 from raysweep.scheduling.jobs import Jobs
-from raysweep.scheduling.queue import ENDED, QueuedRun, RunQueue
+from raysweep.scheduling.queue import RunQueue
+from raysweep.scheduling.queued_run import ENDED, QueuedRun
 from raysweep.scheduling.runner import Runner
 from raysweep.scheduling.runners import make_runner
 from raysweep.spec.resources import Resources
@@ -77,7 +78,11 @@ def run_plan(
         _share_gpus(queue, runner)
         for queued in queue.first(RunStatus.WAITING, len(queue.runs)):
             require_fit(queued.run, nodes)
-        runner.run(queue, Jobs(store, code_state(Path.cwd()) if code is None else code))
+        code = code_state(Path.cwd()) if code is None else code
+        try:
+            runner.run(queue, Jobs(store, code, queue.ownership))
+        finally:
+            queue.ownership.close()
     if queue.problem is not None:
         raise queue.problem
     return queue

@@ -12,6 +12,7 @@ reader checks them.
     STORE/near_duplicates/    how many texts of a task's splits are nearly the same
     STORE/model_folders/, STORE/model_checks/    what planning found in folders of models, so as not to look
                         again
+    STORE/holders/      processes that execute runs (see `lease`)
     STORE/ray/          scratch space of Ray Tune and Ray Train
 """
 
@@ -25,16 +26,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from raysweep.errors import CorruptFile, InvalidInput
-from raysweep.files import FileLock, read_json, storage, write_json
+from raysweep.files import FileLock, in_package, read_json, storage, write_json
 from raysweep.spec import RunSpec
 from raysweep.spec.identity import file_checksum, has_checksum
+from raysweep.store.lease import Fence, Leases
 from raysweep.store.leftovers import (
     owned_folder,
     remove_leftovers_of_run,
     remove_old_files,
     remove_unowned_folders,
 )
-from raysweep.store.run_folder import RunFolder, RunStatus
+from raysweep.store.run_folder import RunFolder
+from raysweep.store.status import RunStatus
 
 _CHECKSUMS = "checksums.json"
 _MAKING = ".making-"
@@ -77,11 +80,17 @@ class Store:
         return store
 
     def require_writable(self) -> None:
-        """Check that files can be made in the store, which need not be so where it is only read.
+        """Check that files can be made in the store, which need not be so where it is only read, and that
+        they stay.
 
         Raises:
-            InvalidInput: they can't.
+            InvalidInput: they can't, or don't.
         """
+        if in_package(self.folder):
+            raise InvalidInput(
+                f"the store {self.folder} is in the folder into which Ray unpacks this job, and which Ray "
+                "deletes; name one that stays, and that all nodes share, with --store or RAYSWEEP_STORE"
+            )
         probe = self.folder / f".probe-{uuid.uuid4().hex[:8]}.tmp"
         with self._writing():
             probe.touch()
@@ -96,9 +105,13 @@ class Store:
                 f"the store {self.folder} can't be written ({error}); name another folder with --store"
             ) from error
 
-    def run(self, run_id: str) -> RunFolder:
-        """The files of a run."""
-        return RunFolder(self.folder / "runs" / run_id)
+    def run(self, run_id: str, fence: Fence | None = None) -> RunFolder:
+        """The files of a run; with the fence by which they are written, if other sweeps might write them."""
+        return RunFolder(self.folder / "runs" / run_id, fence)
+
+    def leases(self) -> Leases:
+        """What this process holds of the store's runs: nothing yet."""
+        return Leases(self.folder)
 
     def task(self, content: str) -> Path:
         """The folder of a task's examples."""

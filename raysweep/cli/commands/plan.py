@@ -10,8 +10,7 @@ from raysweep.cli.plans import plan_overview, plan_remarks, plan_summary, plan_t
 from raysweep.estimates.forecast import forecast
 from raysweep.planning.plan import make_plan
 from raysweep.planning.sweep import load_sweep
-from raysweep.store import Store
-from raysweep.store.run_folder import RunStatus
+from raysweep.store import RunStatus, Store
 
 
 def show_plan(

@@ -21,12 +21,12 @@ from raysweep.report.write import try_to_publish
 from raysweep.results.answer import answer
 from raysweep.results.from_store import read_store
 from raysweep.results.tables import results_table
-from raysweep.scheduling.queue import ENDED, QueuedRun, RunQueue
+from raysweep.scheduling.queue import RunQueue
+from raysweep.scheduling.queued_run import ENDED, QueuedRun
 from raysweep.scheduling.run import run_plan
 from raysweep.scheduling.runners import make_runner
-from raysweep.store import Store
+from raysweep.store import RunStatus, Store
 from raysweep.store.code_state import code_state
-from raysweep.store.run_folder import RunStatus
 from raysweep.tracking import BackgroundSync, locate, log_report
 
 _TRACKING_PATIENCE_SECONDS = 60

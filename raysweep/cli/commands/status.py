@@ -7,7 +7,7 @@ from rich.console import Console
 from raysweep.cli.commands.loading import load
 from raysweep.cli.console import print_json
 from raysweep.cli.exit_codes import FAILED, SUCCESS, UNFINISHED
-from raysweep.store.run_folder import RunStatus
+from raysweep.store import RunStatus
 
 _STORED = (RunStatus.MISSING, RunStatus.FAILED, RunStatus.STOPPED, RunStatus.DONE)
 """Statuses that the files of a run tell."""

@@ -11,7 +11,7 @@ from raysweep.cli.exit_codes import SUCCESS, UNFINISHED
 from raysweep.cli.terminal import tell
 from raysweep.report.write import try_to_publish
 from raysweep.results.from_store import read_store
-from raysweep.store.run_folder import RunStatus
+from raysweep.store import RunStatus
 from raysweep.tracking import locate, log_report, sync
 
 

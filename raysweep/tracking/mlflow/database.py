@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from raysweep.errors import InvalidInput
-from raysweep.files import FileLock, written_atomically
+from raysweep.files import FileLock, in_package, written_atomically
 
 _SQLITE_HEADER = b"SQLite format 3\0"
 _MISREAD = "%?"
@@ -64,6 +64,8 @@ class SqliteFile:
             self._refuse('MLflow can\'t open a file with a "?" or "%" in its name')
         if not self.path.parent.is_dir():
             self._refuse(f"there is no folder {self.path.parent}; make it")
+        if in_package(self.path):
+            self._refuse("it is in the folder into which Ray unpacks this job, and which Ray deletes")
         try:
             probe = self.path.with_name(f".{name}.{uuid.uuid4().hex[:8]}.tmp")
             probe.touch()

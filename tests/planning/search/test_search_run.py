@@ -14,8 +14,7 @@ from raysweep.cli.main import main
 from raysweep.planning.plan import make_plan
 from raysweep.planning.sweep import load_sweep
 from raysweep.results.from_store import read_store
-from raysweep.store import Store
-from raysweep.store.run_folder import RunStatus
+from raysweep.store import RunStatus, Store
 from raysweep.tracking.mlflow import reader
 
 EXPERIMENT = """
