@@ -23,8 +23,8 @@ from raysweep.tasks.values import Classes, is_missing, number_of, text_of
 
 def test_when_there_is_no_value() -> None:
     for value in (
-        None, "", " \n", b" ", float("nan"), np.float32("nan"), Decimal("NaN"), Decimal("sNaN"), pd.NA, pd.NaT,
-        np.datetime64("NaT"),
+        None, "", " \n", b" ", float("nan"), np.float32("nan"), Decimal("NaN"), Decimal("sNaN"), pd.NA,
+        pd.NaT, np.datetime64("NaT"),
     ):  # fmt: skip
         assert is_missing(value), value
     for value in (
