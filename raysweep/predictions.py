@@ -6,8 +6,9 @@ A row holds class probabilities or, in generative tasks, an answer.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,13 @@ import numpy.typing as npt
 
 from raysweep.errors import CorruptFile, InvalidInput
 from raysweep.files import written_atomically
+
+
+def read_only(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A view of an array that can't be written into."""
+    view = values.view()
+    view.flags.writeable = False
+    return view
 
 
 @dataclass(frozen=True)
@@ -138,6 +146,15 @@ class Predictions:
             self.source,
             None if self.answers is None else self.answers[order],
         )
+
+    def read_only(self) -> Predictions:
+        """The same behind arrays that can't be written into, for code of the user's own."""
+        made = copy.copy(self)
+        for field in fields(self):
+            values = getattr(self, field.name)
+            if isinstance(values, np.ndarray):
+                object.__setattr__(made, field.name, read_only(values))
+        return made
 
     def write(self, path: Path) -> None:
         """Write a Parquet file: columns id, probabilities (list of K) or answer, weight, covered, source."""

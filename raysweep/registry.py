@@ -108,8 +108,11 @@ class Registry(Generic[T]):
     def calling(self, name: str) -> AbstractContextManager[None]:
         """A context for calls of an entry: what the user's own raises is the user's error (see `user_code`),
         what one of raysweep's own raises is left alone."""
-        is_ours = name in self._origins and self.module(name) is None
-        return nullcontext() if is_ours else user_code(f"{self.what} {name!r}")
+        return nullcontext() if self.is_own(name) else user_code(f"{self.what} {name!r}")
+
+    def is_own(self, name: str) -> bool:
+        """Whether an entry is one of raysweep's own."""
+        return name in self._origins and self._origins[name].is_ours
 
     def module(self, name: str) -> str | None:
         """The module outside of raysweep that registered an entry; None of one of raysweep's own."""
