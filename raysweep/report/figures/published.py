@@ -33,9 +33,9 @@ def beside_published(table: pd.DataFrame) -> Figure | Omitted:
         is_bounded = found["low"].notna() & found["high"].notna()
         bounded = found.assign(low=found["low"].where(is_bounded), high=found["high"].where(is_bounded))
         ends = _PGR_RANGE if quantity == "pgr" else (0.0, 1.0)
-        told = [{"label": _label(row), "told": _told(row), "place": place} for row in records(found)]
+        words = [{"label": _label(row), "told": _told(row), "place": place} for row in records(found)]
         drawn = records(cut_bars(bounded, *ends)[0])
-        own = [row | words for row, words in zip(drawn, told, strict=True)]
+        own = [row | said for row, said in zip(drawn, words, strict=True)]
         panels.append(_panel(own, place, worded(str(panel)), str(quantity)))
         rows += own
 
