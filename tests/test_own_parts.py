@@ -48,8 +48,7 @@ def test_the_file_of_the_guide_runs(
     monkeypatch.chdir(tmp_path)
     for name in ("RAYSWEEP_STORE", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    sys.modules.pop("own", None)
+    before = [*sys.path]
     write_table()
     for name in ("small", "large"):
         save_tiny_model("gpt2", Path("models", name))
@@ -57,6 +56,8 @@ def test_the_file_of_the_guide_runs(
     told = {}
     for arguments in commands():
         local = ["--local"] if arguments[0] == "run" else []
+        monkeypatch.setattr(sys, "path", [*before])
+        sys.modules.pop("own", None)
         assert main([*arguments, *local]) == SUCCESS, capsys.readouterr().err
         told[arguments[0]] = capsys.readouterr().out
     sys.modules.pop("own", None)

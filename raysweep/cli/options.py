@@ -35,7 +35,9 @@ def make_parser() -> argparse.ArgumentParser:
         "input (nothing was trained), 3 not finished yet (status, results, report, measure), 70 an internal "
         "error, 130 interrupted, 143 ended by SIGTERM. Example: raysweep run experiments/quickstart.py",
     )
-    parser.add_argument("--version", action="version", version=f"raysweep {__version__}", help="show it")
+    parser.add_argument(
+        "--version", action="version", version=f"raysweep {__version__}", help="show the version and exit"
+    )
     parser.add_argument(
         "--completion",
         action=_ShowCompletion,

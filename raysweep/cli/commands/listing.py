@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -53,6 +55,7 @@ def _named(registry: Registry[T], summarize: Callable[[T], str]) -> dict[str, st
 def list_registered(console: Console, *, kind: str | None, name: str | None, as_json: bool) -> int:
     """Everything that has a name, all of a kind, or one thing with its parameters."""
     if kind and name:
+        sys.path.insert(0, os.getcwd())  # as the folder of an experiment is when it is loaded
         found = details(kind, name)
         if as_json:
             print_json(found.to_json(), console)
