@@ -79,9 +79,10 @@ def is_interrupt(error: BaseException) -> bool:
 
 def did_you_mean(name: object, known: Iterable[object]) -> str:
     """The known name that is nearest to one that isn't known, as " (did you mean 'naive'?)"; "" if none is
-    near."""
-    near = difflib.get_close_matches(str(name), map(str, known), n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
+    near. The dashes of options are the same in all, and make none of them near."""
+    bare = {str(item).lstrip("-"): str(item) for item in known}
+    near = difflib.get_close_matches(str(name).lstrip("-"), bare, n=1)
+    return f" (did you mean {bare[near[0]]!r}?)" if near else ""
 
 
 def unknown(what: str, name: object, known: Iterable[object], hint: str = "") -> InvalidInput:

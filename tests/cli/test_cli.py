@@ -755,7 +755,7 @@ def test_an_error_that_nobody_foresaw_is_not_taken_for_a_failed_run(
     def fail(*arguments: object) -> None:
         raise error
 
-    monkeypatch.setattr("raysweep.cli.commands.loading.make_plan", fail)
+    monkeypatch.setattr("raysweep.cli.commands.plan.make_plan", fail)
     code, out, err = raysweep("plan", write())
     assert (code, out) == (INTERNAL_ERROR, "") and "Traceback" in err and type(error).__name__ in err
 
@@ -764,7 +764,7 @@ def test_a_disk_that_fails_is_one_line(raysweep: Command, monkeypatch: pytest.Mo
     def fail(*arguments: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/full/store")
 
-    monkeypatch.setattr("raysweep.cli.commands.loading.make_plan", fail)
+    monkeypatch.setattr("raysweep.cli.commands.plan.make_plan", fail)
     code, out, err = raysweep("plan", write())
     assert (code, out) == (FAILED, "") and err == (
         "raysweep: [Errno 28] No space left on device: '/full/store'. See to that file or its disk, and run "
