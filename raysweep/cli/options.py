@@ -21,7 +21,6 @@ Add = Callable[..., argparse.ArgumentParser]
 FORMATS = ("table", "markdown", "latex", "csv", "json")
 SHELLS = ("bash", "zsh", "fish")
 KINDS = ("tasks", "families", "models", "methods", "objectives", "transforms", "metrics", "runners")
-"""What `raysweep list` lists."""
 
 
 def make_parser() -> argparse.ArgumentParser:
