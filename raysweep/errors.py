@@ -121,7 +121,7 @@ def user_code(what: str) -> Iterator[None]:
         if is_interrupt(error):
             raise
         trace = _without_our_frames(error.__traceback__)
-        if mistyped := _mistyped(error):
+        if mistyped := _is_users(trace) and _mistyped(error):
             raise InvalidInput(f"{what}, line {_last_line(trace)}: {mistyped}") from error
         lines = traceback.format_exception(type(error), error, trace, limit=-_MOST_FRAMES, chain=False)
         details = "".join(lines).rstrip()
@@ -146,6 +146,12 @@ def _mistyped(error: BaseException) -> str | None:
     if found[2].startswith("missing"):
         return f"{found[1]} lacks {found[3]}"
     return str(unknown(f"field of {found[1]}", found[3].strip("'"), fields))
+
+
+def _is_users(trace: TracebackType | None) -> bool:
+    """Whether an exception was raised in a line of the user's own code."""
+    frames = traceback.extract_tb(trace)
+    return bool(frames) and not frames[-1].filename.startswith(_PACKAGE)
 
 
 def _own_modules() -> list[ModuleType]:
