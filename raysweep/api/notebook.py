@@ -55,7 +55,7 @@ class NotebookProgress:
 
         self._drawn = time.monotonic()
         counts = {status: self._queue.count(status) for status in RunStatus}
-        ended = sum(counts[status] for status in (*ENDED, RunStatus.CACHED))
+        ended = sum(counts[status] for status in ENDED)
         listed = ", ".join(f"{counts[status]} {status}" for status in _SHOWN)
         bar = f'<progress value="{ended}" max="{len(self._queue.runs)}"></progress>'
         self._handle.update(HTML(f"{bar} {ended} of {len(self._queue.runs)} runs: {listed}"))

