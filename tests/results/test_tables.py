@@ -89,7 +89,8 @@ def test_results_are_accuracies_a_pgr_and_agreements() -> None:
     assert shown(table, 1)["PGR [90 %]"] == "undefined (gap in the noise)"
     assert shown(table, 1)["seeds"] == "2 of 3" and shown(table, 2)["seeds"] == "0 of 2"
     assert set(table.rows[2].cells[4:]) == {"missing"}
-    assert table.rows[0].of == {"task": "boolq", "method": "naive"} and table.num_names == 3
+    assert table.rows[0].of == {"task": "boolq", "pair": "small → large", "method": "naive"}
+    assert table.num_names == 3
 
 
 def test_a_note_says_that_one_seed_shows_the_test_sets_noise_alone() -> None:

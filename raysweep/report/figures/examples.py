@@ -34,7 +34,10 @@ def calibration(summary: Summary) -> Figure | Omitted:
     title = "Calibration: accuracy by confidence"
     methods = summary.names("method")
     cells = summary.finished
-    groups = [("weak model", None, cells["supervisor"]), ("ceiling", None, cells["ceiling"])]
+    groups: list[tuple[str, str | None, pd.Series]] = [
+        ("weak model", None, cells["supervisor"]),
+        ("ceiling", None, cells["ceiling"]),
+    ]
     of_method = cells.groupby("method")["student"]
     groups += [(f"student, {worded(name)}", name, of_method.get_group(name)) for name in methods]
     parts = [

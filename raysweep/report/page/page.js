@@ -85,7 +85,7 @@
     for (const note of document.querySelectorAll(".fixed")) {
       const names = note.dataset.fixed.split(" ").filter(isNarrowed).map((name) => `${name}s`);
       note.hidden = names.length === 0;
-      note.textContent = `This ${note.dataset.what} is of all ${names.join(" and ")}: the choice above doesn't change it.`;
+      note.textContent = `This ${note.dataset.what} is of all ${names.join(" and ")}: the choice doesn't change it.`;
     }
     const told = Object.keys(known).filter(isNarrowed).map((name) => `${chosen[name].size} of ${known[name].size} ${name}s`);
     document.getElementById("chosen").textContent = told.length ? `Shown: ${told.join(", ")}. The sentences are of everything.` : "Everything is shown.";
