@@ -58,6 +58,8 @@ def execute(
 
     def changed(queue: RunQueue, queued: QueuedRun) -> None:
         progress.changed(queue, queued)
+        if queued.status is RunStatus.RUNNING:
+            tracking.run_started(queued.run.id)
         if queued.status in ENDED:
             tracking.extend(queue.plan)
             tracking.run_ended(queued.run.id)
