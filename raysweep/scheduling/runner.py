@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from raysweep.scheduling.jobs import Jobs
@@ -20,6 +20,9 @@ class Runner(ABC):
     while nothing can start. What became of a run is in the store, so nothing needs to be returned.
     """
 
+    shows_output: ClassVar[bool] = False
+    """Whether what runs print is seen where the command was given, as of runs in its own process."""
+
     def check(self) -> None:  # noqa: B027 (most runners can always run)
         """Refuse at once what can't work, before anything is planned.
 
@@ -29,6 +32,20 @@ class Runner(ABC):
 
     def prepare(self) -> None:  # noqa: B027 (most runners have nothing to start)
         """Begin to start in the background; called while the sweep is still being planned."""
+
+    def place(self) -> str:
+        """Where runs will be executed, and why there, in one line; "" if there is nothing to say. Called
+        before `run`, if there is anything to execute; it may wait for what `prepare` has begun.
+
+        Raises:
+            InvalidInput: nothing can be executed there.
+        """
+        return ""
+
+    def why_idle(self, queue: RunQueue) -> str:
+        """Why none of a queue's runs is being executed, for people; called from another thread while `run`
+        runs."""
+        return "the runner hasn't begun any run"
 
     @abstractmethod
     def nodes(self) -> Sequence[Mapping[str, float]] | None:
