@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from raysweep.scheduling.queue import ENDED, QueuedRun, RunQueue
+from raysweep.scheduling.queue import RunQueue
+from raysweep.scheduling.queued_run import ENDED, QueuedRun
 from raysweep.store import RunStatus
 
 _SECONDS = 0.5
@@ -41,6 +43,11 @@ class NotebookProgress:
     ) -> None:
         self._draw()
 
+    def began(self, queue: RunQueue, why_idle: Callable[[RunQueue], str]) -> None:
+        """A queue is about to be executed."""
+        self._queue = queue
+        self._draw()
+
     def changed(self, queue: RunQueue, queued: QueuedRun) -> None:
         """A run's status has changed."""
         self._queue = queue
@@ -54,7 +61,7 @@ class NotebookProgress:
 
         self._drawn = time.monotonic()
         counts = {status: self._queue.count(status) for status in RunStatus}
-        ended = sum(counts[status] for status in (*ENDED, RunStatus.CACHED))
+        ended = sum(counts[status] for status in ENDED)
         listed = ", ".join(f"{counts[status]} {status}" for status in _SHOWN)
         bar = f'<progress value="{ended}" max="{len(self._queue.runs)}"></progress>'
         self._handle.update(HTML(f"{bar} {ended} of {len(self._queue.runs)} runs: {listed}"))

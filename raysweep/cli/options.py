@@ -49,12 +49,8 @@ def make_parser() -> argparse.ArgumentParser:
     add = partial(_add, parser.add_subparsers(required=True, metavar="COMMAND"))
     _add_plan(add)
     _add_run(add)
-    add(
-        "status",
-        "status:show_status",
-        "count the runs that are done, failed and missing, with the causes of failures",
-        as_json=True,
-    )
+    _add_status(add)
+    _add_logs(add)
     results = add(
         "results",
         "results:show_results",
@@ -71,6 +67,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     _add_report(add)
     _add_files(add)
+    _add_ui(add)
     _add_measure(add)
     _add_submit(add)
     add(
@@ -130,6 +127,39 @@ def _add_run(add: Add) -> None:
         const="local",
         help="--runner local: in this process, one run after another, without Ray (for debugging)",
     )
+    run.add_argument(
+        "-v", "--verbose", action="store_true", dest="is_verbose", help="show what runs print, too"
+    )
+    run.add_argument(
+        "-q", "--quiet", action="store_true", dest="is_quiet", help="show no progress, only what came out"
+    )
+
+
+def _add_status(add: Add) -> None:
+    status = add(
+        "status",
+        "status:show_status",
+        "count the runs that are done, running, failed and missing, and tell how far those are that run, "
+        "wherever they do, and why others failed",
+        as_json=True,
+    )
+    status.add_argument(
+        "--watch", action="store_true", dest="watches", help="show it anew until all runs have ended"
+    )
+
+
+def _add_logs(add: Add) -> None:
+    logs = add("logs", "logs:show_logs", "print what a run printed while it trained", file=False)
+    logs.add_argument("id", metavar="ID", help="of the run, or how it begins")
+    logs.add_argument(
+        "-f", "--follow", action="store_true", dest="follows", help="go on until the run has ended"
+    )
+    _add_store(logs)
+
+
+def _add_ui(add: Add) -> None:
+    ui = add("ui", "ui:show_ui", "open MLflow in a browser, at the sweep's results", tracking=True)
+    ui.add_argument("--no-browser", action="store_false", dest="opens_browser", help="only print the address")
 
 
 def _add_report(add: Add) -> None:
@@ -257,14 +287,7 @@ def _add(
     if file:
         command.add_argument("file", type=path, metavar="FILE", help=about)
     if file if store is None else store:
-        command.add_argument(
-            "--store",
-            type=path,
-            default=os.environ.get("RAYSWEEP_STORE") or "raysweep-store",
-            dest="folder",
-            metavar="FOLDER",
-            help="folder of all runs, the record (default: $RAYSWEEP_STORE, or ./raysweep-store)",
-        )
+        _add_store(command)
     if tracking:
         command.add_argument(
             "--tracking-uri",
@@ -279,6 +302,17 @@ def _add(
     if as_json:
         command.add_argument("--json", action="store_true", dest="as_json", help="print JSON for scripts")
     return command
+
+
+def _add_store(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--store",
+        type=path,
+        default=os.environ.get("RAYSWEEP_STORE") or "raysweep-store",
+        dest="folder",
+        metavar="FOLDER",
+        help="folder of all runs, the record (default: $RAYSWEEP_STORE, or ./raysweep-store)",
+    )
 
 
 class _Parser(argparse.ArgumentParser):

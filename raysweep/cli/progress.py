@@ -7,8 +7,9 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -51,12 +52,21 @@ _COLOURS = {
 }
 
 
+class ShowsProgress(AbstractContextManager[Any, None], Protocol):
+    """A context in which a queue's changes are shown."""
+
+    def began(self, queue: RunQueue, why_idle: Callable[[RunQueue], str]) -> None:
+        """A queue is about to be executed; `why_idle` tells why nothing of it runs."""
+
+    def changed(self, queue: RunQueue, queued: QueuedRun) -> None:
+        """A run's status has changed."""
+
+
 class Progress:
     """A context in which a queue's changes are shown.
 
     Args:
         console: where to.
-        why_idle: why nothing runs.
         is_quiet: whether nothing is shown.
         follows_output: whether what runs print is shown too.
     """
@@ -64,13 +74,12 @@ class Progress:
     def __init__(
         self,
         console: Console,
-        why_idle: Callable[[RunQueue], str] = lambda queue: "",
         *,
         is_quiet: bool = False,
         follows_output: bool = False,
     ) -> None:
         self._console = console
-        self._why_idle = why_idle
+        self._why_idle: Callable[[RunQueue], str] = lambda queue: "it hasn't begun"
         self._is_quiet = is_quiet
         self._follower = OutputFollower(console) if follows_output else None
         self._queue: RunQueue | None = None
@@ -106,8 +115,9 @@ class Progress:
         if self._live is not None:
             self._live.__exit__(kind, error, trace)
 
-    def began(self, queue: RunQueue) -> None:
-        """A queue is about to be executed."""
+    def began(self, queue: RunQueue, why_idle: Callable[[RunQueue], str]) -> None:
+        """A queue is about to be executed; `why_idle` tells why nothing of it runs."""
+        self._why_idle = why_idle
         self._follow(queue)
         self._busy = time.monotonic()
         self._queue = queue
@@ -117,6 +127,9 @@ class Progress:
         self._follow(queue)
         self._left.changed(queued)
         self._queue = queue
+        is_lost = queued.status is RunStatus.WAITING and queued.reason
+        if is_lost and self._live is None and not self._is_quiet:
+            self._console.print(f"{queued.status:<7} {_describe(queued)}  {queued.reason}", markup=False)
         if queued.status in ENDED:
             self._recent.append(queued)
             if self._live is None and not self._is_quiet:

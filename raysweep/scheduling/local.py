@@ -17,8 +17,6 @@ class LocalRunner(Runner):
     """Executes runs in the queue's order. Whatever `Resources.num_workers` says, one process trains; results
     don't depend on it."""
 
-    shows_output = True
-
     def place(self) -> str:
         """See `Runner.place`."""
         return "Without Ray (--local): in this process, one run after another"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from raysweep.scheduling.jobs import Jobs
@@ -19,9 +19,6 @@ class Runner(ABC):
     `queue.end(run)`; else another sweep executes the run. So until the queue is complete, with `queue.wait()`
     while nothing can start. What became of a run is in the store, so nothing needs to be returned.
     """
-
-    shows_output: ClassVar[bool] = False
-    """Whether what runs print is seen where the command was given, as of runs in its own process."""
 
     def check(self) -> None:  # noqa: B027 (most runners can always run)
         """Refuse at once what can't work, before anything is planned.

@@ -174,10 +174,10 @@ def test_why_nothing_runs_is_told_after_a_while(store: Store, monkeypatch: pytes
     monkeypatch.setattr(progress, "_PATIENCE_SECONDS", 0.1)
     plan = make_plan(small_sweep(), store)
     console = Console(file=io.StringIO(), width=200, highlight=False)
-    shown = Progress(console, lambda queue: "waiting for 8 GPUs")
+    shown = Progress(console)
     queue = RunQueue(plan, store, lambda queued: shown.changed(queue, queued))
     with shown:
-        shown.began(queue)
+        shown.began(queue, lambda queue: "waiting for 8 GPUs")
         wait_until(lambda: bool(printed(console)))
         time.sleep(0.1)
     (line,) = printed(console)
