@@ -6,7 +6,8 @@ from raysweep.cli.exit_codes import FAILED, SUCCESS
 from raysweep.cli.terminal import tell
 from raysweep.planning.plan import Plan
 from raysweep.results.frames import SweepData
-from raysweep.scheduling.queue import QueuedRun, RunQueue
+from raysweep.scheduling.queue import RunQueue
+from raysweep.scheduling.queued_run import QueuedRun
 from raysweep.store.logs import is_own_line, last_lines, logs_of
 
 _MOST_NAMED = 5

@@ -78,7 +78,7 @@ def idle_line(run: PlannedRun, total: Mapping[str, Any], free: Mapping[str, Any]
     if not short:
         return "no worker has started yet; the first one imports for a while"
     listed = " and ".join(
-        f"{amount:g} {name}s ({free.get(name, 0.0):g} of {total.get(name, 0.0):g} free)"
+        f"{amount:g} {name}{'s' if amount > 1 else ''} ({free.get(name, 0.0):g} of {total.get(name, 0.0):g} free)"
         for name, amount in short.items()
     )
     return f"waiting for {listed}; its own workers that are starting, or other jobs, have reserved the rest"

@@ -156,9 +156,10 @@ class PlanSync:
 
     def _write_run(self, run_id: str, begun: RunStatus | None = None) -> bool | None:
         methods = "/".join(self._methods.get(run_id, ()))
-        if begun is None and self._was_interrupted(run_id):
-            begun = RunStatus.WAITING
-        entry = run_entry(self._plan.runs[run_id], methods, self._store, self._sweep_id(), begun)
+        run, parent = self._plan.runs[run_id], self._sweep_id()
+        entry = run_entry(run, methods, self._store, parent, begun)
+        if entry is None and self._was_interrupted(run_id):
+            entry = run_entry(run, methods, self._store, parent, RunStatus.WAITING)
         if entry is None:
             return None
         written = self._backend.write(entry)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from raysweep.spec import RunSpec
 from raysweep.store import Store
 from raysweep.store.progress import append_line, latest, read_lines
 from raysweep.training import progress
+from raysweep.training.history import History
 from raysweep.training.watchdog import alive, heard
 
 
@@ -60,7 +62,7 @@ def test_lines_are_few_and_a_sign_comes_only_where_no_line_does(
     tiny_world: TinyWorld, tiny_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [1_000.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     spec = tiny_world.student()
     writer = progress.ProgressWriter(RunInputs(spec, tiny_store))
     history = progress_history()
@@ -79,9 +81,7 @@ def test_lines_are_few_and_a_sign_comes_only_where_no_line_does(
     assert len(read_lines(path)[0]) == len(lines)
 
 
-def progress_history() -> progress.History:
-    from raysweep.training.history import History
-
+def progress_history() -> History:
     history = History()
     history.add_step(0, 0.5, 1e-3, 10)
     return history

@@ -120,7 +120,7 @@ def execute(
 def _tell_place(runner: Runner, console: Console, *, is_quiet: bool) -> None:
     """Say where runs are executed, after waiting for it to be there."""
     is_shown = console.is_terminal and not is_quiet
-    with console.status("starting") if is_shown else nullcontext():
+    with console.status("starting Ray") if is_shown else nullcontext():
         place = runner.place()
     if place and not is_quiet:
         console.print(place, markup=False)
