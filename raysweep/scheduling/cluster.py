@@ -77,8 +77,9 @@ def idle_line(run: PlannedRun, total: Mapping[str, Any], free: Mapping[str, Any]
     short = {name: amount for name, amount in wanted.items() if amount > free.get(name, 0.0) + 1e-9}
     if not short:
         return "no worker has started yet; the first one imports for a while"
-    listed = " and ".join(
-        f"{amount:g} {name}{'s' if amount > 1 else ''} ({free.get(name, 0.0):g} of {total.get(name, 0.0):g} free)"
-        for name, amount in short.items()
-    )
-    return f"waiting for {listed}; its own workers that are starting, or other jobs, have reserved the rest"
+    listed = []
+    for name, amount in short.items():
+        plural = "s" if amount > 1 else ""
+        there = f"{free.get(name, 0.0):g} of {total.get(name, 0.0):g} free"
+        listed.append(f"{amount:g} {name}{plural} ({there})")
+    return f"waiting for {' and '.join(listed)}; what is starting, or other jobs, have the rest"
