@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 import socket
 import subprocess
@@ -60,6 +61,8 @@ def open_ui(uri: str, sweep: str, console: Console, *, opens_browser: bool) -> i
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",
+        # Without consumers of MLflow's own jobs, seven processes that outlive it.
+        env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
     )
     address = f"http://{_HOST}:{port}/"
     try:

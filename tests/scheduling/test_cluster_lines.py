@@ -6,8 +6,6 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 from grid_helpers import small_sweep
@@ -15,16 +13,12 @@ from grid_helpers import small_sweep
 from raysweep.errors import ClusterLost
 from raysweep.planning.plan import make_plan
 from raysweep.scheduling import cluster_watch
-from raysweep.scheduling.capacity import ClusterCapacity
 from raysweep.scheduling.cluster import cluster_line, idle_line
 from raysweep.scheduling.cluster_watch import ClusterWatch
-from raysweep.scheduling.jobs import Jobs
 from raysweep.scheduling.queue import RunQueue
 from raysweep.scheduling.ray_address import RayAddress
-from raysweep.scheduling.searcher import QueueSearcher
-from raysweep.scheduling.slot import JobFiles
 from raysweep.spec.resources import Resources
-from raysweep.store import RunStatus, Store
+from raysweep.store import Store
 
 NODES = [{"CPU": 16.0, "GPU": 2.0, "memory": 1e9}, {"CPU": 8.0}]
 
@@ -108,26 +102,3 @@ def test_a_lost_cluster_closes_the_queue_and_interrupts(head: socket.socket, sto
             assert f"lost: nothing answers at {address} any more" in str(queue.problem)
     finally:
         signal.signal(signal.SIGINT, earlier)
-
-
-@pytest.mark.parametrize("is_lost", [True, False])
-def test_a_worker_that_dies_with_its_cluster_fails_no_run(
-    is_lost: bool, head: socket.socket, store: Store, tmp_path: Path
-) -> None:
-    queue = RunQueue(make_plan(small_sweep(), store), store)
-    watch = ClusterWatch(address_of(head), queue)
-    files = JobFiles(Jobs(store, {}), None, tmp_path / "jobs")
-    searcher = QueueSearcher(queue, ClusterCapacity({"CPU": 8.0}), files, watch)
-    config: Any = searcher.suggest("slot")
-    assert isinstance(config, dict)
-    searcher.on_start("slot")
-    (queued,) = queue.first(RunStatus.RUNNING, 9)
-    if is_lost:
-        head.close()
-        store.run(queued.run.id).tell_failure("Connection closed by peer")
-    searcher.on_trial_complete("slot", error=True)
-    if is_lost:
-        queue.forget_running()
-    assert isinstance(queue.problem, ClusterLost) == is_lost
-    assert (queue.count(RunStatus.FAILED) == 0) == is_lost
-    assert store.run(queued.run.id).error.exists() != is_lost
