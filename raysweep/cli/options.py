@@ -11,11 +11,11 @@ import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from raysweep import __version__
+from raysweep.cli.parser import Parser, ShowCompletion
 from raysweep.cli.terminal import path
-from raysweep.errors import InvalidInput, did_you_mean
 
 Add = Callable[..., argparse.ArgumentParser]
 FORMATS = ("table", "markdown", "latex", "csv", "json")
@@ -26,7 +26,7 @@ KINDS = ("tasks", "families", "models", "methods", "objectives", "transforms", "
 
 def make_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
-    parser = _Parser(
+    parser = Parser(
         prog="raysweep",
         description="Weak-to-strong sweeps on Ray, DeepSpeed and MLflow. FILE is an experiment: a Python "
         "file with a function sweep() that returns a raysweep.Sweep, or FILE:function.",
@@ -38,7 +38,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"raysweep {__version__}", help="show it")
     parser.add_argument(
         "--completion",
-        action=_ShowCompletion,
+        action=ShowCompletion,
         dest=argparse.SUPPRESS,
         default=argparse.SUPPRESS,
         choices=SHELLS,
@@ -313,38 +313,6 @@ def _add_store(command: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="folder of all runs, the record (default: $RAYSWEEP_STORE, or ./raysweep-store)",
     )
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong as other errors are told, with the nearest of what there is."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InvalidInput(f"{message}; see {self.prog} --help")
-
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        options, unknown = super().parse_known_args(args, namespace)
-        if unknown:
-            near = did_you_mean(unknown[0], self._option_string_actions)
-            self.error(f"unknown argument {' '.join(unknown)}{near}")
-        return options, unknown
-
-    def _check_value(self, action: argparse.Action, value: Any) -> None:
-        if action.choices is not None and value not in action.choices:
-            what = str(action.metavar).lower()
-            near = did_you_mean(value, action.choices)
-            self.error(f"unknown {what} {value!r}{near}; known: {', '.join(action.choices)}")
-
-
-class _ShowCompletion(argparse.Action):
-    """Prints the code by which a shell completes `raysweep`, and ends."""
-
-    def __call__(
-        self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option_string: str | None = None
-    ) -> NoReturn:
-        from argcomplete.shell_integration import shellcode
-
-        print(shellcode([parser.prog], shell=values))
-        parser.exit()
 
 
 def _positive(text: str) -> int:
