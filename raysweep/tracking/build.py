@@ -118,7 +118,7 @@ def run_entry(
         methods: names of the methods whose student it is.
         store: where its files are.
         parent: the backend's id of the sweep's entry.
-        begun: how a run that hasn't ended is shown: RUNNING, or WAITING for one that was interrupted.
+        begun: a run that hasn't ended is RUNNING, or WAITING if it was interrupted.
     """
     status = run.status(store)
     spec = run.spec
@@ -147,8 +147,7 @@ def run_entry(
     )
     folder = store.run(run.id)
     if status is RunStatus.MISSING and begun is not None:
-        now = time.time()
-        return replace(ended, status=begun, start=now, end=now, note=f"Folder: `{folder.folder}`")
+        return replace(ended, status=begun, start=time.time(), note=f"Folder: `{folder.folder}`")
     if status is RunStatus.FAILED:
         return _failed(ended, folder)
     if status is RunStatus.STOPPED and run.study is not None:

@@ -9,7 +9,6 @@ writers agree on the same one without a lock.
 from __future__ import annotations
 
 import itertools
-import json
 import math
 import tempfile
 import time
@@ -21,7 +20,8 @@ from typing import TYPE_CHECKING
 from raysweep.store import RunStatus
 from raysweep.tracking.backend import REPORT_FILE, Written
 from raysweep.tracking.curves import Point
-from raysweep.tracking.entry import Dataset, Entry, EntryKey, SavedModel
+from raysweep.tracking.entry import Entry, EntryKey, SavedModel
+from raysweep.tracking.mlflow.datasets import dataset_input
 from raysweep.tracking.mlflow.live import WrittenPoints
 from raysweep.tracking.mlflow.tags import (
     CONTENT_TAG,
@@ -40,7 +40,7 @@ from raysweep.tracking.mlflow.views import description, links_to_views, view_tag
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import DatasetInput, LoggedModel, Metric, Run
+    from mlflow.entities import LoggedModel, Metric, Run
 
 _DESCRIPTION_TAG = "raysweep.description"
 """Of the experiment: the description that was last written, to tell it from one that a user wrote."""
@@ -231,7 +231,7 @@ class MlflowBackend:
         )
         self._log_metrics(found.id, metrics)
         if entry.dataset:
-            self._client.log_inputs(found.id, [_dataset_input(entry.dataset)])
+            self._client.log_inputs(found.id, [dataset_input(entry.dataset)])
         self._log_files(found, entry)
         # An entry without the result tag, which is written with the metrics, has no model either.
         if entry.model and not (RESULT_TAG in found.tags and self._models_of(found)):
@@ -317,16 +317,3 @@ def search_runs(client: MlflowClient, experiment: str, condition: str = "") -> l
 def entry_keys(run: Run) -> list[EntryKey]:
     """The key of the entry that an MLflow run holds; none, if it isn't raysweep's."""
     return [EntryKey(kind, run.data.tags[tag]) for kind, tag in KEY_TAGS.items() if tag in run.data.tags]
-
-
-def _dataset_input(dataset: Dataset) -> DatasetInput:
-    import mlflow.entities
-
-    profile = {"num_rows": sum(dataset.num_examples.values()), **dataset.num_examples}
-    source = json.dumps(dataset.source)
-    entity = mlflow.entities.Dataset(
-        dataset.name, dataset.digest, "raysweep", source, profile=json.dumps(profile)
-    )
-    return mlflow.entities.DatasetInput(
-        entity, [mlflow.entities.InputTag("mlflow.data.context", dataset.context)]
-    )
