@@ -151,9 +151,7 @@ def _add_status(add: Add) -> None:
 def _add_logs(add: Add) -> None:
     logs = add("logs", "logs:show_logs", "print what a run printed while it trained", file=False)
     logs.add_argument("id", metavar="ID", help="of the run, or how it begins")
-    logs.add_argument(
-        "-f", "--follow", action="store_true", dest="follows", help="go on until the run has ended"
-    )
+    logs.add_argument("-f", "--follow", action="store_true", dest="follows", help="until the run has ended")
     _add_store(logs)
 
 

@@ -40,9 +40,7 @@ class RunQueue:
         self.plan = plan
         self.store = store
         self.expected_seconds: Mapping[str, float] = {}
-        """By run id, how long runs are expected to take; of those that are named."""
         self.num_at_once = 1
-        """How many runs are expected to be executed at a time."""
         self.problem: RaysweepError | None = None
         """Why the queue hands out no more runs, if it was closed."""
         self._on_change = on_change

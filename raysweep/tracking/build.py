@@ -146,8 +146,8 @@ def run_entry(
         dataset=_dataset(spec.task, spec.train_split, store),
     )
     folder = store.run(run.id)
-    if status is RunStatus.MISSING and begun is not None:
-        return replace(ended, status=begun, start=time.time(), note=f"Folder: `{folder.folder}`")
+    if begun and status is RunStatus.MISSING:
+        return replace(ended, status=begun, start=time.time())
     if status is RunStatus.FAILED:
         return _failed(ended, folder)
     if status is RunStatus.STOPPED and run.study is not None:
