@@ -59,6 +59,10 @@ class StorageFailed(RaysweepError, OSError):
     """A folder can't be written: its disk is full, read-only or gone, it was deleted, or isn't the user's."""
 
 
+class ClusterLost(RaysweepError):
+    """The cluster on which runs are executed is gone."""
+
+
 class TrainingDiverged(RaysweepError):
     """The loss became NaN or infinite."""
 

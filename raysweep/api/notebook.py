@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -40,6 +41,11 @@ class NotebookProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._draw()
+
+    def began(self, queue: RunQueue, why_idle: Callable[[RunQueue], str]) -> None:
+        """A queue is about to be executed."""
+        self._queue = queue
         self._draw()
 
     def changed(self, queue: RunQueue, queued: QueuedRun) -> None:

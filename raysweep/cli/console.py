@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import rich.table
@@ -33,9 +33,15 @@ class FittedTable:
     note: str = ""
     styles: Sequence[str] = ()
     """Of the rows; none for the usual."""
+    droppable: Mapping[int, str] = field(default_factory=dict)
+    """Columns that are left out where there is no room, one after the other, and what they are called then.
+    Without any, nothing is left out, and a table without room becomes paragraphs."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         widths = self._widths(options.max_width)
+        if widths is None and self.droppable:
+            yield self._without(options.max_width)
+            return
         if self.caption:
             yield Text(self.caption, style="bold")
         if widths is not None:
@@ -45,6 +51,25 @@ class FittedTable:
                 yield self._paragraph(row, options.max_width, self._style(number))
         if self.note:
             yield Text(self.note, style="italic")
+
+    def _without(self, room: int) -> FittedTable:
+        """The table with as few columns left out as makes it fit; if nothing does, with all of them."""
+        left_out: list[int] = []
+        for column in self.droppable:
+            left_out.append(column)
+            kept = [place for place in range(len(self.columns)) if place not in left_out]
+            named = ", ".join(self.droppable[place] for place in left_out)
+            fitted = replace(
+                self,
+                columns=[self.columns[place] for place in kept],
+                rows=[[row[place] for place in kept] for row in self.rows],
+                num_names=sum(place < self.num_names for place in kept),
+                note=" ".join(filter(None, [self.note, f"No room for: {named}"])),
+                droppable={},
+            )
+            if fitted._widths(room) is not None:
+                break
+        return fitted
 
     def _widths(self, room: int) -> list[int] | None:
         """The width of each column, such that all fit; None if they can't."""

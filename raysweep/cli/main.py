@@ -1,5 +1,5 @@
-"""The command line: raysweep plan | run | status | results | report | figures | export | measure |
-sync | list.
+"""The command line: raysweep plan | run | status | logs | results | report | ui | figures | export |
+measure | sync | list.
 
 It has no science flags: an experiment is a Python file (see experiments/). Exit codes: 0 success; 1 a run
 failed, or a file can't be read or written; 2 bad input or usage, nothing was trained; 3 something isn't

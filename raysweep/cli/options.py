@@ -11,11 +11,11 @@ import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from raysweep import __version__
+from raysweep.cli.parser import Parser, ShowCompletion
 from raysweep.cli.terminal import path
-from raysweep.errors import InvalidInput, did_you_mean
 
 Add = Callable[..., argparse.ArgumentParser]
 FORMATS = ("table", "markdown", "latex", "csv", "json")
@@ -25,7 +25,7 @@ KINDS = ("tasks", "families", "models", "methods", "objectives", "transforms", "
 
 def make_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
-    parser = _Parser(
+    parser = Parser(
         prog="raysweep",
         description="Weak-to-strong sweeps on Ray, DeepSpeed and MLflow. FILE is an experiment: a Python "
         "file with a function sweep() that returns a raysweep.Sweep, or FILE:function.",
@@ -39,7 +39,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--completion",
-        action=_ShowCompletion,
+        action=ShowCompletion,
         dest=argparse.SUPPRESS,
         default=argparse.SUPPRESS,
         choices=SHELLS,
@@ -50,12 +50,8 @@ def make_parser() -> argparse.ArgumentParser:
     add = partial(_add, parser.add_subparsers(required=True, metavar="COMMAND"))
     _add_plan(add)
     _add_run(add)
-    add(
-        "status",
-        "status:show_status",
-        "count the runs that are done, failed and missing, with the causes of failures",
-        as_json=True,
-    )
+    _add_status(add)
+    _add_logs(add)
     results = add(
         "results",
         "results:show_results",
@@ -72,6 +68,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     _add_report(add)
     _add_files(add)
+    _add_ui(add)
     _add_measure(add)
     _add_submit(add)
     add(
@@ -131,6 +128,37 @@ def _add_run(add: Add) -> None:
         const="local",
         help="--runner local: in this process, one run after another, without Ray (for debugging)",
     )
+    run.add_argument(
+        "-v", "--verbose", action="store_true", dest="is_verbose", help="show what runs print, too"
+    )
+    run.add_argument(
+        "-q", "--quiet", action="store_true", dest="is_quiet", help="show no progress, only what came out"
+    )
+
+
+def _add_status(add: Add) -> None:
+    status = add(
+        "status",
+        "status:show_status",
+        "count the runs that are done, running, failed and missing, and tell how far those are that run, "
+        "wherever they do, and why others failed",
+        as_json=True,
+    )
+    status.add_argument(
+        "--watch", action="store_true", dest="watches", help="show it anew until all runs have ended"
+    )
+
+
+def _add_logs(add: Add) -> None:
+    logs = add("logs", "logs:show_logs", "print what a run printed while it trained", file=False)
+    logs.add_argument("id", metavar="ID", help="of the run, or how it begins")
+    logs.add_argument("-f", "--follow", action="store_true", dest="follows", help="until the run has ended")
+    _add_store(logs)
+
+
+def _add_ui(add: Add) -> None:
+    ui = add("ui", "ui:show_ui", "open MLflow in a browser, at the sweep's results", tracking=True)
+    ui.add_argument("--no-browser", action="store_false", dest="opens_browser", help="only print the address")
 
 
 def _add_report(add: Add) -> None:
@@ -258,14 +286,7 @@ def _add(
     if file:
         command.add_argument("file", type=path, metavar="FILE", help=about)
     if file if store is None else store:
-        command.add_argument(
-            "--store",
-            type=path,
-            default=os.environ.get("RAYSWEEP_STORE") or "raysweep-store",
-            dest="folder",
-            metavar="FOLDER",
-            help="folder of all runs, the record (default: $RAYSWEEP_STORE, or ./raysweep-store)",
-        )
+        _add_store(command)
     if tracking:
         command.add_argument(
             "--tracking-uri",
@@ -282,36 +303,15 @@ def _add(
     return command
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong as other errors are told, with the nearest of what there is."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InvalidInput(f"{message}; see {self.prog} --help")
-
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        options, unknown = super().parse_known_args(args, namespace)
-        if unknown:
-            near = did_you_mean(unknown[0], self._option_string_actions)
-            self.error(f"unknown argument {' '.join(unknown)}{near}")
-        return options, unknown
-
-    def _check_value(self, action: argparse.Action, value: Any) -> None:
-        if action.choices is not None and value not in action.choices:
-            what = str(action.metavar).lower()
-            near = did_you_mean(value, action.choices)
-            self.error(f"unknown {what} {value!r}{near}; known: {', '.join(action.choices)}")
-
-
-class _ShowCompletion(argparse.Action):
-    """Prints the code by which a shell completes `raysweep`, and ends."""
-
-    def __call__(
-        self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option_string: str | None = None
-    ) -> NoReturn:
-        from argcomplete.shell_integration import shellcode
-
-        print(shellcode([parser.prog], shell=values))
-        parser.exit()
+def _add_store(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--store",
+        type=path,
+        default=os.environ.get("RAYSWEEP_STORE") or "raysweep-store",
+        dest="folder",
+        metavar="FOLDER",
+        help="folder of all runs, the record (default: $RAYSWEEP_STORE, or ./raysweep-store)",
+    )
 
 
 def _positive(text: str) -> int:

@@ -18,7 +18,7 @@ from raysweep.cli.exit_codes import (
     TERMINATED,
 )
 from raysweep.cli.terminal import OutputClosed, Termination, flush_output, show_all_characters, tell
-from raysweep.errors import RaysweepError, StorageFailed, redacted
+from raysweep.errors import ClusterLost, RaysweepError, StorageFailed, redacted
 
 _OF_A_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
 """Also told without the name of a file."""
@@ -40,6 +40,7 @@ def exit_code(work: Callable[[], int]) -> int:
         except RaysweepError as error:
             tell(str(error))
             code = FAILED if isinstance(error, StorageFailed) else BAD_INPUT
+            code = INTERNAL_ERROR if isinstance(error, ClusterLost) else code
         except KeyboardInterrupt:
             how = "ended by SIGTERM" if termination.happened else "interrupted"
             tell(f"{how}; run the same command again to go on")

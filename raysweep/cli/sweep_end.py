@@ -7,6 +7,15 @@ from raysweep.cli.terminal import tell
 from raysweep.planning.plan import Plan
 from raysweep.results.frames import SweepData
 from raysweep.scheduling.queue import RunQueue
+from raysweep.scheduling.queued_run import QueuedRun
+from raysweep.store.logs import is_own_line, last_lines, logs_of
+
+_MOST_NAMED = 5
+"""Runs of one cause; the others are counted."""
+_MOST_LINES = 3
+"""Of what one process printed last."""
+_LOOKED_AT = 200
+"""Lines of a log: more than a traceback has."""
 
 
 def tell_end(queue: RunQueue, data: SweepData) -> int:
@@ -24,14 +33,47 @@ def _tell_failures(queue: RunQueue) -> int:
         else ""
     )
     lines = [f"{own} of {len(queue.runs)} runs failed{besides}:"]
-    for queued in queue.failures:
-        spec = queued.run.spec
-        where = f"{spec.id} ({queued.run.role}, {spec.model.name} on {spec.task.label}, seed {spec.seed})"
-        lines.append(f"  {where}: {queued.reason}")
+    for cause, failed in _by_cause(queue.failures).items():
+        if len(failed) > 1:
+            lines.append(f"  {len(failed)} runs: {cause}")
+            lines += [f"    {_name(queued)}" for queued in failed[:_MOST_NAMED]]
+            lines += [f"    and {len(failed) - _MOST_NAMED} more"] if len(failed) > _MOST_NAMED else []
+        else:
+            lines.append(f"  {_name(failed[0])}: {cause}")
+        lines += _last_words(queue, failed[0])
     folder = queue.store.folder / "runs"
-    lines.append(f"Tracebacks are in {folder}/<run>/error.txt; run the same command again to retry them.")
+    lines.append(
+        f"Tracebacks are in {folder}/<run>/error.txt, and raysweep logs <run> shows what a run printed; "
+        "run the same command again to retry them."
+    )
     tell("\n".join(lines))
     return FAILED
+
+
+def _by_cause(failures: list[QueuedRun]) -> dict[str, list[QueuedRun]]:
+    """The failures by their causes, in the order in which these come first."""
+    found: dict[str, list[QueuedRun]] = {}
+    for queued in failures:
+        found.setdefault(queued.reason, []).append(queued)
+    return found
+
+
+def _name(queued: QueuedRun) -> str:
+    spec = queued.run.spec
+    return f"{spec.id} ({queued.run.role}, {spec.model.name} on {spec.task.label}, seed {spec.seed})"
+
+
+def _last_words(queue: RunQueue, queued: QueuedRun) -> list[str]:
+    """The last lines that the processes of a failed run printed, before its traceback."""
+    found: list[str] = []
+    if queued.is_dependent:
+        return found
+    for log in logs_of(queue.store.run(queued.run.id)):
+        lines = last_lines(log, _LOOKED_AT)
+        traces = [place for place, line in enumerate(lines) if line.startswith("Traceback (most recent")]
+        said = [line for line in lines[: traces[-1] if traces else None] if not is_own_line(line)]
+        found += [f"      {log.name}: {line}" for line in said[-_MOST_LINES:]]
+    return found
 
 
 def _tell_missing(data: SweepData) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -65,11 +66,19 @@ def publish(
         log(folder)
 
 
-def try_to_publish(data: SweepData, experiment: str, log: Callable[[Path], None]) -> str | None:
+def page_beside(store: Path, sweep: str) -> Path:
+    """Where a sweep's page is written at its end: beside the store, under the names of both."""
+    name = re.sub(r"[^\w.-]", "-", sweep)
+    return store.with_name(f"{store.name}-{name}.html")
+
+
+def try_to_publish(
+    data: SweepData, experiment: str, log: Callable[[Path], None], page_file: Path | None = None
+) -> str | None:
     """`publish` at the end of a sweep, whose runs are done whatever fails here: None, or what failed, in one
     line."""
     try:
-        publish(data, experiment, log)
+        publish(data, experiment, log, page_file)
     except Exception as error:
         why = " ".join(f"{type(error).__name__}: {error}".split())
         return (

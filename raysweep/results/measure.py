@@ -81,6 +81,8 @@ def measure_curve(inputs: RunInputs, supervisor: RunSpec | None = None) -> pd.Da
 def point_measurer(inputs: RunInputs, split: str) -> Callable[[pd.DataFrame], dict[str, float]]:
     """A function that measures points of a run's curve while it trains, as `measure_curve` does afterwards.
     It takes frames of `raysweep.training.history`."""
+    if inputs.spec.kind == "text":
+        return lambda point: {f"{split}_loss": _mean_loss(point)}
     reference = _Reference.of(inputs, split)
     return lambda point: reference.measure(predictions_at(point, inputs.spec.id), CURVE_METRICS)
 

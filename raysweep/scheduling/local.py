@@ -17,6 +17,10 @@ class LocalRunner(Runner):
     """Executes runs in the queue's order. Whatever `Resources.num_workers` says, one process trains; results
     don't depend on it."""
 
+    def place(self) -> str:
+        """See `Runner.place`."""
+        return "Without Ray (--local): in this process, one run after another"
+
     def nodes(self) -> None:
         """There is no limit: one run after another has all of the machine."""
 

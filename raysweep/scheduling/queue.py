@@ -39,6 +39,8 @@ class RunQueue:
     ) -> None:
         self.plan = plan
         self.store = store
+        self.expected_seconds: Mapping[str, float] = {}
+        self.num_at_once = 1
         self.problem: RaysweepError | None = None
         """Why the queue hands out no more runs, if it was closed."""
         self._on_change = on_change
@@ -73,7 +75,7 @@ class RunQueue:
             if lost and queued.status is RunStatus.WAITING:
                 cause = self._queued[lost[0]].reason
                 reason = f"run {lost[0]}, which it depends on, failed: {cause}"
-                self._fail_all(queued, reason, reason)
+                self._fail_all(queued, reason, reason, is_dependent=True)
 
     def _add(self, run: PlannedRun) -> QueuedRun:
         status = run.status(self.store)
@@ -301,9 +303,12 @@ class RunQueue:
         what = f"run {run.id} ({run.role}, {run.spec.model.name}), which it depends on, failed: {cause}"
         self._fail_all(queued, cause, what)
 
-    def _fail_all(self, queued: QueuedRun, reason: str, for_dependents: str) -> None:
+    def _fail_all(
+        self, queued: QueuedRun, reason: str, for_dependents: str, *, is_dependent: bool = False
+    ) -> None:
         """Fail a run, and all that wait for it, directly or not, with the first cause as their reason."""
         with self._lock:
+            queued.is_dependent = is_dependent
             self._ready.take(queued.run.id)
             self._move(queued, RunStatus.FAILED)
             queued.reason = reason
@@ -311,7 +316,7 @@ class RunQueue:
         for dependent in self._dependents.get(queued.run.id, []):
             waiting = self._queued[dependent]
             if waiting.status is RunStatus.WAITING:
-                self._fail_all(waiting, for_dependents, for_dependents)
+                self._fail_all(waiting, for_dependents, for_dependents, is_dependent=True)
 
     def _tell(self, queued: QueuedRun) -> None:
         try:

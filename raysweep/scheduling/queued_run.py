@@ -21,6 +21,8 @@ class QueuedRun:
     """By the monotonic clock."""
     seconds: float | None = None
     """How long it took here."""
+    is_dependent: bool = False
+    """Whether it failed only since a run that it depends on did."""
     waits_for: set[str] = field(default_factory=set)
     """Ids of the runs it depends on that aren't finished."""
 

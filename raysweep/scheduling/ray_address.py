@@ -29,6 +29,11 @@ class RayAddress:
     source: str
     """Where it was found: RAY_ADDRESS, or a file."""
 
+    @property
+    def head(self) -> str:
+        """Its host:port."""
+        return self.text.removeprefix(_CLIENT)
+
     def unusable(self, why: str) -> InvalidInput:
         """The error that this Ray can't be used."""
         advice = (
@@ -47,7 +52,7 @@ class RayAddress:
         Raises:
             InvalidInput: none does, or the address isn't one.
         """
-        host, _, port = self.text.removeprefix(_CLIENT).rpartition(":")
+        host, _, port = self.head.rpartition(":")
         if not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 65_536:
             raise self.unusable("this isn't an address; it must be host:port or ray://host:port")
         try:

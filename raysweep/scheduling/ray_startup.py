@@ -94,6 +94,24 @@ def begin() -> None:
         _start = _Start(require_ray())
 
 
+def started_at() -> RayAddress | None:
+    """The Ray that this process is connected to; None if it was started for it. Its source is "" if something
+    else connected the process."""
+    import ray
+
+    if _start is not None:
+        return _start.address
+    return RayAddress(ray.get_runtime_context().gcs_address, "")
+
+
+def head_address() -> str:
+    """host:port of the head of the Ray that this process is connected to, as it is reached from here."""
+    import ray
+
+    address = started_at()
+    return address.head if address else ray.get_runtime_context().gcs_address
+
+
 def start() -> None:
     """Connect this process to Ray, unless it is connected.
 

@@ -28,6 +28,7 @@ def run_plan(
     runner: Runner | str = "local",
     on_change: Callable[[RunQueue, QueuedRun], None] = lambda queue, queued: None,
     *,
+    on_begin: Callable[[RunQueue], None] = lambda queue: None,
     code: Mapping[str, Any] | None = None,
 ) -> RunQueue:
     """Execute every run of a plan that isn't done; a plan that searches grows meanwhile. Returns the queue,
@@ -42,6 +43,7 @@ def run_plan(
         runner: "ray", "local", `module:object`, or a runner.
         on_change: called after each change of a run's status, with the queue, whose plan may have grown, and
             the run.
+        on_begin: called with the queue before anything is executed, unless there is nothing to.
         code: the state of the user's code, recorded with each run; None for that of the current directory.
 
     Raises:
@@ -65,7 +67,7 @@ def run_plan(
         known = set(queue.runs)
         queue.extend(larger)
         _share_gpus(queue, runner)
-        queue.order_by(remaining_seconds(larger, estimate_costs(larger, store)))
+        _expect(queue)
         for run_id in larger.runs.keys() - known:
             require_fit(queue.runs[run_id].run, nodes)
 
@@ -73,12 +75,14 @@ def run_plan(
     queue = RunQueue(plan, store, changed)
     nodes = None
     if not queue.is_complete:
-        queue.order_by(remaining_seconds(plan, estimate_costs(plan, store)))
+        _expect(queue)
         nodes = runner.nodes()
         _share_gpus(queue, runner)
+        queue.num_at_once = _num_at_once(queue, nodes)
         for queued in queue.first(RunStatus.WAITING, len(queue.runs)):
             require_fit(queued.run, nodes)
         code = code_state(Path.cwd()) if code is None else code
+        on_begin(queue)
         try:
             runner.run(queue, Jobs(store, code, queue.ownership))
         finally:
@@ -86,6 +90,23 @@ def run_plan(
     if queue.problem is not None:
         raise queue.problem
     return queue
+
+
+def _expect(queue: RunQueue) -> None:
+    """Estimate how long each run takes, and order the ready ones by it."""
+    costs = estimate_costs(queue.plan, queue.store)
+    queue.expected_seconds = {run_id: cost.seconds for run_id, cost in costs.items()}
+    queue.order_by(remaining_seconds(queue.plan, costs))
+
+
+def _num_at_once(queue: RunQueue, nodes: Sequence[Mapping[str, float]] | None) -> int:
+    """How many runs like the waiting ones, on average, there is room for."""
+    waiting = [queued.run.resources.total() for queued in queue.first(RunStatus.WAITING, len(queue.runs))]
+    if nodes is None or not waiting:
+        return 1
+    total = {name: sum(node.get(name, 0.0) for node in nodes) for name in ("CPU", "GPU")}
+    asked = {name: sum(run.get(name, 0.0) for run in waiting) / len(waiting) for name in total}
+    return max(1, int(min(total[name] / asked[name] for name in total if asked[name])))
 
 
 def _share_gpus(queue: RunQueue, runner: Runner) -> None:

@@ -30,6 +30,20 @@ class Runner(ABC):
     def prepare(self) -> None:  # noqa: B027 (most runners have nothing to start)
         """Begin to start in the background; called while the sweep is still being planned."""
 
+    def place(self) -> str:
+        """Where runs will be executed, and why there, in one line; "" if there is nothing to say. Called
+        before `run`, if there is anything to execute; it may wait for what `prepare` has begun.
+
+        Raises:
+            InvalidInput: nothing can be executed there.
+        """
+        return ""
+
+    def why_idle(self, queue: RunQueue) -> str:
+        """Why none of a queue's runs is being executed, for people; called from another thread while `run`
+        runs."""
+        return "the runner hasn't begun any run"
+
     @abstractmethod
     def nodes(self) -> Sequence[Mapping[str, float]] | None:
         """What each node has of "CPU" and "GPU"; None if there is no limit, as where one run after another is

@@ -17,13 +17,16 @@ from ray.tune import PlacementGroupFactory
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 
+from raysweep.errors import ClusterLost
 from raysweep.planning.shadows import require_no_shadows
 from raysweep.scheduling.capacity import ClusterCapacity
+from raysweep.scheduling.cluster import describe_cluster, why_idle
+from raysweep.scheduling.cluster_watch import ClusterWatch
 from raysweep.scheduling.endings import cause_of_death
 from raysweep.scheduling.gpu_memory import smallest_gpu_bytes
 from raysweep.scheduling.jobs import Jobs
 from raysweep.scheduling.queue import RunQueue
-from raysweep.scheduling.ray_startup import begin, is_elsewhere, require_ray
+from raysweep.scheduling.ray_startup import begin, head_address, is_elsewhere, require_ray
 from raysweep.scheduling.ray_startup import start as start_ray
 from raysweep.scheduling.runner import Runner
 from raysweep.scheduling.searcher import QueueSearcher
@@ -47,6 +50,15 @@ class RayRunner(Runner):
         """Start Ray while the sweep is being planned."""
         begin()
 
+    def place(self) -> str:
+        """See `Runner.place`."""
+        start_ray()
+        return describe_cluster()
+
+    def why_idle(self, queue: RunQueue) -> str:
+        """See `Runner.why_idle`."""
+        return why_idle(queue)
+
     def nodes(self) -> list[Mapping[str, float]]:
         """See `Runner.nodes`."""
         start_ray()
@@ -62,6 +74,14 @@ class RayRunner(Runner):
         start_ray()
         if is_elsewhere():
             require_shared(queue.store.folder)
+        try:
+            with ClusterWatch(head_address(), queue):
+                self._run_all(queue, jobs)
+        except BaseException:
+            if not isinstance(queue.problem, ClusterLost):  # which is told in place of what it led to
+                raise
+
+    def _run_all(self, queue: RunQueue, jobs: Jobs) -> None:
         while not queue.is_complete:
             queue.wait()  # not within Tune, which would look for an interrupt every ten minutes
             with queue.store.scratch() as folder:

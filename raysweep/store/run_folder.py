@@ -35,7 +35,7 @@ class RunFolder:
 
     @property
     def progress(self) -> Path:
-        return self.folder / "progress.json"
+        return self.folder / "progress.jsonl"
 
     @property
     def checkpoints(self) -> Path:

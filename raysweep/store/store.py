@@ -4,9 +4,9 @@
 when its `result.json` exists, which is written last and contains the checksums of all other files; every
 reader checks them.
 
-    STORE/runs/<id>/    spec.json, environment.json, progress.json, checkpoints/, predictions/, curves/,
-                        model/, error.txt (why it failed), stopped.json (ended early by a search), result.json
-                        (done)
+    STORE/runs/<id>/    spec.json, environment.json, progress.jsonl, log.txt (what it printed), checkpoints/,
+                        predictions/, curves/, model/, error.txt (why it failed), stopped.json (ended early by
+                        a search), result.json (done)
     STORE/tasks/, STORE/tokenizers/, STORE/tokens/    what runs read, each folder named by its content
     STORE/model_sizes/  numbers of parameters, for estimates of cost and memory
     STORE/near_duplicates/    how many texts of a task's splits are nearly the same

@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 
 from raysweep.errors import InvalidInput, redacted, shown_address
 from raysweep.registry import Registry, summary
+from raysweep.tracking.curves import Point
 from raysweep.tracking.entry import Entry, EntryKey
 
 REPORT_FILE = "report.html"
@@ -47,6 +48,11 @@ class Backend(Protocol):
 
         However often and by however many processes an entry is written, the backend shows one with its key.
         """
+
+    def append(self, key: EntryKey, points: Sequence[Point]) -> None:
+        """Add points to an entry that was written and whose run is being trained. However often and by
+        however many backends of one process a point is added, the entry has it once; also when the entry of
+        the run's end, which has them all, is written later."""
 
     def attach(self, key: EntryKey, folder: Path, content: str) -> None:
         """Attach all that is in a folder to an entry that was written, in place of the files and folders of

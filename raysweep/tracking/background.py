@@ -27,6 +27,10 @@ _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 60.0
 _LONGEST_PAUSE_AT_CLOSE_SECONDS = 1.0
 _LOOK_SECONDS = 0.1
+_LOOK_AT_RUNNING_SECONDS = 5.0
+_LOOK_AT_RUNNING_SECONDS_PER_RUN = 0.05
+_LONGEST_LOOK_AT_RUNNING_SECONDS = 15.0
+"""Between two looks at what runs tell while they are trained."""
 _SLOWER = 10
 """How much longer `BackgroundSync.close` waits while nothing fails."""
 
@@ -55,6 +59,10 @@ class BackgroundSync:
         self._waiting = OrderedDict.fromkeys([self._sweep, *keys_of(plan)], "")
         """The queue: why the last attempt to write each entry failed; "" if there was none."""
         self._in_progress: EntryKey | None = None
+        self._running: set[str] = set()
+        """Ids of the runs that are being trained."""
+        self._next_look = 0.0
+        """When these are looked at again, by the monotonic clock."""
         self._changed = threading.Condition()
         self._last_success = time.monotonic()
         self._is_failing = False
@@ -64,9 +72,17 @@ class BackgroundSync:
         self._thread = threading.Thread(target=self._work, name="raysweep-tracking", daemon=True)
         self._thread.start()
 
+    def run_started(self, run_id: str) -> None:
+        """Follow a run that is being trained from now on. Returns at once."""
+        with self._changed:
+            self._running.add(run_id)
+            self._next_look = 0.0
+            self._changed.notify()
+
     def run_ended(self, run_id: str) -> None:
         """Queue the entries of a run that is done or has failed, and of its cells. Returns at once."""
         with self._changed:
+            self._running.discard(run_id)
             self._waiting |= dict.fromkeys([run_key(run_id), *self._cells.get(run_id, [])], "")
             self._changed.notify()
 
@@ -91,6 +107,7 @@ class BackgroundSync:
         """
         with self._changed:
             if not self._is_closing:
+                self._waiting |= dict.fromkeys(map(run_key, self._running), "")  # which were interrupted
                 self._waiting[self._sweep] = ""
             self._is_closing = True
             self._changed.notify()
@@ -142,6 +159,8 @@ class BackgroundSync:
                         self.has_report = plan_sync.has_report()
                     else:
                         plan_sync.write_sweep()
+                elif key.kind == "run" and key.identity in self._running:
+                    plan_sync.write_begun(key.identity, is_running=not self._is_closing)
                 else:
                     plan_sync.write(key)
                 pause = 0.0
@@ -170,11 +189,26 @@ class BackgroundSync:
                 self._changed.wait_for(
                     lambda: self._is_abandoned, min(pause, _LONGEST_PAUSE_AT_CLOSE_SECONDS)
                 )
-            self._changed.wait_for(lambda: self._waiting or self._is_closing)
+            while not self._waiting and not self._is_closing:
+                self._look_at_running()
+                if not self._waiting:
+                    left = max(0.0, self._next_look - time.monotonic()) if self._running else None
+                    self._changed.wait(left)
+            self._look_at_running()
             if self._is_abandoned or not self._waiting:
                 return None
             self._in_progress, _ = self._waiting.popitem(last=False)
             return self._in_progress
+
+    def _look_at_running(self) -> None:
+        """Queue the runs that are being trained before all others, if it is time to."""
+        if not self._running or self._is_closing or time.monotonic() < self._next_look:
+            return
+        pause = _LOOK_AT_RUNNING_SECONDS + _LOOK_AT_RUNNING_SECONDS_PER_RUN * len(self._running)
+        self._next_look = time.monotonic() + min(pause, _LONGEST_LOOK_AT_RUNNING_SECONDS)
+        for key in map(run_key, sorted(self._running)):
+            self._waiting.setdefault(key, "")
+            self._waiting.move_to_end(key, last=False)
 
 
 def _cells_by_run(plan: Plan) -> dict[str, list[EntryKey]]:

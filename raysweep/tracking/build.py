@@ -108,18 +108,21 @@ def sweep_entry(
     )
 
 
-def run_entry(run: PlannedRun, methods: str, store: Store, parent: str) -> Entry | None:
-    """The entry of one run; None if it hasn't ended.
+def run_entry(
+    run: PlannedRun, methods: str, store: Store, parent: str, begun: RunStatus | None = None
+) -> Entry | None:
+    """The entry of one run; None if it hasn't ended and `begun` is None.
 
     Args:
         run: the run.
         methods: names of the methods whose student it is.
         store: where its files are.
         parent: the backend's id of the sweep's entry.
+        begun: a run that hasn't ended is RUNNING, or WAITING if it was interrupted.
     """
     status = run.status(store)
     spec = run.spec
-    if status is RunStatus.MISSING:
+    if status is RunStatus.MISSING and begun is None:
         return None
     tags = {
         "role": run.role,
@@ -143,6 +146,8 @@ def run_entry(run: PlannedRun, methods: str, store: Store, parent: str) -> Entry
         dataset=_dataset(spec.task, spec.train_split, store),
     )
     folder = store.run(run.id)
+    if begun and status is RunStatus.MISSING:
+        return replace(ended, status=begun, start=time.time())
     if status is RunStatus.FAILED:
         return _failed(ended, folder)
     if status is RunStatus.STOPPED and run.study is not None:

@@ -3,6 +3,7 @@ backend doesn't have yet."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from raysweep.planning.plan import Plan
 from raysweep.results.frames import SweepData
 from raysweep.results.from_store import CellReader, read_store
 from raysweep.store import RunStatus, Store
+from raysweep.store.progress import SILENT_SECONDS, latest
 from raysweep.tracking.backend import Backend, locate, one_line
 from raysweep.tracking.build import (
     cell_entry,
@@ -29,6 +31,7 @@ from raysweep.tracking.build import (
 )
 from raysweep.tracking.entry import Entry, EntryKey
 from raysweep.tracking.findings import group_entries
+from raysweep.tracking.live import LivePoints
 
 
 class TrackingFailed(RaysweepError):
@@ -69,6 +72,7 @@ class PlanSync:
         self._backend = backend
         self._store = store
         self._reader = CellReader(store)
+        self._live = LivePoints(store)
         self._done: set[str] = set()
         self._replaced: dict[str, str] = {}
         self._links: dict[str, str] = {}
@@ -93,6 +97,17 @@ class PlanSync:
         """Write the entry of a run that has ended, or of a cell whose supervisor, student and ceiling are
         done. Returns whether anything was written; None if there is nothing to write yet."""
         return self._write_cell(self._cells[key]) if key.kind == "cell" else self._write_run(key.identity)
+
+    def write_begun(self, run_id: str, *, is_running: bool) -> None:
+        """Write the entry of a run that this process has begun, with what it has told so far.
+
+        Args:
+            run_id: of the run. If it has ended meanwhile, the entry of its end is written.
+            is_running: whether it is still being trained; if not, it was interrupted.
+        """
+        self._write_run(run_id, RunStatus.RUNNING if is_running else RunStatus.WAITING)
+        if points := self._live.of(run_id):
+            self._backend.append(run_key(run_id), points)
 
     def write_sweep(self) -> None:
         """Write the sweep's own entry while its runs are being executed, and describe the sweep."""
@@ -139,15 +154,24 @@ class PlanSync:
             "deleted runs. To keep both in view, give a changed sweep another name"
         )
 
-    def _write_run(self, run_id: str) -> bool | None:
+    def _write_run(self, run_id: str, begun: RunStatus | None = None) -> bool | None:
         methods = "/".join(self._methods.get(run_id, ()))
-        entry = run_entry(self._plan.runs[run_id], methods, self._store, self._sweep_id())
+        run, parent = self._plan.runs[run_id], self._sweep_id()
+        entry = run_entry(run, methods, self._store, parent, begun)
+        if entry is None and self._was_interrupted(run_id):
+            entry = run_entry(run, methods, self._store, parent, RunStatus.WAITING)
         if entry is None:
             return None
         written = self._backend.write(entry)
         if entry.status is RunStatus.DONE:
             self._links[run_id] = self._backend.link(written.id)
         return written.has_changed
+
+    def _was_interrupted(self, run_id: str) -> bool:
+        """Whether a run that the backend shows was begun, and hasn't told anything for a while."""
+        told = latest(self._store.run(run_id).progress)
+        is_silent = bool(told) and time.time() - told.get("at", 0.0) > SILENT_SECONDS
+        return is_silent and self._backend.find(run_key(run_id)) is not None
 
     def _write_cell(self, cell: PlannedCell) -> bool | None:
         needed = (cell.runs.supervisor, cell.runs.student, cell.runs.ceiling)

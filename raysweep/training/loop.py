@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,13 +34,11 @@ from raysweep.training.step import TrainingSet, training_step
 from raysweep.training.tokenized import TokenizedSplit
 from raysweep.training.watchdog import alive
 
-Report = Callable[[Mapping[str, Any]], None]
+Report = Callable[[int, int, History], None]
+"""(steps done, all steps, history). Called when losses have come from the device, and at every point of the
+curves."""
 ShouldStop = Callable[[int, int, History], bool]
 """(steps done, all steps, history) → whether the run must end. Called at every point of the curves."""
-
-_STEPS_PER_FLUSH = 10
-"""Steps between two transfers of losses from the device: few enough to end a diverged run soon, enough not to
-slow down a GPU."""
 
 
 def train(
@@ -139,7 +136,7 @@ def _train(run: _Run, report: Report, should_stop: ShouldStop | None) -> History
     pending = PendingLosses(engine, run.checkpoints)
     micro_batch = run.resources.micro_batch(optimization.batch_size)
     engine.train_mode(True)
-    report({"step": start, "num_steps": num_steps})
+    report(start, num_steps, history)
 
     batches = global_batches(
         len(data.rows), num_steps, optimization.batch_size, optimization.order, spec.seed
@@ -159,14 +156,15 @@ def _train(run: _Run, report: Report, should_stop: ShouldStop | None) -> History
             is_last = done == num_steps
             is_point = _is_due(done, spec.evaluation.every) and not is_last
             is_checkpoint = _is_due(done, run.resources.checkpoint_every) and not is_last
-            if done % _STEPS_PER_FLUSH == 0 or is_point or is_checkpoint or is_last:
+            if pending.is_due or is_point or is_checkpoint or is_last:
                 pending.flush(history)
-                report({"step": done, "num_steps": num_steps, "loss": history.training["loss"][-1]})
+                report(done, num_steps, history)
         if is_point:
             with _timed(history, "evaluation"):
                 for name in run.inputs.curve_splits:
                     readings = run.readings(name, spec.evaluation.num_examples, done)
                     history.add_point(name, done, run.splits[name].ids, readings, run.head)
+            report(done, num_steps, history)
             if should_stop is not None and engine.any(should_stop(done, num_steps, history)):
                 if engine.rank == 0:
                     history.save(run.inputs.store.run(spec.id))

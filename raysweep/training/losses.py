@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,11 @@ from raysweep.training.history import History
 if TYPE_CHECKING:
     from torch import Tensor
 
+_MOST_STEPS = 10
+_MOST_SECONDS = 5.0
+"""Between two transfers of losses from the device: few enough steps to end a diverged run soon, enough not to
+slow down a GPU; and of slow steps so few that a reader needn't wait for them."""
+
 
 class PendingLosses:
     """Losses of the last steps, kept on the device so that it needn't wait for the host at every step."""
@@ -25,6 +31,13 @@ class PendingLosses:
         self._pending: list[tuple[int, Tensor, float, int]] = []
         self._skipped: int | None = None
         """The first step whose gradient wasn't finite although its loss was."""
+        self._flushed = time.monotonic()
+        self._num_steps = 1
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to flush, on all ranks alike."""
+        return len(self._pending) >= self._num_steps
 
     def add(self, step: int, own_loss: Tensor, learning_rate: float, tokens: int) -> None:
         """Keep the loss of a step.
@@ -49,7 +62,13 @@ class PendingLosses:
 
         if not self._pending:
             return
-        losses = self._engine.sum(torch.stack([entry[1] for entry in self._pending]).double()).tolist()
+        own = torch.stack([entry[1] for entry in self._pending]).double()
+        elapsed = own.new_tensor([time.monotonic() - self._flushed])
+        *losses, seconds = self._engine.sum(torch.cat([own, elapsed])).tolist()
+        # The same on all ranks, which must flush together.
+        per_step = seconds / self._engine.world_size / len(self._pending)
+        self._num_steps = max(1, min(_MOST_STEPS, int(_MOST_SECONDS / max(per_step, 1e-9))))
+        self._flushed = time.monotonic()
         for (step, _, learning_rate, tokens), loss in zip(self._pending, losses, strict=True):
             require_finite(loss, "the loss", step, self._checkpoints)
             history.add_step(step, loss, learning_rate, tokens)

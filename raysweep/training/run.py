@@ -27,17 +27,18 @@ from raysweep.spec import RunSpec
 from raysweep.spec.resources import Resources
 from raysweep.store import RunFolder, Store
 from raysweep.store.lease import Fence, Overtaken
+from raysweep.store.logs import log_of
 from raysweep.training.checkpoint import Checkpoints
 from raysweep.training.early_stopping import TrialContext, TrialMonitor
 from raysweep.training.engine import process_group
 from raysweep.training.loop import Report, ShouldStop, train
 from raysweep.training.memory import memory_info, reset_peak
-from raysweep.training.watchdog import Watch, alive, watched
+from raysweep.training.output import kept_output
+from raysweep.training.progress import ProgressWriter
+from raysweep.training.watchdog import Watch, alive, heard, watched
 
 if TYPE_CHECKING:
     from raysweep.training.history import History
-
-_PROGRESS_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -121,10 +122,17 @@ def _execute(job: Job) -> None:
     if rank == 0:
         paths.claim(job.spec)
         write_json(paths.environment, environment(job))
-    with process_group(on_gpu=job.resources.num_gpus > 0):
+    progress = ProgressWriter(inputs) if rank == 0 else None
+    report: Report = progress.report if progress else lambda step, num_steps, history: None
+    what = f"run {job.spec.id}: {job.spec.model.name} on {job.spec.task.label}, seed {job.spec.seed}"
+    what += f", rank {rank} of {job.resources.world_size}"
+    with (
+        kept_output(log_of(paths, rank), what, has_process=job.may_kill) as log,
+        heard(log.shorten, *([progress.sign] if progress else [])),
+        process_group(on_gpu=job.resources.num_gpus > 0),
+    ):
         alive("that it had met its other workers")
         reset_peak()
-        report = _progress_writer(job) if rank == 0 else lambda progress: None
         monitor = TrialMonitor(inputs, job.trial) if job.trial and rank == 0 else None
         should_stop: ShouldStop | None = None
         if job.trial:  # rank 0 decides, but all ranks must ask
@@ -166,20 +174,6 @@ def _info(job: Job, inputs: RunInputs, history: History | None, started: float) 
         "process": os.getpid(),
         "resources": asdict(job.resources),
     }
-
-
-def _progress_writer(job: Job) -> Report:
-    """A function that writes progress.json, which the live table shows, at most twice a second."""
-    path = job.folder.progress
-    last = 0.0
-
-    def report(progress: Mapping[str, Any]) -> None:
-        nonlocal last
-        if time.monotonic() - last >= _PROGRESS_SECONDS:
-            last = time.monotonic()
-            write_json(path, dict(progress))
-
-    return report
 
 
 def environment(job: Job) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -71,6 +71,7 @@ class _Watchdog:
 
 _watchdog: _Watchdog | None = None
 _is_watching = False
+_listeners: tuple[Callable[[str], None], ...] = ()
 
 
 @contextmanager
@@ -87,8 +88,21 @@ def watched(watch: Watch) -> Iterator[None]:
         _watchdog.end()
 
 
+@contextmanager
+def heard(*listeners: Callable[[str], None]) -> Iterator[None]:
+    """Tell signs of life to functions too, in the block."""
+    global _listeners
+    _listeners = listeners
+    try:
+        yield
+    finally:
+        _listeners = ()
+
+
 def alive(what: str) -> None:
     """Give a sign of life, in a few words that complete "the last one was"."""
+    for listener in _listeners:
+        listener(what)
     if _is_watching and _watchdog is not None:
         _watchdog.sign(what)
 

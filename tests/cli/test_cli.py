@@ -93,8 +93,10 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
         ("plan",),
         ("run",),
         ("status",),
+        ("logs",),
         ("results",),
         ("report",),
+        ("ui",),
         ("figures",),
         ("export",),
         ("measure",),
@@ -107,8 +109,10 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
         "plan",
         "run",
         "status",
+        "logs",
         "results",
         "report",
+        "ui",
         "figures",
         "export",
         "measure",
@@ -122,10 +126,10 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     for code in (SUCCESS, FAILED, BAD_INPUT, UNFINISHED, INTERNAL_ERROR, INTERRUPTED):
         assert f"{code} " in told[()]
     for command, text in told.items():
-        if command not in ((), ("list",)):
+        if command not in ((), ("list",), ("logs",)):
             assert "FILE:function" in text and "--store" in text
         assert ("--tracking-uri" in text) == (
-            command in (("run",), ("report",), ("figures",), ("export",), ("sync",))
+            command in (("run",), ("report",), ("ui",), ("figures",), ("export",), ("sync",))
         )
         assert ("--json" in text) == (command in (("plan",), ("status",), ("measure",), ("list",)))
         assert ("--metric NAME|module:object" in text) == (command == ("measure",))
@@ -324,11 +328,13 @@ def test_status_and_results_follow_the_store(raysweep: Command) -> None:
         {
             "sweep": "small",
             "num_runs": 6,
+            "running": 0,
             "missing": 0,
             "stopped": 0,
             "failed": 1,
             "done": 5,
             "failures": {last.id: "ValueError: [it] broke"},
+            "begun": [],
         },
     )
     code, out, err = raysweep("results", file, "--format", "json")

@@ -19,7 +19,7 @@ from raysweep.planning.plan import Plan, make_plan
 from raysweep.scheduling.jobs import Jobs
 from raysweep.scheduling.queue import RunQueue
 from raysweep.scheduling.queued_run import QueuedRun
-from raysweep.scheduling.run import run_plan
+from raysweep.scheduling.run import _num_at_once, run_plan
 from raysweep.scheduling.runner import Runner
 from raysweep.scheduling.runners import make_runner, runners
 from raysweep.store import RunStatus, Store
@@ -201,3 +201,34 @@ def test_a_failure_isn_t_raised_and_the_rest_is_executed(store: Store) -> None:
     queue = run_plan(plan, store, Failing())
     assert [failed.run.role for failed in queue.failures] == ["supervisor", "student"]
     assert queue.count(RunStatus.DONE) == 3 and queue.runs[one_failure(plan).id].reason == "no luck"
+
+
+@pytest.mark.parametrize(
+    ("nodes", "resources", "count"),
+    [
+        (None, Resources(), 1),
+        ([{"CPU": 4.0}, {"CPU": 2.0}], Resources(), 6),
+        ([{"CPU": 64.0, "GPU": 8.0}], Resources(num_workers=2, gpus_per_worker=1), 4),
+        ([{"CPU": 1.0}], Resources(cpus_per_worker=2), 1),
+    ],
+)
+def test_how_many_runs_there_is_room_for(
+    nodes: list[dict[str, float]] | None, resources: Resources, count: int, store: Store
+) -> None:
+    queue = RunQueue(make_plan(small_sweep(resources=resources), store), store)
+    assert _num_at_once(queue, nodes) == count
+
+
+def test_what_runs_are_expected_to_take_is_known_before_any_begins(store: Store) -> None:
+    plan = make_plan(small_sweep(), store)
+    seen: list[RunQueue] = []
+
+    def begin(queue: RunQueue) -> None:
+        seen.append(queue)
+        assert queue.count(RunStatus.RUNNING) == 0
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_plan(plan, store, on_begin=begin)
+    assert set(seen[0].expected_seconds) == set(plan.runs)
+    assert all(seconds > 0 for seconds in seen[0].expected_seconds.values())

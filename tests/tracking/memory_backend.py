@@ -59,6 +59,11 @@ class MemoryBackend:
         self.entries[entry.key] = entry
         return Written(self.ids.setdefault(entry.key, f"id-{len(self.ids)}"), True)
 
+    def append(self, key: EntryKey, points: Sequence[Point]) -> None:
+        self.require_order()
+        there = self.points[key]
+        there += [point for point in points if point not in there]
+
     def attach(self, key: EntryKey, folder: Path, content: str) -> None:
         self.require_order()
         self.files.setdefault(key, set()).update(path.name for path in folder.iterdir())

@@ -14,9 +14,11 @@ from raysweep.errors import InvalidInput
 from raysweep.files import write_json
 from raysweep.planning.plan import Plan
 from raysweep.store import RunStatus, Store
-from raysweep.tracking import BackgroundSync
+from raysweep.store.progress import append_line
+from raysweep.tracking import BackgroundSync, sync
 from raysweep.tracking.backend import Written
 from raysweep.tracking.build import run_key
+from raysweep.tracking.curves import Point
 from raysweep.tracking.entry import Entry
 
 
@@ -36,6 +38,60 @@ def test_runs_are_written_as_they_end_and_cells_as_they_are_complete(
     assert background.close(30) is None
     assert backend.of_kind("sweep")[0].status is RunStatus.DONE
     assert len(backend.entries) == len(plan.runs) + len(plan.cells) + 2 + 1  # rows, and the sweep
+
+
+def test_a_run_is_shown_while_it_trains_with_what_it_tells(
+    copied: tuple[Plan, Store], backend: MemoryBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("raysweep.tracking.background._LOOK_AT_RUNNING_SECONDS", 0.05)
+    plan, store = copied
+    ceiling = of_role(plan, "ceiling")
+    forget(ceiling, store)
+    key = run_key(ceiling.id)
+    background = BackgroundSync("memory:", plan, store)
+    background.run_started(ceiling.id)
+    wait_until(lambda: key in backend.entries and backend.entries[key].status is RunStatus.RUNNING)
+    assert backend.entries[key].parent and not backend.points[key]
+    progress = store.run(ceiling.id).progress
+    append_line(progress, {"step": 0, "num_steps": 300})
+    append_line(progress, {"step": 10, "num_steps": 300, "loss": 0.5})
+    append_line(progress, {"step": 150, "num_steps": 300, "validation_accuracy": 0.75})
+    told = [Point("curve/training_loss", 0.5, 9), Point("curve/validation_accuracy", 0.75, 150)]
+    wait_until(lambda: backend.points[key] == told)
+    backend.is_down = True
+    append_line(progress, {"step": 160, "num_steps": 300, "loss": 0.25})
+    time.sleep(0.2)
+    backend.is_down = False
+    wait_until(lambda: backend.points[key] == [*told, Point("curve/training_loss", 0.25, 159)])
+    finish(ceiling, store)
+    background.run_ended(ceiling.id)
+    assert background.close(30) is None
+    assert backend.entries[key].status is RunStatus.DONE
+    assert len(backend.of_kind("cell")) == len(plan.cells)
+
+
+def test_a_run_that_was_interrupted_is_shown_as_waiting(
+    copied: tuple[Plan, Store], backend: MemoryBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, store = copied
+    ceiling = of_role(plan, "ceiling")
+    forget(ceiling, store)
+    key = run_key(ceiling.id)
+    interrupted = BackgroundSync("memory:", plan, store)
+    interrupted.run_started(ceiling.id)
+    append_line(store.run(ceiling.id).progress, {"step": 10, "num_steps": 300, "loss": 0.5})
+    assert interrupted.close(30) is None
+    assert backend.entries[key].status is RunStatus.WAITING
+    assert backend.points[key] == [Point("curve/training_loss", 0.5, 9)]
+    again = BackgroundSync("memory:", plan, store)
+    again.run_started(ceiling.id)
+    wait_until(lambda: backend.entries[key].status is RunStatus.RUNNING)
+    again._is_abandoned = True  # as if its process was killed
+    sync("memory:", plan, store)
+    assert backend.entries[key].status is RunStatus.RUNNING, "it may be alive"
+    monkeypatch.setattr(sys.modules["raysweep.tracking.sync"], "SILENT_SECONDS", 0.0)
+    sync("memory:", plan, store)
+    assert backend.entries[key].status is RunStatus.WAITING
 
 
 def test_a_plan_that_grows_is_followed(finished: tuple[Plan, Store], backend: MemoryBackend) -> None:

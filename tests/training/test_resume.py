@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from raysweep.spec import Call, Lora, Optimization, RunSpec
 from raysweep.spec.resources import Resources
 from raysweep.store import Store
 from raysweep.store.run_folder import RunFolder
+from raysweep.training.history import History
 
 STEPS = 12
 
@@ -35,8 +36,8 @@ def interrupt(spec: RunSpec, store: Store, at: int, **resources: Any) -> None:
     from raysweep.training.loop import train
     from raysweep.training.process import clean_process
 
-    def report(progress: Mapping[str, Any]) -> None:
-        if progress["step"] >= at:
+    def report(step: int, num_steps: int, history: History) -> None:
+        if step >= at:
             raise Interrupted
 
     with pytest.raises(Interrupted), clean_process(), process_group(on_gpu=False):

@@ -9,7 +9,6 @@ writers agree on the same one without a lock.
 from __future__ import annotations
 
 import itertools
-import json
 import math
 import tempfile
 import time
@@ -20,7 +19,10 @@ from typing import TYPE_CHECKING
 
 from raysweep.store import RunStatus
 from raysweep.tracking.backend import REPORT_FILE, Written
-from raysweep.tracking.entry import Dataset, Entry, EntryKey, SavedModel
+from raysweep.tracking.curves import Point
+from raysweep.tracking.entry import Entry, EntryKey, SavedModel
+from raysweep.tracking.mlflow.datasets import dataset_input
+from raysweep.tracking.mlflow.live import WrittenPoints
 from raysweep.tracking.mlflow.tags import (
     CONTENT_TAG,
     KEY_TAGS,
@@ -38,7 +40,7 @@ from raysweep.tracking.mlflow.views import description, links_to_views, view_tag
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import DatasetInput, LoggedModel, Metric, Run
+    from mlflow.entities import LoggedModel, Metric, Run
 
 _DESCRIPTION_TAG = "raysweep.description"
 """Of the experiment: the description that was last written, to tell it from one that a user wrote."""
@@ -90,6 +92,7 @@ class MlflowBackend:
         self._uri = uri
         self._experiment, self._experiment_tags, self._created = self._find_or_make(experiment, artifacts)
         self._found = self._list()
+        self._written_points = WrittenPoints(self._client)
 
     def find(self, key: EntryKey) -> str | None:
         """The id of the MLflow run of an entry, if there is one."""
@@ -116,6 +119,15 @@ class MlflowBackend:
         found = found or self._make(entry)
         self._found[entry.key] = self._fill(found, entry)
         return Written(found.id, True, replaced)
+
+    def append(self, key: EntryKey, points: Sequence[Point]) -> None:
+        """Add points to the MLflow run of an entry that was written; those it has already are left out."""
+        from mlflow.entities import Metric
+
+        found = self._found[key]
+        now = round(time.time() * 1000)
+        new = self._written_points.new(found.id, points)
+        self._log_metrics(found.id, (Metric(point.name, point.value, now, point.step) for point in new))
 
     def attach(self, key: EntryKey, folder: Path, content: str) -> None:
         """Put all that is in a folder among the artifacts of an entry's MLflow run, in place of what has the
@@ -217,10 +229,9 @@ class MlflowBackend:
             [Param(name, value) for name, value in params.items()],
             [RunTag(name, value) for name, value in tags.items()],
         )
-        while batch := list(itertools.islice(metrics, _POINTS_PER_BATCH)):
-            self._client.log_batch(found.id, batch)
+        self._log_metrics(found.id, metrics)
         if entry.dataset:
-            self._client.log_inputs(found.id, [_dataset_input(entry.dataset)])
+            self._client.log_inputs(found.id, [dataset_input(entry.dataset)])
         self._log_files(found, entry)
         # An entry without the result tag, which is written with the metrics, has no model either.
         if entry.model and not (RESULT_TAG in found.tags and self._models_of(found)):
@@ -231,7 +242,7 @@ class MlflowBackend:
         if found.tags.get(NAME_TAG) != entry.name:
             self._client.update_run(found.id, name=entry.name)
         status = STATUSES[entry.status]
-        if entry.status is RunStatus.RUNNING:
+        if entry.status in (RunStatus.RUNNING, RunStatus.WAITING):
             self._client.update_run(found.id, status=status)
         else:
             self._client.set_terminated(found.id, status, end)
@@ -245,13 +256,20 @@ class MlflowBackend:
         from mlflow.entities import Metric
 
         if entry.key.kind != "sweep":
+            points = entry.points()
+            if found.tags.get(RESULT_TAG) == "":  # it may have had points while it was trained
+                points = self._written_points.new(found.id, points)
             end = round(entry.end * 1000)
-            yield from (Metric(point.name, point.value, end, point.step) for point in entry.points())
+            yield from (Metric(point.name, point.value, end, point.step) for point in points)
             return
         now = round(time.time() * 1000)
         values = dict.fromkeys(self._client.get_run(found.id).data.metrics, math.nan)
         values |= {metric_name(point.name): point.value for point in entry.points()}
         yield from (Metric(name, value, now, 0) for name, value in values.items())
+
+    def _log_metrics(self, mlflow_id: str, metrics: Iterator[Metric]) -> None:
+        while batch := list(itertools.islice(metrics, _POINTS_PER_BATCH)):
+            self._client.log_batch(mlflow_id, batch)
 
     def _log_files(self, found: _Found, entry: Entry) -> None:
         for path in entry.artifacts:
@@ -299,16 +317,3 @@ def search_runs(client: MlflowClient, experiment: str, condition: str = "") -> l
 def entry_keys(run: Run) -> list[EntryKey]:
     """The key of the entry that an MLflow run holds; none, if it isn't raysweep's."""
     return [EntryKey(kind, run.data.tags[tag]) for kind, tag in KEY_TAGS.items() if tag in run.data.tags]
-
-
-def _dataset_input(dataset: Dataset) -> DatasetInput:
-    import mlflow.entities
-
-    profile = {"num_rows": sum(dataset.num_examples.values()), **dataset.num_examples}
-    source = json.dumps(dataset.source)
-    entity = mlflow.entities.Dataset(
-        dataset.name, dataset.digest, "raysweep", source, profile=json.dumps(profile)
-    )
-    return mlflow.entities.DatasetInput(
-        entity, [mlflow.entities.InputTag("mlflow.data.context", dataset.context)]
-    )

@@ -65,9 +65,14 @@ class MlflowLocation:
         return shown_address(self.address)
 
     @property
+    def is_server(self) -> bool:
+        """Whether it is a server, which has a UI of its own."""
+        return re.fullmatch(_SERVERS, self.address) is not None
+
+    @property
     def ui_command(self) -> str:
         """The one command that opens MLflow's UI; of a server, its address."""
-        if re.fullmatch(_SERVERS, self.address):
+        if self.is_server:
             return self.shown.replace(f"{HIDDEN}@", "")
         if self.file and self.file.uri != self.shown:
             folder = shlex.quote(str(self.file.path.parent))
@@ -83,7 +88,7 @@ class MlflowLocation:
             InvalidInput: it can't be reached, read or written, or isn't MLflow.
         """
         with self._reached():
-            if re.fullmatch(_SERVERS, self.address):
+            if self.is_server:
                 from mlflow import MlflowClient
 
                 _quiet()

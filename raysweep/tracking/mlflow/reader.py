@@ -215,7 +215,7 @@ def _names(client: MlflowClient) -> list[str]:
 def _facts(run: Run | None) -> RunFacts:
     """What is known of a raysweep run from the MLflow run of its entry."""
     status = _status(run)
-    if run is None or status in (RunStatus.MISSING, RunStatus.RUNNING):
+    if run is None or status in (RunStatus.MISSING, RunStatus.RUNNING, RunStatus.WAITING):
         return RunFacts(status=RunStatus.MISSING)
     if status is RunStatus.FAILED:
         return RunFacts(status=status, reason=run.data.tags.get(ERROR_TAG, "unknown"))

@@ -27,6 +27,7 @@ NAME_TAG = "mlflow.runName"
 
 STATUSES = {
     RunStatus.RUNNING: "RUNNING",
+    RunStatus.WAITING: "SCHEDULED",
     RunStatus.DONE: "FINISHED",
     RunStatus.STOPPED: "KILLED",
     RunStatus.FAILED: "FAILED",

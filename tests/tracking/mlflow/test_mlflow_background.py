@@ -10,13 +10,17 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities import Run
 from mlflow_process import answering, failing_proxy, free_port, mlflow_server
-from tracked_sweep import assert_complete, finish, forget, of_kind, shown, wait_until, write_report
+from tracked_sweep import assert_complete, finish, forget, history, of_kind, shown, wait_until, write_report
 
+from raysweep.data.inputs import RunInputs
 from raysweep.errors import InvalidInput
 from raysweep.planning.plan import Plan
 from raysweep.store import Store
+from raysweep.store.progress import append_line
 from raysweep.tracking import BackgroundSync, TrackingFailed, log_report, sync
+from raysweep.tracking.curves import run_points
 
 
 def test_runs_are_written_as_they_end_and_cells_as_they_are_complete(
@@ -34,6 +38,39 @@ def test_runs_are_written_as_they_end_and_cells_as_they_are_complete(
         background.run_ended(run.id)
     wait_until(lambda: len(of_kind(shown(uri), "cell")) == len(plan.cells))
     assert background.close(30) is None
+    assert_complete(uri, plan)
+
+
+def test_a_run_is_running_while_it_trains_and_each_point_is_there_once(
+    copied: tuple[Plan, Store], uri: str
+) -> None:
+    plan, store = copied
+    (ceiling,) = (run for run in plan.runs.values() if run.role == "ceiling")
+    points = [*run_points(RunInputs(ceiling.spec, store))]
+    losses = [point for point in points if point.name == "curve/training_loss"]
+    forget(ceiling, store)
+
+    def found() -> Run:
+        (run,) = (run for run in shown(uri).values() if run.data.tags.get("raysweep.run_id") == ceiling.id)
+        return run
+
+    progress = store.run(ceiling.id).progress
+    for _ in range(2):  # the second time in another process, which knows nothing of the first
+        background = BackgroundSync(uri, plan, store)
+        background.run_started(ceiling.id)
+        append_line(progress, {"step": losses[1].step + 1, "num_steps": 300, "loss": losses[1].value})
+        append_line(progress, {"step": 5, "num_steps": 300, "loss": 0.125})
+        wait_until(lambda: "curve/training_loss" in found().data.metrics)
+        (sweep,) = of_kind(shown(uri), "sweep")
+        assert found().info.status == "RUNNING"
+        assert found().data.tags["mlflow.parentRunId"] == sweep.info.run_id
+        assert background.close(30) is None
+        assert found().info.status == "SCHEDULED"
+    finish(ceiling, store)
+    sync(uri, plan, store)
+    assert found().info.status == "FINISHED"
+    told = history(MlflowClient(uri), found())["curve/training_loss"]
+    assert sorted(told) == sorted([(point.step, point.value) for point in losses] + [(4, 0.125)])
     assert_complete(uri, plan)
 
 
