@@ -6,7 +6,7 @@ BIN := .venv/bin
 # One thread a process: the sweep itself runs as many processes as there are cores.
 export OMP_NUM_THREADS := 1
 
-.PHONY: quickstart check lint test test-ray test-lowest fuzz soak benchmark constraints clean
+.PHONY: quickstart check lint test test-ray test-lowest fuzz soak benchmark dist constraints clean
 
 quickstart: .venv/.installed
 	$(BIN)/raysweep run experiments/quickstart.py
@@ -43,6 +43,14 @@ soak: .venv/.installed-test
 benchmark: .venv/.installed
 	$(BIN)/python benchmarks
 
+# What could be uploaded to a package index: a wheel and a source archive, checked.
+dist:
+	test -x .venv-dist/bin/python || $(PYTHON) -m venv .venv-dist
+	.venv-dist/bin/python -m pip install --quiet build twine
+	rm -rf dist
+	.venv-dist/bin/python -m build --outdir dist
+	.venv-dist/bin/python -m twine check --strict dist/*
+
 .venv/.installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "raysweep needs Python 3.11 or 3.12; install one, or name it: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -64,4 +72,4 @@ constraints: .venv/.installed-test
 	mv constraints.new constraints.txt
 
 clean:
-	rm -rf .venv .venv-lowest build *.egg-info
+	rm -rf .venv .venv-lowest .venv-dist build dist *.egg-info

@@ -40,7 +40,8 @@ from raysweep.planning.plan import make_plan
 from raysweep.scheduling import tune
 from raysweep.scheduling.capacity import ClusterCapacity
 from raysweep.scheduling.jobs import Jobs
-from raysweep.scheduling.queue import QueuedRun, RunQueue
+from raysweep.scheduling.queue import RunQueue
+from raysweep.scheduling.queued_run import QueuedRun
 from raysweep.store import RunStatus, Store
 from raysweep.training.memory import Footprint
 from raysweep.training.run import Job

@@ -60,7 +60,7 @@ IMPORTS = (
     "ray.train.torch",
     "deepspeed",
     "mlflow",
-    "raysweep.cli.commands",
+    "raysweep.cli.commands.run",
 )
 
 

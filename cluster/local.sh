@@ -37,6 +37,10 @@ export RAYSWEEP_STORE RAY_AUTH_TOKEN_PATH
 export MLFLOW_TRACKING_URI="http://$host:${RAYSWEEP_MLFLOW_PORT:-5000}"
 export RAY_AUTH_MODE=token
 unset RAY_AUTH_TOKEN  # it would take precedence over the file
+if [[ "$host" =~ ^(127\.|localhost$) ]]; then
+    # Else Ray takes this machine's outer address for the node's whatever --node-ip-address says, and listens on all.
+    export RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0
+fi
 
 # pid_of NAME: the process of a pid file, if it is the very one that was started here. A number alone may be another
 # process's by now, or anybody's: what it runs must name this folder, and it must have begun when the file says.
@@ -157,7 +161,8 @@ stop() {
 print_env() {
     local name
     export RAY_API_SERVER_ADDRESS=$dashboard
-    for name in RAY_API_SERVER_ADDRESS RAY_AUTH_MODE RAY_AUTH_TOKEN_PATH MLFLOW_TRACKING_URI RAYSWEEP_STORE; do
+    for name in RAY_API_SERVER_ADDRESS RAY_AUTH_MODE RAY_AUTH_TOKEN_PATH MLFLOW_TRACKING_URI RAYSWEEP_STORE \
+        ${RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER:+RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER}; do
         printf 'export %s=%q\n' "$name" "${!name}"
     done
 }

@@ -1,9 +1,13 @@
 """raysweep: distributed sweeps for weak-to-strong generalization on Ray, DeepSpeed and MLflow.
 
-What an experiment file needs is named here; importing it loads no torch, ray or mlflow.
+What an experiment file needs is named here, and what runs and reads a sweep from Python: `plan`, `run` and
+`load`. Importing it loads no torch, ray, mlflow or pandas.
 """
 
-from raysweep.errors import InvalidInput, RaysweepError
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from raysweep.errors import InvalidInput, RaysweepError, RunsFailed
 from raysweep.models.families import Family, Model, families
 from raysweep.planning.search.config import Search
 from raysweep.planning.sweep import Method, Sweep, grid
@@ -28,6 +32,9 @@ from raysweep.spec import (
 )
 from raysweep.spec.resources import Resources
 
+if TYPE_CHECKING:
+    from raysweep.api import PlannedSweep, Results, load, plan, run
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -45,10 +52,13 @@ __all__ = [
     "Model",
     "ModelSpec",
     "Optimization",
+    "PlannedSweep",
     "Prompting",
     "RaysweepError",
     "Resources",
+    "Results",
     "RunSpec",
+    "RunsFailed",
     "Scratch",
     "Search",
     "Sweep",
@@ -58,4 +68,22 @@ __all__ = [
     "WeakLabels",
     "families",
     "grid",
+    "load",
+    "plan",
+    "run",
 ]
+
+_LATER = ("PlannedSweep", "Results", "load", "plan", "run")
+"""What is imported when it is first asked for."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'raysweep' has no attribute {name!r}")
+    value = getattr(import_module("raysweep.api"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

@@ -6,18 +6,25 @@ without a traceback. A message says what is wrong, where, what is allowed, and w
 takes them, and those among the environment variables, out of any text.
 """
 
+import dataclasses
+import difflib
 import os
 import re
+import sys
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
 from urllib.parse import quote, quote_plus, unquote_plus
 
 _PACKAGE = str(Path(__file__).parent)
 _MOST_FRAMES = 20
 """Of a traceback in a message; endless recursion has a thousand."""
+_LONGEST_UNKNOWN = 240
+_LONGEST_NAME = 60
+"""Characters of a message about an unknown name, so that with what stands before it, it has at most 300, and
+of the name in it."""
 HIDDEN = "***"
 """What stands for a secret."""
 _FILES = ("sqlite", "file")
@@ -56,6 +63,10 @@ class TrainingDiverged(RaysweepError):
     """The loss became NaN or infinite."""
 
 
+class RunsFailed(RaysweepError):
+    """Runs of a sweep that was run from Python failed. All others are done, and the store has them."""
+
+
 class StoppedEarly(RaysweepError):
     """A search stopped the run early, since other trials of its study are better."""
 
@@ -66,10 +77,25 @@ def is_interrupt(error: BaseException) -> bool:
     return isinstance(error, KeyboardInterrupt) or hasattr(error, "ray_terminate_msg")
 
 
+def did_you_mean(name: object, known: Iterable[object]) -> str:
+    """The known name that is nearest to one that isn't known, as " (did you mean 'naive'?)"; "" if none is
+    near."""
+    near = difflib.get_close_matches(str(name), map(str, known), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
 def unknown(what: str, name: object, known: Iterable[object], hint: str = "") -> InvalidInput:
-    """The error for a name outside a fixed set; it lists the known names."""
-    listed = ", ".join(sorted(str(item) for item in known)) or "none"
-    return InvalidInput(f"unknown {what} {name!r}; known: {listed}{'. ' + hint if hint else ''}")
+    """The error for a name outside a fixed set, of at most 240 characters: it has the nearest of the known
+    names, and of the others those for which there is room."""
+    names = sorted(str(item) for item in known)
+    shown = repr(name) if len(repr(name)) <= _LONGEST_NAME else f"{repr(name)[:_LONGEST_NAME]}…"
+    begin = f"unknown {what} {shown}{did_you_mean(name, names)}; known: "
+    end = f". {hint}" if hint else ""
+    listed, more = ", ".join(names) or "none", 0
+    while len(names) > more and len(begin + listed + end) > _LONGEST_UNKNOWN:
+        more += 1
+        listed = ", ".join([*names[:-more], f"and {more} more"])
+    return InvalidInput(begin + listed + end)
 
 
 @contextmanager
@@ -94,10 +120,49 @@ def user_code(what: str) -> Iterator[None]:
         if is_interrupt(error):
             raise
         trace = _without_our_frames(error.__traceback__)
+        if mistyped := _mistyped(error):
+            raise InvalidInput(f"{what}, line {_last_line(trace)}: {mistyped}") from error
         lines = traceback.format_exception(type(error), error, trace, limit=-_MOST_FRAMES, chain=False)
         details = "".join(lines).rstrip()
         separator = "\n" if "\n" in details else " "
         raise InvalidInput(f"{what} failed:{separator}{details}") from error
+
+
+def _mistyped(error: BaseException) -> str | None:
+    """What is wrong, if it is a name that the user took for one of raysweep's, or a field that is missing."""
+    text = str(error)
+    if isinstance(error, ImportError) and str(error.name).partition(".")[0] == "raysweep":
+        found = re.match(r"cannot import name '(\w+)'", text)
+        module = sys.modules.get(str(error.name))
+        names = getattr(module, "__all__", dir(module))
+        return str(unknown(f"name in {error.name}", found[1], names)) if found else None
+    found = re.match(r"(\w+)\.__init__\(\) (got an unexpected keyword argument|missing .*:) (.+)", text)
+    if not isinstance(error, TypeError) or found is None:
+        return None
+    fields = next(filter(None, (_fields(module, found[1]) for module in _own_modules())), None)
+    if fields is None:
+        return None
+    if found[2].startswith("missing"):
+        return f"{found[1]} lacks {found[3]}"
+    return str(unknown(f"field of {found[1]}", found[3].strip("'"), fields))
+
+
+def _own_modules() -> list[ModuleType]:
+    return [module for name, module in sys.modules.items() if name.partition(".")[0] == "raysweep"]
+
+
+def _fields(module: ModuleType, class_name: str) -> list[str] | None:
+    """The fields of a dataclass, if the module has one of that name."""
+    found = getattr(module, class_name, None)
+    if not isinstance(found, type) or not dataclasses.is_dataclass(found):
+        return None
+    return [field.name for field in dataclasses.fields(found) if field.init]
+
+
+def _last_line(trace: TracebackType | None) -> int:
+    """The line of the user's own code that was executed last."""
+    lines = [frame.lineno for frame in traceback.extract_tb(trace) if not frame.filename.startswith(_PACKAGE)]
+    return lines[-1] if lines and lines[-1] else 0
 
 
 def _without_our_frames(trace: TracebackType | None) -> TracebackType | None:

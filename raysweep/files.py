@@ -116,6 +116,12 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def in_package(path: Path) -> bool:
+    """Whether a path is in a folder into which Ray unpacks what is submitted with a job, and which it deletes
+    at a time of its own choice."""
+    return any(part.startswith("_ray_pkg_") for part in path.absolute().parts)
+
+
 def is_temporary(name: str) -> bool:
     """Whether a file or folder of this name is one that `written_atomically` hasn't renamed yet."""
     return name.startswith(".") and name.endswith(".tmp")

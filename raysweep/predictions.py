@@ -6,18 +6,24 @@ A row holds class probabilities or, in generative tasks, an answer.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-import pyarrow
 
 from raysweep.errors import CorruptFile, InvalidInput
 from raysweep.files import written_atomically
+
+
+def read_only(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A view of an array that can't be written into."""
+    view = values.view()
+    view.flags.writeable = False
+    return view
 
 
 @dataclass(frozen=True)
@@ -119,6 +125,8 @@ class Predictions:
         Raises:
             InvalidInput: an id has no prediction.
         """
+        import pandas as pd
+
         position = pd.Index(self.ids).get_indexer(pd.Index(ids))
         if (position < 0).any():
             missing = [str(item) for item, where in zip(ids, position, strict=True) if where < 0]
@@ -139,8 +147,19 @@ class Predictions:
             None if self.answers is None else self.answers[order],
         )
 
+    def read_only(self) -> Predictions:
+        """The same behind arrays that can't be written into, for code of the user's own."""
+        made = copy.copy(self)
+        for field in fields(self):
+            values = getattr(self, field.name)
+            if isinstance(values, np.ndarray):
+                object.__setattr__(made, field.name, read_only(values))
+        return made
+
     def write(self, path: Path) -> None:
         """Write a Parquet file: columns id, probabilities (list of K) or answer, weight, covered, source."""
+        import pandas as pd
+
         columns: dict[str, Any] = {"id": self.ids}
         if self.answers is None:
             columns["probabilities"] = list(self.probabilities)
@@ -157,6 +176,9 @@ class Predictions:
         Raises:
             CorruptFile: the file can't be read, or isn't such a table.
         """
+        import pandas as pd
+        import pyarrow
+
         try:
             frame = pd.read_parquet(path)
             answers = frame["answer"].to_numpy(dtype=str) if "answer" in frame else None

@@ -1,15 +1,36 @@
-"""Registries: objects by name, open to the user's own code as `module:object`."""
+"""Registries: objects by name, open to the user's own code as `module:object`, and to installed packages as
+plug-ins."""
 
+import functools
 import importlib
+import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from raysweep.errors import InvalidInput, unknown, user_code
+from raysweep.errors import InvalidInput, did_you_mean, unknown, user_code
 
 T = TypeVar("T")
+
+PLUGINS = "raysweep.plugins"
+"""The group of entry points by which an installed package names a module that registers its objects."""
+
+
+@functools.cache
+def load_plugins() -> None:
+    """Import the modules of all plug-ins, once.
+
+    Raises:
+        InvalidInput: one can't be imported, or registers a name that is taken.
+    """
+    from importlib.metadata import entry_points
+
+    for point in entry_points(group=PLUGINS):
+        package = f" of {point.dist.name}" if point.dist else ""
+        with user_code(f"plug-in {point.name!r}{package}: importing module {point.value!r}"):
+            point.load()
 
 
 class Registry(Generic[T]):
@@ -18,11 +39,13 @@ class Registry(Generic[T]):
     Args:
         what: the word used in messages ("task", "objective"…).
         kind: what an entry must be an instance of.
+        of_function: makes an entry of a plain function, if one is enough as the user's own.
     """
 
-    def __init__(self, what: str, kind: Any = object) -> None:
+    def __init__(self, what: str, kind: Any = object, of_function: Callable[[Any], T] | None = None) -> None:
         self.what = what
         self._kind = kind
+        self._of_function = of_function
         self._entries: dict[str, T] = {}
         self._origins: dict[str, _Origin] = {}
 
@@ -43,7 +66,7 @@ class Registry(Generic[T]):
 
     def _add(self, name: str, entry: T, origin: "_Origin") -> T:
         earlier = self._origins.setdefault(name, origin)
-        if earlier != origin:
+        if not earlier.is_same(origin):
             raise InvalidInput(
                 f"{self.what} {name!r} of {origin} is registered by {earlier} already; choose another name"
             )
@@ -59,6 +82,9 @@ class Registry(Generic[T]):
         if name in self._entries:
             return self._entries[name]
         if ":" not in name:
+            load_plugins()
+            if name in self._entries:
+                return self._entries[name]
             raise unknown(self.what, name, self._entries, f"Your own {self.what} is named module:object")
         module_name, _, attribute = name.partition(":")
         if not module_name or not attribute:
@@ -71,26 +97,38 @@ class Registry(Generic[T]):
         if not is_there:
             raise InvalidInput(
                 f"{self.what} {name!r}: module {module_name!r} ({module.__file__}) has no {attribute!r}"
+                f"{did_you_mean(attribute, vars(module))}"
             )
         entry: T = getattr(module, attribute)
+        if self._of_function is not None and inspect.isfunction(entry):
+            return self._of_function(entry)
         self._check(name, entry)
         return entry
 
     def calling(self, name: str) -> AbstractContextManager[None]:
         """A context for calls of an entry: what the user's own raises is the user's error (see `user_code`),
         what one of raysweep's own raises is left alone."""
-        origin = self._origins.get(name)
-        is_ours = origin is not None and origin.is_ours
-        return nullcontext() if is_ours else user_code(f"{self.what} {name!r}")
+        return nullcontext() if self.is_own(name) else user_code(f"{self.what} {name!r}")
+
+    def is_own(self, name: str) -> bool:
+        """Whether an entry is one of raysweep's own."""
+        return name in self._origins and self._origins[name].is_ours
+
+    def module(self, name: str) -> str | None:
+        """The module outside of raysweep that registered an entry; None of one of raysweep's own."""
+        origin = self._origins[name]
+        return None if origin.is_ours else origin.module
 
     def _check(self, name: str, entry: T) -> None:
         if not isinstance(entry, self._kind):
             wanted = (
                 "callable" if self._kind is Callable else f"a {self._kind.__module__}.{self._kind.__name__}"
             )
+            wanted = f"a function or {wanted}" if self._of_function else wanted
             raise InvalidInput(f"{self.what} {name!r} is of type {type(entry).__name__}; it must be {wanted}")
 
     def __iter__(self) -> Iterator[tuple[str, T]]:
+        load_plugins()
         return iter(sorted(self._entries.items()))
 
 
@@ -103,6 +141,10 @@ class _Origin:
 
     def __str__(self) -> str:
         return f"module {self.module!r}" + (f" ({self.file})" if self.file else "")
+
+    def is_same(self, other: "_Origin") -> bool:
+        """Whether both are one file, which an experiment may import by its own name, too."""
+        return self.file == other.file if self.file else self == other
 
     @property
     def is_ours(self) -> bool:

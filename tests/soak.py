@@ -139,9 +139,9 @@ def _signature(path: Path) -> Signature:
 
 
 def results(of_round: Round) -> dict[str, Any]:
-    """What `raysweep results --json` prints, without what depends on time and place."""
+    """What `raysweep results --format json` prints, without what depends on time and place."""
     printed = subprocess.run(
-        of_round.command("results", "--json"),
+        of_round.command("results", "--format", "json"),
         env=of_round.environment,
         cwd=of_round.folder,
         capture_output=True,

@@ -27,6 +27,8 @@ HEAVY = {
     "huggingface_hub",
     "tokenizers",
 }
+SLOW = HEAVY | {"pandas", "pyarrow", "scipy"}
+"""What takes longer to import than a command that only names things may take."""
 
 
 def imports(file: Path, *, at_import_time: bool) -> Iterator[str]:
@@ -58,7 +60,7 @@ def importers(package: str, *, at_import_time: bool = False) -> set[str]:
 LAYERS = (
     "errors, gc_control < files, registry, spec < tasks, objectives, predictions < store, metrics, "
     "transforms < models < data, recipes < planning < results < training, tracking, report < estimates < "
-    "scheduling < cli"
+    "scheduling < cli < api"
 )
 """A package imports only packages before it, for its types too."""
 
@@ -99,7 +101,7 @@ def test_every_package_has_its_layer_and_the_top_is_small() -> None:
     }
     assert names - {"__init__"} == set(level_of())
     assert (
-        len(names - {"__init__"}) <= 22
+        len(names - {"__init__"}) <= 23
         and len({file.stem for file in PACKAGE.glob("*.py")} - {"__init__"}) <= 6
     )
 
@@ -134,7 +136,8 @@ def test_only_scheduling_and_search_import_ray() -> None:
     assert all(name.startswith(("scheduling/", "planning/search/")) for name in importers("ray"))
     at_import = importers("ray", at_import_time=True)
     assert at_import == {
-        f"scheduling/{name}.py" for name in ("gpu_memory", "searcher", "slot", "tune", "worker_group")
+        f"scheduling/{name}.py"
+        for name in ("gpu_memory", "searcher", "shared_store", "slot", "tune", "worker_group")
     }
 
 
@@ -156,12 +159,11 @@ def test_only_mlflows_backend_knows_its_tags() -> None:
     knowing = {
         file.relative_to(PACKAGE).as_posix()
         for file in MODULES
-        if any(re.search(r"\bmlflow\.", text) for text in texts(file))
+        if any(re.search(r"\bmlflow\.(?!db\b)", text) for text in texts(file))
     }
     own = {name for name in knowing if name.startswith("tracking/mlflow/")}
     assert {"tracking/mlflow/tags.py", "tracking/mlflow/views.py"} <= own
-    # The help of the command line names the file mlflow.db.
-    assert knowing - own == {"cli/main.py", "cli/export.py"}
+    assert knowing == own
 
 
 def test_tracking_knows_no_backend() -> None:
@@ -212,10 +214,11 @@ def test_modules_and_functions_stay_small_and_say_what_they_are() -> None:
         "import raysweep",
         "import raysweep; raysweep.families.get('gpt2')['gpt2-xl']",
         "from raysweep.cli.main import main; main(['list', '--json'])",
-        "from raysweep.cli.main import main\ntry: main(['--help'])\nexcept SystemExit: pass",
+        "from raysweep.cli.main import main; main(['--help'])",
+        "from raysweep.cli.main import main; main(['plan', '--help'])",
         "import runpy; runpy.run_path('experiments/quickstart.py')['sweep']()",
     ],
-    ids=["import", "family", "list", "help", "experiment"],
+    ids=["import", "family", "list", "help", "help of plan", "experiment"],
 )
 def test_what_needs_no_training_loads_nothing_heavy(code: str) -> None:
     program = f"{code}\nimport json, sys; print('\\n' + json.dumps(sorted(sys.modules)))"
@@ -223,7 +226,7 @@ def test_what_needs_no_training_loads_nothing_heavy(code: str) -> None:
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
     loaded = set(json.loads(done.stdout.splitlines()[-1]))
-    assert loaded & HEAVY == set()
+    assert loaded & SLOW == set()
 
 
 def test_every_dependency_names_a_file_that_exists() -> None:
@@ -254,7 +257,9 @@ class TestReadme:
         ):
             assert (ROOT / path).exists(), f"README.md names {path}"
         commands = set(re.findall(r"\braysweep ([a-z]+)\b(?= +[\w./-]*\.py| FILE)", text))
-        assert commands <= {"plan", "run", "status", "results", "report", "measure", "sync", "list"}, commands
+        assert commands <= {
+            *("plan", "run", "status", "results", "report", "figures", "export", "measure", "sync", "list")
+        }, commands
         makefile = (ROOT / "Makefile").read_text() if (ROOT / "Makefile").exists() else ""
         for target in set(re.findall(r"^(?:\$ )?make ([\w-]+)", text, re.MULTILINE)):
             assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"README.md names make {target}"

@@ -2,8 +2,8 @@
 and the numbers are the same.
 
 tests/data/earlier_store.tar.xz has the runs of tests/experiments/earlier_store.py, without their tasks and
-tokens, which planning makes again; tests/data/earlier_results.json is what `raysweep results --json` printed
-of them then.
+tokens, which planning makes again; tests/data/earlier_results.json is what `raysweep results`
+printed of them then as JSON.
 """
 
 import json
@@ -63,7 +63,7 @@ def test_the_results_are_those_of_then(plan: Plan, store: Store, capsys: pytest.
     from raysweep.cli.main import main
 
     assert plan.num_open_cells == 0
-    assert main(["results", EXPERIMENT, "--json", "--store", str(store.folder)]) == 0
+    assert main(["results", EXPERIMENT, "--format", "json", "--store", str(store.folder)]) == 0
     found = json.loads(capsys.readouterr().out)
     expected = json.loads((TESTS / "data" / "earlier_results.json").read_text())
     assert len(expected["rows"]) == 6 and len(expected["cells"]) == 18 and len(expected["search"]) == 6

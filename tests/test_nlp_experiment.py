@@ -170,7 +170,7 @@ def test_real_rows_with_models_from_a_folder_of_text_and_then_from_model_folders
 ) -> None:
     assert main(["run", SMALL, "--local"]) == 0
 
-    results = _json(capsys, ["results", SMALL])
+    results = _json(capsys, ["results", SMALL, "--format", "json"])
     assert {cell["task"] for cell in results["cells"]} == {"sst2", "anli_r2", "quail"}
     assert len(results["cells"]) == 6
     assert all(
@@ -183,7 +183,7 @@ def test_real_rows_with_models_from_a_folder_of_text_and_then_from_model_folders
         if config["architectures"] == ["GPT2LMHeadModel"]:
             (tmp_path / f"width-{config['n_embd']}").symlink_to(path.parent.absolute())
     monkeypatch.setenv("RAYSWEEP_MODELS", f"{tmp_path}/width-16,{tmp_path}/width-64")
-    plan = _json(capsys, ["plan", SMALL])
+    plan = _json(capsys, ["plan", SMALL, "--json"])
     assert plan["num_pretrainings"] == 0 and plan["num_trainings"] == 12
 
 
@@ -194,7 +194,7 @@ def test_preferences_from_the_mirror_and_from_a_users_own_files(
     monkeypatch.setenv("RAYSWEEP_PREFERENCES", str(SHARED))
     _forget()
     assert main(["run", f"{SMALL}:preferences", "--local"]) == 0
-    cells = _json(capsys, ["results", f"{SMALL}:preferences"])["cells"]
+    cells = _json(capsys, ["results", f"{SMALL}:preferences", "--format", "json"])["cells"]
     methods = ("naive", "generative_finetuning")
     tasks = ("anthropic_hh", "sst2_pairs", "pandalm", "autoj")
     assert {(cell["task"], cell["method"]) for cell in cells} == {
@@ -211,5 +211,5 @@ def test_without_a_folder_of_preferences_its_files_are_no_tasks(books: Path) -> 
 
 def _json(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> dict:
     capsys.readouterr()
-    assert main([*arguments, "--json"]) == 0
+    assert main(arguments) == 0
     return json.loads(capsys.readouterr().out)

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from raysweep.errors import InvalidInput
-from raysweep.registry import Registry, summary
+from raysweep.registry import Registry, load_plugins, summary
 
 
 def test_a_registry_finds_names_and_modules_and_tells_what_there_is(
@@ -119,3 +120,52 @@ def test_a_summary_is_the_first_paragraph_in_one_line() -> None:
 
     assert summary(described) == "Loss of two lines."
     assert summary(object.__new__(type("Bare", (), {}))) == ""
+
+
+def test_an_installed_package_is_a_plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry: Registry[Callable[..., Any]] = Registry("method", Callable)
+    monkeypatch.setattr("raysweep.registry_of_the_test", registry, raising=False)
+    info = tmp_path / "house-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: house\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[raysweep.plugins]\nhouse = registry_house\n")
+    (tmp_path / "registry_house.py").write_text(
+        "import raysweep\nraysweep.registry_of_the_test.add('mine', len)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    load_plugins.cache_clear()
+    assert registry.get("mine") is len and registry.module("mine") == "registry_house"
+    assert [name for name, _ in registry] == ["mine"]
+    (info / "entry_points.txt").write_text("[raysweep.plugins]\nhouse = registry_no_house\n")
+    load_plugins.cache_clear()
+    with pytest.raises(
+        InvalidInput, match=r"plug-in 'house' of house: importing module 'registry_no_house' failed"
+    ):
+        list(registry)
+    monkeypatch.undo()
+    load_plugins.cache_clear()
+
+
+def test_an_experiment_may_import_itself(tmp_path: Path) -> None:
+    registry: Registry[Any] = Registry("method")
+    run_module("mine", "registry.add('a', 1)", registry=registry)
+    code = compile("registry.add('a', 2)", "/code/mine.py", "exec")
+    exec(code, {"__name__": "raysweep_experiment_mine", "__file__": "/code/mine.py", "registry": registry})
+    assert registry.get("a") == 2
+
+
+def test_a_plain_function_may_be_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "registry_plain.py").write_text("def mine():\n    pass\nNUMBER = 3\n")
+    registry: Registry[Boxed] = Registry("method", Boxed, of_function=Boxed)
+    assert registry.get("registry_plain:mine").function.__name__ == "mine"
+    with pytest.raises(InvalidInput, match=r"is of type int; it must be a function or a .*Boxed"):
+        registry.get("registry_plain:NUMBER")
+    strict: Registry[Boxed] = Registry("method", Boxed)
+    with pytest.raises(InvalidInput, match=r"is of type function; it must be a .*Boxed"):
+        strict.get("registry_plain:mine")
+
+
+@dataclass(frozen=True)
+class Boxed:
+    function: Callable[..., Any]

@@ -1,16 +1,19 @@
-"""Draws tables in a terminal of any width: nothing in them is ever cut."""
+"""Draws tables in a terminal of any width: nothing in them is ever cut. JSON is for scripts."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import rich.table
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from raysweep.results.tables import Table
+if TYPE_CHECKING:
+    from raysweep.results.tables import Table
 
 _GAP = 2
 """Spaces between columns."""
@@ -94,3 +97,8 @@ def to_rich(table: Table) -> FittedTable:
         caption=table.caption,
         note=table.note,
     )
+
+
+def print_json(value: Any, console: Console) -> None:
+    """Print a value for scripts."""
+    console.out(json.dumps(value, indent=1, allow_nan=False), highlight=False)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import errno
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from raysweep.cli.exit_codes import (
     BAD_INPUT,
@@ -25,33 +24,19 @@ _OF_A_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
 """Also told without the name of a file."""
 
 
-def exit_code(
-    parser: argparse.ArgumentParser,
-    arguments: Sequence[str] | None,
-    work: Callable[[argparse.Namespace], int],
-) -> int:
+def exit_code(work: Callable[[], int]) -> int:
     """Do the work of a command.
 
     Args:
-        parser: of its options.
-        arguments: from the command line; None for those of this process.
-        work: takes the options and returns the exit code if nothing goes wrong.
+        work: returns the exit code if nothing goes wrong.
 
     Returns:
         The exit code. What went wrong is on standard error, in a message for the user if one can mend it.
-
-    Raises:
-        SystemExit: after --help, or a word on wrong usage.
     """
     show_all_characters()
-    try:
-        options = parser.parse_args(arguments)
-    except SystemExit:
-        flush_output()
-        raise
     with Termination() as termination:
         try:
-            code = work(options)
+            code = work()
         except RaysweepError as error:
             tell(str(error))
             code = FAILED if isinstance(error, StorageFailed) else BAD_INPUT

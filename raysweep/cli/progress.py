@@ -6,8 +6,9 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter, defaultdict, deque
+from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -15,7 +16,8 @@ from rich.text import Text
 
 from raysweep.cli.console import FittedTable
 from raysweep.planning.plan import Plan
-from raysweep.scheduling.queue import ENDED, QueuedRun, RunQueue
+from raysweep.scheduling.queue import RunQueue
+from raysweep.scheduling.queued_run import ENDED, QueuedRun
 from raysweep.store import RunStatus
 
 _ROWS = 14
@@ -27,6 +29,13 @@ _COLOURS = {
     RunStatus.WAITING: "dim",
     RunStatus.STOPPED: "yellow",
 }
+
+
+class ShowsProgress(AbstractContextManager[Any, None], Protocol):
+    """A context in which a queue's changes are shown."""
+
+    def changed(self, queue: RunQueue, queued: QueuedRun) -> None:
+        """A run's status has changed."""
 
 
 class Progress:
@@ -69,6 +78,8 @@ class Progress:
         elif queued.status in ENDED:
             self._open[_like(queued)] -= 1
         self._queue = queue
+        if queued.status is RunStatus.WAITING and queued.reason and self._live is None:
+            self._console.print(f"{queued.status:<7} {_describe(queued)}  {queued.reason}", markup=False)
         if queued.status in ENDED:
             self._recent.append(queued)
             if queued.status is RunStatus.DONE:
@@ -141,7 +152,7 @@ class Progress:
         assert self._queue is not None
         paths = self._queue.store.run(queued.run.id)
         try:
-            if queued.status is RunStatus.DONE:
+            if queued.status.is_finished:
                 result = json.loads(paths.result.read_text())
                 steps = result["info"]["num_steps"]
                 return {"step": steps, "num_steps": steps} | result["metrics"]

@@ -10,6 +10,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextvars import ContextVar
 from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
@@ -37,8 +39,26 @@ class OutputConsole(Console):
         raise OutputClosed
 
 
+_heard: ContextVar[list[str] | None] = ContextVar("heard", default=None)
+
+
+@contextlib.contextmanager
+def listening() -> Iterator[list[str]]:
+    """A context in which what is told isn't printed but put into the list, for callers in Python."""
+    messages: list[str] = []
+    token = _heard.set(messages)
+    try:
+        yield messages
+    finally:
+        _heard.reset(token)
+
+
 def tell(message: str) -> None:
     """Say something on standard error, if anybody listens."""
+    heard = _heard.get()
+    if heard is not None:
+        heard.append(redacted(message))
+        return
     with contextlib.suppress(OSError):
         print(f"raysweep: {redacted(message)}", file=sys.stderr, flush=True)
 

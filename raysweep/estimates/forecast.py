@@ -13,8 +13,7 @@ from raysweep.estimates.runtime import ASSUMED_FLOPS, Basis, estimate_costs, rem
 from raysweep.estimates.simulation import SimulatedRun, Simulation, simulate
 from raysweep.estimates.throughput import Device, num_devices
 from raysweep.planning.plan import Plan
-from raysweep.store import Store
-from raysweep.store.run_folder import RunStatus
+from raysweep.store import RunStatus, Store
 
 _ASSUMPTIONS: Mapping[Device, str] = {
     "GPU": "40 % of the 989 TFLOP/s of an H100",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Literal, TypeVar
 
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from raysweep.errors import InvalidInput
-from raysweep.predictions import Predictions
+from raysweep.predictions import Predictions, read_only
 from raysweep.registry import Registry
 
 
@@ -145,7 +145,7 @@ def measured(measurement: Measurement, names: Iterable[str]) -> dict[str, float]
     for name in names:
         function = metrics.get(name)
         with metrics.calling(name):
-            found = function(measurement)
+            found = function(measurement if metrics.is_own(name) else _read_only(measurement))
         _require_numbers(name, found, declaration(name))
         twice = ", ".join(key for key in found if key in values)
         if twice:
@@ -154,6 +154,19 @@ def measured(measurement: Measurement, names: Iterable[str]) -> dict[str, float]
             )
         values |= {key: float(value) for key, value in found.items()}
     return values
+
+
+def _read_only(measurement: Measurement) -> Measurement:
+    """The same measurement behind arrays that can't be written into: other metrics read it too."""
+    difficulty = measurement.difficulty
+    return replace(
+        measurement,
+        predicted=measurement.predicted.read_only(),
+        truth=measurement.truth.read_only(),
+        own_labels=measurement.own_labels and measurement.own_labels.read_only(),
+        supervisor=measurement.supervisor and measurement.supervisor.read_only(),
+        difficulty=None if difficulty is None else read_only(difficulty),
+    )
 
 
 def _require_numbers(name: str, found: object, declared: Declaration) -> None:
@@ -166,9 +179,9 @@ def _require_numbers(name: str, found: object, declared: Declaration) -> None:
             raise InvalidInput(
                 f"metric {name!r} names a number {key!r}; a name has letters, digits and underscores only"
             )
-        if isinstance(value, bool | np.bool_) or not isinstance(value, Real) or not math.isfinite(value):
+        if isinstance(value, bool | np.bool_) or not isinstance(value, Real) or not _is_finite(value):
             raise InvalidInput(
-                f"metric {name!r}: {key} is {value!r}; it must be a finite number, or be left out"
+                f"metric {name!r}: {key} is {_shown(value)}; it must be a finite number, or be left out"
             )
     undeclared = [key for key in found if declared.columns is not None and key not in declared.columns]
     if undeclared:
@@ -176,3 +189,18 @@ def _require_numbers(name: str, found: object, declared: Declaration) -> None:
             f"metric {name!r} gives {', '.join(undeclared)}, which it doesn't declare; it declares "
             f"{', '.join(declared.columns or ())}"
         )
+
+
+def _is_finite(value: Real) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an int beyond the largest float
+        return False
+
+
+def _shown(value: object) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # an int of more digits than Python writes
+        return "a number of thousands of digits"
+    return text if len(text) <= 80 else f"{text[:79]}…"

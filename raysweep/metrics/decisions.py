@@ -35,7 +35,7 @@ def accuracy(measurement: Measurement) -> dict[str, float]:
     columns={
         "agreement": "",
         "agreement_supervisor_right": "",
-        "agreement_supervisor_wrong": "with errors",
+        "agreement_supervisor_wrong": "agrees when weak is wrong",
     },
     compares_with_supervisor=("student", "ceiling"),
 )

@@ -58,7 +58,7 @@ class Objective:
         return Parameters(self.loss, num_leading=3, rule=self.check)
 
 
-objectives: Registry[Objective] = Registry("objective", Objective)
+objectives: Registry[Objective] = Registry("objective", Objective, of_function=Objective)
 
 
 def linear_warmup(done: float, length: float) -> float:

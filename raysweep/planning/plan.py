@@ -11,16 +11,18 @@ from raysweep.data.task_facts import TaskFacts
 from raysweep.errors import InvalidInput
 from raysweep.gc_control import gc_paused
 from raysweep.models.families import Model
+from raysweep.objectives import objectives
 from raysweep.planning.graph import PlannedCell, PlannedRun, distinct_runs
 from raysweep.planning.search.space_checks import check_search_space
 from raysweep.planning.search.studies import Studies
 from raysweep.planning.sweep import Method, Sweep
 from raysweep.planning.validate import RunValidator
 from raysweep.recipes import Cell, CellRuns, recipes
-from raysweep.spec import Prompting, RunSpec, TaskSpec
+from raysweep.spec import Call, Prompting, RunSpec, TaskSpec
 from raysweep.spec.chains import check_chain
 from raysweep.spec.parameters import Parameters
 from raysweep.store import Store
+from raysweep.transforms import transforms
 
 TaskBySeed = Mapping[int, TaskSpec]
 """A pinned task for each seed of a sweep; usually the same one."""
@@ -228,8 +230,29 @@ def _checked(method: Method | str, pinner: Pinner) -> Method:
     """A method, once its recipe takes its parameters, with the models among them pinned."""
     method = Method(name=method, recipe=method) if isinstance(method, str) else method
     parameters = Parameters(recipes.get(method.recipe), num_leading=1)
-    parameters.check(method.params, f"method {method.name!r}: recipe {method.recipe!r}")
+    is_named = method.name == method.recipe
+    parameters.check(
+        method.params, f"method {method.name!r}" + ("" if is_named else f": recipe {method.recipe!r}")
+    )
+    _check_calls(method)
     return replace(method, params={name: _pinned(value, pinner) for name, value in method.params.items()})
+
+
+def _check_calls(method: Method) -> None:
+    """Check the losses and transforms among a method's parameters, and tell what is wrong by what the user
+    wrote; a recipe may make others, which are checked with their runs."""
+    params = method.params
+    losses = [params.get("objective")]
+    listed = params.get("transforms")
+    relabelled = listed if isinstance(listed, list | tuple) else []
+    for registry, calls in ((objectives, losses), (transforms, relabelled)):
+        for call in calls:
+            if isinstance(call, Call):
+                try:
+                    parameters: Parameters = registry.get(call.name).parameters
+                except InvalidInput as error:
+                    raise InvalidInput(f"method {method.name!r}: {error}") from error
+                parameters.check(call.params, f'method {method.name!r}: Call("{call.name}")')
 
 
 def _pinned_model(model: Model, pinner: Pinner) -> Model:

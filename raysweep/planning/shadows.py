@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib.metadata
 import re
 import sys
 from collections.abc import Iterator
@@ -43,6 +42,8 @@ def _modules(folder: Path) -> Iterator[tuple[str, Path]]:
 @functools.cache
 def _library_modules() -> frozenset[str]:
     """Names of the modules that the libraries have which raysweep needs, directly or not, but its own."""
+    import importlib.metadata
+
     needed: set[str] = set()
     open_names = ["raysweep"]
     while open_names:

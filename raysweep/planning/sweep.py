@@ -197,6 +197,12 @@ def load_sweep(location: str) -> Sweep:
     return sweep
 
 
+def is_experiment(location: str) -> bool:
+    """Whether a text names an experiment, FILE or FILE:function, of a file that is there or is called so."""
+    file = location if _is_file(location) else location.rpartition(":")[0] or location
+    return _is_file(file) or file.endswith(".py")
+
+
 def _is_file(name: str) -> bool:
     try:
         return Path(name).is_file()

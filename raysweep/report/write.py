@@ -30,7 +30,8 @@ def publish(
 
     Args:
         data: the sweep.
-        experiment: FILE or FILE:function, as on the command line; its docstrings say what is asked.
+        experiment: FILE or FILE:function, as on the command line; its docstrings say what is asked. "" for a
+            sweep that has no file.
         log: takes a folder with report.html, figures/NAME.svg, .pdf, .png and .csv, and figures/captions.md.
         page_file: where to write the page; its folder is made.
         figures_folder: where to write the figures; other files there stay.
@@ -85,7 +86,8 @@ def write_report(data: SweepData, experiment: str, folder: Path) -> None:
     from raysweep.report.page import page
 
     figures = figures_of(data)
-    text = page(data, figures, question=question(experiment), command=f"raysweep run {experiment}")
+    command = f"raysweep run {experiment}" if experiment else ""
+    text = page(data, figures, question=question(experiment), command=command)
     (folder / _PAGE).write_text(text, encoding="utf-8")
     (folder / _FIGURES).mkdir()
     for figure in figures.figures:
@@ -95,6 +97,8 @@ def write_report(data: SweepData, experiment: str, folder: Path) -> None:
 
 def question(experiment: str) -> str:
     """The question of an experiment: the docstrings of its file and of its function; "" if it has none."""
+    if not experiment:
+        return ""
     file, _, function = experiment.partition(":")
     module = ast.parse(Path(file).read_text(encoding="utf-8"))
     functions = (

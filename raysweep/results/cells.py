@@ -59,7 +59,7 @@ class Row:
         return doubt(self.odd_seeds) if self.gap is not None and self.gap.interval is not None else None
 
     def to_json(self) -> dict[str, Any]:
-        """A flat dict for `raysweep results --json`."""
+        """A flat dict for `raysweep results --format json`."""
         flat = asdict(self)
         group = flat.pop("group")._asdict()
         gap = flat.pop("gap") or dict.fromkeys(GapRecovered.__dataclass_fields__)
@@ -176,7 +176,7 @@ def numbers_of(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def cells_to_json(cells: pd.DataFrame) -> list[dict[str, Any]]:
-    """The finished cells with their defined numbers, for `raysweep results --json`."""
+    """The finished cells with their defined numbers, for `raysweep results --format json`."""
     done = cells[cells["is_finished"]]
     numbers = numbers_of(done).to_dict("records")
     return [

@@ -71,7 +71,7 @@ def comparisons_table(comparisons: Sequence[Comparison]) -> Table:
 
 
 def _comparison(found: Comparison) -> Sequence[str]:
-    no_pgr = "undefined" if found.same_gap else "another supervisor or ceiling"
+    no_pgr = "undefined" if found.same_gap else "another weak model or ceiling"
     return (
         found.baseline,
         str(len(found.seeds)),

@@ -87,7 +87,7 @@ class Comparison:
     power: Power
 
     def to_json(self) -> dict[str, Any]:
-        """A dict for `raysweep results --json`."""
+        """A dict for `raysweep results --format json`."""
         flat = asdict(self)
         return flat.pop("group")._asdict() | flat
 

@@ -20,6 +20,7 @@ from raysweep.errors import InvalidInput
 from raysweep.files import written_atomically
 from raysweep.results.cells import CELL, CELL_RUNS, GROUP, Row, RowMeans, result_rows, row_means
 from raysweep.results.comparisons import Comparison, compare_methods
+from raysweep.results.disagreements import no_texts
 from raysweep.results.leads import Lead, leads
 from raysweep.results.noise import Groups
 from raysweep.results.over_tasks import OverTasks, over_tasks
@@ -70,6 +71,7 @@ class SweepData:
     read_provenance: Callable[[], Mapping[str, Any]] = field(repr=False)
     read_outcomes: Callable[[str], Outcomes] = field(repr=False)
     read_examples: Callable[[str], pd.DataFrame] = field(repr=False)
+    read_disagreements: Callable[[str, str], pd.DataFrame] = field(default=no_texts, repr=False)
     _outcomes: dict[str, Outcomes] = field(default_factory=dict, init=False, repr=False, compare=False)
     _examples: dict[str, pd.DataFrame] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -178,14 +180,26 @@ class SweepData:
                 pretrainings).
         """
         if run_id not in self._examples:
-            if run_id not in self._statuses:
-                raise InvalidInput(f"sweep {self.name!r} has no run {run_id!r}")
-            status, reason = self._statuses[run_id]
-            if status != RunStatus.DONE:
-                what = f"it is {status} ({reason or 'never tried'})"
-                raise InvalidInput(f"run {run_id} of sweep {self.name!r} has no examples: {what}")
+            self._require_done(run_id)
             self._examples[run_id] = self.read_examples(run_id)
         return self._examples[run_id]
+
+    def disagreements(self, student: str) -> pd.DataFrame:
+        """The test examples on which a finished student and its cell's supervisor differ, see
+        `raysweep.results.disagreements.disagreements`; raises as `examples`, and where texts aren't kept."""
+        self._require_done(student)
+        supervisors = self.planned.loc[self.planned["student"] == student, "supervisor"]
+        if supervisors.empty:
+            raise InvalidInput(f"run {student} of sweep {self.name!r} is no student, so it has no supervisor")
+        return self.read_disagreements(supervisors.iloc[0], student)
+
+    def _require_done(self, run_id: str) -> None:
+        if run_id not in self._statuses:
+            raise InvalidInput(f"sweep {self.name!r} has no run {run_id!r}")
+        status, reason = self._statuses[run_id]
+        if status != RunStatus.DONE:
+            what = f"it is {status} ({reason or 'never tried'})"
+            raise InvalidInput(f"run {run_id} of sweep {self.name!r} has no examples: {what}")
 
     @cached_property
     def _statuses(self) -> dict[str, tuple[str, str]]:

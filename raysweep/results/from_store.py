@@ -26,6 +26,7 @@ from raysweep.planning.plan import Plan
 from raysweep.predictions import Predictions
 from raysweep.results.cells import CELL, gap_numbers
 from raysweep.results.choices import choices
+from raysweep.results.disagreements import disagreements
 from raysweep.results.frames import (
     COUNTS,
     SECONDS,
@@ -43,11 +44,12 @@ from raysweep.results.noise import Groups
 from raysweep.results.provenance import num_devices, provenance
 from raysweep.results.statistics import Outcomes, gap_recovered
 from raysweep.spec import RunSpec, WeakLabels
-from raysweep.store import RunFolder, Store
-from raysweep.store.run_folder import RunStatus
+from raysweep.store import RunFolder, RunStatus, Store
 
 
-def read_store(plan: Plan, store: Store, added: Iterable[str] = ()) -> SweepData:
+def read_store(
+    plan: Plan, store: Store, added: Iterable[str] = (), reader: CellReader | None = None
+) -> SweepData:
     """A sweep's data, with rows for what is missing. Statuses are read now, everything else when it is first
     asked for; every file is checked against its checksum.
 
@@ -56,6 +58,7 @@ def read_store(plan: Plan, store: Store, added: Iterable[str] = ()) -> SweepData
         store: where its runs are.
         added: metrics beside the registered ones, as `module:object`, that have been measured; what they
             declare is heeded.
+        reader: of that store, which keeps what it has read; None for a new one.
 
     Raises:
         CorruptFile: a file of a finished run isn't what was written, here or when it is read.
@@ -66,7 +69,7 @@ def read_store(plan: Plan, store: Store, added: Iterable[str] = ()) -> SweepData
         all(statuses[run.id] is RunStatus.DONE for run in _runs_of(cell).values()) for cell in plan.cells
     ]
     names = layout(plan)
-    reader = CellReader(store, added)
+    reader = reader or CellReader(store, added)
     finished = [cell if done else None for cell, done in zip(plan.cells, is_finished, strict=True)]
     pairs = list(zip(names["cells"], finished, strict=True))
     data = SweepData(
@@ -87,6 +90,9 @@ def read_store(plan: Plan, store: Store, added: Iterable[str] = ()) -> SweepData
         ),
         read_outcomes=lambda run_id: reader.outcomes(plan.runs[run_id].spec),
         read_examples=lambda run_id: example_table(RunInputs(plan.runs[run_id].spec, store)),
+        read_disagreements=lambda supervisor, student: disagreements(
+            RunInputs(plan.runs[student].spec, store), plan.runs[supervisor].spec
+        ),
     )
     return data
 

@@ -5,9 +5,11 @@ several strong models, so pairs of a task aren't independent. Their outcomes are
 else, and the task is the unit: a (seeds × examples) table, whose noise is crossed as everywhere
 (`raysweep.results.noise`). Tasks have trainings and examples of their own, so their noise adds up.
 
-A mixed model (task, pair, seed and example as crossed random effects) would need a likelihood over every
-outcome, minutes for a sweep of thousands of runs, and leans on normal outcomes where these are 0 or 1; sums
-of squares give the same variances of a mean in a balanced design, and those are all that a lead needs.
+This is a hierarchical paired estimate. A mixed model (task, pair, seed and example as crossed random effects,
+statsmodels' MixedLM) would need a likelihood over every outcome, minutes for a sweep of thousands of runs,
+takes crossed effects only as variance components of one group of everything, and leans on normal outcomes
+where these are 0 or 1; sums of squares give the same variances of a mean in a balanced design, and those are
+all that a lead needs.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class TableRow:
 
     cells: tuple[str, ...]
     of: Mapping[str, str] = field(default_factory=dict)
-    """What the row is about, by "task", "method" and "seed", for readers that filter rows."""
+    """What the row is about, by "task", "pair", "method" and "seed", for readers that filter rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,14 @@ def results_table(rows: Sequence[Row]) -> Table:
         note_on_groups(rows),
     )
     return Table(
-        columns=(*GROUP_COLUMNS, "seeds", *_ACCURACIES, "PGR [90 %]", "agreement", "with errors"),
+        columns=(
+            *GROUP_COLUMNS,
+            "seeds",
+            *_ACCURACIES,
+            "PGR [90 %]",
+            "agreement",
+            "agrees when weak is wrong",
+        ),
         rows=tuple(row_of_group(row.group, _seeds(row), *_result(row)) for row in rows),
         num_names=3,
         note="\n".join(filter(None, notes)),
@@ -88,7 +95,13 @@ def over_tasks_table(summaries: Sequence[OverTasks]) -> Table:
             *("pooled PGR [90 %]", "[over tasks]"),
             *("mean PGR [over tasks]", "median PGR", "without a PGR"),
         ),
-        rows=tuple(TableRow(cells=_over_tasks(found), of={"method": found.method}) for found in summaries),
+        rows=tuple(
+            TableRow(
+                cells=_over_tasks(found),
+                of={"pair": f"{found.weak} → {found.strong}", "method": found.method},
+            )
+            for found in summaries
+        ),
         num_names=2,
         note="\n".join(
             filter(None, [note_on_seeds(found.covers_seeds for found in summaries), note_on_bias(summaries)])
@@ -143,9 +156,7 @@ def metrics_table(rows: Sequence[RowMeans], added: Iterable[str] = ()) -> Table:
     for number in _numbers_of_runs(rows):
         if number not in known:
             columns |= _columns_of(number, number, ())
-    return _means_table(
-        "Metrics on test (with errors: agreement where the supervisor is wrong)", rows, columns
-    )
+    return _means_table("Metrics on test", rows, columns)
 
 
 def _numbers_of_runs(rows: Sequence[RowMeans]) -> list[str]:
@@ -212,9 +223,8 @@ def shortest(value: object) -> str:
 
 
 def row_of_group(group: CellGroup, *cells: str) -> TableRow:
-    return TableRow(
-        cells=(group.task, group.pair, group.method, *cells), of={"task": group.task, "method": group.method}
-    )
+    of = {"task": group.task, "pair": group.pair, "method": group.method}
+    return TableRow(cells=(group.task, group.pair, group.method, *cells), of=of)
 
 
 def _means_table(caption: str, rows: Sequence[RowMeans], columns: Mapping[str, str]) -> Table:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from raysweep.planning.graph import PlannedRun
+from raysweep.scheduling.ownership import Ownership
 from raysweep.store import Store
 from raysweep.training.early_stopping import Stopper, TrialContext
 from raysweep.training.run import Job
@@ -19,6 +20,8 @@ class Jobs:
     store: Store
     code: Mapping[str, Any]
     """The state of the user's code: commit, uncommitted changes, command."""
+    ownership: Ownership | None = None
+    """Of the runs, where other sweeps may use the store."""
 
     def make(
         self,
@@ -43,4 +46,5 @@ class Jobs:
         if run.study is not None and run.may_be_stopped:
             trial = TrialContext.make(run.study.key, run.study.search, stopper)
         folder = str(self.store.folder)
-        return Job(run.spec, resources, folder, run.save_weights, self.code, trial, may_kill)
+        fence = self.ownership.fence(run.id) if self.ownership else None
+        return Job(run.spec, resources, folder, run.save_weights, self.code, trial, may_kill, fence)

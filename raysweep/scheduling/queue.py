@@ -3,47 +3,29 @@ runner uses."""
 
 from __future__ import annotations
 
-import heapq
 import itertools
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from raysweep.errors import RaysweepError
-from raysweep.estimates.gpu_sharing import with_more_memory
-from raysweep.files import storage
 from raysweep.planning.graph import PlannedRun
 from raysweep.planning.plan import Plan
+from raysweep.scheduling.endings import DIED, Tries, is_infrastructure
+from raysweep.scheduling.ownership import Ownership
+from raysweep.scheduling.queued_run import QueuedRun
+from raysweep.scheduling.ready import ReadyRuns
 from raysweep.spec.resources import Resources
-from raysweep.store import RunFolder, RunStatus, Store
+from raysweep.store import RunStatus, Store
+from raysweep.store.lease import Holder
 
-
-@dataclass
-class QueuedRun:
-    """A run in the queue."""
-
-    run: PlannedRun
-    status: RunStatus
-    """WAITING, RUNNING, CACHED, DONE, STOPPED or FAILED."""
-    reason: str = ""
-    """Why it failed or was stopped."""
-    started: float | None = None
-    """By the monotonic clock."""
-    seconds: float | None = None
-    """How long it took here."""
-    waits_for: set[str] = field(default_factory=set)
-    """Ids of the runs it depends on that aren't finished."""
-
-
-ENDED = (RunStatus.DONE, RunStatus.STOPPED, RunStatus.FAILED)
-"""Statuses of a run that has ended in this process."""
+_PAUSE_SECONDS = 0.2
 
 
 class RunQueue:
-    """The runs of a plan. Safe to read from a second thread. Finding the next run takes no longer in a larger
-    plan.
+    """The runs of a plan. Safe to read from a second thread.
 
     Args:
         plan: the runs; `extend` adds those of a larger plan.
@@ -66,13 +48,11 @@ class RunQueue:
             status: OrderedDict() for status in RunStatus
         }
         self._dependents: dict[str, list[str]] = {}
-        self._place: dict[str, int] = {}
+        self._ready = ReadyRuns()
         self._remaining: Mapping[str, float] = {}
-        self._reserved: set[str] = set()
-        self._ready: dict[Resources, list[tuple[float, int, str]]] = {}
+        self.ownership = Ownership(store)
+        self._tries = Tries()
         self._choose: Callable[[PlannedRun], Resources] = lambda run: run.resources
-        self._enlarged: set[str] = set()
-        """Runs that were given more of a GPU after they ran out of its memory."""
         self.extend(plan)
 
     def extend(self, plan: Plan) -> None:
@@ -85,15 +65,15 @@ class RunQueue:
                 if not run.may_be_stopped:  # a cell needs it now
                     queued.run = replace(run, resources=queued.run.resources)
                     queued.reason = ""
-                    self._reserved.discard(run.id)
+                    self._ready.put_back(run.id)
                     self._move(queued, RunStatus.WAITING)
             self.order_by(self._remaining)
         for queued in added:
             lost = [item for item in queued.waits_for if self._queued[item].status is RunStatus.FAILED]
             if lost and queued.status is RunStatus.WAITING:
                 cause = self._queued[lost[0]].reason
-                self._fail(queued, f"run {lost[0]}, which it depends on, failed: {cause}")
-                self._fail_dependents(queued, queued.reason)
+                reason = f"run {lost[0]}, which it depends on, failed: {cause}"
+                self._fail_all(queued, reason, reason)
 
     def _add(self, run: PlannedRun) -> QueuedRun:
         status = run.status(self.store)
@@ -110,7 +90,7 @@ class RunQueue:
             self._dependents.setdefault(dependency, []).append(run.id)
         self._queued[run.id] = queued
         self._by_status[status][run.id] = queued
-        self._place[run.id] = len(self._place)
+        self._ready.name(run.id)
         return queued
 
     @property
@@ -124,10 +104,8 @@ class RunQueue:
         estimates it."""
         with self._lock:
             self._remaining = remaining
-            self._ready = {}
-            for run_id, queued in self._by_status[RunStatus.WAITING].items():
-                if not queued.waits_for and run_id not in self._reserved:
-                    self._add_ready(queued.run)
+            waiting = self._by_status[RunStatus.WAITING].values()
+            self._ready.order_by(remaining, (queued.run for queued in waiting if not queued.waits_for))
 
     def choose_resources(self, choose: Callable[[PlannedRun], Resources]) -> None:
         """Replace the resources of every waiting run, and of every run that is added later."""
@@ -137,36 +115,69 @@ class RunQueue:
                 queued.run = replace(queued.run, resources=choose(queued.run))
             self.order_by(self._remaining)
 
-    def _add_ready(self, run: PlannedRun) -> None:
-        heap = self._ready.setdefault(run.resources, [])
-        heapq.heappush(heap, (-self._remaining.get(run.id, 0.0), self._place[run.id], run.id))
-
     def ready(self) -> list[PlannedRun]:
         """The runs that could start now, the longest remaining path first."""
-        with self._lock:
-            if self.problem:
-                return []
-            found = sorted(
-                item for heap in self._ready.values() for item in heap if item[2] not in self._reserved
-            )
-            return [self._queued[run_id].run for *_, run_id in found]
+        return self._listed(self._ready.all)
 
     def candidates(self) -> list[PlannedRun]:
-        """Of the runs that could start now, the first of each distinct `Resources`, in the order of
-        `ready`."""
-        with self._lock:
-            if self.problem:
-                return []
-            for heap in self._ready.values():
-                while heap and heap[0][2] in self._reserved:
-                    heapq.heappop(heap)
-            found = sorted(heap[0] for heap in self._ready.values() if heap)
-            return [self._queued[run_id].run for *_, run_id in found]
+        """Of the runs that could start now, the first of each distinct `Resources`, in the same order."""
+        return self._listed(self._ready.firsts)
 
-    def reserve(self, run: PlannedRun) -> None:
-        """Take a ready run out of the candidates before it is started."""
+    def _listed(self, which: Callable[[], list[str]]) -> list[PlannedRun]:
+        self._look_again()
         with self._lock:
-            self._reserved.add(run.id)
+            return [] if self.problem else [self._queued[run_id].run for run_id in which()]
+
+    @property
+    def is_held_up(self) -> bool:
+        """Whether nothing runs and nothing can start, since other sweeps execute what is left, or lost runs
+        pause before their next try."""
+        return not (self.candidates() or self.count(RunStatus.RUNNING) or self.is_complete)
+
+    def wait(self) -> None:
+        """Wait while `is_held_up`."""
+        while self.is_held_up:
+            time.sleep(_PAUSE_SECONDS)
+
+    def _look_again(self) -> None:
+        for run_id in self._tries.due():
+            self._wait_again(self._queued[run_id])
+        try:
+            ended = self.ownership.ended_elsewhere()
+        except RaysweepError as error:  # as in `end`
+            self.close(error)
+            return
+        for run_id, status in ended.items():
+            queued = self._queued[run_id]
+            queued.reason = ""
+            if status in (RunStatus.DONE, RunStatus.STOPPED):
+                self._settle(queued, RunStatus.CACHED if status is RunStatus.DONE else status)
+            elif status is RunStatus.FAILED:
+                cause = self.store.run(run_id).failure()
+                self._fail(queued, f"in another sweep, which executed it: {cause}")
+            else:
+                self._wait_again(queued)
+
+    def reserve(self, run: PlannedRun) -> bool:
+        """Take a ready run out of the candidates, for this sweep alone, before it is started.
+
+        Returns:
+            Whether it is to be started: not if another sweep on the store executes it, or has just ended it.
+            Until the other has ended it, or is dead, it isn't among the candidates.
+        """
+        queued = self._queued[run.id]
+        try:
+            with self._lock:
+                self._ready.take(run.id)
+                taken = self.ownership.take(run)
+        except RaysweepError as error:  # as in `end`
+            self.close(error)
+            return False
+        if isinstance(taken, Holder):
+            self._leave(queued, taken)
+        elif taken is not RunStatus.WAITING:
+            self._settle(queued, RunStatus.CACHED if taken is RunStatus.DONE else taken)
+        return taken is RunStatus.WAITING
 
     def close(self, problem: RaysweepError) -> None:
         """Hand out no more runs: the plan can't go on. Of several problems the first one is kept."""
@@ -195,109 +206,111 @@ class RunQueue:
         """The runs that failed, and those that can't run since they depend on one, in the plan's order."""
         with self._lock:
             failed = list(self._by_status[RunStatus.FAILED].values())
-        return sorted(failed, key=lambda queued: self._place[queued.run.id])
+        return sorted(failed, key=lambda queued: self._ready.place(queued.run.id))
 
     def _move(self, queued: QueuedRun, status: RunStatus) -> None:
         del self._by_status[queued.status][queued.run.id]
         queued.status = status
         self._by_status[status][queued.run.id] = queued
 
-    def start(self, run: PlannedRun) -> None:
-        """A run starts. The error of an earlier try is removed."""
+    def _leave(self, queued: QueuedRun, holder: Holder) -> None:
         with self._lock:
-            queued = self._queued[run.id]
-            self._reserved.add(run.id)
+            self._move(queued, RunStatus.WAITING)
+            queued.reason = f"another sweep executes it: {holder}"
+        self._tell(queued)
+
+    def start(self, run: PlannedRun) -> bool:
+        """A run starts, if it may: see `reserve`. The error of an earlier try is removed."""
+        if not self.reserve(run):
+            return False
+        queued = self._queued[run.id]
+        with self._lock:
             self._move(queued, RunStatus.RUNNING)
             queued.started = time.monotonic()
         try:
-            self._forget_earlier_try(self.store.run(run.id))
+            self.store.run(run.id).forget_earlier_try()
         except RaysweepError as error:  # as in `end`
             self.close(error)
         self._tell(queued)
+        return True
 
-    @staticmethod
-    def _forget_earlier_try(folder: RunFolder) -> None:
-        if lock := folder.lock(wait=False):  # else another sweep is executing it
-            with lock, storage(folder.folder):
-                folder.error.unlink(missing_ok=True)
-                folder.progress.unlink(missing_ok=True)
-
-    def end(self, run: PlannedRun, reason: str = "") -> None:
+    def end(self, run: PlannedRun, reason: str = "", *, has_succeeded: bool = False) -> None:
         """A run has ended. Its files tell whether it is done; if it isn't, the runs that depend on it fail
-        too.
-
-        A run that ran out of memory while it shared a GPU is tried once more with a larger share.
-
-        Args:
-            run: the run.
-            reason: what is known of a failure, for a run that left no error.txt.
-        """
+        too, unless it is tried again: with a larger share if it ran out of memory while it shared a GPU, or
+        after a pause if it was lost to the machine, the network or the store (see `endings`). `reason` is
+        what is known of a run that left no error.txt; `has_succeeded`, that its processes ended well."""
         queued = self._queued[run.id]
         queued.seconds = time.monotonic() - (queued.started or time.monotonic())
         folder = self.store.run(run.id)
-        larger = with_more_memory(run.resources, folder) if run.id not in self._enlarged else None
-        if larger is not None:
-            self._enlarged.add(run.id)
-            self._try_again(queued, larger)
+        if larger := self._tries.larger(run, folder):
+            self.ownership.release(run, is_over=True)
+            self._wait_again(queued, larger)
             return
         try:
-            status = run.status(self.store)
-            stopped = str(folder.read_stopped()["reason"]) if status is RunStatus.STOPPED else ""
+            if holder := self.ownership.overtaken_by(run):
+                self._leave(queued, holder)
+                return
+            status = self.ownership.status_at_end(run, has_succeeded=has_succeeded)
+            is_lost = False
             if status not in (RunStatus.STOPPED, RunStatus.DONE):
-                folder.tell_failure(
-                    reason or "the process that trained it died; it may have run out of memory"
-                )
+                is_lost = not folder.error.exists() or is_infrastructure(folder.failure())
+                folder.tell_failure(reason or DIED)
+                cause = folder.failure()
         except RaysweepError as error:  # the store can't be trusted; raised in here, Ray Tune would bury it
             self._fail(queued, str(error))
             self.close(error)
             return
-        if status is RunStatus.STOPPED:
+        if is_lost and self._tries.again(run.id):
+            self.ownership.lose(run)
             with self._lock:
-                self._reserved.add(run.id)
-                self._move(queued, status)
-                queued.reason = stopped
+                self._move(queued, RunStatus.WAITING)
+                queued.reason = f"{self._tries.of(run.id)} was lost, another follows: {cause}"
             self._tell(queued)
-        elif status is RunStatus.DONE:
-            self._finish(queued)
+            return
+        self.ownership.release(run, is_over=not is_lost)
+        if status in (RunStatus.STOPPED, RunStatus.DONE):
+            self._settle(queued, status)
         else:
-            cause = folder.failure()
-            self._fail(queued, cause)
-            what = f"run {run.id} ({run.role}, {run.spec.model.name}), which it depends on, failed: {cause}"
-            self._fail_dependents(queued, what)
+            self._fail(queued, f"{cause} ({self._tries.of(run.id)})" if is_lost else cause)
 
-    def _finish(self, queued: QueuedRun) -> None:
+    def _settle(self, queued: QueuedRun, status: RunStatus) -> None:
+        """A run is done, here or elsewhere, or was stopped."""
         with self._lock:
-            self._reserved.add(queued.run.id)
-            self._move(queued, RunStatus.DONE)
-            for dependent in self._dependents.get(queued.run.id, []):
+            self._ready.take(queued.run.id)
+            self._move(queued, status)
+            if status is RunStatus.STOPPED:
+                queued.reason = str(self.store.run(queued.run.id).read_stopped()["reason"])
+            for dependent in self._dependents.get(queued.run.id, []) if status.is_finished else []:
                 waiting = self._queued[dependent]
                 waiting.waits_for.discard(queued.run.id)
                 if not waiting.waits_for and waiting.status is RunStatus.WAITING:
-                    self._add_ready(waiting.run)
+                    self._ready.add(waiting.run)
         self._tell(queued)
 
-    def _try_again(self, queued: QueuedRun, resources: Resources) -> None:
+    def _wait_again(self, queued: QueuedRun, resources: Resources | None = None) -> None:
         with self._lock:
-            queued.run = replace(queued.run, resources=resources)
-            self._reserved.discard(queued.run.id)
+            queued.run = replace(queued.run, resources=resources or queued.run.resources)
+            self._ready.put_back(queued.run.id)
             self._move(queued, RunStatus.WAITING)
             self.order_by(self._remaining)
         self._tell(queued)
 
-    def _fail(self, queued: QueuedRun, reason: str) -> None:
+    def _fail(self, queued: QueuedRun, cause: str) -> None:
+        run = queued.run
+        what = f"run {run.id} ({run.role}, {run.spec.model.name}), which it depends on, failed: {cause}"
+        self._fail_all(queued, cause, what)
+
+    def _fail_all(self, queued: QueuedRun, reason: str, for_dependents: str) -> None:
+        """Fail a run, and all that wait for it, directly or not, with the first cause as their reason."""
         with self._lock:
-            self._reserved.add(queued.run.id)
+            self._ready.take(queued.run.id)
             self._move(queued, RunStatus.FAILED)
             queued.reason = reason
         self._tell(queued)
-
-    def _fail_dependents(self, queued: QueuedRun, reason: str) -> None:
-        """Fail all runs that wait for a failed one, directly or not, with the first cause as their reason."""
         for dependent in self._dependents.get(queued.run.id, []):
             waiting = self._queued[dependent]
             if waiting.status is RunStatus.WAITING:
-                self._fail(waiting, reason)
-                self._fail_dependents(waiting, reason)
+                self._fail_all(waiting, for_dependents, for_dependents)
 
     def _tell(self, queued: QueuedRun) -> None:
         try:

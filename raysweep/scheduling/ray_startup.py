@@ -9,6 +9,7 @@ import logging
 import os
 import secrets
 import signal
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -32,9 +33,15 @@ _SETTINGS = {
     # Tune's trials have an environment of their own, for which none of the processes that Ray starts ahead is
     # used.
     "RAY_prestart_worker_first_driver": "0",
+    # As in `worker_group._no_retries`, for versions of Ray Train that count a drained node's workers so.
+    "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",
     # Users' names are in any language, whatever the locale of the shell.
     "PYTHONUTF8": "1",
 }
+_LOOK_SECONDS = 1.0
+_GRACE_SECONDS = 5.0
+_MACHINE_ERROR = 70
+"""The exit code for an error of the machine (see `raysweep.cli.exit_codes`)."""
 _CONNECT_SECONDS = 35.0
 """How long a running Ray may take to let this process in; it would itself wait for half an hour."""
 
@@ -113,6 +120,11 @@ def start() -> None:
     ) from error
 
 
+def is_elsewhere() -> bool:
+    """Whether this process is connected to a Ray that it didn't start, whose nodes may be other machines."""
+    return _start is None or _start.address is not None
+
+
 def _initialize(address: RayAddress | None) -> None:
     import ray
 
@@ -120,7 +132,7 @@ def _initialize(address: RayAddress | None) -> None:
         os.environ.setdefault(name, value)
     if address is None:
         _stay_on_this_machine()
-    with _sigterm_kept():
+    with _sigterm_kept(), _daemons_apart():
         # Of a cluster that runs already, the dashboard stays as it is.
         ray.init(
             address.text if address else "local",
@@ -130,6 +142,38 @@ def _initialize(address: RayAddress | None) -> None:
         )
     for name in ("ray.tune", "ray.train"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    if address is None:
+        threading.Thread(target=_end_without_daemons, name="ray-daemons", daemon=True).start()
+
+
+def _end_without_daemons() -> None:
+    """End this process soon after one of the daemons that it started has died, with a line. Ray would wait
+    for it for a minute, in code that no signal interrupts, and then end it with a trace."""
+    import atexit
+
+    from ray._private import worker
+
+    is_ending = threading.Event()
+    atexit.register(is_ending.set)  # before Ray's own, which was registered before: it ends the daemons
+    node = worker._global_node
+    assert node is not None
+    daemons = {
+        name: node.all_processes[name][0].process
+        for name in ("gcs_server", "raylet")
+        if node.all_processes.get(name)
+    }
+    while not is_ending.wait(_LOOK_SECONDS):
+        dead = [name for name, process in daemons.items() if process.poll() is not None]
+        if dead and (is_ending.wait(_GRACE_SECONDS) or worker._global_node is not node):
+            return  # Ray was shut down
+        if dead:
+            print(
+                f"raysweep: Ray's {' and '.join(dead)} on this machine has died; what is done is kept, run "
+                "the same command again to go on",
+                file=sys.stderr,
+                flush=True,
+            )
+            os._exit(_MACHINE_ERROR)
 
 
 def _stay_on_this_machine() -> None:
@@ -162,6 +206,26 @@ def _make_private(token: Path, *, may_make: bool) -> None:
             f"the file of Ray's token, {token}, can't be made readable for its owner alone: {error}; set "
             "RAY_AUTH_TOKEN_PATH to one that can"
         ) from error
+
+
+@contextlib.contextmanager
+def _daemons_apart() -> Iterator[None]:
+    """Let Ray's processes that are started in the block have a session of their own. A signal to the whole
+    process group of this one, as timeout(1), batch systems and terminals send it, would end them first, and
+    this process would wait a minute for what they can't answer any more. They end with it all the same."""
+    from ray._private import utils
+
+    die_with_parent = utils.set_kill_on_parent_death_linux  # called in each of them before it begins
+
+    def begin() -> None:
+        os.setsid()
+        die_with_parent()
+
+    utils.set_kill_on_parent_death_linux = begin
+    try:
+        yield
+    finally:
+        utils.set_kill_on_parent_death_linux = die_with_parent
 
 
 @contextlib.contextmanager

@@ -12,48 +12,14 @@ from raysweep.estimates.gpu_sharing import GpuShares, is_open
 from raysweep.estimates.runtime import estimate_costs, remaining_seconds
 from raysweep.planning.graph import PlannedRun
 from raysweep.planning.plan import Plan
-from raysweep.registry import Registry
 from raysweep.scheduling.jobs import Jobs
-from raysweep.scheduling.queue import ENDED, QueuedRun, RunQueue
+from raysweep.scheduling.queue import RunQueue
+from raysweep.scheduling.queued_run import ENDED, QueuedRun
 from raysweep.scheduling.runner import Runner
+from raysweep.scheduling.runners import make_runner
 from raysweep.spec.resources import Resources
 from raysweep.store import RunStatus, Store
 from raysweep.store.code_state import code_state
-
-runners: Registry[Callable[[], Runner]] = Registry("runner", Callable)
-"""Makers of a runner."""
-
-
-@runners.register("ray")
-def ray() -> Runner:
-    """Ray Tune on the cluster that `RAY_ADDRESS` names, or on this machine."""
-    from raysweep.scheduling.tune import RayRunner
-
-    return RayRunner()
-
-
-@runners.register("local")
-def local() -> Runner:
-    """This process, one run after another, without Ray: for debugging."""
-    from raysweep.scheduling.local import LocalRunner
-
-    return LocalRunner()
-
-
-def make_runner(name: str) -> Runner:
-    """The runner of that name, or of the user's own `module:object`.
-
-    Raises:
-        InvalidInput: there is none, or the object makes something else.
-    """
-    make = runners.get(name)
-    with runners.calling(name):
-        runner: object = make()
-    if not isinstance(runner, Runner):
-        raise InvalidInput(
-            f"runner {name!r} made a {type(runner).__name__}; it must be a raysweep.scheduling.runner.Runner"
-        )
-    return runner
 
 
 def run_plan(
@@ -112,7 +78,11 @@ def run_plan(
         _share_gpus(queue, runner)
         for queued in queue.first(RunStatus.WAITING, len(queue.runs)):
             require_fit(queued.run, nodes)
-        runner.run(queue, Jobs(store, code_state(Path.cwd()) if code is None else code))
+        code = code_state(Path.cwd()) if code is None else code
+        try:
+            runner.run(queue, Jobs(store, code, queue.ownership))
+        finally:
+            queue.ownership.close()
     if queue.problem is not None:
         raise queue.problem
     return queue

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from raysweep.scheduling.jobs import Jobs
-from raysweep.scheduling.queue import RunQueue
+if TYPE_CHECKING:
+    from raysweep.scheduling.jobs import Jobs
+    from raysweep.scheduling.queue import RunQueue
 
 
 class Runner(ABC):
     """Executes runs. `raysweep.scheduling.run.run_plan` does what is the same for all runners.
 
-    A runner takes the first of `queue.candidates()` that it has room for, tells `queue.start(run)` and
-    `queue.end(run)`, and in between has `raysweep.training.run.execute(jobs.make(run))` called in a process
-    of its choice, until the queue is complete. What became of a run is in the store, so nothing needs to be
-    returned.
+    A runner takes the first of `queue.candidates()` that it has room for. If `queue.start(run)` says that it
+    may, it has `raysweep.training.run.execute(jobs.make(run))` called in a process of its choice, and tells
+    `queue.end(run)`; else another sweep executes the run. So until the queue is complete, with `queue.wait()`
+    while nothing can start. What became of a run is in the store, so nothing needs to be returned.
     """
 
     def check(self) -> None:  # noqa: B027 (most runners can always run)

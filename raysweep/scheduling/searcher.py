@@ -15,7 +15,7 @@ from ray.tune.search import Searcher
 from raysweep.planning.graph import PlannedRun
 from raysweep.scheduling.capacity import ClusterCapacity
 from raysweep.scheduling.queue import RunQueue
-from raysweep.scheduling.slot import JobFiles
+from raysweep.scheduling.slot import JobBoard
 from raysweep.spec.resources import Resources
 
 _PATIENCE_SECONDS = 30.0
@@ -35,7 +35,7 @@ class QueueSearcher(Searcher):
     reserved its resources and can't start, needs other resources.
     """
 
-    def __init__(self, queue: RunQueue, capacity: ClusterCapacity, jobs: JobFiles) -> None:
+    def __init__(self, queue: RunQueue, capacity: ClusterCapacity, jobs: JobBoard) -> None:
         super().__init__()
         self._queue = queue
         self._jobs = jobs
@@ -47,20 +47,24 @@ class QueueSearcher(Searcher):
         self._started: set[str] = set()
         """Slots."""
         self._idle_since: dict[str, float] = {}
+        self.has_finished = False
+        """Whether Tune was told that there is nothing to do now: the queue is complete, or held up."""
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
-        if self._queue.is_complete or self._queue.problem:
+        if self._queue.is_complete or self._queue.problem or (not self._shapes and self._queue.is_held_up):
+            self.has_finished = True
             return Searcher.FINISHED
-        run = self._capacity.choose(
-            self._queue.candidates()
-        )  # of runs with the same resources, all fit or none
-        if run is None or run.resources in self._idle():
-            return None  # nothing fits, or a slot that waits will take it
+        while True:
+            run = self._capacity.choose(self._queue.candidates())  # of equal resources, all fit or none
+            if run is None or run.resources in self._idle():
+                return None  # nothing fits, or a slot that waits will take it
+            if self._queue.reserve(run):
+                break
         shape = self._shapes[trial_id] = run.resources
         self._capacity.reserve(shape)
         self._hand(trial_id, 0, run)
         amounts = {"cpus": shape.cpus_per_worker, "gpus": shape.num_gpus}
-        return {"jobs": self._jobs.path(trial_id), "num_workers": shape.num_workers, **amounts}
+        return {"jobs": self._jobs.key(trial_id), "num_workers": shape.num_workers, **amounts}
 
     def on_start(self, trial_id: str) -> None:
         """A slot has started."""
@@ -71,17 +75,19 @@ class QueueSearcher(Searcher):
     def on_trial_result(self, trial_id: str, result: dict) -> None:
         """A slot has taken a step."""
         if trial_id in self._runs:
-            self._queue.end(self._runs.pop(trial_id))
+            self._queue.end(self._runs.pop(trial_id), has_succeeded=True)
         since = self._idle_since.setdefault(trial_id, time.monotonic())
         step = result["training_iteration"]
         shape = self._shapes[trial_id]
         idle = self._idle()
-        run = self._capacity.choose_without(idle, self._queue.candidates())
-        if run is not None and run.resources == shape:
-            del self._idle_since[trial_id]
-            self._hand(trial_id, step, run)
-            self._queue.start(run)
-            return
+        while True:
+            run = self._capacity.choose_without(idle, self._queue.candidates())
+            if run is None or run.resources != shape:
+                break
+            if self._queue.start(run):
+                del self._idle_since[trial_id]
+                self._hand(trial_id, step, run)
+                return
         is_over = (
             self._queue.is_complete or self._queue.problem or time.monotonic() - since > _PATIENCE_SECONDS
         )
@@ -91,15 +97,19 @@ class QueueSearcher(Searcher):
         else:
             self._jobs.write(trial_id, step, max(_PAUSE_SECONDS, _PAUSE_SECONDS_PER_SLOT * len(idle)))
 
+    def on_error(self, trial_id: str, cause: str) -> None:
+        """A slot has failed, and its process with it; it is told after `on_trial_complete`."""
+        if trial_id in self._runs:
+            self._queue.end(self._runs.pop(trial_id), cause)
+
     def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
         self._capacity.release(self._shapes.pop(trial_id), has_started=trial_id in self._started)
         self._started.discard(trial_id)
         self._idle_since.pop(trial_id, None)
-        if trial_id in self._runs:  # it failed, and its process with it
+        if trial_id in self._runs and not error:  # it was stopped
             self._queue.end(self._runs.pop(trial_id))
 
     def _hand(self, trial_id: str, step: int, run: PlannedRun) -> None:
-        self._queue.reserve(run)
         self._runs[trial_id] = run
         self._jobs.write(trial_id, step, run)
 

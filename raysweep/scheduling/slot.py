@@ -1,5 +1,5 @@
 """Slots, which are the trials of Ray Tune: a process, or a worker group, that executes one run after another
-through Ray Train, and the files that tell it what to do."""
+through Ray Train, and what tells it what to do."""
 
 from __future__ import annotations
 
@@ -9,42 +9,62 @@ from pathlib import Path
 from typing import Any
 
 from ray import cloudpickle, tune
+from ray.experimental import internal_kv
 
-from raysweep.files import require_private
 from raysweep.planning.graph import PlannedRun
 from raysweep.scheduling.claim import claimed
 from raysweep.scheduling.jobs import Jobs
+from raysweep.scheduling.shared_store import require_store_here
 from raysweep.scheduling.worker_group import WorkerGroup, import_from
 from raysweep.training.early_stopping import Stopper
 from raysweep.training.process import clean_process
 from raysweep.training.run import Job, execute
 from raysweep.training.watchdog import watched
 
+_NAMESPACE = b"raysweep"
 
-class JobFiles:
-    """Files that tell a slot what to do in each of its steps, written before Ray Tune has it take the step.
 
-    Each step has a file of its own: on a network file system, a file that was overwritten may still be read
-    as it was.
+class JobBoard:
+    """What each slot is to do in each of its steps, told before Ray Tune has it take the step.
+
+    It is in the table of keys and values that Ray's head keeps, not in files: what is unpickled comes from
+    the cluster, behind its token, and no file system can show it late.
+
+    Args:
+        jobs: makes the job of a run.
+        stopper: see `Jobs.make`.
+        name: unique in the cluster.
     """
 
-    def __init__(self, jobs: Jobs, stopper: Stopper | None, folder: Path) -> None:
+    def __init__(self, jobs: Jobs, stopper: Stopper | None, name: str) -> None:
         self._jobs = jobs
         self._stopper = stopper
-        self._folder = folder
-        folder.mkdir(mode=0o700, parents=True)
+        self._name = name
 
-    def path(self, slot: str) -> str:
-        """The path of a slot's files, without the number of the step."""
-        return str(self._folder / slot)
+    def key(self, slot: str) -> str:
+        """The name of a slot's entries, without the number of the step."""
+        return f"{self._name}/{slot}"
 
     def write(self, slot: str, step: int, task: PlannedRun | float | None) -> None:
         """Tell a slot what to do in a step: execute a run, wait for so many seconds, or end (None)."""
         job: Job | float | None = (
             self._jobs.make(task, self._stopper, may_kill=True) if isinstance(task, PlannedRun) else task
         )
-        Path(f"{self.path(slot)}-{step - 1}").unlink(missing_ok=True)
-        Path(f"{self.path(slot)}-{step}").write_bytes(cloudpickle.dumps(job))
+        internal_kv._internal_kv_del(f"{self.key(slot)}-{step - 1}", namespace=_NAMESPACE)
+        internal_kv._internal_kv_put(f"{self.key(slot)}-{step}", cloudpickle.dumps(job), namespace=_NAMESPACE)
+
+    def clear(self) -> None:
+        """Remove all entries."""
+        internal_kv._internal_kv_del(f"{self._name}/", del_by_prefix=True, namespace=_NAMESPACE)
+
+
+def read_job(key: str, step: int) -> Job | float | None:
+    """What a slot is to do in a step."""
+    told = internal_kv._internal_kv_get(f"{key}-{step}", namespace=_NAMESPACE)
+    if told is None:
+        raise RuntimeError(f"Ray's head has no {key}-{step}; it may have been started again")
+    what: Job | float | None = cloudpickle.loads(told)
+    return what
 
 
 class Slot:
@@ -110,13 +130,14 @@ def _execute(config: dict[str, Any]) -> None:
 class SlotTrial(tune.Trainable):
     """A slot as a trial: each step executes a run, or waits."""
 
-    def setup(self, config: dict[str, Any], import_path: Sequence[str]) -> None:  # type: ignore[override]
-        self._slot = Slot(import_path, Path(config["jobs"]).parent.parent / "train")
+    def setup(  # type: ignore[override]
+        self, config: dict[str, Any], import_path: Sequence[str], folder: Path
+    ) -> None:
+        require_store_here(folder)
+        self._slot = Slot(import_path, folder)
 
     def step(self) -> dict[str, Any]:
-        file = Path(f"{self.config['jobs']}-{self.iteration}")
-        require_private(file.parent)
-        what: Job | float | None = cloudpickle.loads(file.read_bytes())
+        what = read_job(self.config["jobs"], self.iteration)
         if isinstance(what, Job):
             self._slot.run(what)
         elif what is not None:

@@ -19,14 +19,16 @@ from ray.tune.schedulers import FIFOScheduler
 
 from raysweep.planning.shadows import require_no_shadows
 from raysweep.scheduling.capacity import ClusterCapacity
+from raysweep.scheduling.endings import cause_of_death
 from raysweep.scheduling.gpu_memory import smallest_gpu_bytes
 from raysweep.scheduling.jobs import Jobs
 from raysweep.scheduling.queue import RunQueue
-from raysweep.scheduling.ray_startup import begin, require_ray
+from raysweep.scheduling.ray_startup import begin, is_elsewhere, require_ray
 from raysweep.scheduling.ray_startup import start as start_ray
 from raysweep.scheduling.runner import Runner
 from raysweep.scheduling.searcher import QueueSearcher
-from raysweep.scheduling.slot import JobFiles, SlotTrial
+from raysweep.scheduling.shared_store import require_shared
+from raysweep.scheduling.slot import JobBoard, SlotTrial
 from raysweep.scheduling.stopper import ActorStopper, make_stopper
 from raysweep.scheduling.worker_group import DRIVER_CPUS
 
@@ -58,18 +60,23 @@ class RayRunner(Runner):
     def run(self, queue: RunQueue, jobs: Jobs) -> None:
         """See `Runner.run`."""
         start_ray()
-        with queue.store.scratch() as folder:
-            self._run(queue, jobs, folder)
-        if not queue.is_complete:  # Tune catches the signal of an interrupt and returns
-            raise KeyboardInterrupt
+        if is_elsewhere():
+            require_shared(queue.store.folder)
+        while not queue.is_complete:
+            queue.wait()  # not within Tune, which would look for an interrupt every ten minutes
+            with queue.store.scratch() as folder:
+                has_finished = self._run(queue, jobs, folder)
+            if not has_finished:  # Tune catches the signal of an interrupt and returns
+                raise KeyboardInterrupt
 
-    def _run(self, queue: RunQueue, jobs: Jobs, folder: Path) -> None:
+    def _run(self, queue: RunQueue, jobs: Jobs, folder: Path) -> bool:
+        """Execute runs until none is left, or the queue is held up. Returns whether it came so far."""
         local_stopper = make_stopper(queue.plan)
         stopper = ActorStopper(local_stopper, f"raysweep-stopper-{folder.name}") if local_stopper else None
-        files = JobFiles(jobs, stopper, folder / "jobs")
-        searcher = QueueSearcher(queue, ClusterCapacity(ray.cluster_resources()), files)
+        board = JobBoard(jobs, stopper, folder.name)
+        searcher = QueueSearcher(queue, ClusterCapacity(ray.cluster_resources()), board)
         trainable = tune.with_resources(
-            tune.with_parameters(SlotTrial, import_path=tuple(sys.path)),
+            tune.with_parameters(SlotTrial, import_path=tuple(sys.path), folder=folder / "train"),
             lambda config: _slot_resources(config["num_workers"], config["cpus"], config["gpus"]),
         )
         tuner = tune.Tuner(
@@ -79,12 +86,17 @@ class RayRunner(Runner):
                 name=folder.name,
                 storage_path=str(folder.parent),
                 verbose=0,
-                callbacks=[_StartWatcher(searcher)],
+                callbacks=[_SlotWatcher(searcher)],
                 # A trial that Tune can't checkpoint at its end counts as failed.
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         )
-        tuner.fit()
+        (folder / "train").mkdir(mode=0o700)
+        try:
+            tuner.fit()
+        finally:
+            board.clear()
+        return searcher.has_finished or queue.is_complete
 
 
 def _slot_resources(num_workers: int, cpus: float, gpus: float) -> PlacementGroupFactory:
@@ -112,14 +124,17 @@ class _InOrder(FIFOScheduler):
         return self._waiting[0] if self._waiting else None
 
 
-class _StartWatcher(tune.Callback):
-    """Tells the searcher when a suggested run has really started."""
+class _SlotWatcher(tune.Callback):
+    """Tells the searcher when a suggested run has really started, and why a slot failed."""
 
     def __init__(self, searcher: QueueSearcher) -> None:
         self._searcher = searcher
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._searcher.on_start(trial.trial_id)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._searcher.on_error(trial.trial_id, cause_of_death(str(trial.get_error() or "")))
 
     def __getstate__(self) -> dict[str, Any]:
         return {}

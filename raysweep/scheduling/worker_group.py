@@ -12,6 +12,7 @@ import sys
 import threading
 import uuid
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import ray
 from raysweep.spec.resources import Resources
 from raysweep.training.process import clean_process
 from raysweep.training.run import Job, execute
+from raysweep.training.watchdog import watched
 
 DRIVER_CPUS = 0.01
 """CPUs of a trial that only waits for its worker group. If it took a whole CPU, waiting trials could take all
@@ -84,20 +86,38 @@ class WorkerGroup:
                 scaling_config=ScalingConfig(
                     num_workers=resources.num_workers, use_gpu=on_gpu, resources_per_worker=per_worker
                 ),
-                run_config=RunConfig(name=self._name, storage_path=str(self._folder)),
+                run_config=RunConfig(
+                    name=self._name,
+                    storage_path=str(self._folder),
+                    failure_config=_no_retries(),
+                ),
             ).fit()
         except Exception as error:  # told to whoever waits for a run
             self._error = error
 
 
+def _no_retries() -> Any:
+    """Tries are the queue's. Ray Train would start a group again whose node was drained, without limit, and
+    it would serve from its first job on."""
+    from ray.train.v2.api.config import FailureConfig
+
+    limits = ("max_failures", "max_preemption_failures")  # the second isn't in all versions
+    known: dict[str, Any] = {item.name: 0 for item in fields(FailureConfig) if item.name in limits}
+    return FailureConfig(**known)
+
+
 def _serve(config: dict[str, Any]) -> None:
     """The loop of a worker: run after run until there are no more."""
+    from ray.train import get_context
+
     import_from(config["import_path"])
+    rank = get_context().get_world_rank()
     number = 0
     while (job := ray.get(config["job_queue"].job.remote(number))) is not None:
-        with clean_process(keeps_group=True):
+        # Watched from here on and not only by `execute`: the first run's imports take seconds.
+        with watched(job.watch), clean_process(keeps_group=True):
             execute(job)
-        ray.get(config["job_queue"].done.remote(number))
+        ray.get(config["job_queue"].done.remote(number, rank))
         number += 1
 
 
@@ -107,19 +127,19 @@ def import_from(import_path: Sequence[str]) -> None:
 
 
 class _JobQueue:
-    """Jobs in order, and how many workers have done each. None ends the group."""
+    """Jobs in order, and which workers have done each. None ends the group."""
 
     def __init__(self, num_workers: int) -> None:
         self._num_workers = num_workers
         self._jobs: list[Job | None] = []
-        self._num_done: list[int] = []
+        self._ranks_done: list[set[int]] = []
         self._changed = asyncio.Condition()
 
     async def put(self, job: Job | None) -> int:
         """Add a job; returns its number."""
         async with self._changed:
             self._jobs.append(job)
-            self._num_done.append(0)
+            self._ranks_done.append(set())
             self._changed.notify_all()
             return len(self._jobs) - 1
 
@@ -129,10 +149,10 @@ class _JobQueue:
             await self._changed.wait_for(lambda: len(self._jobs) > number)
             return self._jobs[number]
 
-    async def done(self, number: int) -> None:
+    async def done(self, number: int, rank: int) -> None:
         """A worker has done its part of a job."""
         async with self._changed:
-            self._num_done[number] += 1
+            self._ranks_done[number].add(rank)
             self._changed.notify_all()
 
     async def is_done(self, number: int, seconds: float) -> bool:
@@ -140,7 +160,8 @@ class _JobQueue:
         async with self._changed:
             try:
                 await asyncio.wait_for(
-                    self._changed.wait_for(lambda: self._num_done[number] == self._num_workers), seconds
+                    self._changed.wait_for(lambda: len(self._ranks_done[number]) == self._num_workers),
+                    seconds,
                 )
             except TimeoutError:
                 return False

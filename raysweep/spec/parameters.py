@@ -26,7 +26,7 @@ from dataclasses import dataclass, is_dataclass
 from types import NoneType, SimpleNamespace, UnionType
 from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
-from raysweep.errors import InvalidInput, user_code
+from raysweep.errors import InvalidInput, did_you_mean, user_code
 from raysweep.spec.validation import is_number
 
 _MAX_SHOWN = 80
@@ -105,6 +105,18 @@ class Parameters:
                 found |= get_type_hints(alone, namespace, include_extras=True)
         return found
 
+    def described(self) -> dict[str, dict[str, str]]:
+        """By name, the "default" of each parameter, "" of one that must be given, and what is "allowed", ""
+        of one that is checked for its name only."""
+        annotations = self.annotations
+        return {
+            name: {
+                "default": "" if parameter.default is parameter.empty else repr(parameter.default),
+                "allowed": _text(kinds) if (kinds := _kinds(annotations.get(name))) else "",
+            }
+            for name, parameter in self._declared().items()
+        }
+
     def check(self, params: Mapping[str, Any], what: str) -> None:
         """Refuse parameters that the function can't be called with.
 
@@ -119,8 +131,10 @@ class Parameters:
         try:
             inspect.signature(self.function).bind(*[None] * self.num_leading, **params)
         except TypeError as error:
+            wrong = next((name for name in params if name not in declared), "")
             listed = ", ".join(declared) or "none"
-            raise InvalidInput(f"{what}: {error}; its parameters: {listed}") from error
+            near = did_you_mean(wrong, declared)
+            raise InvalidInput(f"{what}: {error}{near}; its parameters: {listed}") from error
         for name, annotation in self.annotations.items():
             if name in params:
                 _require(params[name], annotation, f"{what}: {name}")

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Mapping
 from typing import Any, get_args
-
-import numpy as np
 
 from raysweep.errors import InvalidInput
 from raysweep.spec.identity import canonical_json
@@ -112,7 +111,8 @@ def require_stable(owner: object, field_name: str) -> None:
 
 def plain(value: Any) -> Any:
     """A value with numpy's numbers as Python's, in lists, tuples and dicts too; all else as it is."""
-    if isinstance(value, np.generic):
+    numpy = sys.modules.get("numpy")  # not imported here: none of its numbers is there before it is
+    if numpy is not None and isinstance(value, numpy.generic):
         return value.tolist()
     if isinstance(value, list):
         return [plain(item) for item in value]

@@ -1,9 +1,8 @@
-"""The files of one run, and its status."""
+"""The files of one run."""
 
 from __future__ import annotations
 
 import contextlib
-import enum
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,27 +14,7 @@ from raysweep.files import FileLock, is_temporary, read_json, remove, storage, w
 from raysweep.predictions import Predictions
 from raysweep.spec import RunSpec
 from raysweep.spec.identity import canonical, digest, file_checksum, has_checksum
-
-
-class RunStatus(enum.StrEnum):
-    """The status of a run. Its files tell missing, failed, stopped and done; the other three are known only
-    to the process that executes a plan."""
-
-    MISSING = "missing"
-    WAITING = "waiting"
-    """To be executed by this process."""
-    RUNNING = "running"
-    CACHED = "cached"
-    """Done before this process began."""
-    DONE = "done"
-    STOPPED = "stopped"
-    """Ended early by a search."""
-    FAILED = "failed"
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether the run has a result."""
-        return self in (RunStatus.DONE, RunStatus.CACHED)
+from raysweep.store.lease import Fence, is_overtaken, require_current
 
 
 @dataclass(frozen=True)
@@ -43,6 +22,8 @@ class RunFolder:
     """The folder of one run: every file name in it, and how they are written and checked."""
 
     folder: Path
+    fence: Fence | None = None
+    """By which this process may write; None where no other can want to."""
 
     @property
     def spec(self) -> Path:
@@ -95,13 +76,20 @@ class RunFolder:
         """Write error.txt, unless there is one: the cause in its first line, details below.
 
         Raises:
-            StorageFailed: the store can't be written, or was deleted.
+            StorageFailed: the store can't be written, or was deleted. Overtaken: see `require_current`.
         """
-        self._require_store()
+        self.require_store()
+        require_current(self.folder, self.fence)
         if not self.error.exists():
             text = " ".join(cause.split()) + (f"\n\n{details}" if details else "\n")
             with written_atomically(self.error) as temporary:
                 temporary.write_text(redacted(text), encoding="utf-8", errors="backslashreplace")
+
+    def forget_earlier_try(self) -> None:
+        """Delete what an earlier try told of itself."""
+        with storage(self.folder):
+            self.error.unlink(missing_ok=True)
+            self.progress.unlink(missing_ok=True)
 
     @property
     def result(self) -> Path:
@@ -118,9 +106,10 @@ class RunFolder:
         return self._damaged.exists()
 
     def lock(self, *, wait: bool = True) -> FileLock | None:
-        """Take the run's lock: whoever executes the run, or has it executed, holds it from before it looks
-        whether the run is done until its files are written. So of two sweeps at once on one store one trains
-        the run, and the other finds it done.
+        """Take the run's lock: the process that executes the run, or has it executed, holds it from before it
+        looks whether the run is done until its files are written. A sweep has leases (see
+        `raysweep.store.lease`); the lock is against what is left of one that was killed, whose processes live
+        for some seconds longer.
 
         Returns:
             The lock, to be released; None if another holds it and `wait` is off.
@@ -128,12 +117,12 @@ class RunFolder:
         Raises:
             StorageFailed: the store can't be written, or was deleted.
         """
-        self._require_store()
+        self.require_store()
         with storage(self.folder):
             self.folder.parent.mkdir(exist_ok=True)
             return FileLock.take(self.folder.with_name(f".{self.folder.name}.lock"), wait=wait)
 
-    def _require_store(self) -> None:
+    def require_store(self) -> None:
         """Check that the store is still there: to make it anew would begin to train everything again."""
         store = self.folder.parent.parent
         if not store.is_dir():
@@ -164,8 +153,10 @@ class RunFolder:
 
         Raises:
             ForeignFolder, CorruptFile: see `require_own`. StorageFailed: the folder can't be written.
+            Overtaken: see `raysweep.store.lease.require_current`.
         """
-        self._require_store()
+        self.require_store()
+        require_current(self.folder, self.fence)
         self.require_own(spec)
         with storage(self.folder):
             self.remove_temporary_files()
@@ -186,7 +177,8 @@ class RunFolder:
         and files whose names begin with a dot.
 
         Raises:
-            StorageFailed: the folder can't be written, or was deleted since the run began.
+            StorageFailed: the folder can't be written, or was deleted since the run began. Overtaken: see
+            `raysweep.store.lease.require_current`.
         """
         if not self.spec.exists():
             raise StorageFailed(
@@ -201,12 +193,17 @@ class RunFolder:
         checksums = {
             path.relative_to(self.folder).as_posix(): file_checksum(path) for path in parts if path.exists()
         }
-        self._write_result({"id": spec.id, "metrics": dict(metrics), "info": dict(info), "files": checksums})
+        require_current(self.folder, self.fence)
+        fence = {"fence": self.fence.number} if self.fence else {}
+        self._write_result(
+            {"id": spec.id, "metrics": dict(metrics), "info": dict(info), "files": checksums, **fence}
+        )
         self.error.unlink(missing_ok=True)
 
     def stop(self, spec: RunSpec, reason: str, content: Mapping[str, Any]) -> None:
         """Write stopped.json: a search ended the run early. The run isn't done; only the search reads its
         files."""
+        require_current(self.folder, self.fence)
         write_json(self.stopped, {"id": spec.id, "reason": reason, **content})
         self.error.unlink(missing_ok=True)
 
@@ -251,6 +248,8 @@ class RunFolder:
             raise CorruptFile(
                 f"{self.result} isn't what raysweep wrote (its checksum differs); run the same command again"
             )
+        if is_overtaken(self.folder, result.get("fence")):
+            raise CorruptFile(f"{self.result} is of a process that was overtaken; run the same command again")
         return dict(result)
 
     def verified(self, path: Path) -> Path:

@@ -12,6 +12,7 @@ reader checks them.
     STORE/near_duplicates/    how many texts of a task's splits are nearly the same
     STORE/model_folders/, STORE/model_checks/    what planning found in folders of models, so as not to look
                         again
+    STORE/holders/      processes that execute runs (see `lease`)
     STORE/ray/          scratch space of Ray Tune and Ray Train
 """
 
@@ -22,18 +23,21 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from raysweep.errors import CorruptFile, InvalidInput
-from raysweep.files import FileLock, read_json, storage, write_json
+from raysweep.files import FileLock, in_package, read_json, storage, write_json
 from raysweep.spec import RunSpec
 from raysweep.spec.identity import file_checksum, has_checksum
+from raysweep.store.lease import Fence, Leases
 from raysweep.store.leftovers import (
     owned_folder,
     remove_leftovers_of_run,
     remove_old_files,
     remove_unowned_folders,
 )
-from raysweep.store.run_folder import RunFolder, RunStatus
+from raysweep.store.run_folder import RunFolder
+from raysweep.store.status import RunStatus
 
 _CHECKSUMS = "checksums.json"
 _MAKING = ".making-"
@@ -49,16 +53,44 @@ class Store:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder).absolute()
+        self._aside: TemporaryDirectory[str] | None = None
         with self._writing():
             if not self.folder.is_dir():
                 self.folder.mkdir(parents=True, exist_ok=True)
 
-    def require_writable(self) -> None:
-        """Check that files can be made in the store, which need not be so where it is only read.
+    @classmethod
+    def existing(cls, folder: str | Path, *, is_only_read: bool = True) -> Store:
+        """A store that is there already.
+
+        Args:
+            folder: the store's.
+            is_only_read: write nothing into it: what planning prepares and the store lacks is kept in a
+                temporary folder for as long as the store is used.
 
         Raises:
-            InvalidInput: they can't.
+            InvalidInput: it isn't there.
         """
+        if not os.path.isdir(folder):  # unlike Path's, False for a name that is too long
+            raise InvalidInput(
+                f"there is no store {Path(folder).absolute()}; raysweep run makes one, and --store or "
+                "$RAYSWEEP_STORE names another folder"
+            )
+        store = cls(folder)
+        store._aside = TemporaryDirectory(prefix="raysweep-") if is_only_read else None
+        return store
+
+    def require_writable(self) -> None:
+        """Check that files can be made in the store, which need not be so where it is only read, and that
+        they stay.
+
+        Raises:
+            InvalidInput: they can't, or don't.
+        """
+        if in_package(self.folder):
+            raise InvalidInput(
+                f"the store {self.folder} is in the folder into which Ray unpacks this job, and which Ray "
+                "deletes; name one that stays, and that all nodes share, with --store or RAYSWEEP_STORE"
+            )
         probe = self.folder / f".probe-{uuid.uuid4().hex[:8]}.tmp"
         with self._writing():
             probe.touch()
@@ -73,37 +105,46 @@ class Store:
                 f"the store {self.folder} can't be written ({error}); name another folder with --store"
             ) from error
 
-    def run(self, run_id: str) -> RunFolder:
-        """The files of a run."""
-        return RunFolder(self.folder / "runs" / run_id)
+    def run(self, run_id: str, fence: Fence | None = None) -> RunFolder:
+        """The files of a run; with the fence by which they are written, if other sweeps might write them."""
+        return RunFolder(self.folder / "runs" / run_id, fence)
+
+    def leases(self) -> Leases:
+        """What this process holds of the store's runs: nothing yet."""
+        return Leases(self.folder)
 
     def task(self, content: str) -> Path:
         """The folder of a task's examples."""
-        return self.folder / "tasks" / content
+        return self._prepared("tasks", content)
 
     def tokenizer(self, content: str) -> Path:
         """The folder of a tokenizer that a sweep made from a task's texts."""
-        return self.folder / "tokenizers" / content
+        return self._prepared("tokenizers", content)
 
     def tokens(self, content: str) -> Path:
         """The folder of a task's texts as token numbers of a model."""
-        return self.folder / "tokens" / content
+        return self._prepared("tokens", content)
 
     def model_size(self, content: str) -> Path:
         """The file with a model's numbers of parameters."""
-        return self.folder / "model_sizes" / f"{content}.json"
+        return self._prepared("model_sizes", f"{content}.json")
 
     def near_duplicates(self, content: str) -> Path:
         """The file with the numbers of nearly equal texts in two splits of a task."""
-        return self.folder / "near_duplicates" / f"{content}.json"
+        return self._prepared("near_duplicates", f"{content}.json")
 
     def model_folder(self, path_digest: str) -> Path:
         """The file with the checksum of a model's folder."""
-        return self.folder / "model_folders" / f"{path_digest}.json"
+        return self._prepared("model_folders", f"{path_digest}.json")
 
     def model_check(self, content: str) -> Path:
         """The file with what a check of a model found."""
-        return self.folder / "model_checks" / f"{content}.json"
+        return self._prepared("model_checks", f"{content}.json")
+
+    def _prepared(self, kind: str, name: str) -> Path:
+        """What planning finds out once; of a store that is only read, aside if the store lacks it."""
+        path = self.folder / kind / name
+        return path if self._aside is None or path.exists() else Path(self._aside.name, kind, name)
 
     def fill(self, folder: Path, write: Callable[[Path], None]) -> Path:
         """Create a folder that is named by its content, unless it exists and is intact.

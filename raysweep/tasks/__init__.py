@@ -18,7 +18,7 @@ import inspect
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from raysweep.errors import InvalidInput
+from raysweep.errors import InvalidInput, did_you_mean
 from raysweep.spec import TaskSpec
 from raysweep.tasks import nlp as nlp
 from raysweep.tasks import nlp_choice as nlp_choice
@@ -82,8 +82,10 @@ def _pools(task: Task, spec: TaskSpec) -> Mapping[str, Iterable[Example]]:
     try:
         signature.bind(**spec.params)
     except TypeError as error:
+        wrong = next((name for name in spec.params if name not in signature.parameters), "")
+        near = did_you_mean(wrong, signature.parameters)
         raise InvalidInput(
-            f"task {spec.name!r}: {error}; its parameters are {_parameters(signature)}"
+            f"task {spec.name!r}: {error}{near}; its parameters are {_parameters(signature)}"
         ) from error
     try:
         return task.load(**spec.params)

@@ -7,6 +7,7 @@ They are written as those of `str.format`. What a column is called comes before 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from string import Formatter
 from typing import Any
@@ -15,6 +16,9 @@ from raysweep.errors import InvalidInput
 from raysweep.tasks.examples import Row
 from raysweep.tasks.places import Fault, brief
 from raysweep.tasks.values import is_missing, require_unicode, text_of
+
+_WIDEST = 10_000
+"""Characters that the format of a field may ask for; a slip would fill the memory."""
 
 
 class _Parts(Formatter):
@@ -102,7 +106,10 @@ def _formatted(value: Any, row: Row, column: str, spec: str, conversion: str | N
     """A value as a text, by the conversion and the format of a field: "{length!s:>9}"."""
     try:
         value = Formatter().convert_field(value, conversion) if conversion else text_of(value, column)
-        return format(value, spec.format_map(row) if "{" in spec else spec)
+        spec = spec.format_map(row) if "{" in spec else spec
+        if any(len(number) > 9 or int(number) > _WIDEST for number in re.findall(r"[0-9]+", spec)):
+            raise ValueError(f"its format {spec[:40]!r} asks for more than {_WIDEST:,} characters")
+        return format(value, spec)
     except Fault:
         raise
     except (LookupError, TypeError, ValueError) as error:

@@ -12,6 +12,7 @@ import numbers
 import re
 import uuid
 from collections.abc import Collection, Iterator, Sequence
+from decimal import Decimal
 from typing import Any
 
 from raysweep.errors import InvalidInput
@@ -26,6 +27,8 @@ def is_missing(value: Any) -> bool:
     """Whether there is no value."""
     if isinstance(value, str | bytes | bytearray):
         return not value.strip()
+    if isinstance(value, Decimal):  # a signalling NaN can't be compared
+        return value.is_nan()
     if isinstance(value, numbers.Number):
         return bool(value != value)
     if getattr(value, "ndim", None) == 0:

@@ -137,9 +137,11 @@ class BackgroundSync:
                     plan_sync = PlanSync(self._location.open(self._plan.sweep.name), self._plan, self._store)
                 plan_sync.extend(self._plan)
                 if key == self._sweep:
-                    is_last = self._is_closing
-                    plan_sync.write_sweep(is_active=not is_last)
-                    self.has_report = is_last and plan_sync.has_report()
+                    if self._is_closing:
+                        plan_sync.write_findings()
+                        self.has_report = plan_sync.has_report()
+                    else:
+                        plan_sync.write_sweep()
                 else:
                     plan_sync.write(key)
                 pause = 0.0

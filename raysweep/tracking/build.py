@@ -20,13 +20,16 @@ from raysweep.planning.graph import PlannedCell, PlannedRun
 from raysweep.planning.plan import Plan
 from raysweep.planning.search.config import METRICS
 from raysweep.results.cells import CELL
-from raysweep.results.from_store import CellReader, layout, read_store
+from raysweep.results.frames import SweepData
+from raysweep.results.from_store import CellReader, layout
 from raysweep.results.measure import example_table
+from raysweep.results.records import answer_numbers
 from raysweep.spec import RunSpec, TaskSpec, WeakLabels
 from raysweep.spec.identity import digest
 from raysweep.store import RunFolder, RunStatus, Store
 from raysweep.tracking.curves import cell_points, run_points, stopped_points
 from raysweep.tracking.entry import Dataset, Entry, EntryKey, MadeFile, SavedModel
+from raysweep.tracking.findings import answer_points, answer_text
 from raysweep.tracking.params import spec_params
 
 ERROR_TAG = "raysweep.error"
@@ -69,11 +72,21 @@ def varied_names(plan: Plan) -> tuple[str, ...]:
     return tuple(name for name in CELL if len({getattr(cell, name) for cell in plan.cells}) > 1)
 
 
-def sweep_entry(plan: Plan, store: Store, status: RunStatus, start: float, end: float) -> Entry:
+def sweep_entry(
+    plan: Plan, data: SweepData, status: RunStatus, start: float, end: float, *, is_active: bool
+) -> Entry:
     """The entry of a whole sweep, the parent of its runs. Its `sweep.json` holds the planned cells and runs,
-    and the provenance of the results."""
+    the provenance of the results, and the answer in numbers.
+
+    Args:
+        plan, data: the sweep.
+        status: the entry's.
+        start, end: see `Entry`.
+        is_active: whether its runs are still being executed: there is no answer yet.
+    """
     sweep = plan.sweep
-    facts = {**layout(plan), "provenance": read_store(plan, store).provenance}
+    found = {} if is_active else answer_numbers(data.rows, data.leads)
+    facts = {**layout(plan), "provenance": data.provenance, "answer": found}
     grid = {
         "tasks": ", ".join(dict.fromkeys(cell.task for cell in plan.cells)),
         "pairs": ", ".join(f"{weak.name} → {strong.name}" for weak, strong in sweep.pairs),
@@ -88,7 +101,9 @@ def sweep_entry(plan: Plan, store: Store, status: RunStatus, start: float, end: 
         status=status,
         start=start,
         end=end,
+        note="" if is_active else answer_text(data),
         tags=_given(grid),
+        points=lambda: answer_points(found),
         made=(MadeFile(name=SWEEP_FILE, write=lambda path: write_json(path, facts), digest=digest(facts)),),
     )
 

@@ -1,4 +1,5 @@
-"""An entry: the metadata, numbers and files of one sweep, run or cell, as every tracking backend takes them.
+"""An entry: the metadata, numbers and files of one sweep, run, cell or cell group, as every tracking
+backend takes them.
 
 Entries are independent of the backend. They hold no id, tag name, limit or address of a tracking system, with
 one exception: `parent` and the links within `note` were made by the backend that the entry is for.
@@ -15,12 +16,12 @@ from raysweep.spec.identity import digest
 from raysweep.store import RunStatus
 from raysweep.tracking.curves import Point
 
-_FORMAT = 6
+_FORMAT = 7
 """Raised by one whenever equal results are to be shown in another way. Every entry that a backend has is then
 out of date and written again."""
 
 
-EntryKind = Literal["sweep", "run", "cell"]
+EntryKind = Literal["sweep", "run", "cell", "group"]
 
 
 class EntryKey(NamedTuple):
@@ -68,7 +69,7 @@ class MadeFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """Metadata, numbers and files of one sweep, run or cell."""
+    """Metadata, numbers and files of one sweep, run, cell or cell group."""
 
     key: EntryKey
     name: str

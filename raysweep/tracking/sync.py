@@ -11,7 +11,8 @@ from pathlib import Path
 from raysweep.errors import InvalidInput, RaysweepError
 from raysweep.planning.graph import PlannedCell
 from raysweep.planning.plan import Plan
-from raysweep.results.from_store import CellReader
+from raysweep.results.frames import SweepData
+from raysweep.results.from_store import CellReader, read_store
 from raysweep.store import RunStatus, Store
 from raysweep.tracking.backend import Backend, locate, one_line
 from raysweep.tracking.build import (
@@ -27,6 +28,7 @@ from raysweep.tracking.build import (
     varied_names,
 )
 from raysweep.tracking.entry import Entry, EntryKey
+from raysweep.tracking.findings import group_entries
 
 
 class TrackingFailed(RaysweepError):
@@ -42,8 +44,10 @@ class SyncSummary:
     """Runs that were written, failed ones included."""
     num_cells: int
     """Cells that were written."""
+    num_groups: int
+    """Rows of the results table that were written."""
     num_unchanged: int
-    """Runs and cells that the backend had already."""
+    """Runs, cells and rows that the backend had already."""
     replaced: str
     """What `PlanSync.replaced` says."""
     has_report: bool
@@ -68,6 +72,8 @@ class PlanSync:
         self._done: set[str] = set()
         self._replaced: dict[str, str] = {}
         self._links: dict[str, str] = {}
+        self._data: SweepData | None = None
+        """Of the last call of `write_findings`."""
         self._set_plan(plan)
 
     def extend(self, plan: Plan) -> None:
@@ -88,14 +94,25 @@ class PlanSync:
         done. Returns whether anything was written; None if there is nothing to write yet."""
         return self._write_cell(self._cells[key]) if key.kind == "cell" else self._write_run(key.identity)
 
-    def write_sweep(self, *, is_active: bool) -> None:
-        """Write the sweep's own entry, and describe the sweep.
-
-        Args:
-            is_active: whether its runs are still being executed, so that one that failed may yet be done.
-        """
-        self._backend.write(self._sweep_entry(is_active=is_active))
+    def write_sweep(self) -> None:
+        """Write the sweep's own entry while its runs are being executed, and describe the sweep."""
+        self._backend.write(self._sweep_entry(is_active=True))
         self._backend.describe(varied_names(self._plan))
+
+    def write_findings(self) -> list[bool]:
+        """Write what the sweep found as far as it is finished: the entries of its cell groups, and the answer
+        into its own, which then no longer counts as being executed. Returns of each group whether anything
+        was written.
+
+        Not before the end, since p-values are corrected over all methods: each run that ends changes them.
+        """
+        self._data = self._read()
+        done = self._data.planned[self._data.planned["is_finished"]]
+        spans = {student: span([self._store.run(student)]) for student in dict.fromkeys(done["student"])}
+        changed = [self._backend.write(entry).has_changed for entry in group_entries(self._data, spans)]
+        self._backend.write(self._sweep_entry(is_active=False))
+        self._backend.describe(varied_names(self._plan))
+        return changed
 
     def attach_report(self, folder: Path) -> None:
         """Write the sweep's own entry, attach a folder's files to it, and describe the sweep."""
@@ -160,7 +177,12 @@ class PlanSync:
             status = RunStatus.DONE
         elif not is_active and RunStatus.FAILED in others:
             status = RunStatus.FAILED
-        return sweep_entry(self._plan, self._store, status, *span(done))
+        is_open = is_active and status is not RunStatus.DONE
+        data = None if is_open else self._data
+        return sweep_entry(self._plan, data or self._read(), status, *span(done), is_active=is_open)
+
+    def _read(self) -> SweepData:
+        return read_store(self._plan, self._store, reader=self._reader)
 
     def _is_done(self, run_id: str) -> bool:
         if run_id not in self._done and self._plan.runs[run_id].status(self._store) is RunStatus.DONE:
@@ -188,11 +210,12 @@ def sync(uri: str, plan: Plan, store: Store) -> SyncSummary:
             has_changed = plan_sync.write(key)
             num_written[key.kind] += has_changed is True
             num_unchanged += has_changed is False
-        plan_sync.write_sweep(is_active=False)
+        found = plan_sync.write_findings()
         return SyncSummary(
             num_written["run"],
             num_written["cell"],
-            num_unchanged,
+            sum(found),
+            num_unchanged + found.count(False),
             plan_sync.replaced,
             plan_sync.has_report(),
         )

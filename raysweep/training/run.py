@@ -13,12 +13,20 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from raysweep.data.inputs import RunInputs
-from raysweep.errors import ForeignFolder, RaysweepError, StoppedEarly, TrainingDiverged, is_interrupt
+from raysweep.errors import (
+    CorruptFile,
+    ForeignFolder,
+    RaysweepError,
+    StoppedEarly,
+    TrainingDiverged,
+    is_interrupt,
+)
 from raysweep.files import write_json
 from raysweep.results.measure import measure_run
 from raysweep.spec import RunSpec
 from raysweep.spec.resources import Resources
-from raysweep.store import Store
+from raysweep.store import RunFolder, Store
+from raysweep.store.lease import Fence, Overtaken
 from raysweep.training.checkpoint import Checkpoints
 from raysweep.training.early_stopping import TrialContext, TrialMonitor
 from raysweep.training.engine import process_group
@@ -47,12 +55,30 @@ class Job:
     may_kill: bool = False
     """Whether the process that executes it is there for runs alone, so that it may be killed if it stands
     still for `Resources.timeout_seconds`."""
+    fence: Fence | None = None
+    """By which it may write into the run's folder, if other sweeps might want to."""
+
+    @property
+    def folder(self) -> RunFolder:
+        """The run's folder, as who executes it writes there."""
+        return Store(self.store_folder).run(self.spec.id, self.fence)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether this very job is done, as when its processes were started again. An earlier result of the
+        run, which the job is to replace, doesn't count."""
+        if self.fence is None or not self.folder.result.exists():
+            return False
+        try:
+            return bool(self.folder.read_result().get("fence") == self.fence.number)
+        except CorruptFile:
+            return False
 
     @property
     def watch(self) -> Watch:
         """How a process that executes it is watched."""
-        error = Store(self.store_folder).run(self.spec.id).error
-        return Watch(self.spec.id, self.resources.timeout_seconds, str(error), self.may_kill)
+        error = str(self.folder.error)
+        return Watch(self.spec.id, self.resources.timeout_seconds, error, self.may_kill)
 
 
 class RunEnded(Exception):
@@ -60,7 +86,8 @@ class RunEnded(Exception):
 
 
 def execute(job: Job) -> None:
-    """Train, measure and record a run. Every worker of it calls this; rank 0 writes.
+    """Train, measure and record a run. Every worker of it calls this; rank 0 writes. A job that is done is
+    left as it is.
 
     A failure is written to error.txt in the run's folder, the cause in the first line and the traceback
     below, and raised.
@@ -68,16 +95,18 @@ def execute(job: Job) -> None:
     Raises:
         RunEnded: code of the user's asked for the end of the process, as by `sys.exit`.
     """
+    if job.is_done:
+        return
     try:
         with watched(job.watch):
             _execute(job)
-    except ForeignFolder:
-        raise  # nothing is written into the folder of another run
+    except (ForeignFolder, Overtaken):
+        raise  # nothing is written into the folder of another run, or of another try of this one
     except BaseException as error:
         if is_interrupt(error):
             raise
         cause = str(error) if isinstance(error, RaysweepError) else f"{type(error).__name__}: {error}"
-        Store(job.store_folder).run(job.spec.id).tell_failure(cause, traceback.format_exc())
+        job.folder.tell_failure(cause, traceback.format_exc())
         if isinstance(error, Exception):
             raise
         raise RunEnded(cause) from error  # else the process would end as if all were well
@@ -87,7 +116,7 @@ def _execute(job: Job) -> None:
     started = time.monotonic()
     store = Store(job.store_folder)
     inputs = RunInputs(job.spec, store)
-    paths = store.run(job.spec.id)
+    paths = job.folder
     rank = int(os.environ.get("RANK", "0"))
     if rank == 0:
         paths.claim(job.spec)
@@ -141,7 +170,7 @@ def _info(job: Job, inputs: RunInputs, history: History | None, started: float) 
 
 def _progress_writer(job: Job) -> Report:
     """A function that writes progress.json, which the live table shows, at most twice a second."""
-    path = Store(job.store_folder).run(job.spec.id).progress
+    path = job.folder.progress
     last = 0.0
 
     def report(progress: Mapping[str, Any]) -> None:

@@ -55,7 +55,7 @@ class Transform:
         return Parameters(self.apply, num_leading=2, rule=self.check)
 
 
-transforms: Registry[Transform] = Registry("transform", Transform)
+transforms: Registry[Transform] = Registry("transform", Transform, of_function=Transform)
 
 
 def require_probabilities(labels: Predictions, name: str) -> None:

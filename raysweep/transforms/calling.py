@@ -3,8 +3,7 @@ is given can't be written into, so that an error names the transform."""
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
@@ -24,7 +23,7 @@ def apply_transform(call: Call, labels: Predictions, context: TransformContext) 
     name = f"transform {call.name!r}"
     try:
         with transforms.calling(call.name):
-            found: object = transforms.get(call.name).apply(_read_only(labels), context, **call.params)
+            found: object = transforms.get(call.name).apply(labels.read_only(), context, **call.params)
     except InvalidInput as error:
         if name in str(error):
             raise
@@ -58,14 +57,3 @@ def apply_transform(call: Call, labels: Predictions, context: TransformContext) 
             f"{name} leaves {checked.covered.sum()} labelled examples, all of weight 0; one must be above 0"
         )
     return checked
-
-
-def _read_only(labels: Predictions) -> Predictions:
-    """The same labels behind arrays that can't be written into: others read these labels too."""
-    views: dict[str, Any] = {}
-    for field in fields(labels):
-        values = getattr(labels, field.name)
-        if isinstance(values, np.ndarray):
-            views[field.name] = values.view()
-            views[field.name].flags.writeable = False
-    return replace(labels, **views)

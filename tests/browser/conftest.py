@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from report.made_up import made_up_sweep
+
+from raysweep.report.figures import figures_of
+from raysweep.report.page import page as page_of
 
 CHROMIUM = Path("/usr/bin/chromium")
 _PATIENCE_MILLISECONDS = 30_000
@@ -22,6 +27,32 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
         yield browser
         browser.close()
+
+
+def accuracy(end: str, cell: dict[str, Any]) -> float:
+    """Weak models 0.6, ceilings 0.8 and 0.85; students between, a little apart by seed."""
+    student = {"naive": 0.68, "confidence": 0.74, "shuffled_labels": 0.5}[cell["method"]] + 0.01 * cell[
+        "seed"
+    ]
+    return {"supervisor": 0.6, "student": student, "ceiling": 0.8 if cell["strong"] == "large" else 0.85}[end]
+
+
+@pytest.fixture(scope="session")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of 36 cells, of which one failed, with all figures that they have."""
+    data = made_up_sweep(
+        accuracy,
+        tasks=["boolq", "sciq"],
+        strong=["large", "huge"],
+        methods=["naive", "confidence", "shuffled_labels"],
+        sizes={"small": 1_000_000, "large": 8_000_000, "huge": 60_000_000},
+        failed=lambda cell: cell["method"] == "confidence" and cell["seed"] == 2 and cell["task"] == "sciq",
+    )
+    path = tmp_path_factory.mktemp("report") / "page.html"
+    path.write_text(
+        page_of(data, figures_of(data), question="Does it work?\n\nIt may.", command="raysweep run mine.py")
+    )
+    return path
 
 
 @pytest.fixture

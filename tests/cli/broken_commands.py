@@ -46,19 +46,19 @@ COMMANDS = ("plan", "run", "status", "results", "measure", "sync")
 def _usage() -> Iterator[BrokenCommand]:
     for arguments, told in (
         ((), "the following arguments are required: COMMAND"),
-        (("pln",), "invalid choice: 'pln'"),
+        (("pln",), "unknown command 'pln' (did you mean 'plan'?)"),
         (("plan",), "the following arguments are required: FILE"),
         (("report", "experiment.py"), "the following arguments are required: --out"),
-        (("plan", "experiment.py", "another.py"), "unrecognized arguments: another.py"),
-        (("plan", "experiment.py", "--lr", "1"), "unrecognized arguments: --lr 1"),
-        (("run", "experiment.py", "--json"), "unrecognized arguments: --json"),
+        (("plan", "experiment.py", "another.py"), "unknown argument another.py"),
+        (("plan", "experiment.py", "--lr", "1"), "unknown argument --lr 1"),
+        (("run", "experiment.py", "--json"), "unknown argument --json"),
         (("run", "experiment.py", "--runner"), "expected one argument"),
         (("plan", "experiment.py", "--gpus", "0"), "'0' isn't a whole number of at least 1"),
         (("plan", "experiment.py", "--gpus", "-1"), "'-1' isn't a whole number of at least 1"),
         (("plan", "experiment.py", "--gpus", "1.5"), "'1.5' isn't a whole number"),
         (("plan", "experiment.py", "--gpus", "nan"), "'nan' isn't a whole number"),
         (("plan", "experiment.py", "--gpus", "\ud800"), "isn't a whole number"),
-        (("\ud800",), "invalid choice"),
+        (("\ud800",), "unknown command"),
     ):
         yield BrokenCommand(name=f"usage: {' '.join(arguments)!r}", arguments=arguments, told=told)
     for runner, told in (
@@ -105,7 +105,7 @@ def _paths() -> Iterator[BrokenCommand]:
     for variable in ("RAYSWEEP_STORE", "MLFLOW_TRACKING_URI"):
         yield BrokenCommand(
             name=f"path: {variable}",
-            arguments=("plan", "experiment.py"),
+            arguments=("run", "experiment.py"),
             told="isn't UTF-8",
             environment={variable: "half \udcff"},
         )
@@ -275,11 +275,15 @@ def _addresses() -> Iterator[BrokenCommand]:
 
 def _stores() -> Iterator[BrokenCommand]:
     for store in ("experiment.py", "/dev/null", "/dev/null/store", "/proc/store", "x" * 300):
-        for command in ("plan", "run", "status"):
+        for command, told in (
+            ("plan", "can't be written"),
+            ("run", "can't be written"),
+            ("status", "there is no store"),
+        ):
             yield BrokenCommand(
                 name=f"store: {command}, {store[:16]}",
                 arguments=(command, "experiment.py", "--store", store),
-                told="can't be written",
+                told=told,
             )
     for page in (".", "experiment.py/page.html", "/proc/page.html"):
         yield BrokenCommand(

@@ -40,10 +40,8 @@ def test_a_broken_command_says_what_is_wrong(
     for name, text in {"experiment.py": broken.experiment, **broken.files}.items():
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).write_bytes(text.encode(errors="surrogatepass"))
-    try:
-        code: object = main(broken.arguments)
-    except SystemExit as ended:
-        code = ended.code
+    Path("raysweep-store").mkdir()
+    code = main(broken.arguments)
     out, err = capsys.readouterr()
     assert code == broken.code, err
     assert out == "" and all(words in err for words in broken.told.split("|")), err

@@ -2,6 +2,8 @@
 
 import builtins
 import errno
+import importlib
+import inspect
 import io
 import json
 import os
@@ -9,6 +11,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import Mock
@@ -17,8 +20,11 @@ import pandas as pd
 import pytest
 from grid_helpers import finish, finish_all, small_sweep, small_task
 
+from raysweep import __version__
+from raysweep.cli.commands.listing import catalogue
 from raysweep.cli.exit_codes import BAD_INPUT, FAILED, INTERNAL_ERROR, INTERRUPTED, SUCCESS, UNFINISHED
 from raysweep.cli.main import main
+from raysweep.cli.options import KINDS, SHELLS, make_parser
 from raysweep.metrics import metrics
 from raysweep.planning.plan import make_plan
 from raysweep.store import Store
@@ -89,13 +95,13 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
         ("status",),
         ("results",),
         ("report",),
+        ("figures",),
+        ("export",),
         ("measure",),
         ("sync",),
         ("list",),
     ):
-        with pytest.raises(SystemExit) as ended:
-            main([*command, "--help"])
-        assert ended.value.code == 0
+        assert main([*command, "--help"]) == SUCCESS
         told[command] = " ".join(capsys.readouterr().out.split())
     for word in (
         "plan",
@@ -103,6 +109,8 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
         "status",
         "results",
         "report",
+        "figures",
+        "export",
         "measure",
         "sync",
         "list",
@@ -115,22 +123,74 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
         assert f"{code} " in told[()]
     for command, text in told.items():
         if command not in ((), ("list",)):
-            assert "FILE:function" in text and "--store" in text and "--tracking-uri" in text
-        assert ("--json" in text) == (
-            command in (("plan",), ("status",), ("results",), ("measure",), ("list",))
+            assert "FILE:function" in text and "--store" in text
+        assert ("--tracking-uri" in text) == (
+            command in (("run",), ("report",), ("figures",), ("export",), ("sync",))
         )
+        assert ("--json" in text) == (command in (("plan",), ("status",), ("measure",), ("list",)))
         assert ("--metric NAME|module:object" in text) == (command == ("measure",))
         assert ("--local" in text) == (command == ("run",))
         assert ("--out PAGE" in text) == (command == ("report",))
+        assert ("--format FORMAT" in text) == (command == ("results",))
+        assert ("--published CSV" in text) == (command == ("figures",))
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["pln"], ["plan"], ["plan", "a.py", "--lr", "1"], ["run", "a.py", "--json"]]
+    ("arguments", "told"),
+    [
+        ("", "the following arguments are required: COMMAND; see raysweep --help"),
+        ("plan", "the following arguments are required: FILE; see raysweep plan --help"),
+        ("pln", "unknown command 'pln' (did you mean 'plan'?); known: plan, run, status, "),
+        (
+            "plan a.py --sotre x",
+            "unknown argument --sotre x (did you mean '--store'?); see raysweep plan --help",
+        ),
+        ("run a.py --json", "unknown argument --json; see raysweep run --help"),
+        ("run a.py --tracking-url x", "unknown argument --tracking-url x (did you mean '--tracking-uri'?)"),
+        ("--completion bahs", "unknown shell 'bahs' (did you mean 'bash'?); known: bash, zsh, fish"),
+    ],
 )
-def test_wrong_usage_ends_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    assert ended.value.code == 2 and "usage: raysweep" in capsys.readouterr().err
+def test_wrong_usage_is_one_line_with_the_nearest_name(raysweep: Command, arguments: str, told: str) -> None:
+    code, out, err = raysweep(*arguments.split())
+    assert (code, out) == (BAD_INPUT, "") and err.startswith(f"raysweep: {told}") and err.count("\n") == 1
+
+
+def test_the_version_is_told(raysweep: Command) -> None:
+    assert raysweep("--version") == (SUCCESS, f"raysweep {__version__}\n", "")
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_shell_is_told_how_to_complete(raysweep: Command, shell: str) -> None:
+    code, out, err = raysweep("--completion", shell)
+    assert (code, err) == (SUCCESS, "") and "_ARGCOMPLETE" in out and "raysweep" in out
+
+
+def completions(line: str) -> set[str]:
+    """What a shell is offered at the end of a line, by the protocol of bash-completion."""
+    asked = {"_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line)), "_ARGCOMPLETE_IFS": "\n"}
+    with tempfile.TemporaryDirectory() as folder:
+        answer = Path(folder, "answer")
+        as_subprocess(**asked, _ARGCOMPLETE_STDOUT_FILENAME=str(answer))
+        return set(answer.read_text().split())
+
+
+def test_commands_and_options_are_completed() -> None:
+    assert {"results", "report", "run"} == completions("raysweep r")
+    assert "--tracking-uri" in completions("raysweep sync experiment.py --")
+    assert "--tracking-uri" not in completions("raysweep plan experiment.py --")
+
+
+def test_every_command_takes_the_options_that_it_has() -> None:
+    parser = make_parser()
+    assert parser._subparsers is not None
+    (commands,) = parser._subparsers._group_actions
+    assert isinstance(commands.choices, dict) and len(commands.choices) >= 8
+    for name, command in commands.choices.items():
+        required = [action.option_strings[:1] for action in command._actions if action.required]
+        options = vars(parser.parse_args([name, *[word for option in required for word in [*option, "x"]]]))
+        module, _, function = options.pop("command").partition(":")
+        work = getattr(importlib.import_module(f"raysweep.cli.commands.{module}"), function)
+        assert set(inspect.signature(work).parameters) == {"console", *options}, name
 
 
 def test_list_names_everything(raysweep: Command) -> None:
@@ -157,6 +217,41 @@ def test_list_names_everything(raysweep: Command) -> None:
     assert set(entries["metrics"]) == {name for name, _ in metrics}
 
 
+def test_list_tells_of_one_kind_and_of_one_thing(raysweep: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, out, err = raysweep("list", "runners", "--json")
+    assert (code, err, set(json.loads(out))) == (SUCCESS, "", {"runners"})
+    code, out, err = raysweep("list", "methods", "confidence")
+    assert (code, err) == (SUCCESS, "") and "Burns et al. 2023, appendix A.4" in out
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert "alpha_max 0.5 a number in [0, 1]" in lines  # the bounds are those of its objective
+    assert "threshold None 'balanced', 'prior' or None" in lines
+    assert "Defined in raysweep.recipes.methods (" in out and "methods.py, line " in out
+    for kind, name in (("tasks", "sandbox"), ("families", "gpt2"), ("models", "gpt2"), ("metrics", "misfit")):
+        code, out, err = raysweep("list", kind, name, "--json")
+        assert (code, err) == (SUCCESS, "") and json.loads(out)["name"] == name and json.loads(out)["text"]
+    Path("mine.py").write_text(
+        "from raysweep.objectives import Objective\n"
+        "def focal(logits, labels, context, *, gamma: float):\n    'Lin et al. 2017.'\n"
+        "OBJECTIVE = Objective(focal)\n"
+    )
+    monkeypatch.syspath_prepend(".")
+    sys.modules.pop("mine", None)
+    code, out, err = raysweep("list", "objectives", "mine:OBJECTIVE", "--json")
+    own = json.loads(out)
+    assert (own["text"], own["parameters"]) == (
+        "Lin et al. 2017.",
+        {"gamma": {"default": "", "allowed": "a finite number"}},
+    )
+    code, out, err = raysweep("list", "methods", "confidnce")
+    assert (code, out) == (BAD_INPUT, "") and "(did you mean 'confidence'?)" in err
+    code, out, err = raysweep("list", "method")
+    assert (code, out) == (BAD_INPUT, "") and "unknown kind 'method' (did you mean 'methods'?)" in err
+
+
+def test_the_kinds_that_can_be_typed_are_those_that_are_listed() -> None:
+    assert tuple(catalogue()) == KINDS
+
+
 # Plans, states and results without training
 # ---------------------------------------------------------------------------------
 
@@ -164,6 +259,9 @@ def test_list_names_everything(raysweep: Command) -> None:
 def test_plan_prints_the_graph_and_trains_nothing(raysweep: Command) -> None:
     file = write("methods=['naive', 'confidence'], seeds=[0, 1], tasks=[small_task('one [x]')]")
     code, out, err = raysweep("plan", file)
+    assert (code, err) == (SUCCESS, "") and len(out.splitlines()) <= 25
+    assert "Each run: raysweep plan --runs" in out and "student" in out
+    code, out, err = raysweep("plan", file, "--runs")
     assert (code, err) == (SUCCESS, "")
     lines = out.splitlines()
     assert lines[0].split() == [
@@ -171,6 +269,8 @@ def test_plan_prints_the_graph_and_trains_nothing(raysweep: Command) -> None:
         "role",
         "task",
         "model",
+        "supervisor",
+        "method",
         "seed",
         "objective",
         "depends",
@@ -198,6 +298,7 @@ def test_plan_prints_the_graph_and_trains_nothing(raysweep: Command) -> None:
 
 def test_status_and_results_follow_the_store(raysweep: Command) -> None:
     file = write("methods=['naive', 'confidence']")
+    Path("raysweep-store").mkdir()
     assert raysweep("status", file)[:2] == (UNFINISHED, "small: 6 runs: 6 missing, 0 failed, 0 done\n")
     code, out, err = raysweep("results", file)
     assert (
@@ -230,12 +331,12 @@ def test_status_and_results_follow_the_store(raysweep: Command) -> None:
             "failures": {last.id: "ValueError: [it] broke"},
         },
     )
-    code, out, err = raysweep("results", file, "--json")
+    code, out, err = raysweep("results", file, "--format", "json")
     found = json.loads(out)
     assert (
         code == UNFINISHED
         and "1 of 2 cells" in err
-        and set(found) == {"sweep", "rows", "cells", "comparisons", "leads", "over_tasks", "search"}
+        and set(found) == {"sweep", "answer", "rows", "cells", "comparisons", "leads", "over_tasks", "search"}
     )
     assert [row["seeds"] for row in found["rows"]] == [[0], []] and len(found["cells"]) == 1
     assert {
@@ -263,6 +364,7 @@ def test_results_compare_methods_and_sum_up_tasks(raysweep: Command) -> None:
         "seeds=[0, 1]"
     )
     file = write(fields)
+    Path("raysweep-store").mkdir()
     code, out, _ = raysweep("results", file)
     assert code == UNFINISHED and "Methods compared" not in out and out.count("missing: one, two") == 2
     store = Store("raysweep-store")
@@ -277,7 +379,7 @@ def test_results_compare_methods_and_sum_up_tasks(raysweep: Command) -> None:
     titles = ("PGR [90 %]", "Methods over all tasks", "Methods compared", "Over tasks")
     assert [out.index(title) for title in titles] == sorted(out.index(title) for title in titles)
     assert out.count("gap in the noise: one, two") == 2
-    code, out, err = raysweep("results", file, "--json")
+    code, out, err = raysweep("results", file, "--format", "json")
     found = json.loads(out)
     assert (code, err, len(found["comparisons"]), len(found["over_tasks"])) == (SUCCESS, "", 2, 2)
     (lead,) = found["leads"]
@@ -333,7 +435,15 @@ def test_measure_computes_what_results_lack_and_prints_it(raysweep: Command) -> 
     assert (
         rows[1] == "sandbox weak → strong naive 2 0.600 0.900 0.750 0.50 4"
     )  # weak, ceiling; the last step alone: no curve
-    for header in ("ceiling", "last", "with errors: student", "ECE: weak", "AUROC: weak", "misfit²", "gain²"):
+    for header in (
+        "ceiling",
+        "last",
+        "agrees when weak is wrong: student",
+        "ECE: weak",
+        "AUROC: weak",
+        "misfit²",
+        "gain²",
+    ):
         assert header in out
     assert "oracle" not in out and "legality" not in out  # nothing to show
 
@@ -361,7 +471,7 @@ def test_measure_takes_metrics_of_ones_own(raysweep: Command, monkeypatch: pytes
         next(line for line in reversed(out.splitlines()) if line.startswith("sandbox ")).split()[-3:]
         == ["0.900"] * 3
     )
-    code, out, err = raysweep("results", file, "--json")
+    code, out, err = raysweep("results", file, "--format", "json")
     assert json.loads(out)["cells"][0]["student_confidence"] == pytest.approx(0.9)
     for name, told in (
         ("confidnce", "raysweep: unknown metric 'confidnce'; known: accuracy, agreement,"),
@@ -389,6 +499,7 @@ def test_status_tells_what_is_damaged(raysweep: Command) -> None:
 
 def test_measure_tells_what_is_damaged_and_what_is_not_finished(raysweep: Command) -> None:
     file = write()
+    Path("raysweep-store").mkdir()
     code, out, err = raysweep("measure", file)
     assert code == UNFINISHED and "missing" in out
     assert err == "raysweep: 5 of 5 runs aren't finished; raysweep run computes them\n"
@@ -444,15 +555,18 @@ FOLDER = (
 )
 
 REFUSED: dict[str, tuple[str, str]] = {
-    "unknown task": ("tasks=['sandbx']", "unknown task 'sandbx'; known: "),
-    "unknown method": ("methods=['naïve']", "unknown method 'naïve'; known: bootstrapping, "),
+    "unknown task": ("tasks=['sandbx']", "unknown task 'sandbx' (did you mean 'sandbox'?); known: "),
+    "unknown method": (
+        "methods=['naïve']",
+        "unknown method 'naïve' (did you mean 'naive'?); known: bootstrapping, ",
+    ),
     "unknown model": (
         "pairs=[(families.get('sandbox')['sandbox-7'], small_model('s'))]",
-        "experiment.py, line 4: unknown model of family sandbox 'sandbox-7'; known: sandbox-12,",
+        "experiment.py, line 4: unknown model of family sandbox 'sandbox-7' (did you mean 'sandbox-6'?); ",
     ),
     "unknown family": (
         "pairs=families.get('gpt5')",
-        "experiment.py, line 4: unknown model family 'gpt5'; known: gpt2,",
+        "experiment.py, line 4: unknown model family 'gpt5' (did you mean 'gpt2'?); known: gpt2,",
     ),
     "wrong type": (
         "seeds=['0']",
@@ -595,6 +709,7 @@ def test_an_error_in_the_users_code_shows_the_users_frames_only(
 )
 def test_what_is_no_experiment(raysweep: Command, code: str | None, told: str) -> None:
     file = "absent.py" if code is None else write(code=code)
+    Path("raysweep-store").mkdir()
     for command in ("plan", "run", "status", "results", "report --out page.html", "sync"):
         ended, out, err = raysweep(*command.split(), file)
         assert (ended, out, err) == (BAD_INPUT, "", f"raysweep: {told}\n")
@@ -640,7 +755,7 @@ def test_an_error_that_nobody_foresaw_is_not_taken_for_a_failed_run(
     def fail(*arguments: object) -> None:
         raise error
 
-    monkeypatch.setattr("raysweep.cli.commands.make_plan", fail)
+    monkeypatch.setattr("raysweep.cli.commands.loading.make_plan", fail)
     code, out, err = raysweep("plan", write())
     assert (code, out) == (INTERNAL_ERROR, "") and "Traceback" in err and type(error).__name__ in err
 
@@ -649,7 +764,7 @@ def test_a_disk_that_fails_is_one_line(raysweep: Command, monkeypatch: pytest.Mo
     def fail(*arguments: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/full/store")
 
-    monkeypatch.setattr("raysweep.cli.commands.make_plan", fail)
+    monkeypatch.setattr("raysweep.cli.commands.loading.make_plan", fail)
     code, out, err = raysweep("plan", write())
     assert (code, out) == (FAILED, "") and err == (
         "raysweep: [Errno 28] No space left on device: '/full/store'. See to that file or its disk, and run "
@@ -684,6 +799,41 @@ def read_only(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
     return protect
 
 
+READING = ["status", "results", "report", "measure", "sync"]
+
+
+@pytest.mark.parametrize("command", READING)
+def test_what_reads_a_store_makes_none(raysweep: Command, command: str) -> None:
+    file = write()
+    options = ("--out", "page.html") if command == "report" else ()
+    code, out, err = raysweep(command, file, "--store", "mistyped", *options)
+    assert (code, out) == (BAD_INPUT, "") and err.count("\n") == 1
+    assert err.startswith(
+        f"raysweep: there is no store {Path('mistyped').absolute()}; raysweep run makes one"
+    )
+    assert [
+        path.name for path in Path().iterdir() if path.suffix != ".py" and path.name != "__pycache__"
+    ] == []
+
+
+@pytest.mark.parametrize("command", [command for command in READING if command != "measure"])
+def test_what_reads_a_store_leaves_it_as_it_is(raysweep: Command, empty_database: Path, command: str) -> None:
+    shutil.copy(empty_database, "mlflow.db")
+    Path("raysweep-store").mkdir()
+    options = ("--out", "page.html") if command == "report" else ()
+    code, _, _ = raysweep(command, write(), *options)
+    assert code == (SUCCESS if command == "sync" else UNFINISHED)
+    assert list(Path("raysweep-store").iterdir()) == []
+
+
+def test_a_mistyped_database_makes_no_folder(raysweep: Command) -> None:
+    Path("raysweep-store").mkdir()
+    code, out, err = raysweep("sync", write(), "--tracking-uri", "sqlite:///mistyped/mlflow.db")
+    assert (code, out) == (BAD_INPUT, "") and err.count("\n") == 1
+    assert f"there is no folder {Path('mistyped').absolute()}; make it" in err
+    assert not Path("mistyped").exists()
+
+
 @pytest.mark.parametrize("command", ["plan", "status", "results", "report"])
 def test_reading_commands_need_no_store_that_can_be_written(
     raysweep: Command, read_only: Callable[[Path], None], empty_database: Path, command: str
@@ -715,6 +865,7 @@ def test_a_plan_that_must_be_written_says_so_in_one_line(
 def test_a_report_says_what_it_wrote_and_what_is_missing(raysweep: Command, empty_database: Path) -> None:
     shutil.copy(empty_database, "mlflow.db")
     file = write("seeds=[0, 1]")
+    Path("raysweep-store").mkdir()
     code, out, err = raysweep("report", file, "--out", "pages/page.html")
     assert code == UNFINISHED and err == "raysweep: 2 of 2 cells aren't finished; the report says which\n"
     assert out.splitlines()[0] == "pages/page.html: the report"
@@ -737,6 +888,7 @@ def test_a_report_says_what_it_wrote_and_what_is_missing(raysweep: Command, empt
 
 def test_a_report_is_written_though_mlflow_refuses_it(raysweep: Command) -> None:
     Path("mlflow.db").write_text("not a database")
+    Path("raysweep-store").mkdir()
     code, out, err = raysweep("report", write(), "--out", "page.html")
     assert code == BAD_INPUT and out == "page.html: the report\n" and Path("page.html").exists()
     assert "mlflow.db' can't be used: that file is no SQLite database" in err and err.count("\n") == 1
@@ -778,7 +930,7 @@ def test_a_sweep_of_which_mlflow_lacks_something_says_so_and_isnt_a_success(
     shutil.copy(empty_database, "mlflow.db")
     store = Store("raysweep-store")
     finish_all(make_plan(small_sweep(), store), store)
-    monkeypatch.setattr("raysweep.cli.commands._TRACKING_PATIENCE_SECONDS", 1)
+    monkeypatch.setattr("raysweep.cli.commands.run._TRACKING_PATIENCE_SECONDS", 1)
     monkeypatch.setattr(
         "raysweep.tracking.mlflow.client.MlflowBackend.write", Mock(side_effect=OSError("down"))
     )
@@ -833,7 +985,9 @@ def test_a_sweep_is_run_and_run_again(raysweep: Command, empty_database: Path) -
     assert (code, err) == (SUCCESS, "")
     assert out.count("\ndone ") == 6 and "6 done, 0 cached, 0 running, 0 failed, 0 waiting" in out
     header = next(line for line in out.splitlines() if line.startswith("task "))
-    assert header.split("  ")[0] == "task" and "PGR [90 %]" in header and "with errors" in header
+    assert (
+        header.split("  ")[0] == "task" and "PGR [90 %]" in header and "agrees when weak is wrong" in header
+    )
     table = out[out.index(header) :]
     assert "naive" in table and "confidence" in table
     assert (
@@ -856,12 +1010,12 @@ def test_a_sweep_is_run_and_run_again(raysweep: Command, empty_database: Path) -
     assert {path: path.stat().st_mtime_ns for path in store.folder.rglob("*") if path.is_file()} == before
 
     assert raysweep("status", file)[0] == SUCCESS
-    code, out, _ = raysweep("results", file, "--json")
+    code, out, _ = raysweep("results", file, "--format", "json")
     assert code == SUCCESS and len(json.loads(out)["cells"]) == 2
     code, out, _ = raysweep("sync", file, "--tracking-uri", "sqlite:///tracking.db")
-    assert code == SUCCESS and "wrote 0 runs and 0 cells; 8 were there already" in out
+    assert code == SUCCESS and "wrote 0 runs, 0 cells and 0 rows of results; 10 were there already" in out
     code, out, _ = raysweep("sync", file, "--tracking-uri", "sqlite:///anew.db")
-    assert code == SUCCESS and "wrote 6 runs and 2 cells; 0 were there already" in out
+    assert code == SUCCESS and "wrote 6 runs, 2 cells and 2 rows of results; 0 were there already" in out
 
 
 def test_a_sweep_with_a_failed_run_finishes_the_rest_and_lists_it(

@@ -406,6 +406,12 @@ def test_a_metric_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         ("return {'a': float('inf')}", "a is inf; it must be"),
         ("return {'a': None}", "a is None; it must be"),
         ("return {'a': True}", "a is True; it must be"),
+        ("return {'a': 10**400}", "a is 1000000000"),
+        ("return {'a': 10**5000}", "a is a number of thousands of digits; it must be a finite number"),
+        ("m.predicted.probabilities[0] = 0; return {}", "assignment destination is read-only"),
+        ("m.truth.probabilities[0] = 0; return {}", "assignment destination is read-only"),
+        ("m.supervisor.weight[0] = 0; return {}", "assignment destination is read-only"),
+        ("m.difficulty[0] = 0; return {}", "assignment destination is read-only"),
         ("return {'accuracy': 1}", "gives accuracy, which another metric gives too; choose another name"),
         ("return m.nothing", "AttributeError: 'Measurement' object has no attribute 'nothing'"),
     ],
@@ -415,7 +421,8 @@ def test_what_a_metric_of_ones_own_may_not_do(
 ) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(InvalidInput, match="own_metrics:metric") as refused:
-        measured(random_measurement(0, 2), ["accuracy", own_metric(tmp_path, code)])
+        case = replace(random_measurement(0, 2), difficulty=np.arange(200.0))
+        measured(case, ["accuracy", own_metric(tmp_path, code)])
     assert told in str(refused.value)
 
 
@@ -466,6 +473,7 @@ def test_what_a_metric_compares_has_to_be_declared() -> None:
 
 def test_an_unknown_metric_is_refused_with_the_known_ones() -> None:
     with pytest.raises(
-        InvalidInput, match="unknown metric 'acuracy'; known: accuracy, agreement, auroc, calibration"
+        InvalidInput,
+        match=r"unknown metric 'acuracy' .*'accuracy'.*; known: accuracy, agreement, auroc, calibration",
     ):
         measured(random_measurement(0, 2), ["acuracy"])

@@ -318,7 +318,7 @@ def pair(weak: Model) -> list[tuple[Model, Model]]:
 REFUSED: dict[str, tuple[Callable[[], Sweep], str]] = {
     "task": (
         lambda: small_sweep(tasks=["sandbx"]),
-        "unknown task 'sandbx'; known: .*sandbox.*Your own task is named module:object",
+        "unknown task 'sandbx' \\(did you mean 'sandbox'\\?\\).*Your own task is named module:object",
     ),
     "task parameter": (
         lambda: small_sweep(tasks=[TaskSpec(name="sandbox", params={"attribut": 1})]),
@@ -345,7 +345,10 @@ REFUSED: dict[str, tuple[Callable[[], Sweep], str]] = {
         ),
         "two different models of the sweep are called 'strong'; give each ModelSpec a name of its own",
     ),
-    "method": (lambda: small_sweep(methods=["naiv"]), "unknown method 'naiv'; known: .*confidence, .*naive"),
+    "method": (
+        lambda: small_sweep(methods=["naiv"]),
+        "unknown method 'naiv' \\(did you mean 'naive'\\?\\); known: .*confidence, .*naive",
+    ),
     "method parameter": (
         lambda: small_sweep(methods=[Method(name="m", recipe="confidence", params={"alpha": 1})]),
         "method 'm': recipe 'confidence': .*'alpha'; its parameters: alpha_max, warmup_fraction, threshold",
@@ -356,7 +359,7 @@ REFUSED: dict[str, tuple[Callable[[], Sweep], str]] = {
     ),
     "objective": (
         lambda: small_sweep(pairs=pair(broken_model(lambda base: {"objective": Call("language_modeling")}))),
-        "unknown objective 'language_modeling'; known: .*language_modelling",
+        "unknown objective 'language_modeling' \\(did you mean 'language_modelling'\\?\\); known: ",
     ),
     "objective of another kind of task": (
         lambda: small_sweep(pairs=pair(broken_model(lambda base: {"objective": Call("cross_entropy")}))),

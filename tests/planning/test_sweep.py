@@ -200,7 +200,14 @@ def test_an_error_in_the_users_code_is_told_with_its_own_traceback(tmp_path: Pat
         "No module named 'sweep_no_such_module'"
     )
     told = load(tmp_path, "from raysweep import Evaluation\ndef sweep(): return Evaluation(evry=3)\n")
-    assert told.endswith("got an unexpected keyword argument 'evry'") and "line 2, in sweep" in told
+    assert told == (
+        "FOLDER/experiment.py: sweep(), line 2: unknown field of Evaluation 'evry' (did you mean 'every'?); "
+        "known: every, num_examples"
+    )
+    told = load(tmp_path, "from raysweep import Method\ndef sweep(): return Method(name='mine')\n")
+    assert told == "FOLDER/experiment.py: sweep(), line 2: Method lacks 'recipe'"
+    told = load(tmp_path, "class Own:\n    def __init__(self, a): pass\ndef sweep(): return Own(b=1)\n")
+    assert told.endswith("TypeError: Own.__init__() got an unexpected keyword argument 'b'")
 
 
 def test_resources_may_be_chosen_run_by_run() -> None:

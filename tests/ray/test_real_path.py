@@ -41,7 +41,7 @@ def finish(process: subprocess.Popen[str], timeout: float = 400) -> tuple[int, s
 
 
 def results_of(folder: Path, experiment: str) -> dict:
-    code, output = finish(raysweep(folder, "results", experiment, "--json"))
+    code, output = finish(raysweep(folder, "results", experiment, "--format", "json"))
     assert code == 0, output
     return json.loads(output)
 

@@ -87,7 +87,7 @@ def test_accuracies_against_size_are_means_over_seeds_with_t_intervals(
     full: tuple[SweepData, Figures],
 ) -> None:
     table = by_name(full[1])["accuracy_by_size"].data.set_index(
-        ["task", "method", "line", "supervisor", "student model"]
+        ["task", "method", "line", "weak model", "strong model"]
     )
     student = table.loc[("boolq", "confidence", "student", "small", "huge")]
     assert student["parameters"] == 100_000 and student["seeds"] == 3
@@ -98,19 +98,19 @@ def test_accuracies_against_size_are_means_over_seeds_with_t_intervals(
     )
     lines = table.reset_index().groupby("line")["accuracy"].agg(["min", "max"])
     assert lines.loc["ceiling"].to_list() == pytest.approx([0.8, 0.9])
-    assert lines.loc["supervisor (floor)"].to_list() == pytest.approx([0.6, 0.6])
+    assert lines.loc["weak model"].to_list() == pytest.approx([0.6, 0.6])
 
 
 def test_compute_is_six_times_parameters_times_tokens(full: tuple[SweepData, Figures]) -> None:
     table = by_name(full[1])["accuracy_by_compute"].data
-    found = table.groupby("student model")["training FLOPs"].agg(["min", "max"])
+    found = table.groupby("strong model")["training FLOPs"].agg(["min", "max"])
     assert found.loc["huge"].to_list() == pytest.approx([6 * 100_000 * 1_000] * 2)
     assert found.loc["large"].to_list() == pytest.approx([6 * 10_000 * 1_000] * 2)
 
 
 def test_pgr_grids_hold_each_gap_and_medians_over_pairs(full: tuple[SweepData, Figures]) -> None:
     figures = by_name(full[1])
-    pairs = figures["pgr_by_pair"].data.set_index(["task", "method", "supervisor", "student model"])["PGR"]
+    pairs = figures["pgr_by_pair"].data.set_index(["task", "method", "weak model", "strong model"])["PGR"]
     assert pairs.loc[("sci_q", "naive", "small", "large")] == pytest.approx(0.5)  # 0.1 / 0.2
     assert pairs.loc[("sci_q", "confidence", "medium", "huge")] == pytest.approx(0.5)  # 0.15 / 0.3
     tasks = figures["pgr_by_task"].data.set_index(["task", "method"])
@@ -127,7 +127,7 @@ def test_methods_are_sorted_by_what_they_recover(full: tuple[SweepData, Figures]
     table = figures["methods_accuracy"].data
     students = table[table["method"] == "confidence"]
     assert students["student accuracy"].to_list() == pytest.approx([0.75] * len(students))
-    assert table["floor accuracy"].to_list() == pytest.approx([0.6] * len(table))
+    assert table["weak accuracy"].to_list() == pytest.approx([0.6] * len(table))
 
 
 def test_stops_are_marked_where_runs_were_read(full: tuple[SweepData, Figures]) -> None:
@@ -150,12 +150,12 @@ def test_a_chain_shows_every_model_of_it(full: tuple[SweepData, Figures]) -> Non
     assert chain["accuracy"].to_list() == pytest.approx(
         [0.6, 0.675, 0.75], abs=2e-3
     )  # of 200 examples, rounded
-    assert set(table["method"]) == {"naive", "confidence", "floor", "ceiling"}
+    assert set(table["method"]) == {"naive", "confidence", "weak model", "ceiling"}
 
 
 def test_calibration_bins_hold_confidence_and_accuracy(full: tuple[SweepData, Figures]) -> None:
     table = by_name(full[1])["calibration"].data
-    floor = table[table["model"] == "supervisor"]
+    floor = table[table["model"] == "weak model"]
     # Confidences are even over 0.5 … 1 and the floor is right on the surest 60 %: right wherever confidence
     # is above 0.7.
     assert floor.loc[floor["mean confidence"] < 0.66, "accuracy"].to_list() == pytest.approx([0.0, 0.0, 0.0])
@@ -168,7 +168,7 @@ def test_calibration_bins_hold_confidence_and_accuracy(full: tuple[SweepData, Fi
 def test_seeds_deviate_by_their_pooled_standard_deviation(full: tuple[SweepData, Figures]) -> None:
     table = by_name(full[1])["seeds"].data
     spread = table.groupby("runs")["standard deviation"].first()
-    assert spread["student, naive"] == pytest.approx(0.01) and spread["supervisor"] == pytest.approx(0)
+    assert spread["student, naive"] == pytest.approx(0.01) and spread["weak model"] == pytest.approx(0)
 
 
 def test_means_over_tasks_pool_the_noise_within_each() -> None:
@@ -347,9 +347,7 @@ def test_captions_say_what_is_there_and_what_is_not() -> None:
     found = figures_of(made_up_sweep(accuracy))
     text = captions("made up", found)
     assert "# Figures of made up" in text
-    assert (
-        "- PGR by supervisor and student: one pair of models only (small → large): no grid to show." in text
-    )
+    assert "- PGR by weak and strong model: one pair of models only (small → large): no grid to show." in text
 
 
 def test_colours_next_to_each_other_differ_in_grey() -> None:

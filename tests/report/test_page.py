@@ -105,6 +105,12 @@ def section(root: Element, name: str) -> Element:
     return found
 
 
+def told(root: Element) -> list[str]:
+    """The sentences of the answer."""
+    (found,) = [item for item in root.all("div") if item.attributes.get("class") == "told"]
+    return [item.text for item in found.all("p")]
+
+
 def rows(found: Element) -> list[list[str]]:
     """The body of the first table."""
     (body,) = found.all("table")[0].all("tbody")
@@ -142,7 +148,7 @@ def test_a_sweep_with_one_answer() -> None:
     root = tree(
         made_up_sweep(accuracy, num_examples=2_000), question="Does it?", command="raysweep run mine.py"
     )
-    lead = root.all("header")[0].all("p")[0].text
+    lead = told(root)[0]
     # Each of the three is right wherever a worse one is, all seeds alike: the noise is that of the examples.
     assert re.match(
         r"On boolq, naive students of large recover 0\.50 of the gap between small and the ceiling \(90 % "
@@ -151,8 +157,8 @@ def test_a_sweep_with_one_answer() -> None:
     )
     assert "supervisor 0.600, student 0.700, ceiling 0.800; 3 seeds" in lead
     (row,) = rows(section(root, "answer"))
-    assert row[:7] == ["boolq", "small → large", "naive", "3", "0.600", "0.700", "0.800"]
-    low, high = map(float, re.findall(r"\d\.\d+", row[7])[1:])
+    assert row[:3] == ["boolq", "small → large", "naive"] and row[4:8] == ["3", "0.600", "0.700", "0.800"]
+    low, high = map(float, re.findall(r"\d\.\d+", row[3])[1:])
     # Fieller: at ρ = 0.5 ± 0.037 the mean of student − weak − ρ·gap is 1.645 standard errors of 2,000
     # examples away from 0.
     for end in (low, high):
@@ -181,10 +187,10 @@ def test_many_answers_are_told_by_their_median_and_range() -> None:
         )
 
     root = tree(made_up_sweep(by_task, tasks=list(students), methods=["naive", "better"], num_examples=2_000))
-    best, lead, compared = (item.text for item in root.all("header")[0].all("p")[:3])
+    best, lead, compared = told(root)[:3]
     # (0.2 + 0.25 + 0.1) / (0.2 + 0.2 + 0), and 0.1 of accuracy everywhere.
     assert best.startswith("Better does best: its students recover 1.37 of the gap (90 % interval 1.")
-    assert "over 3 combinations of task and pair, 0.100 of accuracy more than naive, which is more" in best
+    assert "over 3 tasks, 0.100 of accuracy more than naive, which is more" in best
     assert "ahead in 3 of 3, p <0.001 after Holm's correction)." in best
     # PGR 0.1 / 0.2 and 0.15 / 0.2; wic's supervisor is as good as its ceiling.
     assert lead == (
@@ -219,7 +225,7 @@ def test_one_pooled_answer_stands_before_many_that_tell_nothing() -> None:
         num_examples=1_000,
     )
     root = tree(dataclasses.replace(data, read_provenance=lambda: {"yardsticks": ["shuffled_labels"]}))
-    best = root.all("header")[0].all("p")[0].text
+    best = told(root)[0]
     assert best.startswith("Better does best: its students recover 0.52 of the gap (90 % interval 0.5")
     assert "0.003 of accuracy more than naive, which is more than noise" in best
     pooled = captioned(section(root, "answer"), "over all tasks, pairs and seeds together")
@@ -234,15 +240,15 @@ def test_no_method_is_ahead() -> None:
         return accuracy(end, cell) - (0.05 if end == "student" and cell["method"] == "worse" else 0)
 
     root = tree(made_up_sweep(worse, methods=["naive", "worse"], num_examples=1_000))
-    assert root.all("header")[0].all("p")[0].text == (
-        "No method is ahead of naive over all tasks and pairs together."
-    )
+    assert told(root)[0] == ("No method is ahead of naive over all tasks and pairs together.")
 
 
 def test_nothing_is_finished() -> None:
     root = tree(made_up_sweep(accuracy, failed=lambda cell: True))
-    assert root.all("header")[0].all("p")[0].text == "Nothing is finished yet, so there is no answer."
-    assert rows(section(root, "answer")) == [["boolq", "small → large", "naive", "0 of 3", *["missing"] * 6]]
+    assert told(root)[0] == "Nothing is finished yet, so there is no answer."
+    assert rows(section(root, "answer")) == [
+        ["boolq", "small → large", "naive", "missing", "0 of 3", *["missing"] * 5]
+    ]
     assert "There is no figure yet" in section(root, "figures").text
     failed, missing = section(root, "missing").all("table")
     assert [cell.text for cell in failed.all("tbody")[0].children[0].children] == [
@@ -259,8 +265,8 @@ def test_a_seed_is_missing_and_said_to_be() -> None:
             failed=lambda cell: cell["method"] == "other" and cell["seed"],
         )
     )
-    assert "2 of 6 cells aren't finished, and not in these numbers." in root.all("header")[0].text
-    assert [row[1] for row in rows(section(root, "answer"))] == ["3", "1 of 3"]
+    assert "2 of 6 cells aren't finished, and not in these numbers." in " ".join(told(root))
+    assert [row[2] for row in rows(section(root, "answer"))] == ["3", "1 of 3"]
     missing = section(root, "missing").all("table")[1]
     assert [cell.text for cell in missing.all("tbody")[0].children[0].children][2:6] == [
         "other",
@@ -272,13 +278,13 @@ def test_a_seed_is_missing_and_said_to_be() -> None:
 
 def test_no_gap_is_no_answer_and_one_seed_is_told() -> None:
     root = tree(made_up_sweep(no_gap, seeds=[0]))
-    lead, seeds = (item.text for item in root.all("header")[0].all("p")[:2])
+    lead, seeds = told(root)[:2]
     assert (
         "can't be said: their supervisor and the ceiling can't be told apart over these seeds and examples"
         in lead
     )
     assert "the noise of training is unknown" in seeds
-    assert rows(section(root, "answer"))[0][7] == "undefined (gap in the noise)"
+    assert rows(section(root, "answer"))[0][3] == "undefined (gap in the noise)"
 
 
 def one_failed(end: str, cell: dict[str, Any]) -> float:
@@ -288,10 +294,10 @@ def one_failed(end: str, cell: dict[str, Any]) -> float:
 def test_seeds_that_failed_are_marked_and_named() -> None:
     data = made_up_sweep(one_failed, seeds=range(6), num_examples=2_000, methods=["naive", "other"])
     root = tree(data)
-    (told,) = [item.text for item in root.all("header")[0].all("p") if "rough" in item.text]
-    assert told.startswith("2 of 2 intervals are rough, as the seeds differ by more than noise")
+    (said,) = [text for text in told(root) if "rough" in text]
+    assert said.startswith("2 of 2 intervals are rough, as the seeds differ by more than noise")
     answer = section(root, "answer")
-    assert [row[2] for row in rows(answer)] == ["0.668*"] * 2 and rows(answer)[0][5].endswith("]*")
+    assert [row[3] for row in rows(answer)] == ["0.668*"] * 2 and rows(answer)[0][1].endswith("]*")
     assert "* supervisor small on boolq, seed 1: 0.510, far from the other seeds." in answer.text
     by_seed = captioned(answer, "every finished cell")
     marked = [row.text for row in by_seed.all("tbody")[0].children if "*" in row.text]
@@ -309,20 +315,20 @@ def test_one_seed_brings_no_verdict() -> None:
         return accuracy(end, cell) + (0.05 if end == "student" and cell["method"] == "better" else 0)
 
     root = tree(made_up_sweep(better, methods=["naive", "better"], seeds=[0]))
-    (told,) = [item.text for item in root.all("header")[0].all("p") if "differs" in item.text]
-    assert told == (
+    (said,) = [text for text in told(root) if "differs" in text]
+    assert said == (
         "Better differs from naive by +0.050 in accuracy; one seed can't tell whether that is more than "
         "noise."
     )
     root = tree(made_up_sweep(better, methods=["naive", "better", "same"], seeds=[0]))
-    assert "2 comparisons with naive are of one seed each, which can't tell" in root.all("header")[0].text
+    assert "2 comparisons with naive are of one seed each, which can't tell" in " ".join(told(root))
     some = made_up_sweep(
         better,
         methods=["naive", "better", "same"],
         failed=lambda cell: cell["method"] == "same" and cell["seed"] > 0,
     )
-    told = tree(some).all("header")[0].text
-    assert "which is more than noise" in told and "1 more is of one seed, which can't tell." in told
+    said = " ".join(told(tree(some)))
+    assert "which is more than noise" in said and "1 more is of one seed, which can't tell." in said
     compared = captioned(section(tree(some), "answer"), "same seeds and test examples")
     assert [row.text.count("1 seed can't tell") for row in compared.all("tbody")[0].children] == [0, 2]
     assert "p (Holm, of 1)" in compared.text

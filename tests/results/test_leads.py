@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from raysweep.results.answer import answer
+from raysweep.results.cells import result_rows
 from raysweep.results.leads import Lead, MeanLead, leads, mean_lead
 from raysweep.results.noise import freedom_of_sum
 from raysweep.results.statistics import Correct, Outcomes, mean_difference
@@ -198,3 +200,31 @@ def test_a_lead_that_is_said_to_be_told_is_told_in_four_sweeps_of_five() -> None
     found = [simulated(rng, effect, 4, 3)["a"].p_value for _ in range(200)]
     told = np.mean([value is not None and value < 0.05 for value in found])
     assert len(tells) == 50 and 0.7 <= told <= 0.9
+
+
+def first_sentence(rng: np.random.Generator, effect: float) -> str:
+    """The answer of a sweep of 2 tasks of 200 examples, 2 pairs, 3 seeds, naive, methods a, b and c, of which
+    a has an effect, and a control that is far worse: from outcomes to words."""
+    sweep = Sweep()
+    effects = {"naive": 0.0, "a": effect, "b": 0.0, "c": 0.0, "shuffled": -0.15}
+    for task in ("t", "u"):
+        hardness = rng.random(200)
+        of_supervisor = rng.normal(0, 0.015, 3)[:, None] + rng.normal(0, 0.1, (3, 200))
+        for method, added in effects.items():
+            for strong in ("s", "other"):
+                for seed in range(3):
+                    own = rng.normal(0, 0.015) + rng.normal(0, 0.1, 200)
+                    right = hardness + of_supervisor[seed] + own < 0.7 + added
+                    sweep.add(method, seed, right, task, strong)
+    naive = pd.DataFrame(sweep.cells[:3], columns=COLUMNS).assign(is_finished=True)
+    rows = result_rows(naive, lambda run: Outcomes(sweep.rights[run], None))
+    return answer(rows, [], sweep.leads(["shuffled"]))[0]
+
+
+def test_the_answer_claims_no_effect_that_isnt_there_and_finds_one_that_is() -> None:
+    rng = np.random.default_rng(11)
+    num_sweeps = 60
+    claims = ["more than noise" in first_sentence(rng, 0.0) for _ in range(num_sweeps)]
+    assert np.mean(claims) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / num_sweeps)
+    found = [first_sentence(rng, 0.08).startswith("A does best") for _ in range(20)]
+    assert np.mean(found) >= 0.8

@@ -26,8 +26,7 @@ from raysweep.predictions import Predictions
 from raysweep.results.from_store import CellReader
 from raysweep.results.measure import curve_points, measure_curve, measure_run, remeasure
 from raysweep.spec import RunSpec
-from raysweep.store import Store
-from raysweep.store.run_folder import RunStatus
+from raysweep.store import RunStatus, Store
 from raysweep.tasks.base import Example, Task
 
 

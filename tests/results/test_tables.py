@@ -84,7 +84,7 @@ def test_results_are_accuracies_a_pgr_and_agreements() -> None:
         "ceiling": "0.800",
         "PGR [90 %]": "0.50 [0.00, 0.75]",  # −0.001 has no sign
         "agreement": "0.800",
-        "with errors": "none",
+        "agrees when weak is wrong": "none",
     }
     assert shown(table, 1)["PGR [90 %]"] == "undefined (gap in the noise)"
     assert shown(table, 1)["seeds"] == "2 of 3" and shown(table, 2)["seeds"] == "0 of 2"
@@ -172,7 +172,7 @@ def test_comparisons_are_differences_with_p_values_and_the_seeds_needed() -> Non
         "seeds needed": "7",
     }
     pgrs = [shown(table, index)["PGR difference [90 %]"] for index in (1, 2)]
-    assert pgrs == ["another supervisor or ceiling", "undefined"]
+    assert pgrs == ["another weak model or ceiling", "undefined"]
     assert [shown(table, 3)[name] for name in ("p", "p (Holm, of 4)")] == ["1 seed can't tell"] * 2
     needed = [shown(table, index)["seeds needed"] for index in (1, 2, 4)]
     assert needed == ["unknown", "none: this test set tells 0.025 at best", "none: no difference"]
@@ -242,7 +242,7 @@ def test_metrics_have_the_columns_that_they_declare(store: Store) -> None:
     (item,) = finished(store).row_means
     table = metrics_table([item])
     assert table.columns[4:] == (
-        *("with errors: student", "ceiling"),
+        *("agrees when weak is wrong: student", "ceiling"),
         *("AUROC: weak", "student", "ceiling", "ECE: weak", "student", "ceiling", "misfit²", "gain²"),
     )
     cells = table.rows[0].cells[4:]

@@ -1,18 +1,19 @@
 """Two sweeps at once on one store: each run is executed by one of them."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from grid_helpers import finish, small_sweep
+from mlflow import MlflowClient
 
 from raysweep.planning.plan import make_plan
-from raysweep.scheduling.claim import FailedElsewhere, claimed
+from raysweep.scheduling.claim import claimed
 from raysweep.scheduling.jobs import Jobs
 from raysweep.store import Store
 from raysweep.training.run import Job
@@ -26,51 +27,32 @@ def job(store: Store) -> Job:
     return Jobs(store, {}).make(next(iter(plan.runs.values())))
 
 
-@contextmanager
-def executed_elsewhere(job: Job, ending: Callable[[], object]) -> Iterator[None]:
-    """Another sweep holds the run's lock; as soon as somebody waits for it, the run ends there."""
-    paths = Store(job.store_folder).run(job.spec.id)
-    lock = paths.lock()
+def test_a_process_waits_for_what_is_left_of_an_earlier_try(job: Job) -> None:
+    store = Store(job.store_folder)
+    lock = store.run(job.spec.id).lock()
     assert lock is not None
 
     def end() -> None:
-        ending()
+        finish(job.spec, store)
         lock.release()
 
     timer = threading.Timer(0.3, end)
     timer.start()
-    yield
+    with claimed(job) as is_open:
+        assert not is_open
     timer.join()
 
 
-def test_a_run_is_executed_by_the_first_and_found_done_by_the_second(job: Job) -> None:
+def test_a_run_is_open_until_it_is_done_with_what_is_needed_of_it(job: Job) -> None:
     store = Store(job.store_folder)
     with claimed(job) as is_open:
         assert is_open and store.run(job.spec.id).lock(wait=False) is None
-    with executed_elsewhere(job, lambda: finish(job.spec, store)), claimed(job) as is_open:
-        assert not is_open
+    finish(job.spec, store)
     with claimed(job) as is_open:
         assert not is_open
 
 
-def test_a_run_that_failed_meanwhile_is_not_tried_at_once_again(job: Job) -> None:
-    paths = Store(job.store_folder).run(job.spec.id)
-    with (
-        executed_elsewhere(job, lambda: paths.tell_failure("the loss became nan at step 3")),
-        pytest.raises(FailedElsewhere, match="the loss became nan at step 3"),
-        claimed(job),
-    ):
-        pass
-    with claimed(job) as is_open:  # by a later command
-        assert is_open
-
-
-def test_a_run_whose_sweep_was_killed_is_taken_over(job: Job) -> None:
-    with executed_elsewhere(job, lambda: None), claimed(job) as is_open:
-        assert is_open
-
-
-def test_the_same_sweep_twice_at_once_ends_well_twice(tmp_path: Path) -> None:
+def test_the_same_sweep_twice_at_once_trains_each_run_once_and_writes_it_once(tmp_path: Path) -> None:
     (tmp_path / "experiment.py").write_text(
         "from grid_helpers import small_sweep\ndef sweep(): return small_sweep()\n"
     )
@@ -78,20 +60,32 @@ def test_the_same_sweep_twice_at_once_ends_well_twice(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "raysweep.cli", "run", "experiment.py", "--local"]
     both = [
         subprocess.Popen(
-            [*command, "--tracking-uri", f"sqlite:///{tmp_path}/{name}.db"],
+            [*command, "--tracking-uri", f"sqlite:///{tmp_path}/mlflow.db"],
             cwd=tmp_path,
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
-        for name in ("first", "second")
+        for _ in range(2)
     ]
+    told = []
     for process in both:
         out, _ = process.communicate(timeout=550)
-        assert (
-            process.returncode == 0 and "missing" not in out and "failed" not in out.replace("0 failed", "")
-        )
+        assert process.returncode == 0, out
+        assert "missing" not in out and "failed" not in out.replace("0 failed", "")
+        told.append(out)
     folder = tmp_path / "raysweep-store"
+    trained_by = {
+        json.loads(path.read_text())["info"]["process"]: path for path in folder.glob("runs/*/result.json")
+    }
+    assert set(trained_by) <= {process.pid for process in both}
     assert len([*folder.glob("runs/*/result.json")]) == 5
-    assert not [*folder.glob("runs/*/.*.tmp")] and not [*folder.glob("runs/.*.lock")]
+    # Each run was trained by one of them, and is cached, or was trained elsewhere, for the other.
+    assert sum(len(re.findall(r"^done ", out, re.MULTILINE)) for out in told) == 5
+    assert not [*folder.glob("runs/*/.*")] and not [*folder.glob("runs/.*.lock")]
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    runs = client.search_runs([item.experiment_id for item in client.search_experiments()])
+    keys = [run.data.tags.get("raysweep.run_id") or run.data.tags.get("raysweep.cell") for run in runs]
+    assert len(keys) == len(set(keys)) == 5 + 1 + 1  # runs, the cell, the sweep itself
+    assert {run.info.status for run in runs} == {"FINISHED"}

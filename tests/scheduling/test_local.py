@@ -13,8 +13,7 @@ from raysweep.planning.sweep import Sweep
 from raysweep.results.from_store import read_store
 from raysweep.scheduling.queue import RunQueue
 from raysweep.scheduling.run import run_plan
-from raysweep.store import Store
-from raysweep.store.run_folder import RunStatus
+from raysweep.store import RunStatus, Store
 
 
 @pytest.fixture

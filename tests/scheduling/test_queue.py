@@ -2,6 +2,7 @@
 failed."""
 
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,8 +13,11 @@ from raysweep import Method, Resources, RunSpec, grid
 from raysweep.errors import ForeignFolder, StorageFailed
 from raysweep.planning.graph import PlannedRun
 from raysweep.planning.plan import Plan, make_plan
-from raysweep.scheduling.queue import QueuedRun, RunQueue
+from raysweep.scheduling import endings
+from raysweep.scheduling.queue import RunQueue
+from raysweep.scheduling.queued_run import QueuedRun
 from raysweep.store import RunStatus, Store
+from raysweep.store.lease import Overtaken
 
 
 @pytest.fixture
@@ -42,6 +46,19 @@ def complete(queue: RunQueue, run: PlannedRun) -> None:
 
 def find(plan: Plan, kind: str, model: str) -> PlannedRun:
     return next(run for run in plan.runs.values() if run.role == kind and run.spec.model.name == model)
+
+
+def lose(queue: RunQueue, run: PlannedRun, reason: str) -> None:
+    """A run's process dies, in every try."""
+    for _ in range(endings.MOST_TRIES):
+        assert run.id in [item.id for item in queue.ready()]
+        queue.start(run)
+        queue.end(run, reason)
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endings, "_PAUSES_SECONDS", (0.0, 0.0))
 
 
 def test_runs_become_ready_without_barriers(plan: Plan, store: Store) -> None:
@@ -124,9 +141,9 @@ def test_a_run_that_ends_without_result_or_error_has_failed(
 ) -> None:
     queue = RunQueue(plan, store)
     run = queue.ready()[0]
-    queue.start(run)
-    queue.end(run, reason)
+    lose(queue, run, reason)
     assert queue.runs[run.id].status is RunStatus.FAILED
+    assert queue.runs[run.id].reason.endswith("(try 3 of 3)")
     assert queue.runs[run.id].reason.startswith(told) and store.run(run.id).failure().startswith(told)
 
 
@@ -137,7 +154,7 @@ def test_a_run_whose_files_are_damaged_at_its_end_has_failed(plan: Plan, store: 
     finish(run.spec, store)
     (store.run(run.id).model / "weights").unlink()
     queue.end(run)
-    assert queue.runs[run.id].status is RunStatus.FAILED
+    assert queue.runs[run.id].status is RunStatus.WAITING  # it is trained again
 
 
 def test_a_run_that_failed_after_its_sibling_does_not_undo_it(store: Store) -> None:
@@ -190,7 +207,7 @@ def test_a_run_is_reserved_once(plan: Plan, store: Store) -> None:
     queue = RunQueue(plan, store)
     first, second, third = queue.ready()
     assert [run.id for run in queue.candidates()] == [first.id]  # all three ask for the same resources
-    queue.reserve(first)
+    assert queue.reserve(first)
     assert [run.id for run in queue.ready()] == [second.id, third.id] and [
         run.id for run in queue.candidates()
     ] == [second.id]
@@ -221,8 +238,7 @@ def test_the_candidates_are_the_first_of_each_resources(store: Store) -> None:
 def test_failures_come_in_the_plans_order_whatever_failed_first(plan: Plan, store: Store) -> None:
     queue = RunQueue(plan, store)
     for run in reversed(queue.ready()):
-        queue.start(run)
-        queue.end(run, "gone")
+        lose(queue, run, "gone")
     assert [entry.run.id for entry in queue.failures] == list(plan.runs) and queue.is_complete
 
 
@@ -247,7 +263,6 @@ def test_a_run_that_is_tried_again_has_not_failed_and_its_dependents_wait(plan: 
     queue.reserve(run)
     queue.start(run)
     # As `execute` leaves it.
-    store.run(run.id).error.parent.mkdir(parents=True)
     store.run(run.id).error.write_text("OutOfMemoryError: CUDA out of memory\n")
     queue.end(run)
     assert queue.runs[run.id].status is RunStatus.WAITING and queue.failures == []
@@ -271,3 +286,121 @@ def test_a_store_that_is_deleted_meanwhile_ends_the_plan(plan: Plan, store: Stor
     other = RunQueue(plan, store)
     other.start(second)
     assert isinstance(other.problem, StorageFailed) and not store.folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("cause", "is_tried_again"),
+    [
+        ("ActorDiedError: The actor died unexpectedly before finishing this task.", True),
+        ("DistBackendError: NCCL error in: ProcessGroupNCCL.cpp:2021, remote process exited", True),
+        ("RuntimeError: [gloo/transport/tcp/pair.cc:534] Connection closed by peer [10.0.0.7]:40018", True),
+        ("no sign of life for 1800 s (Resources.timeout_seconds): the last one, …", True),
+        ("OSError: [Errno 116] Stale file handle: 'store/runs/0/checkpoints'", True),
+        ("x can't be written: the disk at / is gone; mount it again", True),
+        ("ValueError: shapes (2, 3) and (2,) differ", False),
+        ("the loss became nan at step 3", False),
+        ("OutOfMemoryError: CUDA out of memory", False),
+        ("CUDA error: device-side assert triggered", False),
+    ],
+)
+def test_what_the_machine_did_is_tried_again_and_the_run_s_own_error_is_final(
+    plan: Plan, store: Store, cause: str, is_tried_again: bool
+) -> None:
+    queue = RunQueue(plan, store)
+    run = find(plan, "pretrain", "weak-2")
+    queue.start(run)
+    store.run(run.id).tell_failure(cause)
+    queue.end(run)
+    if not is_tried_again:
+        assert queue.runs[run.id].status is RunStatus.FAILED and queue.runs[run.id].reason == cause
+        return
+    assert queue.runs[run.id].reason == f"try 1 of 3 was lost, another follows: {cause}"
+    assert find(plan, "supervisor", "weak-2").id not in [failed.run.id for failed in queue.failures]
+    complete(queue, queue.runs[run.id].run)
+    assert queue.runs[run.id].status is RunStatus.DONE and not store.run(run.id).error.exists()
+
+
+def test_a_lost_run_pauses_and_what_is_left_of_its_try_is_shut_out(
+    plan: Plan, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endings, "_PAUSES_SECONDS", (1_000.0, 0.0))
+    queue = RunQueue(plan, store)
+    for run in queue.ready():
+        if run.spec.model.name != "weak-2":
+            complete(queue, run)
+    while others := queue.ready()[1:]:
+        complete(queue, others[0])
+    run = queue.ready()[0]
+    queue.start(run)
+    lost = store.run(run.id, queue.ownership.fence(run.id))
+    queue.end(run, "its node is gone")
+    assert queue.ready() == [] and queue.is_held_up
+    queue._tries._due[run.id] = 0.0
+    queue.wait()
+    assert queue.start(run)
+    with pytest.raises(Overtaken, match="was taken over"):
+        lost.claim(run.spec)
+    again = store.run(run.id, queue.ownership.fence(run.id))
+    again.claim(run.spec)
+    again.finish(run.spec, {}, {})
+    assert again.read_result()["fence"] == 2
+    with pytest.raises(Overtaken):
+        lost.finish(run.spec, {}, {})
+
+
+def test_what_another_sweep_executes_is_left_to_it(plan: Plan, store: Store) -> None:
+    one, other = RunQueue(plan, store), RunQueue(plan, store)
+    mine, theirs = one.ready()[:2]
+    assert one.start(mine) and other.start(theirs)
+    assert not other.start(mine) and not one.start(theirs)
+    here = other.runs[mine.id]
+    assert here.status is RunStatus.WAITING
+    assert here.reason.startswith("another sweep executes it: process ")
+    assert mine.id not in [run.id for run in other.ready()] and not other.is_complete
+    finish(mine.spec, store)
+    one.end(mine)
+    look_again(other)
+    assert other.runs[mine.id].status is RunStatus.CACHED
+    assert find(plan, "supervisor", mine.spec.model.name).id in [run.id for run in other.ready()]
+    store.run(theirs.id).tell_failure("ValueError: no such luck")
+    other.end(theirs)
+    look_again(one)
+    assert one.runs[theirs.id].reason == "in another sweep, which executed it: ValueError: no such luck"
+
+
+def test_what_a_sweep_that_seems_dead_left_is_executed_here(
+    plan: Plan, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = RunQueue(plan, store), RunQueue(plan, store)
+    run = one.ready()[0]
+    assert one.start(run) and not other.start(run)
+    look_again(other)
+    assert run.id not in [item.id for item in other.ready()]
+    with monkeypatch.context() as patch:
+        patch.setattr("raysweep.store.lease._began", lambda process: "another process")
+        look_again(other)
+        assert other.start(run)
+    one.end(run)  # too late: it was taken over
+    assert one.runs[run.id].status is RunStatus.WAITING and not store.run(run.id).error.exists()
+    done = other.ready()[0]
+    finish(done.spec, store)
+    assert not other.start(done) and other.runs[done.id].status is RunStatus.CACHED
+
+
+def test_a_result_that_a_file_system_shows_late_is_waited_for(
+    plan: Plan, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("raysweep.scheduling.ownership._LOOK_SECONDS", 0.01)
+    queue = RunQueue(plan, store)
+    run = queue.ready()[0]
+    queue.start(run)
+    timer = threading.Timer(0.1, finish, (run.spec, store))
+    timer.start()
+    queue.end(run, has_succeeded=True)
+    timer.join()
+    assert queue.runs[run.id].status is RunStatus.DONE
+
+
+def look_again(queue: RunQueue) -> None:
+    queue.ownership._looked = 0.0
+    queue.candidates()

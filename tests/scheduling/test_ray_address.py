@@ -12,7 +12,7 @@ import pytest
 from raysweep.errors import InvalidInput
 from raysweep.scheduling import ray_address, ray_startup
 from raysweep.scheduling.ray_address import RayAddress, find_ray, require_startable
-from raysweep.scheduling.run import make_runner
+from raysweep.scheduling.runners import make_runner
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -16,9 +17,11 @@ from raysweep.errors import ForeignFolder
 from raysweep.planning.graph import PlannedRun
 from raysweep.planning.plan import Plan, make_plan
 from raysweep.scheduling.jobs import Jobs
-from raysweep.scheduling.queue import QueuedRun, RunQueue
-from raysweep.scheduling.run import make_runner, run_plan, runners
+from raysweep.scheduling.queue import RunQueue
+from raysweep.scheduling.queued_run import QueuedRun
+from raysweep.scheduling.run import run_plan
 from raysweep.scheduling.runner import Runner
+from raysweep.scheduling.runners import make_runner, runners
 from raysweep.store import RunStatus, Store
 from raysweep.training.run import Job
 
@@ -171,6 +174,7 @@ def test_a_store_that_changes_under_a_run_ends_the_plan_with_its_error(store: St
             first, second = queue.ready()[:2]
             queue.start(first)
             finish(second.spec, store)
+            shutil.rmtree(store.run(first.id).folder)
             store.run(second.id).folder.rename(store.run(first.id).folder)
             queue.end(first)
             assert queue.is_complete and queue.candidates() == []

@@ -7,24 +7,42 @@ from typing import Any
 
 import pytest
 from grid_helpers import finish, small_sweep
-from ray import cloudpickle
+from ray.experimental import internal_kv
 from ray.tune.search import Searcher
 
 from raysweep.errors import InvalidInput
 from raysweep.planning.graph import PlannedRun
 from raysweep.planning.plan import make_plan
-from raysweep.scheduling import searcher
+from raysweep.scheduling import endings, searcher
 from raysweep.scheduling.capacity import ClusterCapacity
 from raysweep.scheduling.jobs import Jobs
 from raysweep.scheduling.queue import RunQueue
 from raysweep.scheduling.searcher import QueueSearcher
-from raysweep.scheduling.slot import JobFiles
+from raysweep.scheduling.slot import JobBoard, read_job
 from raysweep.spec import RunSpec
 from raysweep.spec.resources import Resources
 from raysweep.store import RunStatus, Store
 from raysweep.training.run import Job
 
 WIDE = Resources(cpus_per_worker=2)
+
+
+@pytest.fixture(autouse=True)
+def head(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    """What Ray's head keeps, without Ray."""
+    kept: dict[str, bytes] = {}
+
+    def put(key: str, value: bytes, *, namespace: bytes) -> None:
+        kept[key] = value
+
+    def delete(key: str, *, del_by_prefix: bool = False, namespace: bytes) -> None:
+        for name in [name for name in kept if name == key or (del_by_prefix and name.startswith(key))]:
+            del kept[name]
+
+    monkeypatch.setattr(internal_kv, "_internal_kv_put", put)
+    monkeypatch.setattr(internal_kv, "_internal_kv_del", delete)
+    monkeypatch.setattr(internal_kv, "_internal_kv_get", lambda key, *, namespace: kept.get(key))
+    return kept
 
 
 class Stage:
@@ -35,7 +53,7 @@ class Stage:
         self.store = store
         self.queue = RunQueue(make_plan(small_sweep(**sweep), store), store)
         self.searcher = QueueSearcher(
-            self.queue, ClusterCapacity({"CPU": cpus}), JobFiles(Jobs(store, {}), None, tmp_path / "jobs")
+            self.queue, ClusterCapacity({"CPU": cpus}), JobBoard(Jobs(store, {}), None, "test")
         )
         self.steps: dict[str, int] = {}
 
@@ -50,8 +68,7 @@ class Stage:
 
     def told(self, slot: str) -> str:
         """What a slot does in the step that it is to take: the role of a run, "wait", or "end"."""
-        path = Path(f"{self.searcher._jobs.path(slot)}-{self.steps[slot]}")
-        what = cloudpickle.loads(path.read_bytes())
+        what = read_job(self.searcher._jobs.key(slot), self.steps[slot])
         if not isinstance(what, Job):
             return "end" if what is None else "wait"
         assert self.queue.runs[what.spec.id].status is RunStatus.RUNNING
@@ -133,14 +150,41 @@ def test_a_run_that_fails_ends_its_lane_and_another_goes_on(store: Store, tmp_pa
     stage.step("a")
     while stage.running("a").role != "supervisor":
         stage.step("a")
-    lost = stage.running("a")
+    failed = stage.running("a")
+    store.run(failed.id).tell_failure("ValueError: no luck")
     stage.searcher.on_trial_complete("a", error=True)
-    assert "may have run out of memory" in stage.queue.runs[lost.id].reason
+    stage.searcher.on_error("a", "RayTaskError(ValueError)")
+    assert stage.queue.runs[failed.id].reason == "ValueError: no luck"
     stage.open("b")
     while stage.step("b") != "end":
         pass
     counts = stage.queue.count(RunStatus.DONE), stage.queue.count(RunStatus.FAILED)
     assert counts == (len(stage.queue.runs) - 2, 2)  # the floor, and its student
+
+
+def test_a_run_whose_slot_dies_is_tried_again_with_what_is_known_of_it(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endings, "_PAUSES_SECONDS", (0.0, 0.0))
+    stage = Stage(store, tmp_path, cpus=1)
+    for number, slot in enumerate(("a", "b", "c"), 1):
+        stage.open(slot)
+        lost = stage.running(slot)
+        stage.searcher.on_trial_complete(slot, error=True)
+        stage.searcher.on_error(slot, "its node 10.0.0.7 is gone")
+        told = stage.queue.runs[lost.id]
+        assert told.status is (RunStatus.FAILED if number == 3 else RunStatus.WAITING)
+        assert f"try {number} of 3" in told.reason and "its node 10.0.0.7 is gone" in told.reason
+
+
+def test_tune_ends_while_another_sweep_executes_what_is_left(store: Store, tmp_path: Path) -> None:
+    stage = Stage(store, tmp_path, cpus=2)
+    other = RunQueue(stage.queue.plan, store)
+    for run in other.ready():
+        assert other.start(run)
+    assert stage.searcher.suggest("a") is None  # it finds out
+    assert stage.searcher.suggest("a") == Searcher.FINISHED and stage.searcher.has_finished
+    assert not stage.queue.is_complete and stage.queue.is_held_up
 
 
 def test_after_a_problem_slots_end(store: Store, tmp_path: Path) -> None:
@@ -149,3 +193,17 @@ def test_after_a_problem_slots_end(store: Store, tmp_path: Path) -> None:
     stage.queue.close(InvalidInput("a suggestion can't be trained"))
     assert stage.step("a") == "end"
     assert stage.searcher.suggest("b") == Searcher.FINISHED
+
+
+def test_the_head_keeps_one_step_of_each_slot_and_nothing_afterwards(
+    store: Store, tmp_path: Path, head: dict[str, bytes]
+) -> None:
+    stage = Stage(store, tmp_path, cpus=2)
+    stage.open("a")
+    stage.open("b")
+    stage.step("a")
+    assert sorted(head) == ["test/a-1", "test/b-0"]
+    stage.searcher._jobs.clear()
+    assert not head
+    with pytest.raises(RuntimeError, match="Ray's head has no test/a-1"):
+        read_job("test/a", 1)

@@ -163,3 +163,9 @@ def test_a_store_on_a_read_only_disk_is_read_as_any_other(disk: Path) -> None:
         paths.replace_metrics({"test_accuracy": 0.5})
     with pytest.raises(InvalidInput, match=r"can't be written"):
         Store(disk / "another")
+
+
+def test_a_store_in_the_folder_of_a_job_is_refused(tmp_path: Path) -> None:
+    unpacked = tmp_path / "working_dir_files" / "_ray_pkg_0123456789abcdef"
+    with pytest.raises(InvalidInput, match="in the folder into which Ray unpacks this job, and which Ray"):
+        Store(unpacked / "raysweep-store").require_writable()

@@ -17,8 +17,7 @@ from raysweep.files import read_json, write_json, written_atomically
 from raysweep.planning.plan import Plan, make_plan
 from raysweep.predictions import Predictions
 from raysweep.spec import RunSpec
-from raysweep.store import Store
-from raysweep.store.run_folder import RunStatus
+from raysweep.store import RunStatus, Store
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ from raysweep.tasks.values import Classes, is_missing, number_of, text_of
 
 def test_when_there_is_no_value() -> None:
     for value in (
-        None, "", " \n", b" ", float("nan"), np.float32("nan"), Decimal("NaN"), pd.NA, pd.NaT,
-        np.datetime64("NaT"),
+        None, "", " \n", b" ", float("nan"), np.float32("nan"), Decimal("NaN"), Decimal("sNaN"), pd.NA,
+        pd.NaT, np.datetime64("NaT"),
     ):  # fmt: skip
         assert is_missing(value), value
     for value in (
@@ -92,6 +92,14 @@ def test_the_text_of_a_template(row: dict[str, Any], text: str, shown: str) -> N
         ({"a": np.array([1])}, "{a}", "a", "of type ndarray"),
         ({"a": object}, "{a}", "a", "of type type"),
         ({"a": b"\xe9"}, "{a}", "a", r"b'\\xe9' is bytes that aren't UTF-8"),
+        (
+            {"a": "x"},
+            "{a:>10000000000}",
+            "a",
+            "its format '>10000000000' asks for more than 10,000 characters",
+        ),
+        ({"a": 1.5}, "{a:.99999999999f}", "a", "asks for more than 10,000 characters"),
+        ({"a": "x", "n": 10**7}, "{a:>{n}}", "a", "its format '>10000000' asks for more than 10,000"),
         ({"a": "x"}, "{a:d}", "a", "the value 'x' can't be shown: Unknown format code 'd'"),
         ({"a": "ok \ud83d"}, "{a}", "a", r"text has the lone surrogate \\ud83d at character 4"),
         ({"a": "b", "c": "\udcff"}, "{a}{c}", None, r"lone surrogate \\udcff at character 2"),

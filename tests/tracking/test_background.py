@@ -35,7 +35,7 @@ def test_runs_are_written_as_they_end_and_cells_as_they_are_complete(
     wait_until(lambda: len(backend.of_kind("cell")) == len(plan.cells))
     assert background.close(30) is None
     assert backend.of_kind("sweep")[0].status is RunStatus.DONE
-    assert len(backend.entries) == len(plan.runs) + len(plan.cells) + 1
+    assert len(backend.entries) == len(plan.runs) + len(plan.cells) + 2 + 1  # rows, and the sweep
 
 
 def test_a_plan_that_grows_is_followed(finished: tuple[Plan, Store], backend: MemoryBackend) -> None:
@@ -67,7 +67,7 @@ def test_one_entry_that_is_refused_holds_up_no_other(
     assert message is not None
     assert message.startswith("not written to The memory at memory:: 1 run and 1 cell (MemoryIsDown: ")
     assert "isn't wanted" in message and "raysweep sync FILE" in message and str(store.folder) in message
-    assert len(backend.entries) == len(plan.runs) + len(plan.cells) + 1 - 2
+    assert len(backend.entries) == len(plan.runs) + len(plan.cells) + 2 + 1 - 2
 
 
 def test_one_entry_that_cant_be_built_holds_up_no_other(
@@ -81,7 +81,7 @@ def test_one_entry_that_cant_be_built_holds_up_no_other(
     message = BackgroundSync("memory:", plan, store).close(3)
     assert message is not None
     assert ": 1 run and 1 cell (KeyError: 'code')" in message
-    assert len(backend.entries) == len(plan.runs) + len(plan.cells) + 1 - 2
+    assert len(backend.entries) == len(plan.runs) + len(plan.cells) + 2 + 1 - 2
 
 
 def test_a_backend_that_comes_back_gets_everything(
@@ -98,7 +98,7 @@ def test_a_backend_that_comes_back_gets_everything(
     assert not backend.entries
     backend.is_down = False
     assert background.close(30) is None
-    assert len(backend.entries) == len(plan.runs) + len(plan.cells) + 1
+    assert len(backend.entries) == len(plan.runs) + len(plan.cells) + 2 + 1  # rows, and the sweep
 
 
 def test_a_backend_that_is_only_slow_gets_everything(
@@ -113,7 +113,7 @@ def test_a_backend_that_is_only_slow_gets_everything(
     monkeypatch.setattr(MemoryBackend, "write", slow)
     plan, store = finished
     assert BackgroundSync("memory:", plan, store).close(2) is None
-    assert len(backend.entries) == len(plan.runs) + len(plan.cells) + 1
+    assert len(backend.entries) == len(plan.runs) + len(plan.cells) + 2 + 1  # rows, and the sweep
 
 
 def test_a_backend_that_stays_down_is_told_at_the_end(

@@ -11,7 +11,7 @@ from tracked_sweep import NUM_STEPS, fail, finish, forget, of_role
 
 from raysweep.data.inputs import RunInputs
 from raysweep.planning.plan import Plan
-from raysweep.results.from_store import CellReader
+from raysweep.results.from_store import CellReader, read_store
 from raysweep.results.measure import example_table
 from raysweep.store import RunStatus, Store
 from raysweep.tracking.build import (
@@ -30,7 +30,7 @@ from raysweep.tracking.entry import Entry, EntryKey
 
 def all_entries(plan: Plan, store: Store) -> list[Entry]:
     done = [store.run(run_id) for run_id in plan.runs]
-    entries = [sweep_entry(plan, store, RunStatus.DONE, *span(done))]
+    entries = [sweep_entry(plan, read_store(plan, store), RunStatus.DONE, *span(done), is_active=False)]
     methods = {cell.runs.student.id: cell.method for cell in plan.cells}
     for run in plan.runs.values():
         entry = run_entry(run, methods.get(run.id, ""), store, "parent")
@@ -171,7 +171,8 @@ def test_the_linked_runs_of_a_cell_are_its_own_and_the_chain_of_supervisors(
 
 def test_a_sweeps_file_says_what_was_planned(finished: tuple[Plan, Store], tmp_path: Path) -> None:
     plan, store = finished
-    entry = sweep_entry(plan, store, RunStatus.RUNNING, 1.0, 2.0)
+    entry = sweep_entry(plan, read_store(plan, store), RunStatus.RUNNING, 1.0, 2.0, is_active=True)
+    assert entry.note == "" and not list(entry.points())  # before the end there is no answer
     assert (entry.name, entry.status) == ("sweep tiny", RunStatus.RUNNING)
     assert entry.tags == {
         "tasks": "sandbox",
@@ -191,9 +192,13 @@ def test_a_sweeps_file_says_what_was_planned(finished: tuple[Plan, Store], tmp_p
 
 def test_a_changed_store_changes_the_sweeps_file_and_content(copied: tuple[Plan, Store]) -> None:
     plan, store = copied
-    before = sweep_entry(plan, store, RunStatus.DONE, 1.0, 2.0)
+
+    def entry() -> Entry:
+        return sweep_entry(plan, read_store(plan, store), RunStatus.DONE, 1.0, 2.0, is_active=False)
+
+    before = entry()
     forget(of_role(plan, "ceiling"), store)
-    assert sweep_entry(plan, store, RunStatus.DONE, 1.0, 2.0).content != before.content
+    assert entry().content != before.content
 
 
 def test_only_names_that_differ_between_cells_are_varied(finished: tuple[Plan, Store]) -> None:

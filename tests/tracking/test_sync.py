@@ -19,17 +19,14 @@ from raysweep.tracking.build import sweep_key
 def test_every_run_and_cell_is_written_once(finished: tuple[Plan, Store], backend: MemoryBackend) -> None:
     plan, store = finished
     summary = sync("memory:", plan, store)
-    assert (summary.num_runs, summary.num_cells, summary.num_unchanged) == (
-        len(plan.runs),
-        len(plan.cells),
-        0,
-    )
+    assert (summary.num_runs, summary.num_cells) == (len(plan.runs), len(plan.cells))
+    assert (summary.num_groups, summary.num_unchanged) == (2, 0)
     assert {entry.key.identity for entry in backend.of_kind("run")} == set(plan.runs)
     assert len(backend.of_kind("cell")) == 2 and len(backend.of_kind("sweep")) == 1
     before = dict(backend.entries)
     summary = sync("memory:", plan, store)
-    assert (summary.num_runs, summary.num_cells) == (0, 0)
-    assert summary.num_unchanged == len(plan.runs) + len(plan.cells)
+    assert (summary.num_runs, summary.num_cells, summary.num_groups) == (0, 0, 0)
+    assert summary.num_unchanged == len(plan.runs) + len(plan.cells) + 2
     assert all(backend.entries[key] is entry for key, entry in before.items())
 
 

@@ -156,9 +156,10 @@ def snapshot(uri: str) -> dict[str, object]:
 
 
 def assert_complete(uri: str, plan: Plan) -> None:
-    """MLflow shows every run and cell once, completely written."""
+    """MLflow shows every run, cell and row once, completely written."""
     runs = shown(uri)
-    assert len(runs) == len(plan.runs) + len(plan.cells) + 1
+    num_rows = len({cell.group for cell in plan.cells})
+    assert len(runs) == len(plan.runs) + len(plan.cells) + num_rows + 1
     assert {run.info.status for run in runs.values()} == {"FINISHED"}
     assert all("raysweep.content" in run.data.tags for run in runs.values())
 

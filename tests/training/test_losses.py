@@ -19,7 +19,8 @@ from raysweep.objectives import BatchContext, Objective, cross_entropy
 from raysweep.spec import Call, Optimization
 from raysweep.spec.resources import Resources
 from raysweep.store import Store
-from raysweep.store.run_folder import RunFolder, RunStatus
+from raysweep.store.run_folder import RunFolder
+from raysweep.store.status import RunStatus
 from raysweep.training.checkpoint import Checkpoints
 from raysweep.training.engine import Engine, process_group
 from raysweep.training.history import History

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from raysweep.errors import InvalidInput, RaysweepError
+from raysweep.errors import InvalidInput, RaysweepError, did_you_mean
 from raysweep.spec import Call, Prompting, RunSpec
 
 _ROOTS = ("optimization", "model", "objective", "labels.transforms")
@@ -86,7 +86,8 @@ def _replaced(part: Any, names: list[str], value: Any, path: str) -> Any:
     fields = [item.name for item in dataclasses.fields(part)] if dataclasses.is_dataclass(part) else []
     if name not in fields:
         raise _NoSuchField(
-            f"{path}: {type(part).__name__} has no field {name!r}; it has {', '.join(fields) or 'none'}"
+            f"{path}: {type(part).__name__} has no field {name!r}{did_you_mean(name, fields)}; it has "
+            f"{', '.join(fields) or 'none'}"
         )
     return dataclasses.replace(
         part, **{name: _replaced(getattr(part, name), rest, value, path) if rest else value}

@@ -16,8 +16,7 @@ from raysweep.planning.search.config import METRICS, Search, SearchedRole, Signa
 from raysweep.planning.search.overrides import with_overrides
 from raysweep.planning.search.study import RunOutcome, Study, StudyScope, searched_space
 from raysweep.spec import RunSpec, WeakLabels
-from raysweep.store import Store
-from raysweep.store.run_folder import RunStatus
+from raysweep.store import RunStatus, Store
 
 CHOICES: Mapping[Signal, str] = {
     "weak_validation": "weak_validation",

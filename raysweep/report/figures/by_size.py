@@ -8,22 +8,32 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from raysweep.report.figures.bars import bars, drawn_bars
 from raysweep.report.figures.base import Figure, Omitted, Records, records, sentences, tidy
-from raysweep.report.figures.summary import Summary, drawn_bars, interval_words, means
-from raysweep.report.figures.theme import BLACK, DASHES, GREY, legend, series, small_multiples, tooltips
+from raysweep.report.figures.summary import PAIR, Summary, interval_words, means
+from raysweep.report.figures.theme import (
+    BLACK,
+    DASHES,
+    GREY,
+    legend,
+    row_of_panels,
+    series,
+    small_multiples,
+    tooltips,
+)
 
 _STUDENT = "student"
 _CEILING = "ceiling"
-_FLOOR = "supervisor (floor)"
-_RIGHT = "supervisor right"
-_WRONG = "supervisor wrong"
+_WEAK = "weak model"
+_RIGHT = "weak model right"
+_WRONG = "weak model wrong"
 _AXES = {"parameters": "the strong model's size", "training FLOPs": "the compute of the student's training"}
 _SIZE = "parameters"
 _COMPUTE = "training FLOPs"
 
 
 def accuracy_by_size(summary: Summary) -> Figure | Omitted:
-    """Test accuracy against the strong model's size, a line per supervisor."""
+    """Test accuracy against the strong model's size, a line per weak model."""
     return _accuracy(summary, "accuracy_by_size", "Accuracy against the strong model's size", _SIZE)
 
 
@@ -43,13 +53,13 @@ def accuracy_by_compute(summary: Summary) -> Figure | Omitted:
 
 
 def agreement_by_size(summary: Summary) -> Figure | Omitted:
-    """Agreement with the supervisor where it is right and where it is wrong, against the student's size."""
+    """Agreement with the weak model where it is right and where it is wrong, against the student's size."""
     name = "agreement_by_size"
-    title = "Agreement with the supervisor, where it is right and where it is wrong"
+    title = "Agreement with the weak model, where it is right and where it is wrong"
     few = _too_few(summary)
     columns = {_RIGHT: "agreement_supervisor_right", _WRONG: "agreement_supervisor_wrong"}
     if few or not set(columns.values()) <= set(summary.finished):
-        return Omitted(name=name, title=title, reason=few or "no run was compared with its supervisor")
+        return Omitted(name=name, title=title, reason=few or "no student was compared with its weak model")
     panels, cells, note = summary.panels()
     units = ["task", "method"]
     by = ["panel", "method", "weak", "strong"]
@@ -61,12 +71,12 @@ def agreement_by_size(summary: Summary) -> Figure | Omitted:
     shown, cut = drawn_bars(frame[frame["panel"].isin(panels)], [])
     rows = records(shown)
     chart = small_multiples(
-        _lines(rows, summary, _SIZE, "agreement with the supervisor", [_RIGHT, _WRONG]), rows, panels
+        _lines(rows, summary, _SIZE, "agreement with the weak model", [_RIGHT, _WRONG]), rows, panels
     )
     caption = sentences(
-        "Share of test examples on which student and supervisor agree, among those that the supervisor gets "
+        "Share of test examples on which student and weak model agree, among those that the weak model gets "
         "right and among those that it gets wrong, against the strong model's size. A student that only "
-        "imitates agrees on both; one that generalizes agrees less where its supervisor is wrong.",
+        "imitates agrees on both; one that generalizes agrees less where the weak model is wrong.",
         interval_words(frame),
         cut,
         _axis_words(summary),
@@ -74,7 +84,7 @@ def agreement_by_size(summary: Summary) -> Figure | Omitted:
         summary.progress_note,
     )
     alt_text = (
-        f"Lines of agreement for {len(summary.names('weak'))} supervisors over "
+        f"Lines of agreement for {len(summary.names('weak'))} weak models over "
         f"{len(summary.names('strong'))} sizes."
     )
     return Figure(name=name, title=title, caption=caption, data=table, chart=chart, alt=alt_text)
@@ -88,9 +98,9 @@ def _accuracy(summary: Summary, name: str, title: str, axis: str) -> Figure | Om
     panel = _keys(cells, ["panel", "method"])
     students = means(cells, "student_accuracy", [*panel, "weak", "strong"], ["task"]).assign(line=_STUDENT)
     ceilings = means(cells, "ceiling_accuracy", [*panel, "strong"], ["task"], "ceiling").assign(line=_CEILING)
-    # A floor is a level: it is drawn as wide as its students' line.
+    # A weak model's accuracy is a level: it is drawn as wide as its students' line.
     floors = means(cells, "weak_accuracy", [*panel, "weak"], ["task"], "supervisor").assign(
-        line=_FLOOR, low=None, high=None
+        line=_WEAK, low=None, high=None
     )
     floors = floors.merge(students[[*panel, "weak", "strong"]], on=[*panel, "weak"])
     frame = _on_axis(
@@ -99,14 +109,16 @@ def _accuracy(summary: Summary, name: str, title: str, axis: str) -> Figure | Om
     if axis == _COMPUTE:
         frame = _at_compute(frame, cells, summary)
     own = "y" if "task" in panel and len(summary.names("task")) > 1 else ""
-    shown, cut = drawn_bars(frame[frame["panel"].isin(panels)], ["panel"] if own else [])
+    shown = frame[frame["panel"].isin(panels)]
+    shown = shown.assign(row=shown["panel"].map(row_of_panels(panels)))
+    shown, cut = drawn_bars(shown, ["row"] if own else [])
     rows = records(shown)
-    layers = _lines(rows, summary, axis, "test accuracy", [_STUDENT, _FLOOR, _CEILING])
+    layers = _lines(rows, summary, axis, "test accuracy", [_STUDENT, _WEAK, _CEILING])
     chart = small_multiples(layers, rows, panels, own_scales=own)
     caption = sentences(
-        f"Test accuracy of students, a line per supervisor, against {_AXES[axis]}; "
-        "dotted in the same colour that supervisor's own accuracy, dashed in black the strong model on "
-        "ground truth.",
+        f"Test accuracy of students, a line per weak model, against {_AXES[axis]}; "
+        "dotted in the same colour that weak model's own accuracy, dashed the ceiling, the strong "
+        "model on ground truth.",
         interval_words(students),
         cut,
         _axis_words(summary) if axis == _SIZE else "Compute is 6 · parameters · tokens, the mean over runs.",
@@ -138,7 +150,8 @@ def _on_axis(frame: pd.DataFrame, summary: Summary, axis: str) -> pd.DataFrame:
     frame = frame.assign(
         size=pd.Series([sizes.get(str(model)) for model in frame["strong"]], index=frame.index, dtype=object)
     )
-    return frame.rename(columns={"weak": "supervisor", "strong": "student model"}).reset_index(drop=True)
+    frame[PAIR] = (frame["weak"] + " → " + frame["strong"]).where(frame["weak"].notna(), None)
+    return frame.rename(columns={"weak": "weak model", "strong": "strong model"}).reset_index(drop=True)
 
 
 def _at_compute(frame: pd.DataFrame, cells: pd.DataFrame, summary: Summary) -> pd.DataFrame:
@@ -150,20 +163,20 @@ def _at_compute(frame: pd.DataFrame, cells: pd.DataFrame, summary: Summary) -> p
     keys = [key for key in ("task", "panel", "method") if key in frame]
     by = spent.groupby([*keys, "strong"], dropna=False)["flops"].mean().reset_index()
     return frame.drop(columns="size").merge(
-        by.rename(columns={"strong": "student model", "flops": "size"}), on=[*keys, "student model"]
+        by.rename(columns={"strong": "strong model", "flops": "size"}), on=[*keys, "strong model"]
     )
 
 
 def _lines(rows: Records, summary: Summary, axis: str, y_title: str, lines: Sequence[str]) -> list[Any]:
-    """Lines, points and intervals of rows with supervisor, line, size or student model, mean, low, high."""
+    """Lines, points and intervals of rows with weak model, line, size or strong model, mean, low, high."""
     x = _x(rows, summary, axis)
     scale = alt.Scale(nice=False, zero=False, padding=4)
     y = alt.Y("mean:Q", title=y_title, scale=scale, axis=alt.Axis(tickCount=5))
     weak = summary.by_size("weak")
-    colour = series("supervisor", weak, "supervisor")
+    colour = series("weak model", weak, "weak model")
     patterns = {
         _STUDENT: DASHES[0],
-        _FLOOR: DASHES[2],
+        _WEAK: DASHES[2],
         _CEILING: DASHES[1],
         _RIGHT: DASHES[0],
         _WRONG: DASHES[1],
@@ -174,7 +187,7 @@ def _lines(rows: Records, summary: Summary, axis: str, y_title: str, lines: Sequ
         legend=legend(lines, orient="bottom", symbolType="stroke", symbolSize=120, symbolStrokeColor=BLACK),
     )
     tips = tooltips(
-        rows, "panel", "line", "supervisor", "student model", "size", "mean", "low", "high", "num_seeds"
+        rows, "panel", "line", "weak model", "strong model", "size", "mean", "low", "high", "num_seeds"
     )
     base = alt.Chart().encode(x=x, tooltip=tips)
     black = f"datum.line === '{_CEILING}'"
@@ -183,12 +196,8 @@ def _lines(rows: Records, summary: Summary, axis: str, y_title: str, lines: Sequ
     return [
         base.transform_filter(own).mark_line().encode(y=y, color=colour["color"], strokeDash=dash),
         base.transform_filter(black).mark_line(color=BLACK).encode(y=y, strokeDash=dash),
-        base.transform_filter(f"{black} && isValid(datum.bar_low)")
-        .mark_rule(color=GREY)
-        .encode(y=alt.Y("bar_low:Q", scale=scale), y2="bar_high:Q"),
-        base.transform_filter(f"({drawn}) && isValid(datum.bar_low)")
-        .mark_rule(opacity=0.7)
-        .encode(y=alt.Y("bar_low:Q", scale=scale), y2="bar_high:Q", color=colour["color"]),
+        *bars(base.transform_filter(black), "y", scale, y_title, color=alt.value(GREY)),
+        *bars(base.transform_filter(drawn), "y", scale, y_title, color=colour["color"]),
         base.transform_filter(black).mark_point(shape="stroke", color=BLACK, size=50).encode(y=y),
         base.transform_filter(drawn).mark_point(opacity=1, stroke="white").encode(y=y, **colour),
     ]
@@ -199,15 +208,22 @@ def _x(rows: Records, summary: Summary, axis: str) -> alt.X:
     if any(row["size"] is None for row in rows):
         order = summary.by_size("strong")
         return alt.X(
-            "student model:N",
+            "strong model:N",
             title="strong model",
             sort=order,
             scale=alt.Scale(padding=0.3),
             axis=_ticks(-40),
         )
     domain = [sizes[0] / 1.25, sizes[-1] * 1.25]
-    ticks = {"values": sizes, "labelOverlap": "greedy"} if axis == _SIZE else {"tickCount": 4}
-    label = alt.Axis(format=".2~s" if axis == _SIZE else ".1e", grid=False, **ticks)
+    ticks = (
+        {
+            "values": sizes,
+        }
+        if axis == _SIZE
+        else {"tickCount": 4, "labelFlush": True}
+    )
+    form = ".2~s" if axis == _SIZE else ".1e"
+    label = alt.Axis(format=form, grid=False, labelOverlap="greedy", **ticks)
     if axis == _SIZE:
         label.labelExpr = "replace(format(datum.value, '.2~s'), 'G', 'B')"
     return alt.X("size:Q", title=axis, scale=alt.Scale(type="log", domain=domain, nice=False), axis=label)
@@ -233,11 +249,9 @@ def _table(frame: pd.DataFrame, value: str, axis: str) -> pd.DataFrame:
         "num_seeds": "seeds",
         "num_units": "tasks averaged",
     }
-    table = frame.drop(columns="panel").rename(columns=names | {"size": axis})
+    table = frame.drop(columns=["panel", PAIR]).rename(columns=names | {"size": axis})
     first = [
-        column
-        for column in ("task", "method", "line", "supervisor", "student model", axis)
-        if column in table
+        column for column in ("task", "method", "line", "weak model", "strong model", axis) if column in table
     ]
     return tidy(table[[*first, *names.values()]])
 
@@ -246,7 +260,7 @@ def _alt(students: pd.DataFrame, ceilings: pd.DataFrame) -> str:
     low = students["mean"].min()
     high = students["mean"].max()
     return (
-        f"Lines of test accuracy for {students['weak'].nunique()} supervisors over "
+        f"Lines of test accuracy for {students['weak'].nunique()} weak models over "
         f"{students['strong'].nunique()} strong models: "
         f"students from {low:.2f} to {high:.2f}, ceilings from {ceilings['mean'].min():.2f} to "
         f"{ceilings['mean'].max():.2f}."

@@ -7,16 +7,26 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from raysweep.report.figures.bars import bars, drawn_bars
 from raysweep.report.figures.base import Figure, Omitted, Records, records, sentences, tidy
-from raysweep.report.figures.summary import PAIR, Summary, drawn_bars, interval_words, means
-from raysweep.report.figures.theme import BLACK, GREY, MAX_PANELS, series, small_multiples, tooltips, worded
+from raysweep.report.figures.summary import PAIR, Summary, interval_words, means
+from raysweep.report.figures.theme import (
+    BLACK,
+    GREY,
+    MAX_PANELS,
+    row_of_panels,
+    series,
+    small_multiples,
+    tooltips,
+    worded,
+)
 from raysweep.results.frames import SEPARATOR
 
-_DIRECT = "the student that the supervisor taught directly"
+_DIRECT = "the student that the weak model taught directly"
 
 
 def bootstrapping(summary: Summary) -> Figure | Omitted:
-    """Accuracy of every model of a chain, beside the student that the supervisor taught directly."""
+    """Accuracy of every model of a chain, beside the student that the weak model taught directly."""
     name = "bootstrapping"
     title = "Accuracy along bootstrapping chains"
     cells = summary.finished
@@ -39,9 +49,8 @@ def bootstrapping(summary: Summary) -> Figure | Omitted:
         if len(panels) < len(pairs)
         else ""
     )
-    shown, cut = drawn_bars(
-        frame[frame["panel"].isin(panels)].astype({"low": float, "high": float}), ["panel"]
-    )
+    shown = frame[frame["panel"].isin(panels)]
+    shown, cut = drawn_bars(shown.assign(row=shown["panel"].map(row_of_panels(panels))), ["row"])
     rows = records(shown)
     names = [*([direct] if direct else []), *methods]
     for row in rows:
@@ -55,9 +64,9 @@ def bootstrapping(summary: Summary) -> Figure | Omitted:
         own_scales="xy" if len(panels) > 1 else "",
     )
     caption = sentences(
-        "Test accuracy along the chain: the supervisor, then each student taught by the model before it, up "
+        "Test accuracy along the chain: the weak model, then each student taught by the model before it, up "
         f"to the strong model{f'; beside it {_DIRECT} ({worded(direct)})' if direct else ''}.",
-        "Dotted rule: the supervisor's accuracy (floor); dashed: the strong model on ground truth (ceiling).",
+        "Dotted rule: the weak model's accuracy; dashed: the ceiling, the strong model on ground truth.",
         interval_words(frame[frame["what"] == "step"]),
         cut,
         over,
@@ -90,9 +99,9 @@ def _steps(summary: Summary, cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def _levels(cells: pd.DataFrame) -> pd.DataFrame:
-    """Floors and ceilings by pair."""
+    """Accuracies of weak models and ceilings by pair."""
     parts = []
-    levels = {"floor": ("weak_accuracy", "supervisor"), "ceiling": ("ceiling_accuracy", "ceiling")}
+    levels = {"weak model": ("weak_accuracy", "supervisor"), "ceiling": ("ceiling_accuracy", "ceiling")}
     for line, (value, run) in levels.items():
         found = means(cells, value, [PAIR], ["task"], run)
         parts.append(found.assign(method=line, position=None, model=None, low=None, high=None))
@@ -128,17 +137,14 @@ def _layers(rows: Records, names: list[str]) -> list[Any]:
     )
     step = base.transform_filter("datum.what === 'step'").encode(x=x)
     level = base.transform_filter("datum.what === 'level'")
-    bars = step.transform_filter("isValid(datum.bar_low)").mark_rule(strokeWidth=0.7)
     return [
-        level.transform_filter("datum.method === 'floor'")
+        level.transform_filter("datum.method === 'weak model'")
         .mark_rule(color=GREY, strokeDash=[1, 2])
         .encode(y=y),
         level.transform_filter("datum.method === 'ceiling'")
         .mark_rule(color=BLACK, strokeDash=[4, 2])
         .encode(y=y),
         step.mark_line(strokeWidth=1).encode(y=y, color=look["color"]),
-        bars.encode(
-            y=alt.Y("bar_low:Q", scale=scale, title="test accuracy"), y2="bar_high:Q", color=look["color"]
-        ),
+        *bars(step, "y", scale, "test accuracy", color=look["color"]),
         step.mark_point(opacity=1, stroke="white").encode(y=y, **look),
     ]

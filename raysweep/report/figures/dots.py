@@ -8,6 +8,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from raysweep.report.figures.bars import bars
 from raysweep.report.figures.base import Records, records
 from raysweep.report.figures.theme import (
     BLACK,
@@ -68,7 +69,7 @@ def dots(
     """One row per method or task; in it a point with its bar for each series, one below the other.
 
     Args:
-        rows: those of `dot_rows`, with mean, bar_low and bar_high; where the column `beyond` has a text, the
+        rows: those of `dot_rows`, with mean and what `bars` draws; where the column `beyond` has a text, the
             point lies outside the chart and is drawn as an arrow with that text.
         order: the rows from the top.
         names: the series in their order.
@@ -112,8 +113,7 @@ def dots(
                 x=alt.X(f"{end}:Q", scale=scale, title=title)
             )
         )
-    bars = base.transform_filter("isValid(datum.bar_low)").mark_rule(strokeWidth=0.7)
-    marks.append(bars.encode(x=alt.X("bar_low:Q", scale=scale, title=title), x2="bar_high:Q", **colour))
+    marks += bars(base, "x", scale, title, **(colour or {"color": alt.value(BLACK)}))
     inside = base.transform_filter("!isValid(datum.beyond)") if any("beyond" in row for row in rows) else base
     marks.append(inside.mark_point(opacity=1, stroke="white", **plain).encode(x=x, **look))
     if any(row.get("beyond") for row in rows):

@@ -10,8 +10,9 @@ import pandas as pd
 
 from raysweep.metrics.decisions import NUM_QUARTERS
 from raysweep.metrics.probabilities import NUM_BINS
+from raysweep.report.figures.bars import bars, drawn_bars
 from raysweep.report.figures.base import Figure, Omitted, Records, records, sentences, tidy
-from raysweep.report.figures.summary import Summary, drawn_bars, interval_words, means
+from raysweep.report.figures.summary import Summary, interval_words, means
 from raysweep.report.figures.theme import (
     BLACK,
     BLUE,
@@ -24,18 +25,22 @@ from raysweep.report.figures.theme import (
     worded,
 )
 
-_ENDS = {"supervisor": "weak", "student": "student", "ceiling": "ceiling"}
+_ENDS = {"weak model": "weak", "student": "student", "ceiling": "ceiling"}
 
 
 def calibration(summary: Summary) -> Figure | Omitted:
-    """Accuracy by confidence of supervisors, ceilings and students (Guo et al. 2017, figure 1)."""
+    """Accuracy by confidence of weak models, ceilings and students (Guo et al. 2017, figure 1)."""
     name = "calibration"
     title = "Calibration: accuracy by confidence"
     methods = summary.names("method")
-    groups = {role: summary.finished[role] for role in ("supervisor", "ceiling")}
-    of_method = summary.finished.groupby("method")["student"]
-    groups |= {f"student, {worded(method)}": of_method.get_group(method) for method in methods}
-    parts = [_bins(summary, list(dict.fromkeys(runs))).assign(who=who) for who, runs in groups.items()]
+    cells = summary.finished
+    groups = [("weak model", None, cells["supervisor"]), ("ceiling", None, cells["ceiling"])]
+    of_method = cells.groupby("method")["student"]
+    groups += [(f"student, {worded(name)}", name, of_method.get_group(name)) for name in methods]
+    parts = [
+        _bins(summary, list(dict.fromkeys(runs))).assign(who=who, method=method)
+        for who, method, runs in groups
+    ]
     parts = [part for part in parts if len(part)]
     if not parts:
         reason = "nothing is finished" if not methods else "the runs answer in text, without a confidence"
@@ -54,7 +59,7 @@ def calibration(summary: Summary) -> Figure | Omitted:
     caption = sentences(
         f"Share of right answers by confidence (the probability of the chosen class) in {NUM_BINS} bins of "
         "equal width, over the test "
-        "examples of all tasks and seeds, of supervisors, ceilings and each method's students; the larger a "
+        "examples of all tasks and seeds, of weak models, ceilings and each method's students; the larger a "
         "dot, the more examples. On the diagonal confidence is what it claims, below "
         "it too high. ECE: the mean distance from the diagonal, weighted by examples.",
         note,
@@ -93,7 +98,7 @@ def difficulty(summary: Summary) -> Figure | Omitted:
     methods = [method for method in summary.names("method") if method in set(cells["method"])]
     over = ["task", "weak", "strong"]
     units = {
-        "supervisor": (["task", "weak"], "supervisor"),
+        "weak model": (["task", "weak"], "supervisor"),
         "student": (over, "student"),
         "ceiling": (["task", "strong"], "ceiling"),
     }
@@ -213,11 +218,8 @@ def _quarters(rows: Records) -> list[Any]:
     base = alt.Chart().encode(
         x=x, tooltip=tooltips(rows, "panel", "who", "quarter", "mean", "low", "high", "num_seeds")
     )
-    bars = base.transform_filter("isValid(datum.bar_low)").mark_rule(strokeWidth=0.7)
     return [
         base.mark_line(strokeWidth=1).encode(y=y, color=look["color"], strokeDash=dash),
-        bars.encode(
-            y=alt.Y("bar_low:Q", scale=scale, title="test accuracy"), y2="bar_high:Q", color=look["color"]
-        ),
+        *bars(base, "y", scale, "test accuracy", color=look["color"]),
         base.mark_point(opacity=1, stroke="white").encode(y=y, **look),
     ]

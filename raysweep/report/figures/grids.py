@@ -9,10 +9,11 @@ import altair as alt
 import pandas as pd
 
 from raysweep.report.figures.base import Figure, Omitted, Records, records, sentences, tidy
-from raysweep.report.figures.summary import MISSING, UNDEFINED, Summary
+from raysweep.report.figures.summary import MISSING, PAIR, UNDEFINED, Summary
 from raysweep.report.figures.theme import (
     COLUMN,
     FAINT,
+    INK,
     MAX_PANELS,
     PAGE,
     SEQUENTIAL,
@@ -25,15 +26,15 @@ from raysweep.report.figures.theme import (
 
 _LEAST_CELL = 17
 """Points that "0.67" needs at 7 points, with a margin."""
-_NOWHERE = "PGR is undefined everywhere: no gap between supervisor and ceiling is told from the noise"
+_NOWHERE = "PGR is undefined everywhere: no gap between weak model and ceiling is told from the noise"
 _PLAIN: dict[str, Any] = {"grid": False, "domain": False, "ticks": False}
-_ENDS = ["supervisor", "student model"]
+_ENDS = ["weak model", "strong model"]
 
 
 def pgr_by_pair(summary: Summary) -> Figure | Omitted:
-    """PGR of every supervisor with every strong model."""
+    """PGR of every weak with every strong model."""
     name = "pgr_by_pair"
-    title = "PGR by supervisor and student"
+    title = "PGR by weak and strong model"
     pairs = summary.names("pair")
     if len(pairs) < 2:
         return Omitted(name=name, title=title, reason=f"{_few(pairs, 'pair of models')}: no grid to show")
@@ -55,11 +56,12 @@ def pgr_by_pair(summary: Summary) -> Figure | Omitted:
         if frame["panel"].nunique() > MAX_PANELS
         else ""
     )
-    frame = frame.rename(columns={"weak": "supervisor", "strong": "student model"})
+    frame[PAIR] = frame["weak"] + " → " + frame["strong"]
+    frame = frame.rename(columns={"weak": "weak model", "strong": "strong model"})
     order = summary.by_size("weak")[::-1], summary.by_size("strong")
-    chart = _chart(frame[frame["panel"].isin(panels)], "supervisor", "student model", order, panels, COLUMN)
+    chart = _chart(frame[frame["panel"].isin(panels)], "weak model", "strong model", order, panels, COLUMN)
     caption = sentences(
-        "PGR of every supervisor (rows) with every strong model (columns), the smallest at the bottom and at "
+        "PGR of every weak model (rows) with every strong model (columns), the smallest at the bottom and at "
         "the left.",
         _words(frame, "tasks"),
         note,
@@ -104,7 +106,7 @@ def _few(names: list[str], what: str) -> str:
 
 def _words(frame: pd.DataFrame, over: str) -> str:
     several = int(frame["num_groups"].max())
-    parts = ["PGR = (student − supervisor) / (ceiling − supervisor) of the mean accuracies over seeds."]
+    parts = ["PGR = (student − weak) / (ceiling − weak) of the mean accuracies over seeds."]
     if several > 1:
         least = int(frame["num_defined"].min())
         most = int(frame["num_defined"].max())
@@ -112,10 +114,10 @@ def _words(frame: pd.DataFrame, over: str) -> str:
         parts = [f"Each number is the median over those {over} whose PGR is defined ({count} of {several})."]
     if (frame["pgr_status"] == UNDEFINED).any():
         parts.append(
-            "A dash on grey: undefined, since the gap between supervisor and ceiling is inside the noise."
+            "A dash on grey: undefined, since the gap between weak model and ceiling is inside the noise."
         )
     if (frame["pgr_status"] == MISSING).any():
-        parts.append("White: no finished seed.")
+        parts.append("Empty: no finished seed.")
     parts.append("Colours end at 0 and 1.")
     return " ".join(parts)
 
@@ -162,8 +164,12 @@ def _layers(rows: Records, row: str, column: str, ends: list[list[str]], is_leve
         base.transform_filter("isValid(datum.pgr)").mark_rect(stroke="white").encode(color=colour),
         base.mark_text().encode(
             text="shown:N",
-            color=alt.condition(
-                "isValid(datum.pgr) && datum.pgr < 0.5", alt.value("white"), alt.value("black")
+            color=alt.ColorValue(
+                INK,
+                condition=[
+                    {"test": "isValid(datum.pgr) && datum.pgr < 0.5", "value": "#fff"},
+                    {"test": "isValid(datum.pgr)", "value": "black"},
+                ],
             ),
         ),
     ]

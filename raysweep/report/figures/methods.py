@@ -6,14 +6,15 @@ from typing import Any
 
 import pandas as pd
 
+from raysweep.report.figures.bars import cut_bars, drawn_bars
 from raysweep.report.figures.base import Figure, Omitted, listed, sentences, tidy
 from raysweep.report.figures.dots import dot_rows, dots
-from raysweep.report.figures.summary import Summary, drawn_bars, interval_words, means
+from raysweep.report.figures.summary import Summary, interval_words, means
 from raysweep.report.figures.theme import worded
 
 _MAX_SERIES = 4
 _MAX_HEIGHT = 560
-_TICKS = "test accuracy (ticks: floor grey, ceiling black)"
+_TICKS = "test accuracy (ticks: weak model grey, ceiling bold)"
 _PGR_RANGE = (-1.0, 2.0)
 """The range of PGRs that is drawn: controls reach −5, and would squeeze all others."""
 
@@ -28,7 +29,7 @@ def methods_pgr(summary: Summary) -> Figure | Omitted:
     frame = summary.pgr_by(["method", *keys])
     defined = frame.dropna(subset=["pgr"])
     if defined.empty:
-        reason = "PGR is undefined everywhere: no gap between supervisor and ceiling is told from the noise"
+        reason = "PGR is undefined everywhere: no gap between weak model and ceiling is told from the noise"
         return Omitted(name=name, title=title, reason=reason)
     order = [
         str(method) for method in defined.groupby("method")["pgr"].mean().sort_values(ascending=False).index
@@ -39,9 +40,10 @@ def methods_pgr(summary: Summary) -> Figure | Omitted:
         if summary.gaps["num_seeds"].max() > 1
         else "test examples alone, of one seed"
     )
+    drawn, is_beyond, cut = _within_range(defined)
     without = [worded(method) for method in frame.loc[frame["pgr"].isna(), "method"].drop_duplicates()]
     caption = sentences(
-        "PGR of every method, the best on top. Dotted: the supervisor's level (0) and the ceiling's (1).",
+        "PGR of every method, the best on top. Dotted: the weak model's level (0) and the ceiling's (1).",
         f"Points are medians over {over} whose PGR is defined ({_range(frame['num_defined'])} of "
         f"{frame['num_groups'].max()}), bars their quartiles."
         if several
@@ -49,11 +51,12 @@ def methods_pgr(summary: Summary) -> Figure | Omitted:
         f"Undefined for some or all, since the gap is inside the noise: {listed(without)}."
         if without
         else "",
-        "Arrows: beyond the figure, at the number beside them." if _beyond(defined).any() else "",
+        "Arrows with a number: the PGR is beyond the figure." if is_beyond.any() else "",
+        cut,
         summary.progress_note,
     )
     pairs = [*summary.names("pair")] if keys else []
-    chart = _pgr_chart(defined.assign(mean=defined["pgr"]), order, pairs)
+    chart = _pgr_chart(drawn, order, pairs)
     ends = ("lower quartile", "upper quartile") if several else ("interval low", "interval high")
     names = {"pgr": "PGR", "low": ends[0], "high": ends[1], "num_defined": "defined", "num_groups": "of"}
     names["pgr_status"] = "PGR status"
@@ -63,7 +66,7 @@ def methods_pgr(summary: Summary) -> Figure | Omitted:
 
 
 def methods_accuracy(summary: Summary) -> Figure | Omitted:
-    """Test accuracy of every method's student between its floor and its ceiling."""
+    """Test accuracy of every method's student between weak model and ceiling."""
     name = "methods_accuracy"
     title = "Test accuracy by method"
     if reason := _one(summary.names("method"), "method"):
@@ -72,15 +75,15 @@ def methods_accuracy(summary: Summary) -> Figure | Omitted:
 
 
 def agreement_by_method(summary: Summary) -> Figure | Omitted:
-    """Agreement of every method's student with its supervisor, where that is right and where it is wrong."""
+    """Agreement of every method's student with its weak model, where that is right and where it is wrong."""
     name = "agreement_by_method"
-    title = "Agreement with the supervisor by method, where it is right and where it is wrong"
+    title = "Agreement with the weak model by method, where it is right and where it is wrong"
     columns = {
         "where it is right": "agreement_supervisor_right",
         "where it is wrong": "agreement_supervisor_wrong",
     }
     if summary.finished.empty or not set(columns.values()) <= set(summary.finished):
-        return Omitted(name=name, title=title, reason="no student was compared with its supervisor")
+        return Omitted(name=name, title=title, reason="no student was compared with its weak model")
     cells, note = summary.on_complete_tasks(summary.finished, ["weak", "strong", "method"])
     unit = ["task", "weak", "strong"]
     parts = [means(cells, column, ["method"], unit).assign(where=where) for where, column in columns.items()]
@@ -88,11 +91,11 @@ def agreement_by_method(summary: Summary) -> Figure | Omitted:
     order = [str(method) for method in parts[1].sort_values("mean")["method"]]
     shown, cut = drawn_bars(frame, [])
     rows = dot_rows(shown, "method", "where")
-    chart = dots(rows, order, list(columns), "agreement with the supervisor", field="where")
+    chart = dots(rows, order, list(columns), "agreement with the weak model", field="where")
     caption = sentences(
-        "Share of test examples on which student and supervisor agree, among those that the supervisor gets "
-        "right and those that "
-        "it gets wrong; the method that follows its supervisor's errors least is on top.",
+        "Share of test examples on which student and weak model agree, among those that the weak model gets "
+        "right and those that it gets wrong; the method that follows the weak model's errors least is on "
+        "top.",
         interval_words(frame),
         cut,
         note,
@@ -102,14 +105,14 @@ def agreement_by_method(summary: Summary) -> Figure | Omitted:
     table = frame[["method", "where", "mean", "low", "high", "num_seeds", "num_units"]].rename(
         columns=_COLUMNS | {"mean": "agreement"}
     )
-    text = f"Where the supervisor is wrong, {_ends_in_words(parts[1], 'method', 'mean')}."
+    text = f"Where the weak model is wrong, {_ends_in_words(parts[1], 'method', 'mean')}."
     return Figure(name=name, title=title, caption=caption, data=tidy(table), chart=chart, alt=text)
 
 
 def accuracy_by_task(summary: Summary) -> Figure | Omitted:
     """The gap of every task, and where the students are in it."""
     name = "accuracy_by_task"
-    title = "Floor, students and ceiling by task"
+    title = "Weak model, students and ceiling by task"
     if reason := _one(summary.names("task"), "task"):
         return Omitted(name=name, title=title, reason=reason)
     return _accuracies(summary, name, title, "task")
@@ -119,7 +122,7 @@ _COLUMNS = {"low": "interval low", "high": "interval high", "num_seeds": "seeds"
 
 
 def _accuracies(summary: Summary, name: str, title: str, row: str) -> Figure:
-    """Students as points, floors and ceilings as ticks, one row per method or task."""
+    """Students as points, weak models and ceilings as ticks, one row per method or task."""
     if row == "method":
         cells, note = summary.on_complete_tasks(summary.finished, ["weak", "strong", "method"])
         keys, _ = _series(summary, summary.names("method"))
@@ -139,32 +142,35 @@ def _accuracies(summary: Summary, name: str, title: str, row: str) -> Figure:
         means(cells, f"{end}_accuracy", by, ["task", model], run)
         for end, model, run in (("weak", "weak", "supervisor"), ("ceiling", "strong", "ceiling"))
     )
-    frame = students.merge(floors[[*by, "mean"]].rename(columns={"mean": "floor"}), on=by)
+    frame = students.merge(floors[[*by, "mean"]].rename(columns={"mean": "weak model"}), on=by)
     frame = frame.merge(ceilings[[*by, "mean"]].rename(columns={"mean": "ceiling"}), on=by)
     by_row = frame.groupby(row)
-    rank = by_row["mean"].mean() if row == "method" else by_row["ceiling"].mean() - by_row["floor"].mean()
+    rank = (
+        by_row["mean"].mean() if row == "method" else by_row["ceiling"].mean() - by_row["weak model"].mean()
+    )
     order = [str(item) for item in rank.sort_values(ascending=False).index]
-    shown, cut = drawn_bars(frame if row == "method" or not keys else frame[frame["method"].isin(names)], [])
+    shown = frame if row == "method" or not keys else frame[frame["method"].isin(names)]
+    shown, cut = drawn_bars(shown, [], ["weak model", "ceiling"])
     rows = dot_rows(shown, row, keys[0] if keys else "")
-    chart = dots(rows, order, [worded(item) for item in names], _TICKS, ticks=["floor", "ceiling"])
+    chart = dots(rows, order, [worded(item) for item in names], _TICKS, ticks=["weak model", "ceiling"])
     what = (
         "Rows are methods, the most accurate on top"
         if row == "method"
         else "Rows are tasks, the largest gap on top"
     )
     caption = sentences(
-        f"Test accuracy of students. {what}; grey tick: the supervisor (floor), black tick: the strong model "
-        "on ground truth (ceiling).",
+        f"Test accuracy of students. {what}; grey tick: the weak model, bold tick: the ceiling, the "
+        "strong model on ground truth.",
         interval_words(students),
         cut,
         note,
         "" if "pair" in keys else _over_pairs(summary),
         summary.progress_note,
     )
-    table = frame[[*by, "mean", "low", "high", "floor", "ceiling", "num_seeds", "num_units"]]
+    table = frame[[*by, "mean", "low", "high", "weak model", "ceiling", "num_seeds", "num_units"]]
     table = table.rename(
         columns=_COLUMNS
-        | {"mean": "student accuracy", "floor": "floor accuracy", "ceiling": "ceiling accuracy"}
+        | {"mean": "student accuracy", "weak model": "weak accuracy", "ceiling": "ceiling accuracy"}
     )
     text = f"One row per {row}: students' accuracies, {_ends_in_words(frame, row, 'mean')}."
     return Figure(name=name, title=title, caption=caption, data=tidy(table), chart=chart, alt=text)
@@ -183,19 +189,22 @@ def _over_pairs(summary: Summary) -> str:
     return f"Means over {num_pairs} pairs of models." if num_pairs > 1 else ""
 
 
-def _beyond(frame: pd.DataFrame) -> pd.Series:
-    return (frame["pgr"] < _PGR_RANGE[0]) | (frame["pgr"] > _PGR_RANGE[1])
+def _within_range(defined: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series, str]:
+    """PGRs with their bars as far as they are drawn, which of them are beyond the range, and a note on bars
+    that are cut; a PGR beyond it has no bar."""
+    is_beyond = ~defined["pgr"].between(*_PGR_RANGE)
+    frame, cut = cut_bars(
+        defined.assign(low=defined["low"].mask(is_beyond), high=defined["high"].mask(is_beyond)), *_PGR_RANGE
+    )
+    return frame.assign(low=defined["low"], high=defined["high"]), is_beyond, cut
 
 
-def _pgr_chart(defined: pd.DataFrame, order: list[str], pairs: list[str]) -> Any:
-    rows = dot_rows(defined, "method", "pair" if pairs else "")
+def _pgr_chart(drawn: pd.DataFrame, order: list[str], pairs: list[str]) -> Any:
+    rows = dot_rows(drawn, "method", "pair" if pairs else "")
     low, high = _PGR_RANGE
     for row in rows:
         row["beyond"] = f"{row['pgr']:.1f}".replace("-", "−") if not low <= row["pgr"] <= high else None
         row["mean"] = min(max(row["pgr"], low), high)
-        ends = [row["low"], row["high"]]
-        inside = None not in ends and row["beyond"] is None
-        row["bar_low"], row["bar_high"] = (max(ends[0], low), min(ends[1], high)) if inside else (None, None)
     return dots(rows, order, pairs, "PGR", levels=(0.0, 1.0))
 
 

@@ -1,4 +1,4 @@
-"""Misfit with the supervisor against the gain over it (Charikar et al. 2024, figure 2), and the spread of
+"""Misfit with the weak model against the gain over it (Charikar et al. 2024, figure 2), and the spread of
 seeds."""
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import altair as alt
 import pandas as pd
 
 from raysweep.report.figures.base import Figure, Omitted, Records, records, sentences, tidy
-from raysweep.report.figures.summary import Summary
+from raysweep.report.figures.summary import PAIR, Summary
 from raysweep.report.figures.theme import (
     BLACK,
     COLOURS,
@@ -29,21 +29,21 @@ _FORMS = {"squared_error": "squared error", "error_rate": "error rate"}
 
 
 def misfit_against_gain(summary: Summary) -> Figure | Omitted:
-    """The gain of students over their supervisor against their misfit with it."""
+    """The gain of students over their weak model against their misfit with it."""
     name = "misfit_gain"
-    title = "Misfit with the supervisor against the gain over it"
+    title = "Misfit with the weak model against the gain over it"
     cells = summary.finished
     form = next(
         (form for form in _FORMS if f"misfit_{form}" in cells and cells[f"misfit_{form}"].notna().any()), None
     )
     if form is None:
-        reason = "no student was compared with its supervisor" if len(cells) else "nothing is finished"
+        reason = "no student was compared with its weak model" if len(cells) else "nothing is finished"
         return Omitted(name=name, title=title, reason=reason)
     columns = {f"misfit_{form}": "misfit", f"gain_{form}": "gain"}
     groups = cells.dropna(subset=list(columns)).groupby(GROUP, sort=False)
     frame = groups[list(columns)].mean().rename(columns=columns).assign(num_seeds=groups.size()).reset_index()
     methods = [method for method in summary.names("method") if method in set(frame["method"])]
-    rows = records(frame)
+    rows = records(frame.assign(**{PAIR: frame["weak"] + " → " + frame["strong"]}))
     numbers = {method: f"{index} {worded(method)}" for index, method in enumerate(methods, start=1)}
     is_numbered = len(methods) > len(SHAPES)
     if is_numbered:
@@ -55,7 +55,7 @@ def misfit_against_gain(summary: Summary) -> Figure | Omitted:
     chart = small_multiples(_layers(rows, names, is_numbered, _FORMS[form]), rows, [""], height=150)
     above = int((frame["gain"] >= frame["misfit"]).sum())
     caption = sentences(
-        f"The gain over the supervisor in {_FORMS[form]} against the misfit with it, both on test "
+        f"The gain over the weak model in {_FORMS[form]} against the misfit with it, both on test "
         "examples; a "
         "mark is the mean over "
         "the seeds of a task, pair and method. On and above the dashed line (y = x) the gain is at least the "
@@ -64,7 +64,7 @@ def misfit_against_gain(summary: Summary) -> Figure | Omitted:
         "Numbers: the mean of a method, by the key." if is_numbered else "",
         summary.progress_note,
     )
-    table = frame.rename(columns={"weak": "supervisor", "strong": "student model", "num_seeds": "seeds"})
+    table = frame.rename(columns={"weak": "weak model", "strong": "strong model", "num_seeds": "seeds"})
     text = (
         f"A scatter of {len(frame)} marks around y = x: misfit from {frame['misfit'].min():.3f} to "
         f"{frame['misfit'].max():.3f}, "
@@ -80,12 +80,12 @@ def seeds_spread(summary: Summary) -> Figure | Omitted:
     if summary.finished.empty:
         return Omitted(name=name, title=title, reason="nothing is finished")
     ends = {
-        "supervisor": ("weak_accuracy", "supervisor", "weak"),
+        "weak model": ("weak_accuracy", "supervisor", "weak"),
         "ceiling": ("ceiling_accuracy", "ceiling", "strong"),
     }
     parts = []
     for who, (value, run, model) in ends.items():
-        # Some methods have a supervisor or ceiling of their own: runs are grouped by the methods that use it.
+        # Some methods have a weak model or ceiling of their own: runs are grouped by the methods that use it.
         users = summary.planned.groupby(run)["method"].agg(lambda methods: "|".join(dict.fromkeys(methods)))
         cells = summary.finished.assign(users=summary.finished[run].map(users))
         parts.append(_deviations(cells, value, run, ["task", model, "users"]).assign(who=who))
@@ -93,7 +93,7 @@ def seeds_spread(summary: Summary) -> Figure | Omitted:
         of_method = summary.finished[summary.finished["method"] == method]
         parts.append(
             _deviations(of_method, "student_accuracy", "student", GROUP).assign(
-                who=f"student, {worded(method)}"
+                who=f"student, {worded(method)}", method=method
             )
         )
     frame = pd.concat(parts, ignore_index=True)
@@ -106,7 +106,9 @@ def seeds_spread(summary: Summary) -> Figure | Omitted:
         *[who for who in ends if who in spread],
         *spread.drop(list(ends), errors="ignore").sort_values().index,
     ]
-    rows = records(frame[["who", "task", "model", "seed", "accuracy", "difference", "deviation"]])
+    rows = records(
+        frame[["who", "task", PAIR, "method", "model", "seed", "accuracy", "difference", "deviation"]]
+    )
     for row in rows:
         row["row"] = _label(row["who"])
         row["low"] = -row["deviation"]
@@ -116,7 +118,7 @@ def seeds_spread(summary: Summary) -> Figure | Omitted:
     )
     caption = sentences(
         "Test accuracy of single runs, less the mean over the seeds of the same task, models and method, of "
-        "supervisors, ceilings and "
+        "weak models, ceilings and "
         "each method's students. A dot is a run; the bar is one standard deviation to either side, pooled "
         "over tasks and pairs.",
         summary.progress_note,
@@ -153,7 +155,8 @@ def _deviations(cells: pd.DataFrame, value: str, run: str, keys: list[str]) -> p
             if run == "supervisor"
             else found["strong"]
             if run == "ceiling"
-            else found["pair"],
+            else found[PAIR],
+            PAIR: found[PAIR] if run == "student" else None,
             "seed": found["seed"],
             "accuracy": found[value],
             "difference": found[value] - centre,

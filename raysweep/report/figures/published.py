@@ -7,8 +7,11 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from raysweep.report.figures.bars import CUT, bars, cut_bars
 from raysweep.report.figures.base import Figure, Omitted, Records, records, sentences, tidy
 from raysweep.report.figures.theme import BLUE, FONT_SIZE, GREY, PAGE, ROWS, at_width, tooltips, worded
+
+_PGR_RANGE = (-1.0, 2.0)
 
 
 def beside_published(table: pd.DataFrame) -> Figure | Omitted:
@@ -25,9 +28,14 @@ def beside_published(table: pd.DataFrame) -> Figure | Omitted:
         )
         return Omitted(name=name, title=title, reason=reason)
     panels = []
-    rows = []
+    rows: Records = []
     for place, ((panel, quantity), found) in enumerate(table.groupby(["panel", "quantity"], sort=False)):
-        own = [row | {"label": _label(row), "told": _told(row), "place": place} for row in records(found)]
+        is_bounded = found["low"].notna() & found["high"].notna()
+        bounded = found.assign(low=found["low"].where(is_bounded), high=found["high"].where(is_bounded))
+        ends = _PGR_RANGE if quantity == "pgr" else (0.0, 1.0)
+        words = [{"label": _label(row), "told": _told(row), "place": place} for row in records(found)]
+        drawn = records(cut_bars(bounded, *ends)[0])
+        own = [row | said for row, said in zip(drawn, words, strict=True)]
         panels.append(_panel(own, place, worded(str(panel)), str(quantity)))
         rows += own
 
@@ -42,6 +50,7 @@ def beside_published(table: pd.DataFrame) -> Figure | Omitted:
         "numbers, with their source; ≥, ≤ and ≈ as it has them, of other models and tasks where the label "
         "says so.",
         "Accuracies are of the same models. PGRs stand beside each other whatever the models are.",
+        CUT if any(row["is_cut_low"] or row["is_cut_high"] for row in rows) else "",
     )
     told = "; ".join(f"{row['label']}: {row['told']}" for row in rows if row["whose"] == "ours")
     chart = at_width(build, rows, width=PAGE)
@@ -51,30 +60,27 @@ def beside_published(table: pd.DataFrame) -> Figure | Omitted:
 
 
 def _panel(rows: Records, place: int, title: Any, quantity: str) -> Any:
-    ends = [row[name] for row in rows for name in ("value", "low", "high") if row[name] is not None]
-    low, high = (max(min(ends), -1.0), min(max(ends), 2.0)) if quantity == "pgr" else (min(ends), max(ends))
+    ends = [row[name] for row in rows for name in ("value", "bar_low", "bar_high") if row[name] is not None]
+    least, most = _PGR_RANGE if quantity == "pgr" else (0.0, 1.0)
+    low, high = max(min(ends), least), min(max(ends), most)
     for row in rows:
         row["shown"] = min(max(row["value"], low), high)
     margin = 0.08 * max(high - low, 0.1)
     scale = alt.Scale(domain=[low - margin, high + 3 * margin], zero=False, nice=False)
     colour = alt.Scale(domain=["ours", "published"], range=[BLUE, GREY])
+    title_of_axis = "accuracy" if quantity == "accuracy" else "performance gap recovered"
     base = (
         alt.Chart()
         .transform_filter(f"datum.place === {place}")
         .encode(
-            x=alt.X(
-                "shown:Q",
-                title="accuracy" if quantity == "accuracy" else "performance gap recovered",
-                scale=scale,
-            ),
+            x=alt.X("shown:Q", title=title_of_axis, scale=scale),
             y=alt.Y("label:N", title=None, sort=[row["label"] for row in rows]),
             color=alt.Color("whose:N", legend=None, scale=colour),
             tooltip=tooltips(rows, "label", "told", "beside", "aggregate", "citation", "note"),
         )
     )
-    bounded = base.transform_filter("isValid(datum.low) && isValid(datum.high)")
     layers = (
-        bounded.mark_rule(clip=True).encode(x=alt.X("low:Q", scale=scale), x2="high:Q"),
+        *bars(base, "x", scale, title_of_axis),
         base.transform_filter("datum.whose === 'ours'").mark_point(shape="circle", opacity=1),
         base.transform_filter("datum.whose !== 'ours'").mark_point(shape="diamond", filled=False, opacity=1),
         base.mark_text(align="left", dx=5, dy=-4, fontSize=FONT_SIZE - 1).encode(text="told:N"),

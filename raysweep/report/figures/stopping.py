@@ -8,9 +8,10 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from raysweep.report.figures.bars import drawn_bars
 from raysweep.report.figures.base import Figure, Omitted, Records, records, sentences, tidy
 from raysweep.report.figures.dots import dots_by_method
-from raysweep.report.figures.summary import Summary, drawn_bars, interval_words, means
+from raysweep.report.figures.summary import PAIR, Summary, interval_words, means
 from raysweep.report.figures.theme import (
     BLACK,
     BLUE,
@@ -33,7 +34,7 @@ _CURVES = {
     "test_accuracy": "test, against ground truth",
     "validation_accuracy_on_own_labels": "validation, against weak labels",
 }
-_LEVELS = {"weak_accuracy_at_last": "floor", "ceiling_accuracy_at_last": "ceiling"}
+_LEVELS = {"weak_accuracy_at_last": "weak model", "ceiling_accuracy_at_last": "ceiling"}
 
 
 def early_stopping(summary: Summary) -> Figure | Omitted:
@@ -63,6 +64,7 @@ def early_stopping(summary: Summary) -> Figure | Omitted:
     frame = pd.concat(parts, ignore_index=True)
     keys = list(zip(*(frame[column] for column in GROUP), strict=True))
     frame["panel"] = [chosen.get(key) for key in keys]
+    frame[PAIR] = frame["weak"] + " → " + frame["strong"]
     rows = records(frame.dropna(subset=["panel"]))
     chart = small_multiples(
         _layers(rows), rows, list(chosen.values()), own_scales="xy" if len(chosen) > 1 else ""
@@ -71,16 +73,16 @@ def early_stopping(summary: Summary) -> Figure | Omitted:
         "Mean accuracy over training: of the student on (some) test examples against ground truth, and on "
         "validation examples against "
         "the labels that it was trained on, which isn't a cheat. Marks: where the three stops read the runs "
-        "(the mean step and the mean test accuracy there); the ground-truth stop is an oracle. Grey rule: "
-        "the supervisor (floor); black: the ceiling.",
+        "(the mean step and the mean test accuracy there); the ground-truth stop is an oracle. Dotted rule: "
+        "the weak model; dashed: the ceiling.",
         note,
         summary.progress_note,
     )
     table = frame.rename(
-        columns={"weak": "supervisor", "strong": "student model", "mean": "accuracy", "num_seeds": "seeds"}
+        columns={"weak": "weak model", "strong": "strong model", "mean": "accuracy", "num_seeds": "seeds"}
     )
     table = table[
-        ["task", "supervisor", "student model", "method", "what", "line", "step", "accuracy", "seeds"]
+        ["task", "weak model", "strong model", "method", "what", "line", "step", "accuracy", "seeds"]
     ]
     text = f"{len(chosen)} panels of curves over training. {_in_words(cells)}"
     return Figure(name=name, title=title, caption=caption, data=tidy(table), chart=chart, alt=text)
@@ -231,7 +233,7 @@ def _layers(rows: Records) -> list[Any]:
     )
     level = base.transform_filter("datum.what === 'level'")
     return [
-        level.transform_filter("datum.line === 'floor'").mark_rule(color=GREY, strokeDash=[1, 2]),
+        level.transform_filter("datum.line === 'weak model'").mark_rule(color=GREY, strokeDash=[1, 2]),
         level.transform_filter("datum.line === 'ceiling'").mark_rule(color=BLACK, strokeDash=[4, 2]),
         base.transform_filter("datum.what === 'curve'").mark_line().encode(x=x, **look),
         base.transform_filter("datum.what === 'stop'")

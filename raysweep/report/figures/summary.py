@@ -240,31 +240,3 @@ def interval_words(frame: pd.DataFrame) -> str:
     if frame["low"].notna().any():
         return "Bars: 90 % t intervals over seeds."
     return "One seed: no intervals over seeds."
-
-
-def drawn_bars(frame: pd.DataFrame, within: Sequence[str]) -> tuple[pd.DataFrame, str]:
-    """`means` with bar_low and bar_high, cut where they leave the range of the means by more than half of it.
-
-    With two seeds an interval may be many times as long as all that a figure has to show.
-
-    Args:
-        frame: means, with intervals.
-        within: columns that tell apart what has an axis of its own.
-
-    Returns:
-        The frame, and a note for the caption.
-    """
-    frame = frame.reset_index(drop=True)
-    key = (
-        frame[list(within)].astype(str).agg("|".join, axis=1) if within else pd.Series("", index=frame.index)
-    )
-    least, most = (frame["mean"].groupby(key).transform(what) for what in ("min", "max"))
-    margin = np.maximum(0.5 * (most - least), 0.01)
-    bars = {
-        "bar_low": frame["low"].clip(least - margin, most + margin),
-        "bar_high": frame["high"].clip(least - margin, most + margin),
-    }
-    is_cut = bool(((bars["bar_low"] > frame["low"]) | (bars["bar_high"] < frame["high"])).any())
-    return frame.assign(
-        **bars
-    ), "Bars that are far longer than what is compared are cut; the CSV has them in full." if is_cut else ""

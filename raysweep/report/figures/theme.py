@@ -31,11 +31,28 @@ PURPLE = "#CC79A7"
 VERMILLION = "#D55E00"
 SKY = "#56B4E9"
 BLACK = "#000000"
+INK = "#111111"
 GREY = "#767676"
 FAINT = "#DDDDDD"
+_BACK = "#FFFFFF"
+_GRID = "#EEEEEE"
+_FRAME = "#CCCCCC"
+_DARK = {
+    BLACK: "#FFFFFF",
+    INK: "#E8E8E8",
+    GREY: "#9A9A9A",
+    FAINT: "#45494D",
+    _BACK: "none",
+    _GRID: "#2B2E31",
+    _FRAME: "#45494D",
+    "white": "#16181A",
+    BLUE: "#2E8FCB",
+}
+"""What colours become on a dark page. Numbers on the cells of a grid are "black", or "#fff" on dark
+cells, and stay; "white" is what sets marks off from each other."""
 COLOURS = (BLUE, ORANGE, GREEN, SKY, VERMILLION, PURPLE)
 """Okabe and Ito's (2008), in an order whose neighbours differ in lightness; black and grey are for ceiling
-and floor."""
+and weak model."""
 SHAPES = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross")
 DASHES = ((1, 0), (4, 2), (1, 1.5), (6, 1.5, 1.5, 1.5), (8, 3), (2.5, 1))
 SEQUENTIAL: Any = "cividis"
@@ -47,7 +64,7 @@ _LEAST_PANEL = 36
 ROWS = "rows"
 
 CONFIG: dict[str, Any] = {
-    "background": "white",
+    "background": _BACK,
     "font": FONT,
     "padding": 2,
     "axis": {
@@ -61,9 +78,9 @@ CONFIG: dict[str, Any] = {
         "tickSize": 3,
         "domainColor": GREY,
         "tickColor": GREY,
-        "gridColor": "#EEEEEE",
-        "labelColor": "#111111",
-        "titleColor": "#111111",
+        "gridColor": _GRID,
+        "labelColor": INK,
+        "titleColor": INK,
     },
     "legend": {
         "labelFontSize": FONT_SIZE,
@@ -71,6 +88,8 @@ CONFIG: dict[str, Any] = {
         "titleFontWeight": "bold",
         "labelLimit": 400,
         "titleLimit": 400,
+        "labelColor": INK,
+        "titleColor": INK,
         "symbolSize": 28,
         "symbolStrokeWidth": 1.2,
         "orient": "top",
@@ -87,16 +106,28 @@ CONFIG: dict[str, Any] = {
         "labelPadding": 2,
         "labelLimit": 400,
         "labelAnchor": "start",
+        "labelColor": INK,
     },
     "facet": {"spacing": 8},
     "concat": {"spacing": 8},
-    "view": {"stroke": "#CCCCCC", "strokeWidth": 0.5},
+    "view": {"stroke": _FRAME, "strokeWidth": 0.5},
     "line": {"strokeWidth": 1.2},
     "rule": {"strokeWidth": 0.9},
     "point": {"size": 22, "filled": True, "strokeWidth": 0.4},
-    "text": {"fontSize": FONT_SIZE},
+    "text": {"fontSize": FONT_SIZE, "color": INK},
+    "title": {"color": INK},
     "tick": {"thickness": 1.2},
 }
+
+
+def dark_style(selector: str) -> str:
+    """Style rules by which a figure's SVG, where `selector` finds it, can be read on a dark page."""
+    rules = "".join(
+        f'{selector} [{attribute}="{colour}"]{{{attribute}:{dark}}}'
+        for colour, dark in _DARK.items()
+        for attribute in ("fill", "stroke")
+    )
+    return f"@media screen and (prefers-color-scheme:dark){{{rules}}}"
 
 
 def worded(name: str) -> str:
@@ -164,7 +195,8 @@ def small_multiples(
     width: int = COLUMN,
     own_scales: str = "",
 ) -> Any:
-    """Layers over one table, a panel for each value of its column `panel`; one panel has no header.
+    """Layers over one table, a panel for each value of its column `panel`; one panel has no header. Panels
+    beside each other have equal y axes.
 
     Args:
         layers: charts without data.
@@ -173,7 +205,8 @@ def small_multiples(
         columns: panels beside each other.
         height: of a panel, in points.
         width: of the whole figure, in points.
-        own_scales: "x", "y" or "xy" where each panel has its own.
+        own_scales: "y" where each row of panels has its own y axis, "xy" where each panel has its own x axis
+            too.
     """
     num_columns = min(columns, len(panels))
 
@@ -183,13 +216,27 @@ def small_multiples(
             return layer
         characters = max(int(panel_width / (1.15 * _CHARACTER)), 12)  # bold
         header = alt.Header(title=None, labelExpr=_header(panels, characters, num_columns))
-        facet = layer.facet(facet=alt.Facet("panel:N", sort=list(panels), header=header), columns=num_columns)
-        if len(panels) % num_columns:  # else the last row's axis stands below an empty place
-            facet = facet.resolve_axis(x="independent")
-        own: dict[str, Any] = dict.fromkeys(own_scales, "independent")
-        return facet.resolve_scale(**own) if own else facet
+        facet = alt.Facet("panel:N", sort=list(panels), header=header)
+        if own_scales:
+            rows_of_panels = [
+                layer.transform_filter(
+                    alt.FieldOneOfPredicate(field="panel", oneOf=list(panels[first : first + num_columns]))
+                ).facet(facet=facet, columns=num_columns)
+                for first in range(0, len(panels), num_columns)
+            ]
+            if "x" in own_scales:
+                rows_of_panels = [row.resolve_scale(x="independent") for row in rows_of_panels]
+            return alt.vconcat(*rows_of_panels)
+        found = layer.facet(facet=facet, columns=num_columns)
+        # Else the last row's axis stands below an empty place.
+        return found.resolve_axis(x="independent") if len(panels) % num_columns else found
 
     return at_width(build, rows, num_columns, width)
+
+
+def row_of_panels(panels: Sequence[str], columns: int = 2) -> dict[str, int]:
+    """In which row of `small_multiples` each panel stands."""
+    return {name: place // columns for place, name in enumerate(panels)}
 
 
 def _header(panels: Sequence[str], characters: int, num_columns: int) -> str:

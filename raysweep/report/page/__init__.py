@@ -1,10 +1,11 @@
 """The page of a sweep: one HTML file that opens from disk, needs no network and takes less than 5 MB.
 
 It can be read without scripts too, as where a viewer forbids them: tables and pictures are in the HTML.
-Scripts turn the pictures into charts that show their numbers under the pointer, and filter by the tasks,
-methods and seeds that a reader chooses. `page` puts everything together; `answer` has the sentences on top,
-`tables` the tables, `pictures` the figures, `facts` the lists of what was asked, what it cost and how to
-reproduce it. The package draws what `raysweep.results` has computed.
+Scripts turn the pictures into charts that show their numbers under the pointer, sort tables, and filter by
+the tasks, pairs, methods and seeds that a reader chooses. `page` puts everything together; `tables` has the
+tables, `examples` a sample of test examples, `glossary` the words, `pictures` the figures, `facts` the lists
+of what was asked, what it cost and how to reproduce it. It draws what `raysweep.results` has computed
+and says what `raysweep.results.answer` says.
 """
 
 from __future__ import annotations
@@ -13,13 +14,18 @@ from functools import cache
 from pathlib import Path
 
 from raysweep.report.figures.base import Figures
+from raysweep.report.figures.theme import dark_style
 from raysweep.report.page import facts, tables
-from raysweep.report.page.answer import answer
+from raysweep.report.page.examples import examples_table
+from raysweep.report.page.glossary import WORDS
 from raysweep.report.page.pictures import pictures
+from raysweep.results.answer import answer
 from raysweep.results.frames import SweepData
 
 _FOLDER = Path(__file__).parent
 _MAX_UNDEFINED = 8
+_FIRST = ("methods_pgr", "pgr_by_task", "pgr_by_pair")
+"""The first of these figures that there is stands beside the answer."""
 
 
 def page(data: SweepData, figures: Figures, *, question: str = "", command: str = "") -> str:
@@ -35,6 +41,8 @@ def page(data: SweepData, figures: Figures, *, question: str = "", command: str 
 
     choices = tables.choices(data)
     shown = pictures(figures.figures, list(choices))
+    by_name = {picture.figure.name: picture for picture in shown}
+    first = next((by_name[name] for name in _FIRST if name in by_name), None)
     seed_by_seed = tables.cells_table(data.rows)
     seeds_in = ["the table seed by seed"] * (seed_by_seed is not None) + [
         f"the figure “{picture.figure.title}”" for picture in shown if "seed" in picture.choices
@@ -56,6 +64,8 @@ def page(data: SweepData, figures: Figures, *, question: str = "", command: str 
     ]
     return environment.get_template("page.html.jinja").render(
         name=data.name,
+        first=first,
+        words=WORDS,
         answer=answer(data.rows, data.comparisons, data.leads),
         question=question,
         asked=facts.asked(data),
@@ -66,8 +76,9 @@ def page(data: SweepData, figures: Figures, *, question: str = "", command: str 
         tasks_table=tables.tasks_table(data.over_tasks),
         cells_table=seed_by_seed,
         search_table=tables.choices_table(data),
+        examples_table=examples_table(data),
         seeds_in=seeds_in,
-        pictures=shown,
+        pictures=[picture for picture in shown if picture is not first],
         omitted=figures.omitted,
         failed_table=tables.failed_table(data),
         missing_table=tables.missing_table(data),
@@ -81,7 +92,7 @@ def page(data: SweepData, figures: Figures, *, question: str = "", command: str 
         versions=facts.versions(data),
         tasks=tasks,
         models=models,
-        style=(_FOLDER / "page.css").read_text(encoding="utf-8"),
+        style=(_FOLDER / "page.css").read_text(encoding="utf-8") + dark_style(".chart svg"),
         script=(_FOLDER / "page.js").read_text(encoding="utf-8"),
         drawing=_drawing() if figures.figures else "",
     )

@@ -60,6 +60,7 @@
       figure.result = result;
       chart.replaceChildren(result.view.container());
       const svg = chart.querySelector("svg");
+      svg.setAttribute("aria-hidden", "true");  // what is in it is said by the label of the chart
       figure.style.setProperty("--w", svg.getAttribute("width"));
       figure.querySelector(".save").hidden = false;
     } catch (error) {  // the picture is there, of all rows
@@ -78,28 +79,101 @@
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   }
 
+  // Marks what is of all values of a choice although some aren't chosen.
+  function tellFixed() {
+    const isNarrowed = (name) => known[name] && chosen[name].size < known[name].size;
+    for (const note of document.querySelectorAll(".fixed")) {
+      const names = note.dataset.fixed.split(" ").filter(isNarrowed).map((name) => `${name}s`);
+      note.hidden = names.length === 0;
+      note.textContent = `This ${note.dataset.what} is of all ${names.join(" and ")}: the choice above doesn't change it.`;
+    }
+    const told = Object.keys(known).filter(isNarrowed).map((name) => `${chosen[name].size} of ${known[name].size} ${name}s`);
+    document.getElementById("chosen").textContent = told.length ? `Shown: ${told.join(", ")}. The sentences are of everything.` : "Everything is shown.";
+    for (const count of form.querySelectorAll(".count")) {
+      const name = count.closest("details").querySelector("fieldset").dataset.choice;
+      count.textContent = isNarrowed(name) ? `${chosen[name].size} of ${known[name].size}` : `all ${known[name].size}`;
+    }
+  }
+
   function choose() {
     readChoices();
-    const rows = [...document.querySelectorAll("tr[data-task], tr[data-method], tr[data-seed]")];
+    const rows = [...document.querySelectorAll("tr[data-task], tr[data-pair], tr[data-method], tr[data-seed]")];
     for (const row of rows) row.toggleAttribute("data-off", !isChosen(row.dataset));
     for (const figure of figures) {
       if (figure.spec) draw(figure);
     }
-    const told = Object.keys(known).map((name) => `${chosen[name].size} of ${known[name].size} ${name}s`);
-    document.getElementById("chosen").textContent = `Shown: ${told.join(", ")}.`;
+    tellFixed();
+  }
+
+  // The choice is in the address, as #method=naive&task=boolq&task=sciq, so that a link can hold it.
+  function readAddress() {
+    const asked = new URLSearchParams(location.hash.slice(1));
+    for (const input of form.querySelectorAll("input")) {
+      input.checked = !asked.has(input.name) || asked.getAll(input.name).includes(input.value);
+    }
+    choose();
+  }
+
+  function writeAddress() {
+    const told = new URLSearchParams();
+    for (const fieldset of form.querySelectorAll("fieldset")) {
+      const inputs = [...fieldset.querySelectorAll("input")], checked = inputs.filter((input) => input.checked);
+      if (checked.length === inputs.length) continue;
+      if (checked.length === 0) told.append(fieldset.dataset.choice, "");
+      for (const input of checked) told.append(input.name, input.value);
+    }
+    try {
+      history.replaceState(null, "", `#${told}`);
+    } catch {}  // a sandbox has no address of its own
+    choose();
   }
 
   if (form) {
     form.hidden = false;
     form.addEventListener("submit", (event) => event.preventDefault());
-    form.addEventListener("change", choose);
+    form.addEventListener("change", writeAddress);
     for (const button of form.querySelectorAll("[data-all]")) {
       button.addEventListener("click", () => {
         for (const input of button.closest("fieldset").querySelectorAll("input")) input.checked = button.dataset.all === "true";
-        choose();
+        writeAddress();
       });
     }
-    choose();
+    const close = (except) => {
+      for (const open of form.querySelectorAll("details[open]")) if (open !== except) open.open = false;
+    };
+    document.addEventListener("click", (event) => close(event.target.closest("details.choice")));
+    form.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return;
+      event.target.closest("details")?.querySelector("summary").focus();
+      close();
+    });
+    addEventListener("hashchange", readAddress);
+    readAddress();
+  }
+
+  // A header sorts its table: numbers by size, the largest first, names by the alphabet; what has no number is last.
+  const number = (text) => parseFloat(text.replace("−", "-").replace(/^[<>≥≤]\s*/, ""));
+  function sort(header) {
+    const table = header.closest("table"), body = table.tBodies[0], place = header.cellIndex;
+    const rows = [...body.rows].map((row) => ({ row, text: row.cells[place].textContent, value: number(row.cells[place].textContent) }));
+    const isNumeric = header.classList.contains("n") && rows.some((item) => !isNaN(item.value));
+    const first = isNumeric ? "descending" : "ascending", other = isNumeric ? "ascending" : "descending";
+    const order = header.ariaSort === first ? other : first;
+    const sign = order === "ascending" ? 1 : -1;
+    rows.sort((a, b) => {
+      if (!isNumeric) return sign * a.text.localeCompare(b.text, undefined, { numeric: true });
+      return isNaN(a.value) - isNaN(b.value) || sign * (a.value - b.value) || 0;
+    });
+    for (const cell of table.tHead.rows[0].cells) cell.removeAttribute("aria-sort");
+    header.ariaSort = order;
+    body.append(...rows.map((item) => item.row));
+  }
+  for (const header of document.querySelectorAll("thead th")) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...header.childNodes);
+    header.append(button);
+    button.addEventListener("click", () => sort(header));
   }
 
   // A viewer that puts the page into a sandbox, as MLflow's does, doesn't follow links within it.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from raysweep.report.figures.base import Figure
-from raysweep.report.page.facts import worded
+from raysweep.report.figures.theme import dark_style
 from raysweep.report.page.tables import numbers_table
 from raysweep.results.tables import Table
 
@@ -43,9 +43,11 @@ class Picture:
     """A data URI; "" if it is too large."""
     table: Table | None
     choices: tuple[str, ...]
-    """Which of the page's choices apply to it."""
+    """Which of the page's choices it follows."""
+    fixed: tuple[str, ...]
+    """Which don't move it."""
     note: str
-    """Which choices don't apply to it (for seeds, the page says where they apply), and what was left out."""
+    """What was left out."""
 
 
 def pictures(figures: Sequence[Figure], choices: Sequence[str]) -> list[Picture]:
@@ -72,7 +74,7 @@ def _picture(figure: Figure, choices: Sequence[str], left: int) -> Picture:
     width, height = (
         float(size) for size in re.findall(r'<svg[^>]*? width="([\d.]+)" height="([\d.]+)"', svg)[0]
     )
-    image = _uri("image/svg+xml", svg.encode())
+    image = _uri("image/svg+xml", svg.replace(">", f"><style>{dark_style('svg')}</style>", 1).encode())
     if len(svg) > _MAX_SVG:
         image = _uri("image/png", vl_convert.vegalite_to_png(spec, scale=_PNG_SCALE))
     left -= len(image)
@@ -85,9 +87,7 @@ def _picture(figure: Figure, choices: Sequence[str], left: int) -> Picture:
     csv = _uri("text/csv;charset=utf-8", figure.data.to_csv(index=False).encode())
     if len(csv) > min(_MAX_CSV, left):
         csv = ""
-    has = {name for rows in _rows(spec) for row in rows[:1] for name in row}
-    applying = tuple(name for name in choices if name in has) if script else ()
-    fixed = [name for name in choices if name not in (*applying, "seed")]
+    applying = follows(spec, choices) if script else ()
     return Picture(
         figure=figure,
         image=image,
@@ -99,20 +99,22 @@ def _picture(figure: Figure, choices: Sequence[str], left: int) -> Picture:
         if len(figure.data) <= _MAX_TABLE_ROWS
         else None,
         choices=applying,
-        note=" ".join(_notes(len(figure.data), bool(script), bool(csv), fixed)),
+        fixed=tuple(name for name in choices if name not in applying),
+        note=" ".join(_notes(len(figure.data), bool(script), bool(csv))),
     )
 
 
-def _notes(num_rows: int, is_interactive: bool, has_csv: bool, fixed: Sequence[str]) -> Iterator[str]:
+def follows(spec: dict[str, Any], choices: Sequence[str]) -> tuple[str, ...]:
+    """Those choices by which a Vega-Lite specification's rows can be told apart."""
+    has = {name for rows in _rows(spec) for row in rows for name, value in row.items() if value is not None}
+    return tuple(name for name in choices if name in has)
+
+
+def _notes(num_rows: int, is_interactive: bool, has_csv: bool) -> Iterator[str]:
     if not is_interactive:
         yield (
             f"It has too many points for a page to be quick ({num_rows:,} numbers), so this is a picture of "
             "it."
-        )
-    elif fixed:
-        yield (
-            f"Choosing {worded([f'{name}s' for name in fixed])} doesn't change it: it isn't divided by "
-            f"{worded(fixed)}."
         )
     if not has_csv:
         yield (

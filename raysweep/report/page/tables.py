@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from raysweep.results.cells import CELL, CELL_RUNS, Row, groups_of
+from raysweep.results.cells import CELL_RUNS, Row, groups_of
 from raysweep.results.choices import Choice
 from raysweep.results.comparison_tables import comparisons_table, leads_table
 from raysweep.results.comparisons import Comparison
@@ -26,7 +26,7 @@ from raysweep.results.tables import (
     search_table,
 )
 
-CHOICES = ("task", "method", "seed")
+CHOICES = ("task", "pair", "method", "seed")
 """By what a reader of the page can filter rows of tables and numbers of figures."""
 _MAX_COMPARISONS = 200
 _MAX_CELLS = 300
@@ -34,16 +34,24 @@ _MAX_MISSING = 200
 
 
 def answer_table(rows: Sequence[Row]) -> Table:
-    """The results table: accuracies, PGR with its interval, seeds, and agreement with the supervisor."""
-    caption = (
-        "Test accuracy of supervisor, student and ceiling, and the share of the gap that the student recovers"
-    )
-    return _without_constants(replace(results_table(rows), caption=caption))
+    """The results table: PGR with its interval, which a telephone shows without scrolling, then accuracies,
+    seeds, and agreement with the weak model."""
+    caption = "PGR, and test accuracy of weak model, student and ceiling"
+    found = results_table(rows)
+    place = next(index for index, column in enumerate(found.columns) if column.startswith("PGR"))
+    order = [*range(found.num_names), place]
+    order += [index for index in range(len(found.columns)) if index not in order]
+
+    def ordered(cells: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(cells[index] for index in order)
+
+    lines = tuple(replace(row, cells=ordered(row.cells)) for row in found.rows)
+    return without_constants(replace(found, caption=caption, columns=ordered(found.columns), rows=lines))
 
 
 def pooled_table(found: Sequence[Lead]) -> Table | None:
     """Methods against the baseline over all tasks and pairs; None without a second method."""
-    return _without_constants(leads_table(found)) if found else None
+    return without_constants(leads_table(found)) if found else None
 
 
 def methods_table(comparisons: Sequence[Comparison]) -> Table | None:
@@ -51,14 +59,14 @@ def methods_table(comparisons: Sequence[Comparison]) -> Table | None:
     method."""
     if not comparisons:
         return None
-    found = _without_constants(comparisons_table(comparisons))
+    found = without_constants(comparisons_table(comparisons))
     if len(comparisons) <= _MAX_COMPARISONS:
         return found
     p_values = [1.0 if item.p_value is None else item.p_value for item in comparisons]
     kept = sorted(np.argsort(p_values, kind="stable")[:_MAX_COMPARISONS])
     cut = (
         f"These are the {_MAX_COMPARISONS} of {len(comparisons)} with the smallest p-values; raysweep "
-        "results --json has all."
+        "results --format json has all."
     )
     note = " ".join(filter(None, [cut, found.note]))
     return replace(found, rows=tuple(found.rows[index] for index in kept), note=note)
@@ -66,7 +74,7 @@ def methods_table(comparisons: Sequence[Comparison]) -> Table | None:
 
 def tasks_table(summaries: Sequence[OverTasks]) -> Table | None:
     """Methods over tasks; None if there is one task."""
-    return _without_constants(over_tasks_table(summaries)) if summaries else None
+    return without_constants(over_tasks_table(summaries)) if summaries else None
 
 
 def cells_table(rows: Sequence[Row]) -> Table | None:
@@ -88,7 +96,7 @@ def cells_table(rows: Sequence[Row]) -> Table | None:
         note="No PGR is given here: of one seed it is mostly noise."
         + f" {ODD} near chance, or far from the other seeds." * any(row.odd_seeds for row in rows),
     )
-    return _without_constants(table)
+    return without_constants(table)
 
 
 def _cell(row: Row, index: int) -> TableRow:
@@ -101,7 +109,7 @@ def _cell(row: Row, index: int) -> TableRow:
             *(group.task, group.pair, group.method, str(seed)),
             *(f"{row.accuracies[run][index]:.3f}" + ODD * (run in odd) for run in CELL_RUNS),
         ),
-        of={"task": group.task, "method": group.method, "seed": str(seed)},
+        of={"task": group.task, "pair": group.pair, "method": group.method, "seed": str(seed)},
     )
 
 
@@ -132,7 +140,8 @@ def missing_table(data: SweepData) -> Table | None:
         of_status = (lacking.loc[lacking["status"] == status, "seed"] for status in ("failed", "missing"))
         seeds = [", ".join(map(str, found)) or "none" for found in of_status]
         names = (group.task, group.pair, group.method)
-        rows.append(TableRow(cells=(*names, *seeds, str(len(cells) - len(lacking)), why)))
+        of = {"task": group.task, "pair": group.pair, "method": group.method}
+        rows.append(TableRow(cells=(*names, *seeds, str(len(cells) - len(lacking)), why), of=of))
     columns = ("task", PAIR, "method", "seeds failed", "seeds not run yet", "seeds finished", "why")
     return (
         _cut(Table(caption="Cells without a result", columns=columns, rows=tuple(rows), num_names=3))
@@ -144,7 +153,7 @@ def missing_table(data: SweepData) -> Table | None:
 def choices_table(data: SweepData) -> Table | None:
     """What the search chose, one row per study and signal; None for a sweep that doesn't search."""
     found = [Choice(**choice) for choice in data.provenance.get("search", ())]
-    return _without_constants(search_table(found)) if found else None
+    return without_constants(search_table(found)) if found else None
 
 
 def numbers_table(caption: str, data: pd.DataFrame) -> Table:
@@ -177,7 +186,7 @@ def _cut(table: Table) -> Table:
     return replace(table, rows=table.rows[:_MAX_MISSING], note=note)
 
 
-def _without_constants(table: Table) -> Table:
+def without_constants(table: Table) -> Table:
     """Names that are the same in all rows stand in the caption instead: a telephone has no room for them."""
     same = [
         index
@@ -202,7 +211,9 @@ def _without_constants(table: Table) -> Table:
 
 
 def choices(data: SweepData) -> dict[str, list[str]]:
-    """Tasks, methods and seeds of the finished cells, each where there is more than one to choose from."""
+    """Tasks, pairs, methods and seeds of the finished cells, each where there is more than one to choose
+    from."""
     done = data.cells[data.cells["is_finished"]]
-    found = {name: list(dict.fromkeys(map(str, done[name]))) for name in CHOICES if name in CELL}
+    done = done.assign(pair=done["weak"] + " → " + done["strong"])
+    found = {name: list(dict.fromkeys(map(str, done[name]))) for name in CHOICES}
     return {name: values for name, values in found.items() if len(values) > 1}

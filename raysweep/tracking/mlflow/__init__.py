@@ -2,12 +2,13 @@
 statuses and UI.
 
 One MLflow experiment per sweep. Each of its entries is an MLflow run: one for the sweep itself; one for each
-distinct raysweep run, nested below the sweep's; one for each cell that is done. Each is found again by a tag
-(`raysweep.sweep`, `raysweep.run_id`, `raysweep.cell`), so writing one again never makes a second one. Tags
-that people filter by: `kind` ("sweep", "run", "cell"), `role` (of a run), `task`, `model`, `weak`, `strong`,
-`method`, `seed`. Curves by step are metrics `curve/…`; all other metrics are final numbers. Weights that a
-run kept in the store are a logged model of its MLflow run. The experiment's description links to saved views:
-tables and charts ready made.
+distinct raysweep run, nested below the sweep's; one for each cell that is done; and one for each cell group
+at the end, with the numbers of its row in `raysweep results`. Each is found again by a tag (`raysweep.sweep`,
+`raysweep.run_id`, `raysweep.cell`, `raysweep.group`), so writing one again never makes a second one. Tags
+that people filter by: `kind` ("sweep", "run", "cell", "group"), `role` (of a run), `task`, `model`, `weak`,
+`strong`, `method`, `seed`. Curves by step are metrics `curve/…`; all other metrics are final numbers. Weights
+that a run kept in the store are a logged model of its MLflow run. The experiment's description links to saved
+views: tables and charts ready made.
 
 Imports the modules of `raysweep.tracking` that know no backend. mlflow itself is imported inside functions,
 since that takes seconds. Start reading in `client`:

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import tempfile
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +29,7 @@ from raysweep.tracking.mlflow.tags import (
     PARENT_TAG,
     RESULT_TAG,
     STATUSES,
+    metric_name,
     model_name,
     params_of,
     tags_of,
@@ -35,7 +38,7 @@ from raysweep.tracking.mlflow.views import description, links_to_views, view_tag
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import DatasetInput, LoggedModel, Run
+    from mlflow.entities import DatasetInput, LoggedModel, Metric, Run
 
 _DESCRIPTION_TAG = "raysweep.description"
 """Of the experiment: the description that was last written, to tell it from one that a user wrote."""
@@ -200,14 +203,14 @@ class MlflowBackend:
 
     def _fill(self, found: _Found, entry: Entry) -> _Found:
         """Write all that an entry holds into its MLflow run; returns what that has then."""
-        from mlflow.entities import Metric, Param, RunTag
+        from mlflow.entities import Param, RunTag
 
         end = round(entry.end * 1000)
         params = params_of(entry)
         tags = {**tags_of(entry), RESULT_TAG: entry.result}
+        metrics = self._metrics(found, entry)
         if entry.key.kind == "sweep":
-            tags[NOTE_TAG] = links_to_views(self._experiment)
-        metrics = (Metric(point.name, point.value, end, point.step) for point in entry.points())
+            tags[NOTE_TAG] = "\n\n".join(filter(None, [entry.note, links_to_views(self._experiment)]))
         self._client.log_batch(
             found.id,
             list(itertools.islice(metrics, _POINTS_PER_BATCH)),
@@ -235,6 +238,20 @@ class MlflowBackend:
         # Last: only with this tag does an entry count as written.
         self._client.set_tag(found.id, CONTENT_TAG, entry.content)
         return _Found(found.id, {**tags, NAME_TAG: entry.name, CONTENT_TAG: entry.content}, params)
+
+    def _metrics(self, found: _Found, entry: Entry) -> Iterator[Metric]:
+        """The metrics of an entry. A sweep's own is never made anew, since its runs are below it. MLflow
+        shows the latest value of a metric and takes none back: what is no longer defined becomes NaN."""
+        from mlflow.entities import Metric
+
+        if entry.key.kind != "sweep":
+            end = round(entry.end * 1000)
+            yield from (Metric(point.name, point.value, end, point.step) for point in entry.points())
+            return
+        now = round(time.time() * 1000)
+        values = dict.fromkeys(self._client.get_run(found.id).data.metrics, math.nan)
+        values |= {metric_name(point.name): point.value for point in entry.points()}
+        yield from (Metric(name, value, now, 0) for name, value in values.items())
 
     def _log_files(self, found: _Found, entry: Entry) -> None:
         for path in entry.artifacts:

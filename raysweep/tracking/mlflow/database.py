@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from raysweep.errors import InvalidInput
-from raysweep.files import FileLock, written_atomically
+from raysweep.files import FileLock, in_package, written_atomically
 
 _SQLITE_HEADER = b"SQLite format 3\0"
 _MISREAD = "%?"
@@ -54,7 +54,7 @@ class SqliteFile:
         return f"sqlite:///{folder / name}"
 
     def require_usable(self) -> None:
-        """Check that it is such a file, or can be made, and can be written.
+        """Check that it is such a file, or can be made in a folder that is there, and can be written.
 
         Raises:
             InvalidInput: says why it can't be used.
@@ -62,8 +62,11 @@ class SqliteFile:
         name = self.path.name
         if any(character in name for character in _MISREAD):
             self._refuse('MLflow can\'t open a file with a "?" or "%" in its name')
+        if not self.path.parent.is_dir():
+            self._refuse(f"there is no folder {self.path.parent}; make it")
+        if in_package(self.path):
+            self._refuse("it is in the folder into which Ray unpacks this job, and which Ray deletes")
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             probe = self.path.with_name(f".{name}.{uuid.uuid4().hex[:8]}.tmp")
             probe.touch()
             probe.unlink()

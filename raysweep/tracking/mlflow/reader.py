@@ -55,7 +55,7 @@ _NUM_THREADS = 8
 """Requests at a time to a server, each of which takes some milliseconds of waiting."""
 
 
-def read_mlflow(uri: str, sweep_name: str) -> SweepData:
+def read_mlflow(uri: str, sweep_name: str = "") -> SweepData:
     """Read a sweep's data, missing cells and runs included: equal to that of
     `raysweep.results.from_store.read_store`.
 
@@ -65,7 +65,7 @@ def read_mlflow(uri: str, sweep_name: str) -> SweepData:
 
     Args:
         uri: MLflow's tracking URI: a SQLite file that exists, a database or a server.
-        sweep_name: the sweep's name, which is the MLflow experiment's.
+        sweep_name: the sweep's name, which is the MLflow experiment's; "" for the only one.
 
     Raises:
         InvalidInput: the URI can't be used, MLflow can't be reached or read, or it has no such sweep.
@@ -76,7 +76,11 @@ def read_mlflow(uri: str, sweep_name: str) -> SweepData:
             f"tracking URI {uri!r}: there is no file {location.database}; name another with --tracking-uri"
         )
     with _readable(location):
-        entries = _Entries(location, sweep_name)
+        from mlflow import MlflowClient
+
+        client = MlflowClient(location.uri)
+        sweep_name = sweep_name or _only_sweep(client, location)
+        entries = _Entries(client, location, sweep_name)
         planned = entries.planned()
         facts_by_run = {
             run["run_id"]: _facts(entries.find(run_key(run["run_id"]))) for run in planned["runs"]
@@ -104,10 +108,8 @@ class _Entries:
     """A sweep's entries in MLflow. Of several MLflow runs with one key the one with the smallest id counts,
     which the client keeps too."""
 
-    def __init__(self, location: MlflowLocation, sweep_name: str) -> None:
-        from mlflow import MlflowClient
-
-        self._client = MlflowClient(location.uri)
+    def __init__(self, client: MlflowClient, location: MlflowLocation, sweep_name: str) -> None:
+        self._client = client
         self._num_threads = 1 if location.database else _NUM_THREADS
         self._found: dict[EntryKey, Run] = {}
         runs = search_runs(self._client, _experiment(self._client, location, sweep_name))
@@ -193,11 +195,21 @@ def _readable(location: MlflowLocation) -> Iterator[None]:
 def _experiment(client: MlflowClient, location: MlflowLocation, sweep_name: str) -> str:
     experiment = client.get_experiment_by_name(sweep_name)
     if experiment is None or experiment.lifecycle_stage == "deleted":
-        there = sorted(item.name for item in client.search_experiments() if item.name != "Default")
-        raise InvalidInput(
-            f"MLflow at {location.shown} has no sweep {sweep_name!r}; it has {', '.join(there) or 'none'}"
-        )
+        there = ", ".join(_names(client)) or "none"
+        raise InvalidInput(f"MLflow at {location.shown} has no sweep {sweep_name!r}; it has {there}")
     return str(experiment.experiment_id)
+
+
+def _only_sweep(client: MlflowClient, location: MlflowLocation) -> str:
+    there = _names(client)
+    if len(there) != 1:
+        listed = ", ".join(there) or "none"
+        raise InvalidInput(f"MLflow at {location.shown} has {len(there)} sweeps: {listed}; name one")
+    return there[0]
+
+
+def _names(client: MlflowClient) -> list[str]:
+    return sorted(item.name for item in client.search_experiments() if item.name != "Default")
 
 
 def _facts(run: Run | None) -> RunFacts:

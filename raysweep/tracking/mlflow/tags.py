@@ -11,6 +11,7 @@ from raysweep.tracking.entry import Entry, EntryKind
 KEY_TAGS: Mapping[EntryKind, str] = {
     "run": "raysweep.run_id",
     "cell": "raysweep.cell",
+    "group": "raysweep.group",
     "sweep": "raysweep.sweep",
 }
 """By the kind of an entry, the tag whose value is the identity of its key."""
@@ -33,6 +34,8 @@ STATUSES = {
 """MLflow's status of an entry. STOPPED runs are KILLED: MLflow has no status for a run that ended early and
 is neither finished nor failed."""
 
+_MAX_NAME = 250
+"""Characters of a metric's name."""
 _MAX_TEXT = 5000
 """Characters of a param, tag or note; MLflow's own limits are 6000 and 8000."""
 
@@ -56,6 +59,14 @@ def tags_of(entry: Entry) -> dict[str, str]:
 def model_name(name: str) -> str:
     """A name for a logged model, with the characters replaced that MLflow doesn't allow there."""
     return re.sub(r"[/:.%\"']", "-", name)
+
+
+def metric_name(name: str) -> str:
+    """A name for a metric of a method, `NUMBER/METHOD`, with the characters replaced that MLflow doesn't
+    allow."""
+    number, _, method = name.partition("/")
+    allowed = re.sub(r"^[.]+$|[^\w. -]", "-", method)
+    return f"{number}/{allowed}"[:_MAX_NAME]
 
 
 def _clipped(texts: Mapping[str, str]) -> dict[str, str]:

@@ -32,6 +32,10 @@ _CURVES = (
     "test_agreement",
     "test_agreement_supervisor_wrong",
 )
+_RESULTS = ("pgr_low", "pgr_high", "difference", "p_value_corrected", "num_seeds")
+"""What a row of results has besides, see `raysweep.results.records.group_numbers`."""
+_ODD = ("runs_near_chance", "runs_far_from_others")
+_GROUPS = f"tags.{KIND_TAG} = 'group'"
 _CELLS = f"tags.{KIND_TAG} = 'cell'"
 _RUNS = f"tags.{KIND_TAG} = 'run'"
 
@@ -128,11 +132,21 @@ def views(varied: Sequence[str]) -> tuple[View, ...]:
         View(
             id="raysweep-means",
             name="Means over seeds",
-            about="one row per task, pair and method, with the same numbers; PGR is the mean of the seeds "
-            "that have one, biased where pgr_is_undefined isn't 0: see the report there",
-            condition=_CELLS,
-            columns=_metrics(*_COMPARED, "pgr_is_undefined", "runs_near_chance"),
-            group_by=rows,
+            about="one row per task, pair and method, as raysweep results prints it: accuracies, PGR with "
+            "its 90 % interval, agreement, difference from the baseline with its corrected p-value, and how "
+            "many of its seeds' runs are near chance or far from the others",
+            condition=_GROUPS,
+            columns=_metrics("pgr", *_RESULTS[:2], *_COMPARED[1:], *_RESULTS[2:], *_ODD)
+            + _params("task", "weak", "strong", "method"),
+        ),
+        View(
+            id="raysweep-pgr",
+            name="PGR",
+            about="PGR and student accuracy of every task, pair and method",
+            condition=_GROUPS,
+            charts=tuple(
+                _chart("BAR", name, metricKey=name, displayName=name) for name in ("pgr", "student_accuracy")
+            ),
         ),
         View(
             id="raysweep-parallel",
@@ -145,10 +159,10 @@ def views(varied: Sequence[str]) -> tuple[View, ...]:
         View(
             id="raysweep-curves",
             name="Curves",
-            about="PGR, and the students' curves by step, as means over seeds",
+            about="the students' curves by step, as means over seeds",
             condition=_CELLS,
             group_by=rows,
-            charts=(_chart("BAR", "pgr", metricKey="pgr", displayName="pgr"), *map(_line, _CURVES)),
+            charts=tuple(map(_line, _CURVES)),
         ),
         View(
             id="raysweep-trainings",

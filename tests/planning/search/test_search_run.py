@@ -14,8 +14,7 @@ from raysweep.cli.main import main
 from raysweep.planning.plan import make_plan
 from raysweep.planning.sweep import load_sweep
 from raysweep.results.from_store import read_store
-from raysweep.store import Store
-from raysweep.store.run_folder import RunStatus
+from raysweep.store import RunStatus, Store
 from raysweep.tracking.mlflow import reader
 
 EXPERIMENT = """
@@ -97,7 +96,7 @@ def test_a_search_trains_stops_chooses_shows_and_goes_on(capsys: pytest.CaptureF
     capsys.readouterr()
     assert main(["status", file]) == SUCCESS
     assert f"{len(stopped)} stopped" in capsys.readouterr().out
-    assert main(["results", file, "--json"]) == SUCCESS
+    assert main(["results", file, "--format", "json"]) == SUCCESS
     search = json.loads(capsys.readouterr().out)["search"]
     assert [(choice["role"], choice["chosen_by"]) for choice in search] == [
         ("supervisor", "weak_validation"),

@@ -25,8 +25,7 @@ from raysweep import (
 from raysweep.planning.plan import Plan, make_plan
 from raysweep.results.choices import choices
 from raysweep.results.from_store import read_store
-from raysweep.store import Store
-from raysweep.store.run_folder import RunStatus
+from raysweep.store import RunStatus, Store
 
 RATE = "optimization.learning_rate"
 RATES = tune.loguniform(1e-4, 1e-1)

@@ -208,7 +208,7 @@ def test_syncing_again_changes_nothing(finished: tuple[Plan, Store], uri: str) -
     before = snapshot(uri)
     summary = sync(uri, plan, store)
     assert (summary.num_runs, summary.num_cells) == (0, 0)
-    assert summary.num_unchanged == len(plan.runs) + len(plan.cells)
+    assert summary.num_unchanged == len(plan.runs) + len(plan.cells) + 2  # rows of results
     assert snapshot(uri) == before
 
 
@@ -334,17 +334,21 @@ def test_views_compare_what_differs_and_are_linked_from_the_sweeps_own_run(
     tags = experiment_of(uri).tags
     states = {
         key: json.loads(json.loads(tags[f"mlflow.sharedViewState.raysweep-{key}"])["state"])
-        for key in ("cells", "means", "parallel", "trainings", "failed")
+        for key in ("cells", "means", "pgr", "curves", "parallel", "trainings", "failed")
     }
     assert states["cells"]["searchFilter"] == "tags.kind = 'cell'"
     assert states["trainings"]["searchFilter"] == "tags.kind = 'run'"
     assert states["failed"]["searchFilter"] == "attributes.status = 'FAILED' and tags.kind = 'run'"
     assert "params.`role`" in states["trainings"]["selectedColumns"]
     assert states["parallel"]["compareRunCharts"][0]["selectedParams"] == ["method"]
-    assert [key["groupByData"] for key in states["means"]["groupBy"]["groupByKeys"]] == ["method"]
+    # Means of single seeds' PGRs are another number: rows have their own entries, and nothing is averaged.
+    for key in ("means", "pgr"):
+        assert states[key]["searchFilter"] == "tags.kind = 'group'" and "groupBy" not in states[key]
+    assert [key["groupByData"] for key in states["curves"]["groupBy"]["groupByKeys"]] == ["method"]
+    assert not [chart for chart in states["curves"]["compareRunCharts"] if "pgr" in chart["metricKey"]]
     (parent,) = of_kind(shown(uri), "sweep")
     note = parent.data.tags["mlflow.note.content"]
-    assert note.count("viewStateShareKey=raysweep-") == 6
+    assert note.count("viewStateShareKey=raysweep-") == 7
     experiment = experiment_of(uri).experiment_id
     for key in states:
         assert f"(#/experiments/{experiment}/runs?viewStateShareKey=raysweep-{key}&" in note
@@ -352,6 +356,7 @@ def test_views_compare_what_differs_and_are_linked_from_the_sweeps_own_run(
     for condition, expected in (
         ("tags.kind = 'cell'", len(finished[0].cells)),
         ("tags.kind = 'run'", len(finished[0].runs)),
+        ("tags.kind = 'group'", 2),
         ("tags.role = 'student'", 2),
         ("params.role = 'pretrain'", 2),
     ):

@@ -69,21 +69,28 @@ def test_an_earlier_database_is_brought_up_to_date(earlier: tuple[Plan, Store], 
         read_mlflow(uri, "earlier")
     summary = sync(uri, plan, store)
     assert (summary.num_runs, summary.num_cells, summary.num_unchanged) == (32, 18, 0)
+    assert summary.num_groups == 6  # which the raysweep of then didn't write
     client = MlflowClient(uri)
     experiment = client.get_experiment_by_name("earlier").experiment_id
     runs = client.search_runs([experiment], run_view_type=ViewType.ALL)
-    assert {run.info.run_id for run in runs} == set(before)
+    by_id = {run.info.run_id: run for run in runs if run.data.tags["kind"] != "group"}
+    assert set(by_id) == set(before)
     assert {run.info.lifecycle_stage for run in runs} == {"active"}
-    assert Counter(run.data.tags["kind"] for run in runs) == {"run": 32, "cell": 18, "sweep": 1}
-    assert Counter(run.info.status for run in runs) == {"FINISHED": 49, "KILLED": 2}
-    by_id = {run.info.run_id: run for run in runs}
+    assert Counter(run.data.tags["kind"] for run in runs) == {
+        "run": 32,
+        "cell": 18,
+        "group": 6,
+        "sweep": 1,
+    }
+    assert Counter(run.info.status for run in runs) == {"FINISHED": 55, "KILLED": 2}
     for run_id, old in before.items():
         run = by_id[run_id]
         tags = run.data.tags
         assert tags["raysweep.result"] == old["tags"]["raysweep.result"]
-        assert run.data.metrics == pytest.approx(
-            {key: points[-1][1] for key, points in old["metrics"].items()}
-        )
+        if tags["kind"] != "sweep":  # which has the answer now
+            assert run.data.metrics == pytest.approx(
+                {key: points[-1][1] for key, points in old["metrics"].items()}
+            )
         assert old["params"].items() <= run.data.params.items()
         if tags["kind"] == "run":
             assert tags["raysweep.run_id"] == old["tags"]["raysweep.run_id"]
@@ -91,7 +98,7 @@ def test_an_earlier_database_is_brought_up_to_date(earlier: tuple[Plan, Store], 
             assert run.info.run_name.startswith(f"{tags['role']} ")
         elif tags["kind"] == "cell":
             assert tags["raysweep.supervisor"] == old["tags"]["raysweep.supervisor"]
-    assert sync(uri, plan, store).num_unchanged == 50
+    assert sync(uri, plan, store).num_unchanged == 56
     data = read_mlflow(uri, "earlier")
     expected = read_store(plan, store)
     pd.testing.assert_frame_equal(data.cells, expected.cells)

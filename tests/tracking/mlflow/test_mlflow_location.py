@@ -34,7 +34,8 @@ def test_a_tracking_uri_that_cant_be_used_is_refused_with_the_allowed_ones(wrong
         ("/proc/mlflow.db", "can't be written"),
         ("/dev/null", "no ordinary file"),
         ("{tmp}", "a folder"),
-        ("{tmp}/text/mlflow.db", "can't be written"),
+        ("{tmp}/text/mlflow.db", "there is no folder {tmp}/text; make it"),
+        ("{tmp}/absent/mlflow.db", "there is no folder {tmp}/absent; make it"),
         ("{tmp}/text", "no SQLite database"),
         ("{tmp}/what?.db", "in its name"),
         ("{tmp}/100%.db", "in its name"),
@@ -42,7 +43,7 @@ def test_a_tracking_uri_that_cant_be_used_is_refused_with_the_allowed_ones(wrong
 )
 def test_a_file_that_cant_be_a_database_is_refused(path: str, why: str, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("some notes of mine, not a database")
-    with pytest.raises(InvalidInput, match=why) as refused:
+    with pytest.raises(InvalidInput, match=why.format(tmp=tmp_path)) as refused:
         locate(f"sqlite:///{path.format(tmp=tmp_path)}").check()
     assert path.format(tmp=tmp_path) in str(refused.value) and "\n" not in str(refused.value)
     assert (tmp_path / "text").read_text() == "some notes of mine, not a database"
@@ -50,8 +51,8 @@ def test_a_file_that_cant_be_a_database_is_refused(path: str, why: str, tmp_path
 
 
 def test_a_file_that_can_be_a_database_is_left_as_it_is(tmp_path: Path) -> None:
-    locate(f"sqlite:///{tmp_path}/new/mlflow.db").check()
-    assert list((tmp_path / "new").iterdir()) == []
+    locate(f"sqlite:///{tmp_path}/new.db").check()
+    assert list(tmp_path.iterdir()) == []
     sqlite3.connect(tmp_path / "old.db").executescript("create table a (b)").close()
     before = (tmp_path / "old.db").read_bytes()
     locate(f"sqlite:///{tmp_path}/old.db").check()

@@ -1,4 +1,4 @@
-"""The answer of a sweep in a few sentences, from its rows and the comparisons of its methods."""
+"""The answer of a sweep in a few sentences, which the command line, the page and MLflow show alike."""
 
 from __future__ import annotations
 
@@ -45,30 +45,75 @@ def answer(rows: Sequence[Row], comparisons: Sequence[Comparison], leads: Sequen
 
 
 def _of_best(leads: Sequence[Lead]) -> list[str]:
-    """The method whose accuracy over all tasks and pairs is highest, its PGR and its lead; nothing of a sweep
-    with one method."""
+    """The method that leads most over all tasks and pairs, its PGR and its lead: that it does best is said
+    only of a lead that is told from noise. Nothing of a sweep with one method."""
     if not leads:
         return []
-    best = max(leads, key=lambda lead: lead.difference)
-    if best.difference <= 0:
-        return [f"No method is ahead of {best.baseline} over all tasks and pairs together."]
-    several = f" over {best.num_compared} combinations of task and pair" if best.num_compared > 1 else ""
-    pgr = "a share of the gap that can't be said"
-    if best.pgr is not None:
-        pgr = f"{best.pgr:.2f} of the gap"
-    if best.pgr_interval is not None:
-        pgr += " (90 % interval {:.2f} to {:.2f})".format(*best.pgr_interval)
-    lead = f"{best.difference:.3f} of accuracy more than {best.baseline}"
-    facts = [f"ahead in {best.num_ahead} of {best.num_compared}"]
-    verdict = "which one seed can't tell from noise"
-    if best.interval is not None and best.p_value_corrected is not None:
-        is_told = best.p_value_corrected < SIGNIFICANCE
-        verdict = "which is more than noise" if is_told else "which can't be told from noise"
-        facts.insert(0, "90 % interval {:+.3f} to {:+.3f}".format(*best.interval))
-        facts.append(f"p {p_value_text(best.p_value_corrected)} after Holm's correction")
+    baseline = leads[0].baseline
+    ahead = [lead for lead in leads if lead.difference > 0]
+    if not ahead:
+        return [f"No method is ahead of {baseline} over all tasks and pairs together."]
+    told = [lead for lead in ahead if _is_told(lead)]
+    best = max(told or ahead, key=lambda lead: lead.difference)
+    further = [lead.method for lead in ahead if lead.difference > best.difference]
+    if told:
+        does = f"does better than {baseline}" if further else "does best"
+        sentences = [
+            f"{_sentence(best.method)} {does}: its students recover {_recovered(best)}{_over(best)}, "
+            f"{best.difference:.3f} of accuracy more than {baseline}, which is more than noise "
+            f"({', '.join(_noise(best))})."
+        ]
+        if further:
+            sentences.append(f"The lead of {_names(further)} is larger, and isn't told from noise.")
+        return sentences
+    if best.p_value_corrected is None:
+        verdict = f"One seed can't tell a lead over {baseline} from noise"
+    elif len(leads) == 1:
+        verdict = f"The lead of {best.method} over {baseline} isn't told from noise"
+    else:
+        verdict = f"No method's lead over {baseline} is told from noise"
+    which = "is ahead" if len(ahead) == 1 else "is furthest ahead"
+    noise = f" ({', '.join(_noise(best))})" if _noise(best) else ""
     return [
-        f"{_sentence(best.method)} does best: its students recover {pgr}{several}, {lead}, {verdict} "
-        f"({', '.join(facts)})."
+        f"{verdict}; {best.method} {which}, by {best.difference:.3f} of accuracy{noise}, and its students "
+        f"recover {_recovered(best)}{_over(best)}."
+    ]
+
+
+def _is_told(lead: Lead) -> bool:
+    return lead.p_value_corrected is not None and lead.p_value_corrected < SIGNIFICANCE
+
+
+def _recovered(lead: Lead) -> str:
+    if lead.pgr is None:
+        return "a share of the gap that can't be said"
+    interval = (
+        "" if lead.pgr_interval is None else " (90 % interval {:.2f} to {:.2f})".format(*lead.pgr_interval)
+    )
+    return f"{lead.pgr:.2f} of the gap{interval}"
+
+
+def _over(lead: Lead) -> str:
+    """What a lead is pooled over; "" of one task and pair."""
+    if lead.num_compared == 1:
+        return ""
+    what = "combinations of task and pair"
+    if len(lead.tasks) == 1:
+        what = "pairs of models"
+    elif len(lead.tasks) == lead.num_compared:
+        what = "tasks"
+    return f" over {lead.num_compared} {what}"
+
+
+def _noise(lead: Lead) -> list[str]:
+    """How sure a lead is, as far as that is known."""
+    facts = [f"ahead in {lead.num_ahead} of {lead.num_compared}"] * (lead.num_compared > 1)
+    if lead.interval is None or lead.p_value_corrected is None:
+        return facts
+    return [
+        "90 % interval {:+.3f} to {:+.3f}".format(*lead.interval),
+        *facts,
+        f"p {p_value_text(lead.p_value_corrected)} after Holm's correction",
     ]
 
 
