@@ -72,6 +72,16 @@ def make_parser() -> argparse.ArgumentParser:
     _add_report(add)
     _add_files(add)
     _add_measure(add)
+    _add_submit(add)
+    add(
+        "doctor",
+        "doctor:examine",
+        "say whether the cluster of $RAY_ADDRESS (or this machine) can run a sweep, and what to do if not",
+        file=False,
+        store=True,
+        tracking=True,
+        as_json=True,
+    )
     add("sync", "sync:sync_tracking", "rebuild everything in MLflow from the store", tracking=True)
     _add_list(add)
     return parser
@@ -198,6 +208,35 @@ def _add_list(add: Add) -> None:
     )
 
 
+def _add_submit(add: Add) -> None:
+    submit = add(
+        "submit",
+        "submit:submit",
+        "run a sweep as a job of a cluster, and follow it; the same command again finds its job",
+        store=False,
+    )
+    submit.add_argument(
+        "--address",
+        default=os.environ.get("RAY_API_SERVER_ADDRESS"),
+        metavar="URL",
+        help="the cluster's dashboard, such as http://127.0.0.1:8265 (default: $RAY_API_SERVER_ADDRESS)",
+    )
+    submit.add_argument(
+        "--store",
+        dest="folder",
+        metavar="FOLDER",
+        help="the store, as the cluster's nodes see it (default: theirs)",
+    )
+    submit.add_argument(
+        "--tracking-uri", metavar="URI", help="MLflow, as the cluster's head sees it (default: the head's)"
+    )
+    ends = submit.add_mutually_exclusive_group()
+    ends.add_argument("--leave", action="store_true", help="return when the job is submitted")
+    ends.add_argument(
+        "--cancel", action="store_true", help="end the job in order, and wait until it has ended"
+    )
+
+
 def _add(
     subparsers: Any,
     name: str,
@@ -206,6 +245,7 @@ def _add(
     *,
     file: bool = True,
     about: str = "the experiment: a Python file, or FILE:function",
+    store: bool | None = None,
     tracking: bool = False,
     as_json: bool = False,
 ) -> argparse.ArgumentParser:
@@ -216,6 +256,7 @@ def _add(
     command.set_defaults(command=function)
     if file:
         command.add_argument("file", type=path, metavar="FILE", help=about)
+    if file if store is None else store:
         command.add_argument(
             "--store",
             type=path,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -111,3 +112,45 @@ def test_a_submitted_job_leaves_its_cells_with_their_pgr_in_mlflow(
     assert all(Path(f"/proc/{process}").exists() for process in processes)
     subprocess.run([SCRIPT, "stop"], env=cluster, check=True)
     assert not any(Path(f"/proc/{process}").exists() for process in processes)
+
+
+def test_a_sweep_is_submitted_once_followed_and_ended_in_order(
+    cluster: dict[str, str], tmp_path: Path
+) -> None:
+    """`raysweep submit` of a small project: the second command finds the job of the first."""
+    project = tmp_path / "project"
+    project.mkdir()
+    shutil.copy(ROOT / "tests/experiments/tiny_sweep.py", project / "mine.py")
+    environment = cluster | {"PYTHONPATH": str(ROOT)}
+
+    def submit(*options: str) -> subprocess.CompletedProcess[str]:
+        command = ["raysweep", "submit", "mine.py", *options]
+        return subprocess.run(
+            command, cwd=project, env=environment, capture_output=True, text=True, timeout=250
+        )
+
+    left = submit("--leave")
+    assert left.returncode == 0, left.stderr
+    job = left.stdout.split("job ", 1)[1].split(":", 1)[0]
+    assert job.startswith("tiny-")
+    followed = submit()
+    assert followed.returncode == 0, followed.stdout[-3000:] + followed.stderr
+    assert f"job {job} runs this already" in followed.stdout and "5 done" in followed.stdout
+    assert Store(cluster["RAYSWEEP_STORE"]).folder.is_dir()
+
+    # It has ended: the next one is another try, which trains nothing; and nothing is left to be ended.
+    again = submit()
+    assert f"job {job}-try2" in again.stdout and "5 of 5 runs are done already" in again.stdout
+    nothing = submit("--cancel")
+    assert nothing.returncode == 1 and "no job of this sweep" in nothing.stderr
+
+    (project / "mine.py").write_text(
+        (project / "mine.py").read_text().replace("seeds=[0]", "seeds=[5, 6, 7, 8]")
+    )
+    assert submit("--leave").returncode == 0
+    ended = submit("--cancel")
+    assert ended.returncode == 0 and "ending job" in ended.stderr, ended.stderr
+
+    (project / "settings.py").write_text("TOKEN = 'hf" + "_" + "a1B2" * 9 + "'\n")
+    refused = submit()
+    assert refused.returncode == 2 and "settings.py, line 1, holds what looks like a token" in refused.stderr
