@@ -6,17 +6,21 @@ BIN := .venv/bin
 # One thread a process: the sweep itself runs as many processes as there are cores.
 export OMP_NUM_THREADS := 1
 
-.PHONY: quickstart check lint test test-ray test-lowest fuzz soak benchmark dist constraints clean
+.PHONY: quickstart check lint docs test test-ray test-lowest fuzz soak benchmark dist constraints clean
 
 quickstart: .venv/.installed
 	$(BIN)/raysweep run experiments/quickstart.py
 
-check: lint test test-ray test-lowest
+check: lint docs test test-ray test-lowest
 
 lint: .venv/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The pages of docs/ with a reference made from the code, into site/; any warning is an error.
+docs: .venv/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 test: .venv/.installed-test
 	$(BIN)/pytest -m "not ray" -n 2 --dist loadfile --cov raysweep --cov-report term:skip-covered
@@ -59,6 +63,10 @@ dist:
 
 .venv/.installed-test: .venv/.installed
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e .[test]
+	touch $@
+
+.venv/.installed-docs: .venv/.installed
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e .[docs]
 	touch $@
 
 .venv-lowest/.installed: pyproject.toml constraints-lowest.txt

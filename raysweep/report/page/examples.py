@@ -40,7 +40,7 @@ def examples_table(data: SweepData) -> Table | None:
         found = data.disagreements(student)
         if len(found):
             sample = sampled(found, _MAX_ROWS // len(chosen))
-            rows += [_row(row, example) for example in sample.to_dict("records")]
+            rows += [_row(row, example) for example in sample.to_dict(orient="records")]
             counts.append(_counted(row, found, student))
     if not rows:
         return None
