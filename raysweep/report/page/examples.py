@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -84,7 +84,7 @@ def sampled(found: pd.DataFrame, count: int) -> pd.DataFrame:
     return pd.concat([kept, rest]).sort_index().head(count)
 
 
-def _row(row: Row, example: dict[str, Any]) -> TableRow:
+def _row(row: Row, example: Mapping[Any, Any]) -> TableRow:
     texts = [str(value) for name, value in example.items() if str(name).startswith("text")]
     text = (
         texts[0] if len(texts) == 1 else "\n".join(f"{number}: {text}" for number, text in enumerate(texts))
