@@ -45,13 +45,15 @@ def cause_of_death(told: str) -> str:
     """Why a slot failed, in one line, from the error that Ray has of it: which process, where, how it ended.
     Ray doesn't know by which signal."""
     process, node = re.search(r"^\s*pid: (\d+)$", told, re.MULTILINE), re.search(r"\bip: ([\w.:]+)", told)
-    if process is None and "node" not in told:
+    if not re.search(r"actor (?:is dead|died)|worker died|node has died", told, re.IGNORECASE):
         lines = [line for line in told.splitlines() if line.strip()]
         return lines[-1].strip() if lines else DIED
     who = f"process {process[1]}" if process else "the process"
-    detail = re.search(r"Worker exit detail: ([^\n]+)|(The actor died because its node[^\n]+)", told)
-    how = (detail[1] or detail[2]).partition(". ")[0].rstrip(".") if detail else "Ray doesn't know how"
     where = f" on node {node[1]}" if node else ""
+    if re.search(r"\bnode has died", told):
+        return f"{who}{where}, which trained it, died with its node"
+    detail = re.search(r"Worker exit detail: ([^\n]+)", told)
+    how = detail[1].partition(". ")[0].rstrip(".") if detail else "Ray doesn't know how"
     return f"{who}{where}, which trained it, died, and may have run out of memory ({how})"
 
 
