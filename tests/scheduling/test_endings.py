@@ -13,7 +13,8 @@ ray.exceptions.ActorDiedError: The actor died unexpectedly before finishing this
 \tnamespace: 4b5f6b5c
 \tip: 10.0.0.7
 The actor is dead because its worker process has died. Worker exit type: SYSTEM_ERROR Worker exit detail: \
-Worker unexpectedly exits with a connection error code 2. End of file. There are some potential root causes."""
+Worker unexpectedly exits with a connection error code 2. End of file. There are \
+some potential root causes."""
 NODE_DIED = """\
 ray.exceptions.ActorDiedError: The actor died unexpectedly before finishing this task.
 \tpid: 311
