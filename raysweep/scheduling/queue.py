@@ -149,7 +149,6 @@ class RunQueue:
             return
         for run_id, status in ended.items():
             queued = self._queued[run_id]
-            queued.reason = ""
             if status in (RunStatus.DONE, RunStatus.STOPPED):
                 self._settle(queued, RunStatus.CACHED if status is RunStatus.DONE else status)
             elif status is RunStatus.FAILED:
@@ -278,6 +277,7 @@ class RunQueue:
         with self._lock:
             self._ready.take(queued.run.id)
             self._move(queued, status)
+            queued.reason = ""
             if status is RunStatus.STOPPED:
                 queued.reason = str(self.store.run(queued.run.id).read_stopped()["reason"])
             for dependent in self._dependents.get(queued.run.id, []) if status.is_finished else []:
@@ -292,6 +292,7 @@ class RunQueue:
             queued.run = replace(queued.run, resources=resources or queued.run.resources)
             self._ready.put_back(queued.run.id)
             self._move(queued, RunStatus.WAITING)
+            queued.reason = ""
             self.order_by(self._remaining)
         self._tell(queued)
 
