@@ -7,7 +7,8 @@ import time
 from types import TracebackType
 from typing import Any
 
-from raysweep.scheduling.queue import ENDED, QueuedRun, RunQueue
+from raysweep.scheduling.queue import RunQueue
+from raysweep.scheduling.queued_run import ENDED, QueuedRun
 from raysweep.store import RunStatus
 
 _SECONDS = 0.5
