@@ -9,6 +9,7 @@ import platform
 import time
 import traceback
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +24,15 @@ from raysweep.errors import (
 )
 from raysweep.files import write_json
 from raysweep.results.measure import measure_run
-from raysweep.spec import RunSpec
+from raysweep.spec import Features, RunSpec
 from raysweep.spec.resources import Resources
+from raysweep.spec.tuning import Feature
 from raysweep.store import RunFolder, Store
 from raysweep.store.lease import Fence, Overtaken
 from raysweep.training.checkpoint import Checkpoints
 from raysweep.training.early_stopping import TrialContext, TrialMonitor
 from raysweep.training.engine import process_group
+from raysweep.training.features import extract
 from raysweep.training.loop import Report, ShouldStop, train
 from raysweep.training.memory import memory_info, reset_peak
 from raysweep.training.watchdog import Watch, alive, watched
@@ -57,6 +60,8 @@ class Job:
     still for `Resources.timeout_seconds`."""
     fence: Fence | None = None
     """By which it may write into the run's folder, if other sweeps might want to."""
+    features: frozenset[Feature] = frozenset()
+    """What the runs of the plan read of it, if it is a features run."""
 
     @property
     def folder(self) -> RunFolder:
@@ -121,7 +126,8 @@ def _execute(job: Job) -> None:
     if rank == 0:
         paths.claim(job.spec)
         write_json(paths.environment, environment(job))
-    with process_group(on_gpu=job.resources.num_gpus > 0):
+    needs_group = job.spec.features is None  # a head on features is trained without DeepSpeed
+    with process_group(on_gpu=job.resources.num_gpus > 0) if needs_group else nullcontext():
         alive("that it had met its other workers")
         reset_peak()
         report = _progress_writer(job) if rank == 0 else lambda progress: None
@@ -130,7 +136,10 @@ def _execute(job: Job) -> None:
         if job.trial:  # rank 0 decides, but all ranks must ask
             should_stop = monitor.should_stop if monitor else lambda step, num_steps, history: False
         try:
-            history = train(inputs, job.resources, job.save_weights, report, should_stop)
+            if isinstance(job.spec.model.tuning, Features):
+                history = extract(inputs, job.resources, paths, job.features, report)
+            else:
+                history = train(inputs, job.resources, job.save_weights, report, should_stop)
         except (StoppedEarly, TrainingDiverged) as error:
             if job.trial is None:
                 raise
