@@ -187,7 +187,6 @@ REFUSED = [
     (Features(), {}, {}, "use HeadOnly(layer=…) or Probe(…)"),
     (Probe(Call("contrast_consistent")), {}, {}, "is for tasks of kind preference"),
     (Probe(Call("ridge", {"l2": 0})), {}, {}, "probe 'ridge': l2 is 0; it must be a number above 0"),
-    (Probe(Call("rigde")), {}, {}, "unknown probe 'rigde'"),
     (
         HeadOnly(layer=1),
         {"head_init": Unembedding(words=("a", "b"))},
@@ -208,6 +207,11 @@ def test_what_cannot_be_read_is_refused_when_planning(
         make_plan(small_sweep(pairs=[(weak, small_model("strong", 6))], **fields), store)
     assert message in str(refused.value)
     assert "'weak'" in str(refused.value)
+
+
+def test_an_unknown_probe_is_told(store: Store) -> None:
+    with pytest.raises(InvalidInput, match="unknown probe 'rigde'"):
+        make_plan(small_sweep(pairs=[(tuned("weak", Probe(Call("rigde"))), small_model("strong", 6))]), store)
 
 
 def test_pooling_without_a_layer_is_refused() -> None:
