@@ -110,7 +110,9 @@ def _cost(run: PlannedRun, workload: _Workload, speeds: Speeds) -> RunCost:
     evaluation = seconds(
         evaluated, speeds.evaluation.get(key), from_training or from_nearest, 2 * num_parameters
     )
-    overhead_seconds = speeds.overhead_seconds.get(key, speeds.mean_overhead_seconds(key.device))
+    loads_model = run.spec.features is None  # which is most of the others' overhead
+    mean_overhead = speeds.mean_overhead_seconds(key.device) if loads_model else None
+    overhead_seconds = speeds.overhead_seconds.get(key, mean_overhead)
     if overhead_seconds is None:
         bases.append("assumed")
         overhead_seconds = ASSUMED_OVERHEAD_SECONDS
