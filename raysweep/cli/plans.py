@@ -9,7 +9,7 @@ from raysweep.planning.graph import PlannedRun
 from raysweep.planning.plan import Plan
 from raysweep.planning.sweep import Sweep
 from raysweep.results.tables import Table, TableRow, shortest
-from raysweep.spec import WeakLabels
+from raysweep.spec import Features, Probe, WeakLabels
 from raysweep.store import RunStatus
 
 _MOST_KINDS = 10
@@ -91,7 +91,11 @@ def _and_more(number: int, what: str) -> str:
 
 
 def _objective(run: PlannedRun) -> str:
-    """A run's objective; of a trial, with the values that are tried."""
+    """A run's objective, or its probe; of a trial, with the values that are tried."""
+    if isinstance(run.spec.model.tuning, Features):
+        return ""
+    if isinstance(run.spec.model.tuning, Probe):
+        return str(run.spec.model.tuning.call)
     tried = run.study.values_of(run.id) if run.study else {}
     listed = ", ".join(f"{path.rpartition('.')[2]}={shortest(value)}" for path, value in tried.items())
     return run.spec.objective.name + (f" ({listed})" if listed else "")
@@ -121,6 +125,8 @@ def plan_summary(plan: Plan, num_cached: int) -> str:
     the search is."""
     saved = plan.num_trainings_without_sharing - plan.num_trainings
     pretrainings = f" and {plan.num_pretrainings} pretrainings" if plan.num_pretrainings else ""
+    if plan.num_feature_runs:
+        pretrainings += f", features of {plan.num_feature_runs} frozen models"
     num_cells = f"{len(plan.cells)} cells{' so far' if plan.num_open_cells else ''}"
     lines = [
         f"{plan.sweep.name}: {num_cells} need {plan.num_trainings} trainings{pretrainings} "

@@ -15,9 +15,11 @@ import pandas as pd
 from raysweep.data.examples import max_answer_tokens, read_split, split_sizes
 from raysweep.data.labels import require_usable, transformed, true_labels
 from raysweep.data.tokens import prepare_tokens
+from raysweep.models.layers import layer_number
 from raysweep.models.source import ModelInputs
 from raysweep.predictions import Predictions
 from raysweep.spec import RunSpec, Unlabelled, WeakLabels
+from raysweep.spec.tuning import Feature, feature_choice
 from raysweep.store import Store
 
 T = TypeVar("T")
@@ -133,6 +135,32 @@ class RunInputs(ModelInputs):
             for name in ("tokens", "offsets")
         )
         return Tokens(*arrays)
+
+    @cached_property
+    def features_read(self) -> list[Feature]:
+        """The features that the run reads, one for each split that it is trained, fitted or evaluated on;
+        none unless its tuning reads some.
+
+        Raises:
+            InvalidInput: the model has no such layer.
+        """
+        choice = feature_choice(self.model.tuning)
+        if choice is None or choice.layer is None or choice.pooling is None:
+            return []
+        layer = layer_number(choice.layer, self)
+        splits = dict.fromkeys([self.spec.train_split, *self.evaluated_splits])
+        return [Feature(split, layer, choice.pooling) for split in splits]
+
+    def features(self, feature: Feature) -> npt.NDArray[np.float32]:
+        """(N·S, W) features of the S texts of each example of a split, memory-mapped.
+
+        Raises:
+            CorruptFile: they aren't what was written.
+        """
+        assert self.spec.features is not None
+        folder = self.store.run(self.spec.features.id)
+        values: npt.NDArray[np.float32] = np.load(folder.verified(folder.feature(feature)), mmap_mode="r")
+        return values
 
     @cached_property
     def _token_folder(self) -> Path:

@@ -21,7 +21,7 @@ from raysweep.data.inputs import RunInputs
 from raysweep.estimates.throughput import Device, SpeedKey, Speeds, device_of, num_devices
 from raysweep.planning.graph import PlannedRun
 from raysweep.planning.plan import Plan
-from raysweep.spec import HeadOnly, Prompting, RunSpec
+from raysweep.spec import Features, HeadOnly, Prompting, RunSpec
 from raysweep.spec.identity import canonical_json
 from raysweep.store import Store
 from raysweep.training.parameters import parameters_without_head
@@ -110,7 +110,9 @@ def _cost(run: PlannedRun, workload: _Workload, speeds: Speeds) -> RunCost:
     evaluation = seconds(
         evaluated, speeds.evaluation.get(key), from_training or from_nearest, 2 * num_parameters
     )
-    overhead_seconds = speeds.overhead_seconds.get(key, speeds.mean_overhead_seconds(key.device))
+    loads_model = run.spec.features is None  # which is most of the others' overhead
+    mean_overhead = speeds.mean_overhead_seconds(key.device) if loads_model else None
+    overhead_seconds = speeds.overhead_seconds.get(key, mean_overhead)
     if overhead_seconds is None:
         bases.append("assumed")
         overhead_seconds = ASSUMED_OVERHEAD_SECONDS
@@ -159,7 +161,13 @@ class _Workloads:
 
     def _count(self, spec: RunSpec) -> _Workload:
         num_parameters, splits = self._model(spec)
-        evaluated = sum(splits[name][0] * splits[name][1] for name in spec.evaluated_splits(splits))
+        if spec.features is not None:  # no text goes through the model again
+            return _Workload(num_parameters, 0, 0)
+        computes_features = isinstance(spec.model.tuning, Features)
+        names = list(splits) if computes_features else spec.evaluated_splits(splits)
+        evaluated = sum(splits[name][0] * splits[name][1] for name in names)
+        if computes_features:
+            return _Workload(num_parameters, 0, round(evaluated))
         if isinstance(spec.model.tuning, Prompting):
             return _Workload(num_parameters, 0, round(evaluated * (1 + spec.model.tuning.num_examples)))
         num_examples, mean = splits[spec.train_split]

@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from raysweep.errors import InvalidInput
 from raysweep.models.sizes import MOST_PARAMETERS
-from raysweep.spec import Prompting, RunSpec
+from raysweep.spec import Features, Prompting, RunSpec
 
 if TYPE_CHECKING:
     import torch
     from transformers import PretrainedConfig, PreTrainedModel
 
-Use = Literal["classes", "tokens", "words", "answers"]
+Use = Literal["classes", "tokens", "words", "answers", "features"]
 """What a run takes from its model: the logits of classes or scores of a text, those of the tokens after each
-token, those of words after a prompt, or an answer that is written after a prompt."""
+token, those of words after a prompt, an answer that is written after a prompt, or hidden states."""
 
 
 def use_of(spec: RunSpec) -> Use:
-    """What a run takes from its model."""
+    """What a run takes from its model; a run on features, what the run that computes them takes."""
+    if spec.features is not None or isinstance(spec.model.tuning, Features):
+        return "features"
     if spec.kind == "generative":
         return "answers"
     if spec.kind == "text":
@@ -31,8 +33,10 @@ def use_of(spec: RunSpec) -> Use:
 
 def auto_class(use: Use) -> Any:
     """The class of transformers that makes a model for a use."""
-    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+    from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSequenceClassification
 
+    if use == "features":
+        return AutoModel
     return AutoModelForSequenceClassification if use == "classes" else AutoModelForCausalLM
 
 

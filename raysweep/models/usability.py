@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from raysweep.errors import InvalidInput
 from raysweep.files import write_json
 from raysweep.models.architecture import Use, adapted, auto_class, one_line
+from raysweep.models.layers import num_layers
 from raysweep.models.source import ModelInputs
 from raysweep.spec.identity import SCHEMA, digest
 
@@ -57,7 +58,9 @@ def require_usable(inputs: ModelInputs, use: Use) -> None:
     _require_fitting_tokenizer(inputs)
     config = adapted(given, inputs.tokenizer.pad_token_id, 2 if use == "classes" else 0, dropout=False)
     what = f"model {inputs.origin.name!r}: architecture {config.model_type!r} can't be used here"
-    if use != "classes" and config.is_encoder_decoder:
+    if use == "features":
+        num_layers(inputs)
+    if use not in ("classes", "features") and config.is_encoder_decoder:
         raise InvalidInput(
             f"{what}: it is an encoder-decoder, and this run's model must write after a text; use a decoder, "
             "such as GPT-2 or Llama"
@@ -125,16 +128,16 @@ def _problem(inputs: ModelInputs, config: PretrainedConfig, use: Use) -> str | N
     limit = inputs.limits.context or _LENGTHS[-1] * 4
     num_paddings = max(0, min(_NUM_PADDINGS, limit - 1 - _NUM_WRITTEN))
     texts = _texts(inputs, max(1, limit - num_paddings - _NUM_WRITTEN))
-    for num_layers in _NUM_LAYERS:
+    for most_layers in _NUM_LAYERS:
         state = torch.get_rng_state()
         try:
-            numbers, tried = _cut(config, texts, num_layers) if num_layers else (texts, config)
+            numbers, tried = _cut(config, texts, most_layers) if most_layers else (texts, config)
             if _num_parameters(inputs, tried, use) <= _MOST_PARAMETERS:
                 model = _drawn(inputs, tried, use)
                 with torch.no_grad():
                     return _first_problem(model, numbers, num_paddings, use)
         except Exception as error:  # of the architecture's own code
-            if num_layers is None:
+            if most_layers is None:
                 what = f"{type(error).__name__}: {one_line(error)}"
                 return f"it fails on a padded text with an attention mask ({what})"
         finally:
@@ -209,9 +212,9 @@ def _drawn(inputs: ModelInputs, config: PretrainedConfig, use: Use) -> PreTraine
 
 def _first_problem(model: PreTrainedModel, texts: list[list[int]], num_paddings: int, use: Use) -> str | None:
     """What is wrong with what a model computes for a use; None if nothing is."""
-    read = _class_logits if use == "classes" else _token_logits
+    read = {"classes": _class_logits, "features": _mean_state}.get(use, _token_logits)
     problem = _padding_problem(model, texts, num_paddings, read)
-    if problem is None and use != "classes":
+    if problem is None and use not in ("classes", "features"):
         problem = _causality_problem(model, texts)
     if problem is None and use == "answers":
         problem = _padding_problem(model, texts, num_paddings, _written_logits)
@@ -250,15 +253,24 @@ def _token_logits(model: PreTrainedModel, text: list[int], num_paddings: int) ->
     return _logits(model, text, num_paddings)[len(text) - 1]
 
 
+def _mean_state(model: PreTrainedModel, text: list[int], num_paddings: int) -> torch.Tensor:
+    """(W,) mean of the last hidden states of such a text."""
+    state: torch.Tensor = model(**_padded(model, text, num_paddings)).last_hidden_state[0, : len(text)]
+    return state.mean(dim=0)
+
+
 def _logits(model: PreTrainedModel, text: list[int], num_paddings: int) -> torch.Tensor:
+    logits: torch.Tensor = model(**_padded(model, text, num_paddings)).logits[0]
+    return logits
+
+
+def _padded(model: PreTrainedModel, text: list[int], num_paddings: int) -> dict[str, Any]:
     import torch
 
-    given: dict[str, Any] = {
+    return {
         "input_ids": torch.tensor([text + [_pad_token(model)] * num_paddings]),
         "attention_mask": torch.tensor([[1] * len(text) + [0] * num_paddings]),
     }
-    logits: torch.Tensor = model(**given).logits[0]
-    return logits
 
 
 def _written_logits(model: PreTrainedModel, text: list[int], num_paddings: int) -> torch.Tensor:

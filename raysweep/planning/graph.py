@@ -10,14 +10,17 @@ from typing import Literal, NamedTuple, get_args
 from raysweep.planning.search.study import Study
 from raysweep.planning.sweep import Sweep
 from raysweep.recipes import CellRuns
-from raysweep.spec import RunSpec, Scratch, Unlabelled
+from raysweep.spec import Features, RunSpec, Scratch, Unlabelled
 from raysweep.spec.resources import Resources
+from raysweep.spec.tuning import Feature
 from raysweep.store import RunStatus, Store
 
-Role = Literal["pretrain", "supervisor", "intermediate", "student", "ceiling"]
+Role = Literal["pretrain", "features", "supervisor", "intermediate", "student", "ceiling"]
 """What a run is for. Supervisor, student and ceiling are the three runs of a cell. Of the runs that these
-depend on, a new model's first training and training on texts alone are pretrainings; all others are
-intermediate."""
+depend on, a new model's first training and training on texts alone are pretrainings; what computes features
+of a frozen model is a features run; all others are intermediate."""
+NOT_TRAINED_HERE: tuple[tuple[Role, ...], ...] = (("pretrain",), ("features",))
+"""Roles of runs that aren't finetunings."""
 
 
 class CellGroup(NamedTuple):
@@ -51,6 +54,8 @@ class PlannedRun:
     """Whether another run of the plan starts from its weights."""
     study: Study | None = None
     """The study that it is a trial of, if any."""
+    features: frozenset[Feature] = frozenset()
+    """What the runs of the plan read of it, if it is a features run."""
 
     @property
     def id(self) -> str:
@@ -69,20 +74,25 @@ class PlannedRun:
 
     @property
     def save_weights(self) -> bool:
-        """Whether its weights are kept. Trials of a search keep them only if another run starts from them."""
+        """Whether its weights are kept. Trials of a search keep them only if another run starts from them; a
+        head or probe on features is fitted again sooner than it is found."""
+        if self.spec.features is not None or self.roles == ("features",):
+            return False
         is_kept = self.roles != ("student",) and self.study is None
         return self.needs_model or is_kept or self.resources.save_student_models
 
     def status(self, store: Store) -> RunStatus:
         """The run's status in a store, as far as this plan is concerned: MISSING, DONE, STOPPED or FAILED.
 
-        A run counts as missing if its weights are needed but weren't kept, or if a search stopped it early
-        and a cell needs it now. Raises as `Store.status`.
+        A run counts as missing if its weights or features are needed but weren't kept, or if a search stopped
+        it early and a cell needs it now. Raises as `Store.status`.
         """
         status = store.status(self.spec)
         if status is RunStatus.STOPPED and not self.may_be_stopped:
             return RunStatus.MISSING
         if status is RunStatus.DONE and self.needs_model and not store.run(self.id).has_model:
+            return RunStatus.MISSING
+        if status is RunStatus.DONE and self.features and not store.run(self.id).has_features(self.features):
             return RunStatus.MISSING
         return status
 
@@ -144,12 +154,25 @@ def distinct_runs(
             roles=graph.roles_of(run_id),
             pairs=tuple(graph.pairs[run_id]),
             num_cells=graph.num_cells.get(run_id, 0),
-            resources=sweep.resources_of(spec),
+            resources=_resources(spec, sweep),
             needs_model=run_id in graph.bases,
             study=graph.studies.get(run_id),
         )
         for run_id, spec in graph.specs.items()
     }
+
+
+def _resources(spec: RunSpec, sweep: Sweep) -> Resources:
+    """Those of the sweep; but a run on features, which trains a linear layer or less, takes one process on a
+    CPU."""
+    chosen = sweep.resources_of(spec)
+    if spec.features is None:
+        return chosen
+    return Resources(
+        cpus_per_worker=chosen.cpus_per_worker,
+        checkpoint_every=chosen.checkpoint_every,
+        timeout_seconds=chosen.timeout_seconds,
+    )
 
 
 class _Graph:
@@ -185,6 +208,8 @@ class _Graph:
         if self.roles[run_id]:
             return tuple(role for role in get_args(Role) if role in self.roles[run_id])
         spec = self.specs[run_id]
+        if isinstance(spec.model.tuning, Features):
+            return ("features",)
         is_pretraining = isinstance(spec.model.base, Scratch) or isinstance(spec.labels, Unlabelled)
         return ("pretrain",) if is_pretraining else ("intermediate",)
 

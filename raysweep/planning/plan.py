@@ -12,7 +12,8 @@ from raysweep.errors import InvalidInput
 from raysweep.gc_control import gc_paused
 from raysweep.models.families import Model
 from raysweep.objectives import objectives
-from raysweep.planning.graph import PlannedCell, PlannedRun, distinct_runs
+from raysweep.planning.features import features_read, with_features
+from raysweep.planning.graph import NOT_TRAINED_HERE, PlannedCell, PlannedRun, distinct_runs
 from raysweep.planning.search.space_checks import check_search_space
 from raysweep.planning.search.studies import Studies
 from raysweep.planning.sweep import Method, Sweep
@@ -48,13 +49,18 @@ class Plan:
     @property
     def num_trainings(self) -> int:
         """The number of distinct finetunings."""
-        return len(self.runs) - self.num_pretrainings
+        return sum(run.roles not in NOT_TRAINED_HERE for run in self.runs.values())
+
+    @property
+    def num_feature_runs(self) -> int:
+        """The number of runs that compute features of a frozen model for others."""
+        return sum(run.roles == ("features",) for run in self.runs.values())
 
     @property
     def num_trainings_without_sharing(self) -> int:
         """The number of finetunings if every cell trained its own supervisor, student, ceiling and
         intermediate models."""
-        return sum(max(1, run.num_cells) for run in self.runs.values() if run.roles != ("pretrain",))
+        return sum(max(1, run.num_cells) for run in self.runs.values() if run.roles not in NOT_TRAINED_HERE)
 
     @property
     def num_open_cells(self) -> int:
@@ -96,6 +102,7 @@ class Plan:
             "cells": cells,
             "num_trainings": self.num_trainings,
             "num_pretrainings": self.num_pretrainings,
+            "num_feature_runs": self.num_feature_runs,
             "num_trainings_without_sharing": self.num_trainings_without_sharing,
         }
 
@@ -132,6 +139,7 @@ def make_plan(
             when_open()
         for run in runs.values():
             _make_tokens(run, pinner)
+        runs = with_features(runs, store, all_layers=sweep.search is not None)
         if sweep.search is None:
             return Plan(sweep=sweep, runs=runs, cells=tuple(cells), tasks=facts)
         check_search_space(sweep.search, runs.values(), lambda run: _prepare(run, validator, pinner))
@@ -171,6 +179,7 @@ class SearchDriver:
             if run.id not in self._prepared:
                 _prepare(run, self._validator, self._pinner)
                 self._prepared.add(run.id)
+        runs = with_features(runs, self.studies.store, all_layers=True)
         return Plan(sweep=self._sweep, runs=runs, cells=tuple(cells), tasks=self._facts, driver=self)
 
     def after(self, run_id: str, *, has_failed: bool) -> Plan | None:
@@ -182,12 +191,14 @@ def _prepare(run: PlannedRun, validator: RunValidator, pinner: Pinner) -> None:
     """Refuse a run that can't be trained, and make its tokens."""
     validator.check(run)
     _make_tokens(run, pinner)
+    features_read(run, validator.store)
 
 
 def _make_tokens(run: PlannedRun, pinner: Pinner) -> None:
     """Make a run's tokens, once its model can be used."""
     pinner.check_model(run.spec)
-    if not isinstance(run.spec.model.tuning, Prompting):  # prompts are made when the run starts
+    if run.spec.features is None and not isinstance(run.spec.model.tuning, Prompting):
+        # Those of a run on features are made for the run that computes them, prompts when their run starts.
         pinner.tokens(run.spec.task, run.spec.model)
 
 

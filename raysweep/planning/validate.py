@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING
 from raysweep.data.examples import split_sizes
 from raysweep.errors import InvalidInput
 from raysweep.objectives import objectives
-from raysweep.spec import Call, GroundTruth, Prompting, RunSpec, TaskSpec, WeakLabels
+from raysweep.probes import probes
+from raysweep.spec import (
+    Call,
+    Features,
+    GroundTruth,
+    Probe,
+    Prompting,
+    RunSpec,
+    TaskSpec,
+    Unembedding,
+    Unlabelled,
+    WeakLabels,
+)
 from raysweep.spec.parameters import Parameters
 from raysweep.store import Store
 from raysweep.tasks.base import TRAINING_SPLITS
@@ -24,7 +36,7 @@ class RunValidator:
     """The checks of one plan's runs; what many runs share is looked at once."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        self.store = store
         self._sizes: dict[str | None, dict[str, int]] = {}
         self._passed: set[tuple[object, ...]] = set()
 
@@ -50,12 +62,14 @@ class RunValidator:
                     f"{where}: transform {call.name!r} needs class probabilities; the labels here are answers"
                 )
         _check_prompting(spec, where)
-        run.resources.micro_batch(spec.optimization.batch_size)
+        self._check_features(spec, where)
+        if spec.features is None and not isinstance(spec.model.tuning, Features):
+            run.resources.micro_batch(spec.optimization.batch_size)
 
     def split_sizes(self, task: TaskSpec) -> dict[str, int]:
         """The number of examples in each split of a pinned task."""
         if task.content not in self._sizes:
-            self._sizes[task.content] = split_sizes(task, self._store)
+            self._sizes[task.content] = split_sizes(task, self.store)
         return self._sizes[task.content]
 
     def _check_size(self, spec: RunSpec, where: str) -> None:
@@ -69,9 +83,9 @@ class RunValidator:
                 f"{where}: it would be trained on {spec.train_split!r}, which is there to measure runs and "
                 f"to choose among them; train on {' or '.join(sorted({*sizes} & {*_TO_TRAIN_ON}))}"
             )
-        is_prompted = isinstance(spec.model.tuning, Prompting)
+        trains = not isinstance(spec.model.tuning, Prompting | Probe)
         plan = spec.optimization
-        if not is_prompted and plan.num_steps(sizes[spec.train_split]) == 0:
+        if trains and plan.num_steps(sizes[spec.train_split]) == 0:
             raise InvalidInput(
                 f"{where}: split {spec.train_split!r} has {sizes[spec.train_split]} examples; with "
                 f"{plan.epochs:g} epochs that is less than one batch of {plan.batch_size}. Give more "
@@ -92,6 +106,42 @@ class RunValidator:
             raise InvalidInput(
                 f"{where}: objective {name!r} is for {objective.num_classes} classes, this task has "
                 f"{spec.task.num_classes}; use another one, such as 'confidence'"
+            )
+
+    def _check_features(self, spec: RunSpec, where: str) -> None:
+        if spec.model.pooling is not None and spec.kind not in ("classification", "preference"):
+            raise InvalidInput(
+                f"{where}: ModelSpec.pooling is {spec.model.pooling!r}, and a run of kind {spec.kind!r} has "
+                "no head that reads a text as a whole; leave it out"
+            )
+        if isinstance(spec.model.tuning, Features) and not isinstance(spec.labels, Unlabelled):
+            raise InvalidInput(
+                f"{where}: tuning Features() keeps hidden states for others and predicts nothing; use "
+                "HeadOnly(layer=…) or Probe(…), whose features are planned with them"
+            )
+        if spec.features is None:
+            return
+        # Layers are looked at when it is known which features the plan needs.
+        if spec.kind not in ("classification", "preference"):
+            raise InvalidInput(
+                f"{where}: a head or probe on features predicts classes or preferences; what is asked here "
+                f"is of kind {spec.kind!r}"
+            )
+        if isinstance(spec.model.head_init, Unembedding):
+            raise InvalidInput(
+                f"{where}: head_init is {spec.model.head_init}, whose rows fit what the whole model hands to "
+                "its head, not pooled features; use 'small' or 'zeros'"
+            )
+        tuning = spec.model.tuning
+        if not isinstance(tuning, Probe):
+            return
+        probe = probes.get(tuning.call.name)
+        self._check_call(probe.parameters, tuning.call, f"{where}: probe")
+        if spec.kind not in probe.kinds:
+            fitting = [known for known, entry in probes if spec.kind in entry.kinds]
+            raise InvalidInput(
+                f"{where}: probe {tuning.call.name!r} is for tasks of kind {' or '.join(probe.kinds)}, this "
+                f"one is of kind {spec.kind!r}; use {' or '.join(fitting)}"
             )
 
     def _check_call(self, parameters: Parameters, call: Call, what: str) -> None:

@@ -7,6 +7,7 @@ runs. Start with `cell`, then `methods`; `baselines` and `controls` are what met
 from raysweep.recipes import baselines as baselines  # these modules register their recipes
 from raysweep.recipes import controls as controls
 from raysweep.recipes import methods as methods
+from raysweep.recipes import probing as probing
 from raysweep.recipes.cell import Cell, CellRuns, Recipe, recipes
 
 __all__ = ["Cell", "CellRuns", "Recipe", "recipes"]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 from raysweep.recipes.cell import Cell, CellRuns, LabelSource, recipes
 from raysweep.spec import HeadOnly, Optimization, Prompting
+from raysweep.spec.tuning import Pooling
 
 
 @recipes.register("ground_truth_half_a")
@@ -47,15 +49,22 @@ def prompting(
 
 @recipes.register("linear_probe")
 def linear_probe(
-    cell: Cell, learning_rate: float = 1e-3, epochs: float = 10.0, labels: LabelSource = "weak"
+    cell: Cell,
+    learning_rate: float = 1e-3,
+    epochs: float = 10.0,
+    labels: LabelSource = "weak",
+    layer: int | Literal["middle"] | None = None,
+    pooling: Pooling | None = None,
 ) -> CellRuns:
     """Baseline: a linear probe on the strong model's features (openai/weak-to-strong's --linear_probe).
 
     Trained on half B, labelled by the supervisor (labels="weak") or by ground truth (labels="ground_truth").
-    The default learning rate and number of epochs are those of that code's vision part.
+    The default learning rate and number of epochs are those of that code's vision part. Given a `layer`, the
+    features are computed once for all runs and standardized (see `HeadOnly`).
     """
     optimization = replace(cell.strong.optimization, learning_rate=learning_rate, epochs=epochs, steps=None)
-    probe = replace(cell.strong, spec=replace(cell.strong.spec, tuning=HeadOnly()), optimization=optimization)
+    tuning = HeadOnly(layer=layer, pooling=pooling)
+    probe = replace(cell.strong, spec=replace(cell.strong.spec, tuning=tuning), optimization=optimization)
     supervisor = cell.supervisor()
     return cell.runs(
         cell.student(supervisor, model=probe)

@@ -95,7 +95,7 @@ class Cell:
         optimization = replace(
             own, steps=None, epochs=epochs, learning_rate=learning_rate or own.learning_rate
         )
-        adapted = replace(model, optimization=optimization)
+        adapted = replace(model, spec=replace(model.spec, pooling=None), optimization=optimization)
         return self._run(adapted, split, Unlabelled(), Call("language_modelling"))
 
     def runs(

@@ -17,7 +17,7 @@ from raysweep.data.inputs import RunInputs
 from raysweep.errors import CorruptFile, InvalidInput
 from raysweep.metrics import Measurement, correct, measured, metrics
 from raysweep.predictions import Predictions
-from raysweep.spec import RunSpec, WeakLabels
+from raysweep.spec import Features, RunSpec, WeakLabels
 
 if TYPE_CHECKING:
     from raysweep.store import RunFolder, Store
@@ -31,13 +31,16 @@ def measure_run(inputs: RunInputs, names: Iterable[str] | None = None) -> dict[s
     `transfer_auroc`…
 
     On validation, predictions are also compared with the run's own labels; on test, those of a student with
-    its supervisor's. A run on texts alone has one metric, `validation_loss`, the mean in nats per token.
+    its supervisor's. A run on texts alone has one metric, `validation_loss`, the mean in nats per token; a
+    features run has none.
 
     Args:
         inputs: of a run whose predictions are saved.
         names: of the metrics, registered or `module:object`; None for all that are registered.
     """
     paths = _folder(inputs)
+    if isinstance(inputs.model.tuning, Features):
+        return {}
     if inputs.spec.kind == "text":
         losses = pd.read_parquet(paths.curve_predictions("validation"))
         return {"validation_loss": _mean_loss(losses[losses["step"] == losses["step"].max()])}

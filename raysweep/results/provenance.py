@@ -8,6 +8,7 @@ from typing import Any
 
 from raysweep.data.examples import split_sizes
 from raysweep.files import read_json
+from raysweep.planning.graph import NOT_TRAINED_HERE
 from raysweep.planning.plan import Plan
 from raysweep.planning.search.studies import CHOICES
 from raysweep.planning.sweep import Method
@@ -67,7 +68,8 @@ def provenance(
     tasks: dict[str, list[TaskSpec]] = {}
     for run in plan.runs.values():
         tasks.setdefault(run.spec.task.label, []).append(run.spec.task)
-    models = {run.spec.model.name: run.spec.model for run in plan.runs.values() if run.roles != ("pretrain",)}
+    finetuned = (run.spec for run in plan.runs.values() if run.roles not in NOT_TRAINED_HERE)
+    models = {spec.model.name: spec.model for spec in finetuned}
     return {
         "sweep": plan.sweep.name,
         "num_cells": len(plan.cells),

@@ -23,4 +23,5 @@ def claimed(job: Job) -> Iterator[bool]:
     assert lock is not None
     with lock:
         is_done = store.status(job.spec) is RunStatus.DONE
-        yield not (is_done and (paths.has_model or not job.save_weights))
+        has_all = (paths.has_model or not job.save_weights) if is_done else False
+        yield not (has_all and (not job.features or paths.has_features(job.features)))

@@ -47,4 +47,14 @@ class Jobs:
             trial = TrialContext.make(run.study.key, run.study.search, stopper)
         folder = str(self.store.folder)
         fence = self.ownership.fence(run.id) if self.ownership else None
-        return Job(run.spec, resources, folder, run.save_weights, self.code, trial, may_kill, fence)
+        return Job(
+            run.spec,
+            resources,
+            folder,
+            run.save_weights,
+            self.code,
+            trial,
+            may_kill,
+            fence,
+            run.features,
+        )

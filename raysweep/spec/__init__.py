@@ -6,12 +6,12 @@ Specs know nothing of data, models or stores: this package imports only `errors`
 computes and is never part of its identity, `identity` makes ids, `validation` checks fields.
 """
 
+from raysweep.spec.call import Call as Call
 from raysweep.spec.optimization import Evaluation as Evaluation
 from raysweep.spec.optimization import Optimization as Optimization
 from raysweep.spec.optimization import Order as Order
 from raysweep.spec.optimization import Precision as Precision
 from raysweep.spec.optimization import Schedule as Schedule
-from raysweep.spec.run import Call as Call
 from raysweep.spec.run import Folder as Folder
 from raysweep.spec.run import GroundTruth as GroundTruth
 from raysweep.spec.run import HeadInit as HeadInit
@@ -19,13 +19,15 @@ from raysweep.spec.run import Hub as Hub
 from raysweep.spec.run import ModelSpec as ModelSpec
 from raysweep.spec.run import RunSpec as RunSpec
 from raysweep.spec.run import Scratch as Scratch
-from raysweep.spec.run import TaskKind as TaskKind
-from raysweep.spec.run import TaskSpec as TaskSpec
 from raysweep.spec.run import Truncation as Truncation
 from raysweep.spec.run import Unlabelled as Unlabelled
 from raysweep.spec.run import WeakLabels as WeakLabels
+from raysweep.spec.task import TaskKind as TaskKind
+from raysweep.spec.task import TaskSpec as TaskSpec
+from raysweep.spec.tuning import Features as Features
 from raysweep.spec.tuning import Full as Full
 from raysweep.spec.tuning import HeadOnly as HeadOnly
 from raysweep.spec.tuning import Lora as Lora
+from raysweep.spec.tuning import Probe as Probe
 from raysweep.spec.tuning import Prompting as Prompting
 from raysweep.spec.tuning import Unembedding as Unembedding

@@ -24,6 +24,8 @@ _Form = Literal["_identity_json", "_plain_json", "_record_json"]
 """Which fields of a dataclass are written, and in which order: those of its identity, sorted; the same in the
 order in which they are declared; or all of them, label fields included, in that order. Also the name of the
 attribute in which a frozen dataclass keeps that text."""
+_IS_LATER = "later"
+_NO_DEFAULT = object()
 
 
 def label_field(**kwargs: Any) -> Any:
@@ -31,12 +33,19 @@ def label_field(**kwargs: Any) -> Any:
     return dataclasses.field(compare=False, **kwargs)
 
 
+def later_field(*, default: Any) -> Any:
+    """A dataclass field that earlier versions hadn't. Where it has its default, it is left out of the
+    identity, so that what was computed before keeps its id."""
+    return dataclasses.field(default=default, metadata={_IS_LATER: True})
+
+
 def canonical_json(value: Any) -> str:
     """The canonical form of a value as JSON text: sorted keys, no blanks, ASCII.
 
     A whole float is written as an integer. A dataclass becomes `{"type": name, field: value…}` without its
-    label fields; one with an `identity` property is replaced by that (a run by its id), so that graphs hash
-    in linear time. A frozen dataclass keeps its text, since it is part of many runs.
+    label fields and later fields that have their default; one with an `identity` property is replaced by that
+    (a run by its id), so that graphs hash in linear time. A frozen dataclass keeps its text, since it is part
+    of many runs.
 
     Raises:
         InvalidInput: a value has no stable form.
@@ -98,7 +107,11 @@ def _encoded_dataclass(value: Any, form: _Form) -> str:
     if hasattr(kind, "identity"):
         return _encoded(value.identity, form)
     layout = _layout(kind, form)
-    entries = [key + (_encoded(getattr(value, name), form) if name else "") for key, name in layout]
+    entries = [
+        key + (_encoded(getattr(value, name), form) if name else "")
+        for key, name, default in layout
+        if default is _NO_DEFAULT or getattr(value, name) != default
+    ]
     text = f"{{{','.join(entries)}}}"
     if kind.__dataclass_params__.frozen and hasattr(value, "__dict__"):
         vars(value)[form] = text
@@ -106,11 +119,14 @@ def _encoded_dataclass(value: Any, form: _Form) -> str:
 
 
 @functools.cache
-def _layout(kind: type, form: _Form) -> tuple[tuple[str, str], ...]:
-    """The entries of a dataclass's JSON object in their order: (key with its colon, name of the field), or
-    (the whole entry, "")."""
-    names = [field.name for field in dataclasses.fields(kind) if field.compare or form == "_record_json"]
-    entries = {"type": (f'"type":"{kind.__name__}"', "")} | {name: (f'"{name}":', name) for name in names}
+def _layout(kind: type, form: _Form) -> tuple[tuple[str, str, Any], ...]:
+    """The entries of a dataclass's JSON object in their order: (key with its colon, name of the field, the
+    value with which it is left out or `_NO_DEFAULT`), or (the whole entry, "", `_NO_DEFAULT`)."""
+    fields = [field for field in dataclasses.fields(kind) if field.compare or form == "_record_json"]
+    entries = {"type": (f'"type":"{kind.__name__}"', "", _NO_DEFAULT)}
+    for field in fields:
+        is_later = _IS_LATER in field.metadata and form != "_record_json"
+        entries[field.name] = (f'"{field.name}":', field.name, field.default if is_later else _NO_DEFAULT)
     return tuple(entries[name] for name in (sorted(entries) if form == "_identity_json" else entries))
 
 

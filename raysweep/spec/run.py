@@ -20,88 +20,33 @@ from functools import cached_property
 from typing import Any, Literal
 
 from raysweep.errors import InvalidInput
-from raysweep.spec.identity import SCHEMA, canonical_json, digest, label_field
-from raysweep.spec.optimization import Evaluation as Evaluation
-from raysweep.spec.optimization import Optimization as Optimization
-from raysweep.spec.optimization import Order as Order
-from raysweep.spec.optimization import Precision as Precision
-from raysweep.spec.optimization import Schedule as Schedule
-from raysweep.spec.tuning import Full as Full
-from raysweep.spec.tuning import HeadOnly as HeadOnly
-from raysweep.spec.tuning import Lora as Lora
-from raysweep.spec.tuning import Prompting as Prompting
-from raysweep.spec.tuning import Unembedding as Unembedding
+from raysweep.spec.call import Call
+from raysweep.spec.identity import SCHEMA, canonical_json, digest, label_field, later_field
+from raysweep.spec.optimization import Evaluation, Optimization
+from raysweep.spec.task import TaskKind, TaskSpec
+from raysweep.spec.tuning import (
+    Features,
+    Full,
+    HeadOnly,
+    Lora,
+    Pooling,
+    Probe,
+    Prompting,
+    Unembedding,
+    feature_choice,
+)
 from raysweep.spec.validation import (
     require,
     require_bool,
     require_choice,
     require_int,
     require_name,
-    require_short,
     require_stable,
     require_type,
 )
 
-TaskKind = Literal["classification", "preference", "generative", "text"]
 Truncation = Literal["left", "right", "off"]
 HeadInit = Literal["small", "zeros"]
-
-
-@dataclass(frozen=True)
-class Call:
-    """A registered function (objective, transform) by name, with its keyword parameters."""
-
-    name: str
-    params: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        require_name(self, "name", "a registered name or module:object")
-        require_type(self, "params", Mapping, "a dict of keyword parameters")
-        require_stable(self, "params")
-
-    def __str__(self) -> str:
-        params = ", ".join(f"{key}={value}" for key, value in self.params.items())
-        return f"{self.name}({params})" if params else self.name
-
-
-@dataclass(frozen=True, kw_only=True)
-class TaskSpec:
-    """A registered task, or `module:object`, and how much of it is used. Identified by its name and the
-    content of its examples."""
-
-    name: str
-    """The task's name in the registry, or `module:object`."""
-    label: str = label_field(default="")
-    """The task's name in tables; `name` if not given."""
-    params: Mapping[str, Any] = label_field(default_factory=dict)
-    """Keyword parameters of the task's loader. Recorded only: they enter the identity through the content."""
-    num_train: int | None = label_field(default=None)
-    """Examples in each half of the training data; here and below, None for the task's default."""
-    num_validation: int | None = label_field(default=None)
-    num_test: int | None = label_field(default=None)
-    split_seed: int = label_field(default=0)
-    """Seed of the division into splits. The seed of a run doesn't change its data, so that seeds are compared
-    on the same examples."""
-    training_seed: int | None = label_field(default=None)
-    """Seed of the division into all splits but the test split, if it is another one than `split_seed`."""
-    kind: TaskKind | None = label_field(default=None)  # noqa: RUF009
-    num_classes: int | None = label_field(default=None)
-    class_names: tuple[str, ...] = label_field(default=())
-    content: str | None = None
-    """Digest of the examples of all splits; filled in by pinning."""
-
-    def __post_init__(self) -> None:
-        require_name(self, "name", "a task's name or module:object")
-        require_type(self, "label", str, "a string")
-        for name in ("num_train", "num_validation", "num_test"):
-            require_int(self, name, 1, optional=True)
-        require_int(self, "split_seed", 0)
-        require_int(self, "training_seed", 0, optional=True)
-        require_type(self, "params", Mapping, "a dict of keyword parameters")
-        require_stable(self, "params")
-        if not self.label:
-            object.__setattr__(self, "label", self.name)
-        require_short(self, "label")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +103,7 @@ class ModelSpec:
     name: str = label_field()
     """The model's name in tables."""
     base: Hub | Folder | Scratch | RunSpec
-    tuning: Full | Lora | HeadOnly | Prompting = field(default_factory=Full)
+    tuning: Full | Lora | HeadOnly | Prompting | Probe | Features = field(default_factory=Full)
     head_init: HeadInit | Unembedding = "small"
     """"small": normal with standard deviation 0.1/√width, so that the first logits are about 0.1; "zeros": as
     in openai/weak-to-strong; `Unembedding(words=…)`: the rows of the classes' words, as in Burns et al. 2023.
@@ -170,23 +115,28 @@ class ModelSpec:
     truncation: Truncation = "left"
     """Which end of a longer text is cut; with "off", such a text is refused before anything trains."""
     trust_remote_code: bool = False
+    pooling: Pooling | None = later_field(default=None)  # noqa: RUF009
+    """What of a text's hidden states a head is given; None for what its architecture takes, one token's."""
 
     def __post_init__(self) -> None:
         require_name(self, "name", "a non-empty name")
         require_type(self, "base", (Hub, Folder, Scratch, RunSpec), "a Hub, Folder, Scratch or RunSpec")
-        if isinstance(self.base, RunSpec) and not isinstance(self.base.model.tuning, Full | HeadOnly):
+        if isinstance(self.base, RunSpec) and not self.base.keeps_whole_model:
             raise InvalidInput(
                 f"model {self.name!r}: the run of {self.base.model.name!r} that it starts from keeps no "
                 f"whole model, since its tuning is {self.base.model.tuning}; start from one with Full()"
             )
-        require_type(
-            self, "tuning", (Full, Lora, HeadOnly, Prompting), "Full(), Lora(…), HeadOnly() or Prompting(…)"
-        )
+        kinds = (Full, Lora, HeadOnly, Prompting, Probe, Features)
+        require_type(self, "tuning", kinds, "Full(), Lora(…), HeadOnly(…), Probe(…) or Prompting(…)")
         if not isinstance(self.head_init, Unembedding):
             require_choice(self, "head_init", HeadInit, "Unembedding(words=…)")
         require_choice(self, "truncation", Truncation)
         require_int(self, "max_tokens", 1, optional=True)
         require_bool(self, "dropout", "trust_remote_code")
+        if self.pooling is not None:
+            require_choice(self, "pooling", Pooling, "None")
+            is_taken = isinstance(self.tuning, Full | Lora | HeadOnly) and not feature_choice(self.tuning)
+            require(is_taken, self, "pooling", f"None with {self.tuning}, which has its own or none")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,10 +217,33 @@ class RunSpec:
 
     @property
     def dependencies(self) -> tuple[RunSpec, ...]:
-        """The runs whose results this run reads: the pretraining of its model, and its supervisor."""
+        """The runs whose results this run reads: the pretraining of its model, or what computes its features,
+        and its supervisor."""
         pretraining = (self.model.base,) if isinstance(self.model.base, RunSpec) else ()
         supervisor = (self.labels.supervisor,) if isinstance(self.labels, WeakLabels) else ()
-        return pretraining + supervisor
+        return ((self.features,) if self.features else pretraining) + supervisor
+
+    @cached_property
+    def features(self) -> RunSpec | None:
+        """The run that computes the features which this run is trained or fitted on; None unless its tuning
+        reads some. All runs of a model on a task in one precision have the same one."""
+        if feature_choice(self.model.tuning) is None:
+            return None
+        return RunSpec(
+            task=self.task,
+            model=dataclasses.replace(self.model, tuning=Features(), head_init="small", dropout=False),
+            optimization=Optimization(learning_rate=1, steps=1, precision=self.optimization.precision),
+            train_split="transfer",
+            labels=Unlabelled(),
+            objective=Call("language_modelling"),
+            evaluation=Evaluation(every=0),
+        )
+
+    @property
+    def keeps_whole_model(self) -> bool:
+        """Whether another run can start from the model that this run trains."""
+        tuning = self.model.tuning
+        return isinstance(tuning, Full | HeadOnly) and feature_choice(tuning) is None
 
     @cached_property
     def id(self) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from raysweep.errors import CorruptFile, ForeignFolder, InvalidInput, StorageFailed, redacted
@@ -14,7 +14,9 @@ from raysweep.files import FileLock, is_temporary, read_json, remove, storage, w
 from raysweep.predictions import Predictions
 from raysweep.spec import RunSpec
 from raysweep.spec.identity import canonical, digest, file_checksum, has_checksum
+from raysweep.spec.tuning import Feature
 from raysweep.store.lease import Fence, is_overtaken, require_current
+from raysweep.store.result import is_result
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,14 @@ class RunFolder:
     @property
     def model(self) -> Path:
         return self.folder / "model"
+
+    @property
+    def features(self) -> Path:
+        """The folder of what a features run keeps; a later attempt goes on with what is whole in it."""
+        return self.folder / "features"
+
+    def feature(self, feature: Feature) -> Path:
+        return self.features / f"{feature}.npy"
 
     @property
     def _computed(self) -> tuple[Path, Path, Path]:
@@ -186,7 +196,7 @@ class RunFolder:
                 "command again, which trains it again"
             )
         parts = [self.spec, self.environment]
-        for folder in self._computed:
+        for folder in (*self._computed, self.features):
             parts += sorted(
                 path for path in folder.glob("*") if path.is_file() and not path.name.startswith(".")
             )
@@ -244,7 +254,7 @@ class RunFolder:
             is_own = checksum is not None and checksum == digest(result)
         except (InvalidInput, RecursionError):  # numbers or nesting that are never written
             is_own = False
-        if not is_own or not _is_result(result):
+        if not is_own or not is_result(result):
             raise CorruptFile(
                 f"{self.result} isn't what raysweep wrote (its checksum differs); run the same command again"
             )
@@ -276,6 +286,11 @@ class RunFolder:
                 "isn't used. Run the same command again: the run it belongs to is computed again"
             )
 
+    def has_features(self, wanted: Iterable[Feature]) -> bool:
+        """Whether the finished run kept all of these."""
+        names = self.read_result()["files"]
+        return all(self.feature(feature).relative_to(self.folder).as_posix() in names for feature in wanted)
+
     @property
     def has_model(self) -> bool:
         """Whether the finished run's weights were kept."""
@@ -299,20 +314,3 @@ class RunFolder:
     def read_predictions(self, split: str) -> Predictions:
         """The run's predictions on a split, checked against their checksum. Raises as `verified`."""
         return Predictions.read(self.verified(self.predictions(split)))
-
-
-def _is_result(content: dict[str, Any]) -> bool:
-    """Whether the fields of a result have their types, and its files are below the run's folder."""
-    metrics, info, files = (content.get(name) for name in ("metrics", "info", "files"))
-    if not (isinstance(metrics, dict) and isinstance(info, dict) and isinstance(files, dict)):
-        return False
-    return (
-        isinstance(content.get("id"), str)
-        and all(isinstance(value, int | float) for value in metrics.values())
-        and all(isinstance(value, str) and _is_below(name) for name, value in files.items())
-    )
-
-
-def _is_below(name: str) -> bool:
-    path = PurePosixPath(name)
-    return not path.is_absolute() and ".." not in path.parts and "\0" not in name

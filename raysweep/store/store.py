@@ -5,8 +5,8 @@ when its `result.json` exists, which is written last and contains the checksums 
 reader checks them.
 
     STORE/runs/<id>/    spec.json, environment.json, progress.jsonl, log.txt (what it printed), checkpoints/,
-                        predictions/, curves/, model/, error.txt (why it failed), stopped.json (ended early by
-                        a search), result.json (done)
+                        predictions/, curves/, model/, features/, error.txt (why it failed), stopped.json
+                        (ended early by a search), result.json (done)
     STORE/tasks/, STORE/tokenizers/, STORE/tokens/    what runs read, each folder named by its content
     STORE/model_sizes/  numbers of parameters, for estimates of cost and memory
     STORE/near_duplicates/    how many texts of a task's splits are nearly the same
@@ -219,8 +219,8 @@ class Store:
         """A run's status: MISSING, DONE, STOPPED or FAILED. A result that is unreadable or incomplete counts
         as missing, so that the run is computed again.
 
-        Predictions and curves are checked against their checksums. Of the model, which is large, only the
-        presence of its files is checked here; their content is when it is loaded.
+        Predictions and curves are checked against their checksums. Of model and features, which are large,
+        only the presence of the files is checked here; their content is when they are loaded.
 
         Raises:
             ForeignFolder: the run's folder holds the spec of another run.
@@ -237,7 +237,7 @@ class Store:
             if result["id"] != spec.id:
                 raise CorruptFile(f"{paths.result} is that of another run")
             for name, checksum in result["files"].items():
-                if not name.startswith("model/"):
+                if not name.startswith(("model/", "features/")):
                     paths.check(name, checksum)
                 elif not (paths.folder / name).exists():
                     raise CorruptFile(f"{paths.folder / name} is missing")

@@ -77,7 +77,7 @@ def _forget_model() -> None:
     instrumented.__closure__[0].cell_contents.cache_clear()  # an lru_cache on a method, below a decorator
 
 
-def _decay_groups(trained: Sequence[torch.nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
+def decay_groups(trained: Sequence[torch.nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
     """Trained parameters as AdamW's groups. Biases and scales of norms, which have one dimension, don't
     decay."""
     if weight_decay == 0:
@@ -102,7 +102,7 @@ class Engine:
         num_trained = sum(getattr(parameter, "ds_numel", parameter.numel()) for parameter in trained)
         config = deepspeed_config(optimization, resources, num_trained)
         optimizer = torch.optim.AdamW(
-            _decay_groups(trained, optimization.weight_decay),
+            decay_groups(trained, optimization.weight_decay),
             lr=optimization.learning_rate,
             betas=optimization.betas,
             eps=optimization.epsilon,

@@ -38,7 +38,7 @@ class History:
     num_parameters: int = 0
     """Of the whole model, its head included."""
     num_trainable_parameters: int = 0
-    """Those of them that are trained; 0 for a model that is only prompted."""
+    """Those of them that are trained; 0 for a model that is only prompted or probed."""
 
     def add_step(self, step: int, loss: float, learning_rate: float, tokens: int) -> None:
         """Record one optimizer step."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from raysweep.data.inputs import RunInputs
 from raysweep.errors import StoppedEarly
 from raysweep.objectives import LossCall
-from raysweep.spec import Prompting
+from raysweep.spec import Probe, Prompting
 from raysweep.spec.resources import Resources
 from raysweep.training.batching import global_batches, learning_rate
 from raysweep.training.checkpoint import Checkpoints
@@ -27,7 +27,8 @@ from raysweep.training.heads import Head, make_head
 from raysweep.training.history import History
 from raysweep.training.losses import PendingLosses, require_finite
 from raysweep.training.model import build_model, save_model
-from raysweep.training.parameters import count_parameters
+from raysweep.training.on_features import load_feature_splits, make_feature_head
+from raysweep.training.parameters import count_parameters, parameters_without_head
 from raysweep.training.prompting import Prompts
 from raysweep.training.sharding import sharded_loading
 from raysweep.training.step import TrainingSet, training_step
@@ -39,6 +40,9 @@ Report = Callable[[int, int, History], None]
 curves."""
 ShouldStop = Callable[[int, int, History], bool]
 """(steps done, all steps, history) → whether the run must end. Called at every point of the curves."""
+
+_FEATURES_AT_ONCE = 4096
+"""Examples whose features are read at once."""
 
 
 def train(
@@ -70,6 +74,8 @@ def train(
     torch.set_num_threads(max(1, int(resources.cpus_per_worker)))
     spec = inputs.spec
     paths = inputs.store.run(spec.id)
+    if spec.features is not None:
+        return _train_on_features(inputs, resources, report, should_stop)
     splits = _load_splits(inputs)
     alive("that its data were read")
     with sharded_loading(spec.optimization, resources) as sharding:
@@ -90,6 +96,34 @@ def train(
             history.save(paths)
         if save_weights:
             save_model(engine, paths.model, inputs.tokenizer)
+    return history
+
+
+def _train_on_features(
+    inputs: RunInputs, resources: Resources, report: Report, should_stop: ShouldStop | None
+) -> History:
+    """`train` for a head or a probe on features, in one process."""
+    spec = inputs.spec
+    paths = inputs.store.run(spec.id)
+    splits = load_feature_splits(inputs)
+    # Nothing is padded and little is computed: whole batches at once.
+    resources = replace(
+        resources, micro_batch_size=spec.optimization.batch_size, evaluation_batch_size=_FEATURES_AT_ONCE
+    )
+    history = History()
+    started = time.perf_counter()
+    head = make_feature_head(inputs, splits)
+    history.seconds["training"] += time.perf_counter() - started
+    alive("that its features were read")
+    run = _Run(inputs, resources, head, splits, Checkpoints(paths, resources))
+    num_trained = 0
+    if not isinstance(spec.model.tuning, Probe):
+        history = _train(run, report, should_stop)
+        num_trained = sum(parameter.numel() for parameter in head.engine.module.parameters())
+    history.num_parameters = parameters_without_head(inputs) + num_trained
+    history.num_trainable_parameters = num_trained
+    _predict(run, history)
+    history.save(paths)
     return history
 
 

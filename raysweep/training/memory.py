@@ -31,7 +31,7 @@ import numpy as np
 
 from raysweep.data.inputs import RunInputs
 from raysweep.errors import InvalidInput
-from raysweep.spec import Prompting
+from raysweep.spec import Features, Prompting
 from raysweep.spec.resources import Resources
 from raysweep.training.history import History
 from raysweep.training.parameters import ParameterCounts, expected_parameters
@@ -162,10 +162,11 @@ def footprint(inputs: RunInputs, resources: Resources, counts: ParameterCounts |
     spec = inputs.spec
     text = inputs.config.get_text_config()
     tuning = spec.model.tuning
-    is_prompted = isinstance(tuning, Prompting)
-    predicts_tokens = spec.kind in ("text", "generative") or is_prompted
+    is_trained = not isinstance(tuning, Prompting | Features)
+    reads_states = isinstance(tuning, Features)  # those of all layers, in place of keys and values
+    predicts_tokens = not reads_states and (spec.kind in ("text", "generative") or not is_trained)
     answer = inputs.max_answer_tokens if spec.kind == "generative" else 0
-    num_texts = 2 if spec.kind == "preference" else 1
+    num_texts = 2 if (spec.task.kind if reads_states else spec.kind) == "preference" else 1
     counts = counts or expected_parameters(inputs)
     return Footprint(
         tuning=type(tuning).__name__,
@@ -176,10 +177,11 @@ def footprint(inputs: RunInputs, resources: Resources, counts: ParameterCounts |
         width=_size(text, "hidden_size"),
         inner=_inner(text),
         vocabulary=_size(text, "vocab_size") if predicts_tokens else 0,
-        texts=0 if is_prompted else num_texts * resources.micro_batch(spec.optimization.batch_size),
-        tokens=0 if is_prompted else _longest(inputs, [spec.train_split]) + answer,
+        texts=num_texts * resources.micro_batch(spec.optimization.batch_size) if is_trained else 0,
+        tokens=_longest(inputs, [spec.train_split]) + answer if is_trained else 0,
         evaluation_texts=num_texts * resources.evaluation_batch_size,
-        evaluation_tokens=_longest(inputs, inputs.evaluated_splits) + answer,
+        evaluation_tokens=_longest(inputs, inputs.split_sizes if reads_states else inputs.evaluated_splits)
+        + answer,
         is_generative=spec.kind == "generative",
         num_workers=resources.world_size,
         zero_stage=effective_stage(spec.optimization, resources),

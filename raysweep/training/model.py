@@ -17,8 +17,9 @@ from raysweep.errors import InvalidInput
 from raysweep.files import written_atomically
 from raysweep.models.architecture import adapted, auto_class, one_line, use_of
 from raysweep.models.unembedding import word_tokens
-from raysweep.spec import Full, HeadOnly, Lora, Prompting, RunSpec, Scratch, Unembedding
+from raysweep.spec import Features, Full, HeadOnly, Lora, Prompting, RunSpec, Scratch, Unembedding
 from raysweep.training.engine import Engine
+from raysweep.training.pooling import pool_for_head
 
 if TYPE_CHECKING:
     import torch
@@ -52,6 +53,8 @@ def build_model(inputs: RunInputs, sharding: Sharding) -> PreTrainedModel:
     ):  # transformers falls back on what comes with a model, such as a repetition penalty
         model.generation_config = GenerationConfig()
     _initialise(model, new, spec, sharding, rows)
+    if spec.model.pooling is not None:
+        pool_for_head(model, spec.model.pooling)
     set_seed(spec.seed)  # so that adapters don't depend on how much transformers drew while it loaded
     model = _tune(model, spec, new)
     sharding.divide(model)
@@ -70,6 +73,8 @@ def _architecture(inputs: RunInputs) -> tuple[Any, PretrainedConfig]:
         num_labels if use == "classes" else 0,
         dropout=spec.model.dropout,
     )
+    if use == "features":
+        config.get_text_config().use_cache = False  # keys and values that nobody reads
     return auto_class(use), config
 
 
@@ -227,10 +232,16 @@ def _initialise(
 
 
 def _tune(model: PreTrainedModel, spec: RunSpec, new: list[str]) -> PreTrainedModel:
+    import torch
+
     tuning = spec.model.tuning
     if isinstance(tuning, Full):
+        if "embeddings" in tuning.freeze:
+            for module in model.modules():
+                if isinstance(module, torch.nn.Embedding):
+                    module.requires_grad_(False)
         return model
-    if isinstance(tuning, Prompting):
+    if isinstance(tuning, Prompting | Features):
         for parameter in list(model.parameters())[:-1]:  # DeepSpeed needs one to train; it isn't
             parameter.requires_grad_(False)
         return model

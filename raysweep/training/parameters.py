@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from raysweep.data.inputs import RunInputs
 from raysweep.errors import StorageFailed
 from raysweep.files import read_json, write_json
-from raysweep.spec import Folder, Full, HeadOnly, Lora, Prompting, Scratch
+from raysweep.spec import Features, Folder, Full, Prompting, Scratch
 from raysweep.spec.identity import SCHEMA, digest
 from raysweep.training.model import meta_body, meta_model
 
@@ -33,7 +33,7 @@ class ParameterCounts(NamedTuple):
     """Those of them that are trained; 0 for a model that is only prompted."""
 
 
-def count_parameters(model: torch.nn.Module, tuning: Full | Lora | HeadOnly | Prompting) -> ParameterCounts:
+def count_parameters(model: torch.nn.Module, tuning: object) -> ParameterCounts:
     """The parameters of a model in memory, however ZeRO divides it, or on the meta device.
 
     What peft keeps of a module that it copied is never used and isn't counted.
@@ -45,7 +45,7 @@ def count_parameters(model: torch.nn.Module, tuning: Full | Lora | HeadOnly | Pr
             size = int(getattr(parameter, "ds_numel", parameter.numel()))
             whole += size
             trained += size if parameter.requires_grad else 0
-    return ParameterCounts(whole, 0 if isinstance(tuning, Prompting) else trained)
+    return ParameterCounts(whole, 0 if isinstance(tuning, Prompting | Features) else trained)
 
 
 def expected_parameters(inputs: RunInputs) -> ParameterCounts:

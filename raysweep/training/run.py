@@ -9,6 +9,7 @@ import platform
 import time
 import traceback
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,14 +24,16 @@ from raysweep.errors import (
 )
 from raysweep.files import write_json
 from raysweep.results.measure import measure_run
-from raysweep.spec import RunSpec
+from raysweep.spec import Features, RunSpec
 from raysweep.spec.resources import Resources
+from raysweep.spec.tuning import Feature
 from raysweep.store import RunFolder, Store
 from raysweep.store.lease import Fence, Overtaken
 from raysweep.store.logs import log_of
 from raysweep.training.checkpoint import Checkpoints
 from raysweep.training.early_stopping import TrialContext, TrialMonitor
 from raysweep.training.engine import process_group
+from raysweep.training.features import extract
 from raysweep.training.loop import Report, ShouldStop, train
 from raysweep.training.memory import memory_info, reset_peak
 from raysweep.training.output import kept_output
@@ -58,6 +61,8 @@ class Job:
     still for `Resources.timeout_seconds`."""
     fence: Fence | None = None
     """By which it may write into the run's folder, if other sweeps might want to."""
+    features: frozenset[Feature] = frozenset()
+    """What the runs of the plan read of it, if it is a features run."""
 
     @property
     def folder(self) -> RunFolder:
@@ -122,6 +127,7 @@ def _execute(job: Job) -> None:
     if rank == 0:
         paths.claim(job.spec)
         write_json(paths.environment, environment(job))
+    needs_group = job.spec.features is None  # a head on features is trained without DeepSpeed
     progress = ProgressWriter(inputs) if rank == 0 else None
     report: Report = progress.report if progress else lambda step, num_steps, history: None
     what = f"run {job.spec.id}: {job.spec.model.name} on {job.spec.task.label}, seed {job.spec.seed}"
@@ -129,7 +135,7 @@ def _execute(job: Job) -> None:
     with (
         kept_output(log_of(paths, rank), what, has_process=job.may_kill) as log,
         heard(log.shorten, *([progress.sign] if progress else [])),
-        process_group(on_gpu=job.resources.num_gpus > 0),
+        process_group(on_gpu=job.resources.num_gpus > 0) if needs_group else nullcontext(),
     ):
         alive("that it had met its other workers")
         reset_peak()
@@ -138,7 +144,10 @@ def _execute(job: Job) -> None:
         if job.trial:  # rank 0 decides, but all ranks must ask
             should_stop = monitor.should_stop if monitor else lambda step, num_steps, history: False
         try:
-            history = train(inputs, job.resources, job.save_weights, report, should_stop)
+            if isinstance(job.spec.model.tuning, Features):
+                history = extract(inputs, job.resources, paths, job.features, report)
+            else:
+                history = train(inputs, job.resources, job.save_weights, report, should_stop)
         except (StoppedEarly, TrainingDiverged) as error:
             if job.trial is None:
                 raise

@@ -192,7 +192,7 @@ def test_the_json_of_a_plan(store: Store, tmp_path: Path) -> None:
     content = json.loads(json.dumps(plan.to_json(own), allow_nan=False))
     assert set(content) == {
         "sweep", "tasks", "runs", "cells",
-        "num_trainings", "num_pretrainings", "num_trainings_without_sharing",
+        "num_trainings", "num_pretrainings", "num_feature_runs", "num_trainings_without_sharing",
     }  # fmt: skip
     assert (
         content["num_trainings"],

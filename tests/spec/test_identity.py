@@ -25,6 +25,7 @@ from raysweep import (
     Lora,
     ModelSpec,
     Optimization,
+    Probe,
     Prompting,
     RunSpec,
     Scratch,
@@ -81,6 +82,7 @@ CASES: list[tuple[Any, Any, dict[str, Any]]] = [
             "name": "other",
             "base": Folder(path="somewhere", content="abc"),
             "tuning": Lora(),
+            "pooling": "mean",
             "head_init": "zeros",
             "dropout": True,
             "max_tokens": 12,
@@ -151,6 +153,21 @@ CASES: list[tuple[Any, Any, dict[str, Any]]] = [
         Prompting(words=("no", "yes")),
         {"num_examples": 2, "words": ("bad", "good"), "question": "?", "separator": " "},
     ),
+    (
+        lambda value: pinned_run(model=ModelSpec(name="model", base=SCRATCH, tuning=value)),
+        Full(),
+        {"freeze": ("embeddings",)},
+    ),
+    (
+        lambda value: pinned_run(model=ModelSpec(name="model", base=SCRATCH, tuning=value)),
+        HeadOnly(layer=1),
+        {"layer": 2, "pooling": "first", "standardize": False},
+    ),
+    (
+        lambda value: pinned_run(model=ModelSpec(name="model", base=SCRATCH, tuning=value)),
+        Probe(Call("ridge")),
+        {"call": Call("logistic"), "layer": 1, "pooling": "last", "standardize": False},
+    ),
     (lambda value: pinned_run(labels=value), GroundTruth(), {"transforms": (Call("harden"),)}),
 ]
 FIELDS = [
@@ -192,9 +209,9 @@ def test_a_field_changes_the_id_unless_it_is_a_label(
 def test_kinds_of_tuning_and_of_labels_differ() -> None:
     ids = {
         pinned_run(model=ModelSpec(name="m", base=SCRATCH, tuning=tuning)).id
-        for tuning in (Full(), HeadOnly(), Lora(), Prompting())
+        for tuning in (Full(), HeadOnly(), HeadOnly(layer=0), Lora(), Prompting(), Probe(Call("ridge"), 0))
     }
-    assert len(ids) == 4
+    assert len(ids) == 6
     assert pinned_run(labels=GroundTruth()).id == pinned_run().id != pinned_run(labels=Unlabelled()).id
 
 
@@ -335,6 +352,8 @@ TEXTS = [
     ({"b": (), "a": {"z": 1, "ä": 2}}, '{"a":{"z":1,"\\u00e4":2},"b":[]}'),
     (Lora(alpha=8), '{"alpha":8,"rank":8,"target_modules":[],"type":"Lora"}'),
     (Hub(id="a/b", commit="c"), '{"commit":"c","type":"Hub"}'),
+    (HeadOnly(), '{"type":"HeadOnly"}'),  # fields that came later are left out at their defaults
+    (HeadOnly(layer=-1), '{"layer":-1,"pooling":"mean","standardize":true,"type":"HeadOnly"}'),
 ]
 
 

@@ -14,11 +14,13 @@ from raysweep import (
     Evaluation,
     Folder,
     GroundTruth,
+    HeadOnly,
     Hub,
     InvalidInput,
     Lora,
     ModelSpec,
     Optimization,
+    Probe,
     Prompting,
     Resources,
     RunSpec,
@@ -81,7 +83,7 @@ BAD: list[tuple[Callable[..., Any], str, list[Any], str]] = [
     (Evaluation, "num_examples", [0], "a whole number of at least 1"),
     (model, "name", ["", "  ", 3], "a non-empty name"),
     (model, "base", ["gpt2", None], "a Hub, Folder, Scratch or RunSpec"),
-    (model, "tuning", ["lora", Lora], "Full(), Lora(…), HeadOnly() or Prompting(…)"),
+    (model, "tuning", ["lora", Lora], "Full(), Lora(…), HeadOnly(…), Probe(…) or Prompting(…)"),
     (model, "head_init", ["ones", ("0", "1")], "one of small, zeros, Unembedding(words=…)"),
     (Unembedding, "words", [(), ("",), "01", 3], "a tuple of words, one for each class"),
     (model, "dropout", ["yes", 1], "True or False"),
@@ -211,15 +213,17 @@ def test_a_family_names_its_models() -> None:
 
 def test_the_catalogue_describes_everything() -> None:
     entries = catalogue()
-    kinds = {"tasks", "families", "models", "methods", "objectives", "transforms", "metrics", "runners"}
-    assert set(entries) == kinds
+    kinds = {"tasks", "families", "models", "methods", "objectives", "transforms", "probes", "metrics"}
+    assert set(entries) == kinds | {"runners"}
     assert {"naive", "confidence", "confidence_openai"} <= set(entries["methods"])
     assert {"sandbox", "sciq", "boolq", "cosmos_qa", "sst2"} <= set(entries["tasks"])
     assert all(line.strip() and "\n" not in line for named in entries.values() for line in named.values())
 
 
-@pytest.mark.parametrize("tuning", [Lora(), Prompting(words=("no", "yes"))])
-def test_a_model_cannot_start_from_a_run_that_keeps_no_whole_model(tuning: Lora | Prompting) -> None:
+@pytest.mark.parametrize(
+    "tuning", [Lora(), Prompting(words=("no", "yes")), HeadOnly(layer=1), Probe(Call("ridge"))]
+)
+def test_a_model_cannot_start_from_a_run_that_keeps_no_whole_model(tuning: Any) -> None:
     base = pinned_run(model=model(tuning=tuning))
     with pytest.raises(
         InvalidInput, match=r"model 'on it': the run of '.*' that it starts from keeps no whole model"

@@ -19,6 +19,7 @@ from typing import Any
 from raysweep.data.inputs import RunInputs
 from raysweep.spec import RunSpec
 from raysweep.spec.resources import Resources
+from raysweep.spec.tuning import Feature
 from raysweep.store import Store
 
 
@@ -27,6 +28,15 @@ def execute_run(spec: RunSpec, store_folder: str, save_weights: bool, resources:
     from raysweep.training.run import Job, execute
 
     execute(Job(spec, resources, store_folder, save_weights, {}))
+
+
+def extract_features(
+    spec: RunSpec, store_folder: str, resources: Resources, features: frozenset[Feature]
+) -> None:
+    """Execute a features run as a worker does."""
+    from raysweep.training.run import Job, execute
+
+    execute(Job(spec, resources, store_folder, False, {}, features=features))
 
 
 def built_parameters(

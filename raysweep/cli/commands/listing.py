@@ -15,6 +15,7 @@ from raysweep.cli.exit_codes import SUCCESS
 from raysweep.metrics import metrics
 from raysweep.models.families import families
 from raysweep.objectives import objectives
+from raysweep.probes import probes
 from raysweep.recipes import recipes
 from raysweep.registry import Registry, summary
 from raysweep.scheduling.runners import runners
@@ -38,6 +39,7 @@ def catalogue() -> dict[str, dict[str, str]]:
         "methods": _named(recipes, summary),
         "objectives": _named(objectives, lambda objective: summary(objective.loss)),
         "transforms": _named(transforms, lambda transform: summary(transform.apply)),
+        "probes": _named(probes, lambda probe: summary(probe.fit)),
         "metrics": _named(metrics, summary),
         "runners": _named(runners, summary),
     }

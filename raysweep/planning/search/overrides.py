@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from raysweep.errors import InvalidInput, RaysweepError, did_you_mean
-from raysweep.spec import Call, Prompting, RunSpec
+from raysweep.spec import Call, Probe, Prompting, RunSpec
 
 _ROOTS = ("optimization", "model", "objective", "labels.transforms")
 _FIXED = ("model.name", "model.base")
@@ -32,8 +32,9 @@ def require_path(path: object, where: str) -> None:
 
 def has_field(spec: RunSpec, path: str) -> bool:
     """Whether a run has the field that a path names. A model that is only prompted has none, since nothing is
-    trained."""
-    if isinstance(spec.model.tuning, Prompting):
+    trained; a probe has those of its model alone."""
+    tuning = spec.model.tuning
+    if isinstance(tuning, Prompting) or (isinstance(tuning, Probe) and not path.startswith("model.")):
         return False
     try:
         with_overrides(spec, {path: None})
@@ -97,8 +98,11 @@ def _replaced(part: Any, names: list[str], value: Any, path: str) -> Any:
 def _takes(call: Call, name: str, path: str) -> bool:
     # Here, since `import raysweep` imports this module, and transforms import pandas.
     from raysweep.objectives import objectives
+    from raysweep.probes import probes
     from raysweep.transforms import transforms
 
     if path.startswith("objective."):
         return name in objectives.get(call.name).parameters.names
+    if path.startswith("model.tuning."):
+        return name in probes.get(call.name).parameters.names
     return name in transforms.get(call.name).parameters.names

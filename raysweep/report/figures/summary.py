@@ -92,7 +92,7 @@ class Summary:
     @cached_property
     def sizes(self) -> dict[str, int]:
         """Numbers of parameters by model, as far as its finished runs have recorded them."""
-        known = self.data.runs[~self.data.runs["role"].str.contains("pretrain")].dropna(
+        known = self.data.runs[~self.data.runs["role"].str.contains("pretrain|features")].dropna(
             subset=["num_parameters"]
         )
         counts = known.groupby("model")["num_parameters"].median()
