@@ -36,6 +36,15 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 WORDS = {"num_words": 40, "num_attributes": 2, "strength": 1.2, "share_loaded": 0.6, "sentence_length": 8}
 
+SCALED_LIMITS = {
+    "stage3_max_live_parameters": 1_000,
+    "stage3_max_reuse_distance": 1_000,
+    "stage3_prefetch_bucket_size": 50,
+    "stage3_param_persistence_threshold": 10,
+}
+"""ZeRO stage 3's limits, as small to the tiny model (6,000 parameters) as DeepSpeed's are to a model of many
+billions: parameters are then let go of, fetched again, and fetched ahead of their use."""
+
 
 def tiny_task() -> TaskSpec:
     params = WORDS | {"num_sentences": 600, "num_test_sentences": 200}

@@ -212,6 +212,7 @@ class Engine:
 
     def save_checkpoint(self, folder: Path) -> None:
         """Write optimizer and model states below `folder`; all ranks call it."""
+        self._deepspeed.empty_partition_cache()
         self._deepspeed.save_checkpoint(str(folder), tag="state", save_latest=False)
 
     def load_checkpoint(self, folder: Path) -> None:
@@ -227,6 +228,8 @@ class Engine:
             return self.module.state_dict() if self.rank == 0 else {}
         import deepspeed
 
+        # What was fetched ahead of a backward pass that never came is still in flight after an evaluation.
+        self._deepspeed.empty_partition_cache()
         whole: dict[str, Tensor] = {}
         first_names: dict[int, str] = {}
         for name, parameter in self.module.named_parameters(remove_duplicate=False):

@@ -35,7 +35,7 @@ from raysweep.spec import Features, Prompting
 from raysweep.spec.resources import Resources
 from raysweep.training.history import History
 from raysweep.training.parameters import ParameterCounts, expected_parameters
-from raysweep.training.zero import bucket_size, effective_stage
+from raysweep.training.zero import STAGE_3_LIMITS, bucket_size, effective_stage
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -46,8 +46,6 @@ workspaces of cuBLAS and NCCL. An assumption, not measured here: several hundred
 H100, more with NCCL."""
 SLACK = 1.1
 """Ratio of what torch's allocator holds to what tensors need."""
-_LIVE_PARAMETERS = 1_000_000_000
-"""Parameters that ZeRO stage 3 gathers at a time (DeepSpeed's default `stage3_max_live_parameters`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +95,7 @@ class Footprint:
         found = 0.0
         if self.zero_stage == 3:
             held = 0 if self.offload_parameters else share
-            live = min(whole, _LIVE_PARAMETERS) if held < 1 else 0
+            live = min(whole, STAGE_3_LIMITS["stage3_max_live_parameters"]) if held < 1 else 0
             found += (whole * held + live) * self.size
         else:
             found += whole * self.size

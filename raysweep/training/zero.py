@@ -3,6 +3,7 @@ it. Imports no DeepSpeed."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from raysweep.spec import Optimization
@@ -10,6 +11,15 @@ from raysweep.spec.resources import Resources
 
 MAX_BUCKET_SIZE = 500_000_000
 """Gradients that DeepSpeed reduces at once: its default `reduce_bucket_size`."""
+STAGE_3_LIMITS: Mapping[str, int] = {
+    "stage3_max_live_parameters": 1_000_000_000,
+    "stage3_max_reuse_distance": 1_000_000_000,
+    "stage3_prefetch_bucket_size": 50_000_000,
+    "stage3_param_persistence_threshold": 100_000,
+}
+"""Numbers of parameters that ZeRO stage 3 gathers at a time, keeps gathered until they are used again, gathers
+ahead of their use, and never divides. DeepSpeed's defaults, named since the memory estimate counts them and
+since tests scale them to the size of their models."""
 
 
 def effective_stage(optimization: Optimization, resources: Resources) -> int:
@@ -55,7 +65,7 @@ def deepspeed_config(
     if resources.offload_parameters:
         zero["offload_param"] = {"device": "cpu"}
     if resources.zero_stage == 3:
-        zero["stage3_gather_16bit_weights_on_model_save"] = False
+        zero |= {"stage3_gather_16bit_weights_on_model_save": False, **STAGE_3_LIMITS}
     precision: dict[str, Any] = {"bf16": {"enabled": optimization.precision == "bfloat16"}}
     if optimization.precision == "bfloat16":
         # Summed over micro batches and ranks in bfloat16, gradients would lose digits with every summand.

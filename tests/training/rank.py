@@ -66,7 +66,11 @@ def built_parameters(
 def main(rank: int, world_size: int, folder: Path) -> None:
     import torch
     import torch.distributed as dist
+    from tiny import SCALED_LIMITS
 
+    from raysweep.training import zero
+
+    zero.STAGE_3_LIMITS = SCALED_LIMITS
     torch.set_num_threads(1)
     returned: list[tuple[Any, str]] = []
     for number, (function, arguments) in enumerate(pickle.loads((folder / "calls.pickle").read_bytes())):

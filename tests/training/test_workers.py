@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from tiny import TinyWorld, Trained
 
 from raysweep.data.inputs import RunInputs
-from raysweep.spec import Call, Lora, Optimization, RunSpec
+from raysweep.spec import Call, HeadOnly, Lora, Optimization, RunSpec
 from raysweep.spec.resources import Resources
 from raysweep.store import Store
 from raysweep.training.model import build_model
@@ -30,7 +30,7 @@ from raysweep.training.sharding import Sharding
 CONFIDENCE = Call("confidence", {"alpha_max": 0.75})
 PLAN = Optimization(learning_rate=1e-2, batch_size=16, steps=8)
 CLIPPED = replace(PLAN, gradient_clipping=0.5)
-SAVED = ("clipped", "lora", "pretraining")
+SAVED = ("clipped", "bfloat16", "lora", "head", "pretraining")
 
 
 def specs(world: TinyWorld) -> dict[str, RunSpec]:
@@ -44,6 +44,7 @@ def specs(world: TinyWorld) -> dict[str, RunSpec]:
         "clipped": world.student(optimization=CLIPPED),
         "bfloat16": world.student(optimization=replace(CLIPPED, precision="bfloat16")),
         "lora": world.student(optimization=PLAN, model=lora),
+        "head": world.student(optimization=PLAN, model=replace(world.model, tuning=HeadOnly())),
         "pretraining": replace(pretraining, seed=1, optimization=replace(pretraining.optimization, steps=8)),
         "focused": world.student(optimization=PLAN, objective=Call("tiny:FOCUSED")),
         "openai": world.student(
@@ -76,6 +77,7 @@ PAIRS: dict[str, tuple[str, dict[str, Any]]] = {
     "bfloat16, ZeRO 3": ("bfloat16", {"zero_stage": 3, "micro_batch_size": 8}),
     "lora, ZeRO 0": ("lora", {}),
     "lora, ZeRO 3": ("lora", {"zero_stage": 3}),
+    "head, ZeRO 3": ("head", {"zero_stage": 3}),
     "pretraining, ZeRO 0": ("pretraining", {}),
     "pretraining, ZeRO 3": ("pretraining", {"zero_stage": 3}),
 }
@@ -181,6 +183,7 @@ def test_one_worker_trains_alike_under_every_zero_stage(
 def test_a_model_is_drawn_alike_under_zero_3(alone: Callable[..., Trained]) -> None:
     assert_same(alone("pretraining", zero_stage=3), alone("pretraining"))
     assert_same(alone("lora", zero_stage=3), alone("lora"))
+    assert_same(alone("head", zero_stage=3), alone("head"))
 
 
 @pytest.mark.parametrize("resources", [{"zero_stage": stage} for stage in (0, 1, 2, 3)], ids=str)
