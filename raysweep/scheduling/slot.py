@@ -100,11 +100,14 @@ class Slot:
             return
         self._group = self._group or WorkerGroup(job.resources, self._folder, self._import_path)
         self._group.run(job)
+        if self._group.is_worn:
+            self.close()
 
     def close(self) -> None:
         """End the worker group, if there is one."""
         if self._group is not None:
             self._group.close()
+            self._group = None
 
 
 def _train_here(job: Job, folder: Path) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 import ray
 
 from raysweep.spec.resources import Resources
-from raysweep.training.process import clean_process
+from raysweep.training.process import ProcessNotClean, clean_process
 from raysweep.training.run import Job, execute
 from raysweep.training.watchdog import watched
 
@@ -31,7 +31,8 @@ _LOOK_SECONDS = 1.0
 
 
 class WorkerGroup:
-    """Worker processes of equal resources. An exception of a worker ends the group.
+    """Worker processes of equal resources. An exception of a worker ends the group; so does what a run leaves
+    behind in one, once all of them have done their parts of it.
 
     Args:
         resources: of each run that it trains.
@@ -47,6 +48,8 @@ class WorkerGroup:
         self._job_queue: Any = ray.remote(num_cpus=0)(_JobQueue).remote(resources.num_workers)
         self._import_path = tuple(import_path)
         self._error: Exception | None = None
+        self.is_worn = False
+        """Whether a run left something behind in a worker, so that the next run needs another group."""
         self._thread = threading.Thread(target=self._fit, name=self._name, daemon=True)
         self._thread.start()
 
@@ -56,6 +59,7 @@ class WorkerGroup:
         while not ray.get(self._job_queue.is_done.remote(number, _LOOK_SECONDS)):
             if not self._thread.is_alive():
                 raise self._error or RuntimeError("the worker group ended before its run was done")
+        self.is_worn = ray.get(self._job_queue.is_unclean.remote())
 
     def close(self) -> None:
         """End the workers, and wait until they have ended."""
@@ -114,10 +118,15 @@ def _serve(config: dict[str, Any]) -> None:
     rank = get_context().get_world_rank()
     number = 0
     while (job := ray.get(config["job_queue"].job.remote(number))) is not None:
+        is_clean = True
         # Watched from here on and not only by `execute`: the first run's imports take seconds.
-        with watched(job.watch), clean_process(keeps_group=True):
-            execute(job)
-        ray.get(config["job_queue"].done.remote(number, rank))
+        with watched(job.watch):
+            try:
+                with clean_process(keeps_group=True):
+                    execute(job)
+            except ProcessNotClean:  # raised here, it would end rank 0 too, which may still be writing
+                is_clean = False
+        ray.get(config["job_queue"].done.remote(number, rank, is_clean))
         number += 1
 
 
@@ -133,6 +142,7 @@ class _JobQueue:
         self._num_workers = num_workers
         self._jobs: list[Job | None] = []
         self._ranks_done: list[set[int]] = []
+        self._is_unclean = False
         self._changed = asyncio.Condition()
 
     async def put(self, job: Job | None) -> int:
@@ -149,11 +159,16 @@ class _JobQueue:
             await self._changed.wait_for(lambda: len(self._jobs) > number)
             return self._jobs[number]
 
-    async def done(self, number: int, rank: int) -> None:
+    async def done(self, number: int, rank: int, is_clean: bool = True) -> None:
         """A worker has done its part of a job."""
         async with self._changed:
             self._ranks_done[number].add(rank)
+            self._is_unclean = self._is_unclean or not is_clean
             self._changed.notify_all()
+
+    async def is_unclean(self) -> bool:
+        """Whether a job left something behind in a worker."""
+        return self._is_unclean
 
     async def is_done(self, number: int, seconds: float) -> bool:
         """Whether all workers have done their parts, now or within that many seconds."""
