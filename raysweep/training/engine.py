@@ -21,6 +21,17 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
+def hide_gpus() -> None:
+    """Have this process see no GPU of its machine, where libraries would otherwise make a CUDA context, which
+    takes half a GB of a GPU that others compute on.
+
+    It is asked by NVML, not by CUDA, whether there are any: CUDA would never find one again, and the
+    process of a local sweep may train its next run on a GPU.
+    """
+    os.environ.update({"CUDA_VISIBLE_DEVICES": "", "PYTORCH_NVML_BASED_CUDA_CHECK": "1"})
+    os.environ["DS_ACCELERATOR"] = "cpu"
+
+
 @contextmanager
 def process_group(on_gpu: bool) -> Iterator[None]:
     """Have the process groups of torch and DeepSpeed in the block.
@@ -33,7 +44,7 @@ def process_group(on_gpu: bool) -> Iterator[None]:
 
     is_own = not dist.is_initialized()
     if not on_gpu:
-        os.environ["DS_ACCELERATOR"] = "cpu"
+        hide_gpus()
     deepspeed = _import_deepspeed()
     if is_own:
         os.environ.update({"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "LOCAL_SIZE": "1"})

@@ -214,11 +214,12 @@ def _longest(inputs: RunInputs, splits: Iterable[str]) -> int:
     return max((int(np.diff(inputs.tokens(split).offsets).max()) for split in splits), default=0)
 
 
-def reset_peak() -> None:
-    """Start to record the peak memory of this process anew: it may have trained an earlier run."""
+def reset_peak(resources: Resources) -> None:
+    """Start to record the peak memory of a process anew, if its run uses a GPU: it may have trained an
+    earlier run."""
     import torch
 
-    if torch.cuda.is_available():
+    if resources.num_gpus and torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
 
 

@@ -24,13 +24,18 @@ class ProcessNotClean(Exception):
 _PATIENCE = 10.0
 """Seconds that a thread may take to end after a run."""
 _GPU_SLACK_BYTES = 64 * 2**20
-"""What CUDA libraries keep after their first use, such as workspaces of cuBLAS."""
+"""What else CUDA libraries may keep after their first use, beside the workspaces of cuBLAS."""
+_LAUNCHERS = ("LOCAL_SIZE", "NODE_RANK", "GROUP_RANK", "GROUP_WORLD_SIZE", "ROLE_RANK", "ROLE_WORLD_SIZE")
+_RENDEZVOUS = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
 @contextmanager
 def clean_process(*, keeps_group: bool = False) -> Iterator[None]:
     """After the block, restore random states, environment, number of threads and torch's defaults, and check
     what it left behind.
+
+    Without a process group of its own, the block sees nothing of a launcher around this process, such as
+    torchrun or srun: Ray Train, torch and DeepSpeed would take it for one of that launcher's ranks.
 
     Args:
         keeps_group: whether torch's process group stays, as in a worker group.
@@ -51,7 +56,10 @@ def clean_process(*, keeps_group: bool = False) -> Iterator[None]:
     grad = torch.is_grad_enabled()
     excepthook = sys.excepthook  # torch.distributed wraps it once more for every process group
     threads = set(threading.enumerate())
-    memory = torch.cuda.memory_allocated() if torch.cuda.is_available() else 0
+    memory = _gpu_bytes()
+    if not keeps_group:
+        for name in (*_RENDEZVOUS, *_LAUNCHERS):
+            os.environ.pop(name, None)
     try:
         yield
     finally:
@@ -69,16 +77,28 @@ def clean_process(*, keeps_group: bool = False) -> Iterator[None]:
         sys.excepthook = excepthook
         gc.collect()
         _freeze_libraries()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        left_bytes = _gpu_bytes() - memory
     left = _still_running(set(threading.enumerate()) - threads)
     if left:
         raise ProcessNotClean(f"threads are still running: {', '.join(sorted(left))}")
     if torch.distributed.is_initialized() and not keeps_group:
         raise ProcessNotClean("a process group is still there")
-    if torch.cuda.is_available() and torch.cuda.memory_allocated() > memory + _GPU_SLACK_BYTES:
-        held = (torch.cuda.memory_allocated() - memory) / 2**20
-        raise ProcessNotClean(f"{held:.0f} MiB of GPU memory are still held")
+    if left_bytes > _GPU_SLACK_BYTES:
+        raise ProcessNotClean(f"{left_bytes / 2**20:.0f} MiB of GPU memory are still held")
+
+
+def _gpu_bytes() -> int:
+    """GPU memory that tensors of this process hold; 0 in one that hasn't used a GPU, which this leaves so.
+
+    cuBLAS keeps a workspace for each handle and stream, on Hopper 32 MiB each, which are no run's.
+    """
+    import torch
+
+    if not torch.cuda.is_initialized():
+        return 0
+    torch._C._cuda_clearCublasWorkspaces()
+    torch.cuda.empty_cache()
+    return torch.cuda.memory_allocated()
 
 
 def _still_running(threads: Iterable[threading.Thread]) -> list[str]:

@@ -32,7 +32,7 @@ from raysweep.store.lease import Fence, Overtaken
 from raysweep.store.logs import log_of
 from raysweep.training.checkpoint import Checkpoints
 from raysweep.training.early_stopping import TrialContext, TrialMonitor
-from raysweep.training.engine import process_group
+from raysweep.training.engine import hide_gpus, process_group
 from raysweep.training.features import extract
 from raysweep.training.loop import Report, ShouldStop, train
 from raysweep.training.memory import memory_info, reset_peak
@@ -123,6 +123,9 @@ def _execute(job: Job) -> None:
     store = Store(job.store_folder)
     inputs = RunInputs(job.spec, store)
     paths = job.folder
+    on_gpu = job.resources.num_gpus > 0
+    if not on_gpu:
+        hide_gpus()
     rank = int(os.environ.get("RANK", "0"))
     if rank == 0:
         paths.claim(job.spec)
@@ -135,10 +138,10 @@ def _execute(job: Job) -> None:
     with (
         kept_output(log_of(paths, rank), what, has_process=job.may_kill) as log,
         heard(log.shorten, *([progress.sign] if progress else [])),
-        process_group(on_gpu=job.resources.num_gpus > 0) if needs_group else nullcontext(),
+        process_group(on_gpu=on_gpu) if needs_group else nullcontext(),
     ):
         alive("that it had met its other workers")
-        reset_peak()
+        reset_peak(job.resources)
         monitor = TrialMonitor(inputs, job.trial) if job.trial and rank == 0 else None
         should_stop: ShouldStop | None = None
         if job.trial:  # rank 0 decides, but all ranks must ask

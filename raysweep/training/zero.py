@@ -17,9 +17,9 @@ STAGE_3_LIMITS: Mapping[str, int] = {
     "stage3_prefetch_bucket_size": 50_000_000,
     "stage3_param_persistence_threshold": 100_000,
 }
-"""Numbers of parameters that ZeRO stage 3 gathers at a time, keeps gathered until they are used again, gathers
-ahead of their use, and never divides. DeepSpeed's defaults, named since the memory estimate counts them and
-since tests scale them to the size of their models."""
+"""Numbers of parameters that ZeRO stage 3 gathers at a time, keeps gathered until they are used again,
+gathers ahead of their use, and never divides. DeepSpeed's defaults, named since the memory estimate counts
+them and since tests scale them to the size of their models."""
 
 
 def effective_stage(optimization: Optimization, resources: Resources) -> int:

@@ -201,3 +201,75 @@ def test_a_process_group_that_is_left_makes_the_process_unclean() -> None:
             torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
     finally:
         torch.distributed.destroy_process_group()
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """A stand-in for a GPU in use: bytes that tensors hold, and those of the workspaces of cuBLAS."""
+    held = {"tensors": 10 * 2**20, "workspaces": 0}
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda: sum(held.values()))
+    monkeypatch.setattr(
+        torch._C, "_cuda_clearCublasWorkspaces", lambda: held.update(workspaces=0), raising=False
+    )
+    return held
+
+
+def test_workspaces_of_cublas_are_no_memory_that_a_run_left(gpu: dict[str, int]) -> None:
+    with clean_process():
+        gpu["workspaces"] = 2 * 32 * 2**20 + 1  # two handles on Hopper
+    assert gpu == {"tensors": 10 * 2**20, "workspaces": 0}
+
+
+def test_tensors_that_stay_on_a_gpu_make_the_process_unclean(gpu: dict[str, int]) -> None:
+    with pytest.raises(ProcessNotClean, match="70 MiB of GPU memory"), clean_process():
+        gpu["tensors"] += 70 * 2**20
+
+
+def test_a_launcher_around_the_process_is_not_seen(
+    tiny_world: TinyWorld,
+    tiny_store: Store,
+    trained: Callable[..., Trained],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As under torchrun or srun: taken for rank 3 of 4, the run would write nothing, or wait for ever."""
+    outer = {"RANK": "3", "LOCAL_RANK": "3", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "4"}
+    outer |= {"MASTER_ADDR": "192.0.2.1", "MASTER_PORT": "29500"}
+    for name, value in outer.items():
+        monkeypatch.setenv(name, value)
+    run = trained(tiny_world.finetuning(), tiny_store)
+    assert run.paths.read_result() and len(run.losses) == 12
+    assert {name: os.environ[name] for name in outer} == outer  # the process has them back
+
+
+GPUS_SEEN: list[str | None] = []
+
+
+def _gpus_seen(logits: torch.Tensor, labels: torch.Tensor, context: BatchContext) -> torch.Tensor:
+    GPUS_SEEN.append(os.environ.get("CUDA_VISIBLE_DEVICES"))
+    return cross_entropy(logits, labels, context)
+
+
+SEES_GPUS = Objective(_gpus_seen)
+
+
+def test_a_run_on_cpu_sees_no_gpu_of_its_machine(
+    tiny_world: TinyWorld,
+    tiny_store: Store,
+    trained: Callable[..., Trained],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def touched(*_: object) -> None:
+        raise AssertionError("a CUDA context would be made")
+
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    for name in ("_lazy_init", "get_device_properties", "reset_peak_memory_stats", "empty_cache"):
+        monkeypatch.setattr(torch.cuda, name, touched)
+    # what NVML would say of two GPUs
+    monkeypatch.setattr(
+        torch.cuda, "device_count", lambda: len(os.environ["CUDA_VISIBLE_DEVICES"].replace(",", ""))
+    )
+    trained(tiny_world.finetuning(objective=Call("test_kept_process:SEES_GPUS")), tiny_store)
+    assert set(GPUS_SEEN) == {""}
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "0,1" and "PYTORCH_NVML_BASED_CUDA_CHECK" not in os.environ
