@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from raysweep.gc_control import gc_paused
 from raysweep.spec import Optimization
 from raysweep.spec.resources import Resources
+from raysweep.training.forward import ForwardInputs
 from raysweep.training.zero import deepspeed_config, effective_stage
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ class Engine:
         self.rank: int = self._deepspeed.global_rank
         self.device: torch.device = self._deepspeed.device
         self.is_sharded = resources.zero_stage == 3
+        self._inputs = ForwardInputs(model, self.device)
 
     @property
     def module(self) -> PreTrainedModel:
@@ -138,8 +140,8 @@ class Engine:
         return self._deepspeed.module
 
     def forward(self, **inputs: Tensor) -> Tensor:
-        """Logits of a batch, in float32."""
-        return self._deepspeed(**inputs).logits.float()
+        """Logits of a batch whose texts are padded on the right, in float32."""
+        return self._deepspeed(**self._inputs(inputs)).logits.float()
 
     def generate(self, inputs: Mapping[str, Tensor], num_tokens: int, end_token: int) -> Tensor:
         """Continue prompts greedily.
