@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+from raysweep.estimates.gpu_sharing import GpuShares
 from raysweep.planning.graph import PlannedRun
 from raysweep.planning.plan import Plan
 from raysweep.planning.sweep import Sweep
 from raysweep.results.tables import Table, TableRow, shortest
 from raysweep.spec import Features, Probe, WeakLabels
-from raysweep.store import RunStatus
+from raysweep.store import RunStatus, Store
 
 _MOST_KINDS = 10
 _MOST_TASKS = 4
@@ -107,6 +108,12 @@ def plan_remarks(plan: Plan, most: int | None = _MOST_REMARKS) -> list[str]:
     remarks = [f"{label}: {remark}" for label, facts in plan.tasks.items() for remark in facts.remarks]
     shown = remarks[:most]
     return [*shown, *filter(None, [_and_more(len(remarks) - len(shown), "remarks")]), _covered(plan.sweep)]
+
+
+def memory_warnings(plan: Plan, store: Store) -> list[str]:
+    """A line for each model whose runs may not fit the memory of their GPUs."""
+    waiting = [run for run in plan.runs.values() if run.resources.num_gpus]
+    return GpuShares(store).warnings(waiting) if waiting else []
 
 
 def _covered(sweep: Sweep) -> str:

@@ -9,6 +9,7 @@ nearest size with the same tuning and precision. Both get `MARGIN`.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -22,7 +23,6 @@ from raysweep.planning.graph import PlannedRun
 from raysweep.planning.plan import Plan
 from raysweep.spec.resources import Resources
 from raysweep.store import Store
-from raysweep.store.run_folder import RunFolder
 from raysweep.training.memory import Footprint, footprint
 
 Basis = Literal["measured", "scaled", "estimated"]
@@ -34,6 +34,11 @@ SHARES_PER_GPU = 16
 """Fractions are multiples of a sixteenth of a device, which are exact in binary."""
 ASSUMED_DEVICE_BYTES = 80 * 10**9
 """Memory of a GPU that isn't known yet, as in forecasts: that of an H100 or A100 with 80 GB."""
+
+_REMEDIES = (
+    "a smaller micro_batch_size or evaluation_batch_size, activation_checkpointing, zero_stage=1 with "
+    "offload_optimizer, or several workers (num_workers, gpus_per_worker=1) with zero_stage 2 or 3"
+)
 
 
 @dataclass(frozen=True)
@@ -100,35 +105,49 @@ class GpuShares:
         """
         if run.resources.gpus_per_worker != "auto":
             return run.resources
-        needed, basis = self._measured.need(self._footprint(run))
+        needed, basis = self.need(run)
         parts = math.ceil(SHARES_PER_GPU * needed / self.device_bytes)
         if parts > SHARES_PER_GPU:
             raise InvalidInput(
                 f"the {run.role} run of {run.spec.model.name!r} on task {run.spec.task.label!r} needs about "
                 f"{_gigabytes(needed)} of memory ({basis}), and a GPU has {_gigabytes(self.device_bytes)}. "
-                "Change its Resources: a smaller micro_batch_size or evaluation_batch_size, "
-                "activation_checkpointing, zero_stage=1 with offload_optimizer, or several workers "
-                "(num_workers, gpus_per_worker=1) with zero_stage 2 or 3"
+                f"Change its Resources: {_REMEDIES}"
             )
         return replace(run.resources, gpus_per_worker=parts / SHARES_PER_GPU)
+
+    def need(self, run: PlannedRun) -> tuple[int, Basis]:
+        """The memory of a device that a run needs: (bytes, what they are based on); raises as `footprint`."""
+        return self._measured.need(self._footprint(run))
+
+    def warnings(self, runs: Iterable[PlannedRun]) -> list[str]:
+        """A line for each model whose runs may not fit their GPUs, about the one that needs most.
+
+        Runs whose fraction is open aren't among them: `resources` refuses them. Those whose memory can't be
+        estimated aren't either.
+        """
+        most: dict[tuple[str, str], tuple[int, Basis, PlannedRun]] = {}
+        for run in runs:
+            if not run.resources.num_gpus or run.resources.gpus_per_worker == "auto":
+                continue
+            with contextlib.suppress(InvalidInput):
+                needed, basis = self.need(run)
+                key = (run.spec.model.name, type(run.spec.model.tuning).__name__)
+                there = self.device_bytes * min(1.0, run.resources.num_gpus)
+                if needed > there and (key not in most or needed > most[key][0]):
+                    most[key] = (needed, basis, run)
+        return [
+            f"Memory: the {run.role} of {run.spec.model.name!r} on task {run.spec.task.label!r} needs about "
+            f"{_gigabytes(needed)} ({basis}), and it gets {_gigabytes(self.device_bytes * share)} of a GPU; "
+            f"out of memory, it is tried again with half its micro batch. In its Resources: {_REMEDIES}"
+            for needed, basis, run in most.values()
+            for share in [min(1.0, run.resources.num_gpus)]
+        ]
 
     def _footprint(self, run: PlannedRun) -> Footprint:
         key = (run.spec.workload, run.resources)
         if key not in self._footprints:
             self._footprints[key] = footprint(RunInputs(run.spec, self._store), run.resources)
         return self._footprints[key]
-
-
-def with_more_memory(resources: Resources, ended: RunFolder) -> Resources | None:
-    """Resources with twice the fraction of a GPU, at most all of it, for a run that has just run out of
-    memory while it shared a device; None for any other run."""
-    if (
-        not 0 < resources.num_gpus < 1
-        or not ended.error.exists()
-        or not ended.failure().startswith("OutOfMemoryError")
-    ):
-        return None
-    return replace(resources, gpus_per_worker=min(1.0, 2 * resources.num_gpus))
 
 
 def is_open(runs: Iterable[PlannedRun]) -> bool:

@@ -6,7 +6,7 @@ import re
 import time
 from collections import Counter
 
-from raysweep.estimates.gpu_sharing import with_more_memory
+from raysweep.estimates.out_of_memory import with_more_memory
 from raysweep.planning.graph import PlannedRun
 from raysweep.spec.resources import Resources
 from raysweep.store import RunFolder
@@ -63,15 +63,12 @@ class Tries:
     def __init__(self) -> None:
         self._number: Counter[str] = Counter()
         self._due: dict[str, float] = {}
-        self._enlarged: set[str] = set()
 
     def larger(self, run: PlannedRun, folder: RunFolder) -> Resources | None:
-        """What a run that ran out of memory while it shared a GPU is tried with once more; None for any
-        other."""
-        larger = None if run.id in self._enlarged else with_more_memory(run.resources, folder)
-        if larger is not None:
-            self._enlarged.add(run.id)
-        return larger
+        """What a run that ran out of memory is tried with again; None for any other."""
+        if not folder.error.exists():
+            return None
+        return with_more_memory(run.resources, folder.failure(), run.spec.optimization.batch_size)
 
     def again(self, run_id: str) -> bool:
         """A try was lost. Whether there is another; after a pause, `due` names the run."""

@@ -13,7 +13,8 @@ The most that a run needs is the sum of
   save four times; and a row of the attention mask, of which each layer keeps its own. Attention is assumed to
   be fused, so that no matrix is kept per head. For GPT-2, Llama, Qwen2, GPT-NeoX, BERT and OPT this is 1.0 to
   2.4 times what autograd saves (counted on 2026-11-21).
-- or, if larger, an **evaluation batch**: activations of one layer, and keys and values of all layers;
+- or, if larger, an **evaluation batch**: activations of one layer, and, where answers are generated, keys and
+  values of all layers;
 - in both, **logits** where a vocabulary is predicted, with their float32 copy, logarithm and gradient;
 - a tenth more for memory that the allocator can't reuse (`SLACK`), and `CONTEXT_BYTES`.
 
@@ -124,7 +125,8 @@ class Footprint:
         return (kept + layer) * self.size + beside
 
     def evaluation_bytes(self) -> float:
-        """Activations of one layer, keys and values of all layers, and logits of one evaluation batch."""
+        """Activations of one layer and logits of one evaluation batch, and keys and values of all layers if
+        it generates answers."""
         texts = self.evaluation_texts
         tokens = self.evaluation_tokens
         places = tokens
@@ -133,7 +135,7 @@ class Footprint:
         elif self.tuning == "Prompting":
             places = min(texts, tokens)  # where texts end
         logits = texts * places * self.vocabulary * (8 if self.size == 4 else 10)
-        cache = 2 * self.num_layers * texts * tokens * self.width
+        cache = 2 * self.num_layers * texts * tokens * self.width if self.is_generative else 0
         return (self._layer(texts, tokens) + cache) * self.size + logits
 
     def _layer(self, texts: int, tokens: int) -> int:

@@ -18,7 +18,6 @@ from raysweep.estimates.gpu_sharing import (
     Measurements,
     is_open,
     pack,
-    with_more_memory,
 )
 from raysweep.estimates.runtime import estimate_costs
 from raysweep.planning.graph import PlannedRun
@@ -137,18 +136,19 @@ def test_a_forecast_assumes_a_device_until_one_was_measured(plan: Plan, store: S
     )
 
 
-def test_who_runs_out_of_memory_on_a_shared_device_gets_twice_as_much(plan: Plan, store: Store) -> None:
-    paths = store.run(find(plan, "supervisor").id)
-    small = Resources(gpus_per_worker=3 / 16)
-    assert with_more_memory(small, paths) is None  # it hasn't failed
-    paths.error.parent.mkdir(parents=True)
-    paths.error.write_text("OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB\n\nTraceback…")
-    assert with_more_memory(small, paths) == Resources(gpus_per_worker=6 / 16)
-    assert with_more_memory(Resources(gpus_per_worker=9 / 16), paths) == Resources(gpus_per_worker=1)
-    for alone in (Resources(gpus_per_worker=1), Resources(), Resources(num_workers=2, gpus_per_worker=1)):
-        assert with_more_memory(alone, paths) is None
-    paths.error.write_text("ValueError: not OutOfMemoryError\n")
-    assert with_more_memory(small, paths) is None
+def test_runs_that_may_not_fit_are_warned_of_by_model(plan: Plan, store: Store) -> None:
+    packer = GpuShares(store, device_bytes=24 * 10**9)
+    whole = [replace(run, resources=Resources(gpus_per_worker=1)) for run in plan.runs.values()]
+    assert packer.warnings(whole) == []
+    sliver = [replace(run, resources=Resources(gpus_per_worker=0.01)) for run in plan.runs.values()]
+    needed = {run.id: packer.need(run)[0] for run in sliver}
+    lines = packer.warnings(sliver)
+    names = {run.spec.model.name for run in sliver if needed[run.id] > 0.24 * 10**9}
+    assert len(lines) == len(names) == len({line.split("'")[1] for line in lines}) > 1
+    assert all("(estimated), and it gets 0.24 GB of a GPU" in line for line in lines)
+    on_cpu = [replace(run, resources=Resources()) for run in plan.runs.values()]
+    open_ones = [replace(run, resources=AUTO) for run in plan.runs.values()]
+    assert packer.warnings([*on_cpu, *open_ones]) == []
 
 
 def test_a_grid_of_two_sizes_is_looked_at_once_for_each(store: Store) -> None:

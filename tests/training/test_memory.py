@@ -54,8 +54,29 @@ LAYER = 8 * 100 * (11 * 768 + 5 * 3072 + 100)
 def test_a_gpt2_by_hand() -> None:
     assert GPT2.state_bytes() == 16 * 124_441_344  # value, gradient, two moments, 4 bytes each
     assert GPT2.training_bytes() == 13 * 19_126_400 * 4
-    assert GPT2.evaluation_bytes() == (2 * 19_126_400 + 2 * 12 * 16 * 100 * 768) * 4
+    assert GPT2.evaluation_bytes() == 2 * 19_126_400 * 4
     assert GPT2.num_bytes() == CONTEXT_BYTES + round(1.1 * (1_991_061_504 + 994_572_800)) == 4_357_939_558
+
+
+@pytest.mark.parametrize(("texts", "gigabytes"), [(8, 118), (4, 73)])
+def test_gpt2_xl_fits_80_gb_only_with_small_micro_batches(texts: int, gigabytes: float) -> None:
+    """As experiments/nlp.py says: 48 layers of width 1,600 and texts of 1,024 tokens, in float32."""
+    states = 16 * 1_557_611_200
+    layer = texts * 1_024 * (11 * 1_600 + 5 * 6_400 + 1_024) * 4
+    expected = CONTEXT_BYTES + 1.1 * (states + 49 * layer)
+    large = replace(
+        GPT2,
+        num_parameters=1_557_611_200,
+        num_trained=1_557_611_200,
+        num_layers=48,
+        width=1_600,
+        inner=6_400,
+        texts=texts,
+        tokens=1_024,
+        evaluation_texts=64,
+        evaluation_tokens=1_024,
+    )
+    assert large.num_bytes() == pytest.approx(expected) == pytest.approx(gigabytes * 1e9, rel=0.01)
 
 
 def test_bfloat16_halves_activations_and_adds_float32_copies() -> None:
@@ -103,7 +124,8 @@ def test_logits_of_a_vocabulary_and_answers_count() -> None:
     assert reads.training_bytes() - GPT2.training_bytes() == 800 * 50_257 * 12
     assert reads.evaluation_bytes() - GPT2.evaluation_bytes() == 1_600 * 50_257 * 8
     writes = replace(reads, is_generative=True)  # one token of each text at a time
-    assert writes.evaluation_bytes() - GPT2.evaluation_bytes() == 16 * 50_257 * 8
+    cache = 2 * 12 * 16 * 100 * 768 * 4  # keys and values of all layers
+    assert writes.evaluation_bytes() - GPT2.evaluation_bytes() == 16 * 50_257 * 8 + cache
     low = replace(reads, precision="bfloat16", zero_stage=2)
     assert low.training_bytes() == GPT2.training_bytes() / 2 + 6 * 124_441_344 + 800 * 50_257 * 16
 
