@@ -38,7 +38,10 @@ class Resources:
     global batch that is at most 16."""
     evaluation_batch_size: int = 64
     checkpoint_every: int = 200
-    """Steps between two checkpoints, from which a killed run resumes; 0 for none."""
+    """Steps between two checkpoints, from which a killed run resumes; 0 for none by steps."""
+    checkpoint_seconds: float = 60.0
+    """Seconds after which another checkpoint is written, whatever the number of steps; 0 for none by time.
+    Where one takes long to write, twenty times as long as that."""
     save_student_models: bool = False
     """Whether the weights of students are kept. Those of supervisors, ceilings and pretrainings always
     are."""
@@ -56,6 +59,7 @@ class Resources:
             require_int(self, name, low)
         require_int(self, "micro_batch_size", 1, optional=True)
         require_choice(self, "zero_stage", ZeroStage)
+        require_number(self, "checkpoint_seconds", 0)
         require_number(self, "cpus_per_worker", 0, above=True)
         if self.gpus_per_worker != "auto":
             require_number(self, "gpus_per_worker", 0)

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +15,13 @@ from raysweep.gc_control import gc_paused
 from raysweep.spec import Optimization
 from raysweep.spec.resources import Resources
 from raysweep.training.forward import ForwardInputs
+from raysweep.training.state_files import StateFiles
 from raysweep.training.zero import deepspeed_config, effective_stage
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+    from torch.distributed import ProcessGroup
     from transformers import PreTrainedModel
 
 
@@ -89,6 +92,28 @@ def _forget_model() -> None:
     instrumented.__closure__[0].cell_contents.cache_clear()  # an lru_cache on a method, below a decorator
 
 
+def _group_of_hosts(resources: Resources) -> ProcessGroup | None:
+    """The ranks of a run over gloo, to wait for work that only rank 0 does; None for one process.
+
+    NCCL's barrier would run into its time-out, which kills the process, while rank 0 writes a large model.
+    This one waits for twice as long as a rank may stand still, so that the one that does is found first.
+    """
+    import torch.distributed as dist
+
+    if resources.world_size == 1:
+        return None
+    return dist.new_group(backend="gloo", timeout=timedelta(seconds=2 * resources.timeout_seconds))
+
+
+def _classes_of_states() -> list[type]:
+    """What DeepSpeed puts into its states beside tensors, containers and numbers."""
+    from deepspeed.runtime.fp16.loss_scaler import LossScaler
+    from deepspeed.runtime.zero.config import ZeroStageEnum
+    from deepspeed.utils.tensor_fragment import fragment_address
+
+    return [LossScaler, ZeroStageEnum, fragment_address]
+
+
 def decay_groups(trained: Sequence[torch.nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
     """Trained parameters as AdamW's groups. Biases and scales of norms, which have one dimension, don't
     decay."""
@@ -133,6 +158,10 @@ class Engine:
         self.device: torch.device = self._deepspeed.device
         self.is_sharded = resources.zero_stage == 3
         self._inputs = ForwardInputs(model, self.device)
+        self._hosts = _group_of_hosts(resources)
+        self._states = StateFiles(_classes_of_states())
+        files = self._deepspeed.checkpoint_engine
+        files.save, files.load = self._states.save, self._states.load
 
     @property
     def module(self) -> PreTrainedModel:
@@ -218,19 +247,34 @@ class Engine:
         return bool(self.sum(torch.tensor(float(here), device=self.device)) > 0)
 
     def barrier(self) -> None:
-        """Wait for all ranks."""
+        """Wait for all ranks, in this process and not on its GPU."""
         import torch.distributed as dist
 
-        dist.barrier()
+        if self._hosts is not None:
+            dist.barrier(group=self._hosts)
 
-    def save_checkpoint(self, folder: Path) -> None:
-        """Write optimizer and model states below `folder`; all ranks call it."""
+    def save_checkpoint(self, folder: Path) -> Mapping[Path, str]:
+        """Write optimizer and model states below `folder`, except parameters that aren't trained; all ranks
+        call it.
+
+        Returns:
+            SHA-256 of each file that this rank wrote.
+        """
         self._deepspeed.empty_partition_cache()
-        self._deepspeed.save_checkpoint(str(folder), tag="state", save_latest=False)
+        self._states.checksums.clear()
+        self._deepspeed.save_checkpoint(
+            str(folder), tag="state", save_latest=False, exclude_frozen_parameters=True
+        )
+        if self.rank == 0:  # DeepSpeed's script for other uses of its files
+            (folder / "zero_to_fp32.py").unlink(missing_ok=True)
+        return dict(self._states.checksums)
 
     def load_checkpoint(self, folder: Path) -> None:
-        """Read what `save_checkpoint` wrote with the same number of ranks and ZeRO stage."""
-        self._deepspeed.load_checkpoint(str(folder), tag="state", load_lr_scheduler_states=False)
+        """Read what `save_checkpoint` wrote with the same number of ranks and ZeRO stage, into a model that
+        has the parameters that aren't trained."""
+        self._deepspeed.load_checkpoint(
+            str(folder), tag="state", load_lr_scheduler_states=False, load_module_strict=False
+        )
 
     def state_dict(self) -> Mapping[str, Tensor]:
         """All tensors of the model by name, on rank 0; empty on other ranks. All ranks call it.
@@ -261,4 +305,8 @@ class Engine:
 
     def close(self) -> None:
         """Free DeepSpeed's hooks, buffers and references to the model."""
+        import torch.distributed as dist
+
         self._deepspeed.destroy()
+        if self._hosts is not None:
+            dist.destroy_process_group(self._hosts)

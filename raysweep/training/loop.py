@@ -189,8 +189,9 @@ def _train(run: _Run, report: Report, should_stop: ShouldStop | None) -> History
             alive(f"step {done} of {num_steps}")
             is_last = done == num_steps
             is_point = _is_due(done, spec.evaluation.every) and not is_last
-            is_checkpoint = _is_due(done, run.resources.checkpoint_every) and not is_last
-            if pending.is_due or is_point or is_checkpoint or is_last:
+            meets = pending.is_due or is_point
+            is_checkpoint = not is_last and run.checkpoints.is_due(done, engine, meets=meets)
+            if meets or is_checkpoint or is_last:
                 pending.flush(history)
                 report(done, num_steps, history)
         if is_point:

@@ -3,11 +3,13 @@ for which DeepSpeed's own cost would be most of a step."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raysweep.spec import Optimization
 from raysweep.training.engine import Engine, decay_groups
+from raysweep.training.state_files import StateFiles
 
 if TYPE_CHECKING:
     import torch
@@ -74,12 +76,12 @@ class PlainEngine(Engine):
     def barrier(self) -> None:
         """There is nobody to wait for."""
 
-    def save_checkpoint(self, folder: Path) -> None:
-        """Write the states of module and optimizer below `folder`."""
-        import torch
-
+    def save_checkpoint(self, folder: Path) -> Mapping[Path, str]:
+        """Write the states of module and optimizer below `folder`; returns as `Engine.save_checkpoint`."""
         folder.mkdir(parents=True)
-        torch.save([self._module.state_dict(), self._optimizer.state_dict()], folder / "state.pt")
+        files = StateFiles([])
+        files.save([self._module.state_dict(), self._optimizer.state_dict()], str(folder / "state.pt"))
+        return files.checksums
 
     def load_checkpoint(self, folder: Path) -> None:
         """Read what `save_checkpoint` wrote."""

@@ -3,25 +3,32 @@ bit."""
 
 from __future__ import annotations
 
+import hashlib
+import os
+import pickle
 import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import tiny
+import torch
 from tiny import TinyWorld, Trained
 
 from raysweep.data.inputs import RunInputs
-from raysweep.spec import Call, Lora, Optimization, RunSpec
+from raysweep.spec import Call, Full, Lora, Optimization, RunSpec
 from raysweep.spec.resources import Resources
 from raysweep.store import Store
 from raysweep.store.run_folder import RunFolder
+from raysweep.training.checkpoint import Checkpoints
 from raysweep.training.history import History
+from raysweep.training.state_files import StateFiles
 
 STEPS = 12
 
@@ -137,6 +144,75 @@ def test_every_division_of_the_state_is_resumed(
         spec, tiny_world.copy(tmp_path / "whole"), save_weights=True, checkpoint_every=0, **resources
     )
     assert_equal_bits(run, whole)
+
+
+def test_a_short_run_has_checkpoints_by_time(
+    tiny_world: TinyWorld, tmp_path: Path, trained: Callable[..., Trained], caplog: pytest.LogCaptureFixture
+) -> None:
+    spec = student(tiny_world)
+    store = tiny_world.copy(tmp_path / "interrupted")
+    by_time = {"checkpoint_every": 0, "checkpoint_seconds": 1e-9}
+    interrupt(spec, store, 9, **by_time)
+    assert checkpoints(store.run(spec.id))[0].name == "step-00000001"
+    with caplog.at_level("INFO"):
+        run = trained(spec, store, save_weights=True, **by_time)
+    assert resumed_from(caplog)
+    whole = trained(spec, tiny_world.copy(tmp_path / "whole"), save_weights=True, checkpoint_every=0)
+    assert_equal_bits(run, whole)
+
+
+def test_several_ranks_agree_on_checkpoints_by_time(tiny_world: TinyWorld, tmp_path: Path) -> None:
+    """One of them is late by its own clock; both write, once they exchange losses."""
+    paths = tiny_world.copy(tmp_path / "store").run(student(tiny_world).id)
+
+    def is_due(seconds: float, other_is_late: bool, step: int, meets: bool) -> bool:
+        resources = Resources(num_workers=2, checkpoint_every=100, checkpoint_seconds=seconds)
+        engine: Any = SimpleNamespace(world_size=2, any=lambda here: here or other_is_late)
+        return Checkpoints(paths, resources).is_due(step, engine, meets=meets)
+
+    assert is_due(1e-9, False, 7, True) and is_due(60, True, 7, True)
+    assert not is_due(60, False, 7, True)
+    assert not is_due(1e-9, True, 7, False)  # nobody may be asked now
+    assert is_due(60, False, 100, False)  # by steps
+    assert not is_due(0, True, 7, True)  # none by time
+
+
+def test_what_is_not_trained_is_not_in_a_checkpoint(tiny_world: TinyWorld, tmp_path: Path) -> None:
+    sizes = {}
+    for name, tuning in {"full": Full(), "lora": Lora(rank=2, target_modules=("c_attn",))}.items():
+        spec = student(tiny_world, model=replace(tiny_world.model, tuning=tuning))
+        for stage in (0, 3):
+            store = tiny_world.copy(tmp_path / f"{name}-{stage}")
+            interrupt(spec, store, 9, checkpoint_every=3, zero_stage=stage)
+            files = list(checkpoints(store.run(spec.id))[-1].rglob("*.pt"))
+            tensors = [torch.load(path, weights_only=False) for path in files]
+            sizes[name, stage] = sum(item.numel() for item in tensors_in(tensors))
+    model = 6_000  # parameters, about; a checkpoint holds each with Adam's two moments
+    for stage in (0, 3):
+        assert sizes["full", stage] > 2.9 * model and sizes["lora", stage] < 0.5 * model
+
+
+def tensors_in(value: Any) -> list[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        return [value]
+    values = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return [item for part in values for item in tensors_in(part)]
+
+
+def test_a_checkpoint_runs_no_code_that_it_names(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return (os.mkdir, (str(tmp_path / "made"),))
+
+    files = StateFiles([])
+    files.save({"numbers": torch.ones(2)}, str(tmp_path / "good.pt"))
+    assert files.load(str(tmp_path / "good.pt"))["numbers"].tolist() == [1, 1]
+    content = (tmp_path / "good.pt").read_bytes()
+    assert files.checksums == {tmp_path / "good.pt": hashlib.sha256(content).hexdigest()}
+    files.save({"numbers": Evil()}, str(tmp_path / "evil.pt"))
+    with pytest.raises(pickle.UnpicklingError, match="mkdir"):
+        files.load(str(tmp_path / "evil.pt"))
+    assert not (tmp_path / "made").exists()
 
 
 def damage_engine(folder: Path) -> None:
