@@ -270,7 +270,8 @@ def _tune(model: PreTrainedModel, spec: RunSpec, new: list[str]) -> PreTrainedMo
         modules_to_save=_new_modules(model, new) or None,
     )
     try:
-        return get_peft_model(model, lora)  # type: ignore[return-value]
+        # peft would hold adapters in float32 beside a body in bfloat16, which ZeRO stage 3 refuses.
+        return get_peft_model(model, lora, autocast_adapter_dtype=False)  # type: ignore[return-value]
     except ValueError as error:
         raise InvalidInput(
             f"model {spec.model.name!r}: {error}; name them in Lora(target_modules=…)"

@@ -44,6 +44,7 @@ def specs(world: TinyWorld) -> dict[str, RunSpec]:
         "clipped": world.student(optimization=CLIPPED),
         "bfloat16": world.student(optimization=replace(CLIPPED, precision="bfloat16")),
         "lora": world.student(optimization=PLAN, model=lora),
+        "lora in bfloat16": world.student(optimization=replace(PLAN, precision="bfloat16"), model=lora),
         "head": world.student(optimization=PLAN, model=replace(world.model, tuning=HeadOnly())),
         "pretraining": replace(pretraining, seed=1, optimization=replace(pretraining.optimization, steps=8)),
         "focused": world.student(optimization=PLAN, objective=Call("tiny:FOCUSED")),
@@ -184,6 +185,7 @@ def test_a_model_is_drawn_alike_under_zero_3(alone: Callable[..., Trained]) -> N
     assert_same(alone("pretraining", zero_stage=3), alone("pretraining"))
     assert_same(alone("lora", zero_stage=3), alone("lora"))
     assert_same(alone("head", zero_stage=3), alone("head"))
+    assert_same(alone("lora in bfloat16", zero_stage=3), alone("lora in bfloat16"))
 
 
 @pytest.mark.parametrize("resources", [{"zero_stage": stage} for stage in (0, 1, 2, 3)], ids=str)
