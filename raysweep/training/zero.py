@@ -66,6 +66,12 @@ def deepspeed_config(
         zero["offload_param"] = {"device": "cpu"}
     if resources.zero_stage == 3:
         zero |= {"stage3_gather_16bit_weights_on_model_save": False, **STAGE_3_LIMITS}
+    if zero["stage"] == 2 and resources.world_size == 1:
+        zero["reduce_scatter"] = False  # gradients have no other rank to go to: spares three copies of them
+    # In bfloat16, each gradient is asked whether it is finite; otherwise its norm tells.
+    reads_norm = optimization.gradient_clipping or optimization.precision != "bfloat16"
+    if zero["stage"] == 2 and not reads_norm and not resources.offload_optimizer:
+        zero["compute_grad_norm"] = False
     precision: dict[str, Any] = {"bf16": {"enabled": optimization.precision == "bfloat16"}}
     if optimization.precision == "bfloat16":
         # Summed over micro batches and ranks in bfloat16, gradients would lose digits with every summand.

@@ -67,6 +67,21 @@ def test_bfloat16_is_never_trained_below_stage_2(stage: Any, in_bfloat16: int) -
     assert config["data_types"]["grad_accum_dtype"] == config["communication_data_type"] == "fp32"
 
 
+def test_one_process_in_bfloat16_is_spared_what_several_need() -> None:
+    def zero(resources: Resources, **changes: Any) -> dict[str, Any]:
+        plan = Optimization(learning_rate=1e-2, **{"precision": "bfloat16"} | changes)
+        found: dict[str, Any] = deepspeed_config(plan, resources)["zero_optimization"]
+        return found
+
+    alone = zero(Resources())
+    assert (alone["reduce_scatter"], alone["compute_grad_norm"]) == (False, False)
+    assert "reduce_scatter" not in zero(Resources(num_workers=2))
+    assert "compute_grad_norm" not in zero(Resources(), gradient_clipping=1.0)  # it clips by the norm
+    assert "compute_grad_norm" not in zero(Resources(zero_stage=2), precision="float32")  # the only check
+    assert "compute_grad_norm" not in zero(Resources(zero_stage=1, offload_optimizer=True))
+    assert not {"reduce_scatter", "compute_grad_norm"} & zero(Resources(zero_stage=3)).keys()
+
+
 def test_the_bucket_is_no_larger_than_the_gradients() -> None:
     assert [bucket_size(number) for number in (7, 500_000_000, 500_000_001)] == [7, 500_000_000, 500_000_000]
     unknown = deepspeed_config(OPTIMIZATION, Resources())["zero_optimization"]
