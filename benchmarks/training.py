@@ -9,7 +9,8 @@ All three get the same model, examples, AdamW, threads (`OMP_NUM_THREADS`, else 
 
 - raysweep: `execute` with ZeRO-0 in this process; the time of its training, without loading and saving;
 - plain: forward, backward and step in a plain loop over raysweep's own batches, padded as raysweep pads them.
-  Its losses must equal raysweep's (the largest relative difference is shown), else the two would differ;
+  Its losses must equal raysweep's (the largest relative difference is shown), else the two would differ. In
+  bfloat16 it is under torch's autocast, which has its weights in float32 as raysweep's optimizer has them;
 - Trainer: its defaults (examples drawn without regard to length, padding to the longest of a batch, no micro
   batches) with 32 examples per batch, without saving and reporting.
 
@@ -33,8 +34,14 @@ import numpy as np
 from common import Row, dialogues, machine, record, write_gpt2, write_task
 
 THREADS = int(os.environ.get("OMP_NUM_THREADS", "1"))
-MODELS = {"small": (64, 2, 32, 12), "middle": (256, 4, 6, 3), "large": (768, 12, 32, 16)}
+MODELS = {
+    "small": (64, 2, 32, 12),
+    "middle": (256, 4, 6, 3),
+    "MiniLM-sized": (384, 6, 4, 2),
+    "large": (768, 12, 32, 16),
+}
 """Width, layers, steps with texts of equal length, steps with whole texts; the large model is for GPUs."""
+IN_BFLOAT16 = ("MiniLM-sized",)
 BATCH = 32
 RATE = 1e-3
 CONTEXT = 512
@@ -107,7 +114,8 @@ def plain(case: Case) -> tuple[float, list[float]]:
             )
             ends = torch.tensor([len(text) for text in some])
             mask = (torch.arange(inputs.shape[1]) < ends[:, None]).long()
-            logits = model(input_ids=inputs.to(device), attention_mask=mask.to(device)).logits
+            with torch.autocast(device, torch.bfloat16, enabled=plan.precision == "bfloat16"):
+                logits = model(input_ids=inputs.to(device), attention_mask=mask.to(device)).logits.float()
             loss = torch.nn.functional.cross_entropy(logits, labels[rows], reduction="sum") / BATCH
             loss.backward()
             total += loss.detach()
@@ -163,6 +171,7 @@ def trainer(case: Case) -> tuple[float, list[float]]:
             report_to="none",
             disable_tqdm=True,
             use_cpu=case.device == "cpu",
+            bf16=spec.optimization.precision == "bfloat16",
             seed=spec.seed,
         )
         model = build_model(inputs, Sharding(None))
@@ -211,7 +220,7 @@ def compare(cases: list[Case]) -> tuple[dict[str, list[float]], float]:
 
 
 def make_cases(
-    folder: Path, model_folder: Path, max_tokens: int | None, num_steps: int, repetitions: int
+    folder: Path, model_folder: Path, max_tokens: int | None, num_steps: int, repetitions: int, precision: Any
 ) -> list[Case]:
     """The same run with one seed per repetition, after a run of a single step."""
     import torch
@@ -231,7 +240,9 @@ def make_cases(
                 name="common:task", num_train=BATCH * min(num_steps, 16), num_validation=10, num_test=10
             ),
             model=ModelSpec(name="gpt2", base=Folder(path=str(model_folder)), max_tokens=max_tokens),
-            optimization=Optimization(learning_rate=RATE, batch_size=BATCH, steps=num_steps if seed else 1),
+            optimization=Optimization(
+                learning_rate=RATE, batch_size=BATCH, steps=num_steps if seed else 1, precision=precision
+            ),
             train_split="supervisor",
             evaluation=Evaluation(every=0, num_examples=10),
             seed=seed,
@@ -275,10 +286,11 @@ def main() -> None:
                 chosen_texts = [t for t in texts if max_tokens is None or len(t.split()) >= max_tokens]
                 write_task(folder / "table.jsonl", chosen_texts)
                 os.environ["BENCHMARK_TABLE"] = str(folder / "table.jsonl")
-                cases = make_cases(folder, folder / label, max_tokens, num_steps, repetitions)
+                precision = "bfloat16" if label in IN_BFLOAT16 else "float32"
+                cases = make_cases(folder, folder / label, max_tokens, num_steps, repetitions, precision)
                 speeds, difference = compare(cases)
                 shown = ", ".join(f"{name} {statistics.median(found):,.0f}" for name, found in speeds.items())
-                what = f"{label} model, {kind} texts"
+                what = f"{label} model, {kind} texts, {precision}"
                 print(f"{what}, tokens per second: {shown}; losses differ by {difference:.0e}", flush=True)
                 record(compared(what, speeds, "plain", GOALS[device]))
                 goal = GOAL_TRAINER if max_tokens is None else None
