@@ -21,6 +21,7 @@ from raysweep.errors import InvalidInput
 from raysweep.files import write_json
 from raysweep.models.architecture import use_of
 from raysweep.models.folder import folder_problem, pin_folder
+from raysweep.models.snapshots import hub_folder
 from raysweep.models.source import ModelInputs
 from raysweep.models.tokenizers import check_tokenizer
 from raysweep.models.unembedding import require_unembedding
@@ -187,9 +188,8 @@ def _hub_commit(hub: Hub) -> str:
     if len(hub.revision) == 40 and set(hub.revision) <= set("0123456789abcdef"):
         return hub.revision
     import huggingface_hub
-    from huggingface_hub.constants import HF_HUB_CACHE
 
-    cached = Path(HF_HUB_CACHE) / f"models--{hub.id.replace('/', '--')}" / "refs" / hub.revision
+    cached = hub_folder(hub.id) / "refs" / hub.revision
     try:
         commit = huggingface_hub.HfApi().model_info(hub.id, revision=hub.revision, timeout=10).sha
     except Exception as error:

@@ -55,6 +55,7 @@ def adapted(
     if not dropout:
         _switch_off_dropout(config)
     config.pad_token_id = pad_token
+    config.get_text_config().pad_token_id = pad_token  # where a model of texts and images looks it up
     if num_labels:
         config.num_labels = num_labels
     return config

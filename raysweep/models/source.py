@@ -15,6 +15,7 @@ from raysweep.files import read_json, write_json
 from raysweep.models.architecture import adapted, on_meta, one_line, position_limit
 from raysweep.models.folder import require_unchanged
 from raysweep.models.sizes import size_problem
+from raysweep.models.snapshots import cached_snapshot
 from raysweep.models.weights import foreign_problem, weight_files
 from raysweep.spec import Folder, Hub, RunSpec, Scratch, TaskSpec
 from raysweep.spec.identity import SCHEMA, digest
@@ -259,6 +260,10 @@ class ModelInputs:
             require_unchanged(base, model.name, self.store)
             return Location(base.path, {"trust_remote_code": model.trust_remote_code})
         assert isinstance(base, Hub)
+        # A model with code of its own is loaded by its id: transformers finds the code by it.
+        folder = None if model.trust_remote_code else cached_snapshot(base)
+        if folder is not None:
+            return Location(str(folder), {"trust_remote_code": False})
         return Location(base.id, {"revision": base.commit, "trust_remote_code": model.trust_remote_code})
 
 

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from folders import replace_tokenizer, save_tiny_model
 from tiny import TinyWorld
+from transformers import AutoConfig
 
 from raysweep.data.pinning import Pinner
 from raysweep.errors import InvalidInput
+from raysweep.models.architecture import adapted
 from raysweep.models.folder import folder_problem, pin_folder
 from raysweep.models.source import Limits, ModelInputs, context_length, origin, tokenizer_key
 from raysweep.spec import Call, Folder, Hub, ModelSpec, RunSpec, Scratch
@@ -153,3 +155,10 @@ def test_parts_are_read_once(folder: Path, tiny_world: TinyWorld, store: Store, 
     (copy / "tokenizer.json").unlink()
     (copy / "config.json").unlink()
     assert inputs.tokenizer is first[0] and inputs.config is first[1] and inputs.context_length == 32
+
+
+def test_classifiers_of_texts_and_images_find_the_padding_token() -> None:
+    config = AutoConfig.for_model("gemma3", text_config={"pad_token_id": 9, "vocab_size": 20})
+    changed = adapted(config, 3, 2, dropout=False)
+    assert (changed.pad_token_id, changed.get_text_config().pad_token_id, changed.num_labels) == (3, 3, 2)
+    assert config.get_text_config().pad_token_id == 9
