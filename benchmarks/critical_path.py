@@ -34,7 +34,7 @@ def run(model: str, share: float, depends_on: tuple[str, ...] = ()) -> Simulated
     gpus = GPUS.get(model, 1)
     size = (WEAK | STRONG)[model]
     flops = 6 * size * share * TOKENS_TRAINED + 2 * size * share * TOKENS_EVALUATED
-    seconds = flops / ASSUMED_FLOPS["GPU"] / gpus + ASSUMED_OVERHEAD_SECONDS
+    seconds = flops / ASSUMED_FLOPS["GPU", "bfloat16"] / gpus + ASSUMED_OVERHEAD_SECONDS
     return SimulatedRun(seconds=seconds, devices=gpus, depends_on=depends_on)
 
 

@@ -16,8 +16,8 @@ from raysweep.planning.plan import Plan
 from raysweep.store import RunStatus, Store
 
 _ASSUMPTIONS: Mapping[Device, str] = {
-    "GPU": "40 % of the 989 TFLOP/s of an H100",
-    "CPU": f"{ASSUMED_FLOPS['CPU'] / 1e9:g} GFLOP/s a core",
+    "GPU": "40 % of the 989 TFLOP/s of an H100 in bfloat16, 90 % of its 67 in float32",
+    "CPU": f"{ASSUMED_FLOPS['CPU', 'float32'] / 1e9:g} GFLOP/s a core",
 }
 
 

@@ -2,9 +2,9 @@
 remaining path of each run.
 
 Seconds are tokens divided by tokens per second. The speed is "measured" if the store has finished runs with
-the same model, tuning and kind of device. Otherwise it is "scaled": it follows from the FLOP/s of the
-measured run of the nearest size. Without any, it is "assumed". FLOPs are 6·N per token trained on and 2·N per
-token that is only predicted (Kaplan et al. 2020, arXiv 2001.08361), where N is the number of parameters
+the same model, tuning, precision and kind of device. Otherwise it is "scaled": it follows from the FLOP/s of
+the measured run of the nearest size. Without any, it is "assumed". FLOPs are 6·N per token trained on and 2·N
+per token that is only predicted (Kaplan et al. 2020, arXiv 2001.08361), where N is the number of parameters
 without the head.
 
 Left out are examples that a transform drops from the training set, generating answers token by token, and the
@@ -23,14 +23,21 @@ from raysweep.planning.graph import PlannedRun
 from raysweep.planning.plan import Plan
 from raysweep.spec import Features, HeadOnly, Prompting, RunSpec
 from raysweep.spec.identity import canonical_json
+from raysweep.spec.optimization import Precision
 from raysweep.store import Store
 from raysweep.training.parameters import parameters_without_head
 
 Basis = Literal["measured", "scaled", "assumed"]
 
-ASSUMED_FLOPS: Mapping[Device, float] = {"GPU": 0.4 * 989e12, "CPU": 10e9}
-"""FLOPs per second of a whole device. GPU: 40 % of an H100's dense bfloat16 peak (NVIDIA's data sheet). CPU:
-one core, as reached by the sandbox's models of some ten thousand parameters (2026-11-21)."""
+ASSUMED_FLOPS: Mapping[tuple[Device, Precision], float] = {
+    ("GPU", "bfloat16"): 0.4 * 989e12,
+    ("GPU", "float32"): 0.9 * 67e12,
+    ("CPU", "bfloat16"): 10e9,
+    ("CPU", "float32"): 10e9,
+}
+"""FLOPs per second of a whole device. GPU: shares of an H100's dense peaks (NVIDIA's data sheet), of which
+float32, without tensor cores, is assumed to reach more. CPU: one core, as reached by the sandbox's models of
+some ten thousand parameters (2026-11-21)."""
 ASSUMED_OVERHEAD_SECONDS = 1.0
 """Seconds of a run that are neither training nor evaluation: reading, building the model, writing."""
 _CHARACTERS_PER_TOKEN = 4.0
@@ -85,7 +92,12 @@ def remaining_seconds(plan: Plan, costs: Mapping[str, RunCost]) -> dict[str, flo
 
 def _speed_key(run: PlannedRun) -> SpeedKey:
     spec = run.spec
-    return SpeedKey(spec.model.name, type(spec.model.tuning).__name__, device_of(run.resources))
+    return SpeedKey(
+        spec.model.name,
+        type(spec.model.tuning).__name__,
+        device_of(run.resources),
+        spec.optimization.precision,
+    )
 
 
 def _cost(run: PlannedRun, workload: _Workload, speeds: Speeds) -> RunCost:
@@ -95,14 +107,15 @@ def _cost(run: PlannedRun, workload: _Workload, speeds: Speeds) -> RunCost:
     training_flops = (2 if isinstance(run.spec.model.tuning, HeadOnly) else 6) * num_parameters
     devices = num_devices(resources)
     bases: list[Basis] = []
+    assumed = ASSUMED_FLOPS[key.device, key.precision]
 
     def seconds(tokens: int, measured: float | None, scaled: float | None, flops: float) -> float:
         if tokens == 0:
             return 0.0
         bases.append("measured" if measured else "scaled" if scaled else "assumed")
-        return tokens / devices / (measured or scaled or ASSUMED_FLOPS[key.device] / flops)
+        return tokens / devices / (measured or scaled or assumed / flops)
 
-    nearest = speeds.nearest_flops(key.device, num_parameters)
+    nearest = speeds.nearest_flops(key.device, key.precision, num_parameters)
     training_speed = speeds.training.get(key)
     training = seconds(trained, training_speed, nearest and nearest / training_flops, training_flops)
     from_training = training_speed and training_speed * training_flops / (2 * num_parameters)

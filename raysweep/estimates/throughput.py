@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from raysweep.spec.optimization import Precision
 from raysweep.spec.resources import Resources
 from raysweep.store import Store
 
@@ -24,6 +25,7 @@ class SpeedKey(NamedTuple):
     model: str
     tuning: str
     device: Device
+    precision: Precision
 
 
 def device_of(resources: Resources) -> Device:
@@ -46,13 +48,13 @@ class Speeds:
     """Tokens evaluated, per second and device; only of runs whose number of evaluated tokens is known."""
     overhead_seconds: Mapping[SpeedKey, float]
     """Seconds of a run that are neither training nor evaluation."""
-    flops: Mapping[Device, Mapping[int, float]]
+    flops: Mapping[tuple[Device, Precision], Mapping[int, float]]
     """FLOPs of training, per second and device, by number of parameters."""
 
-    def nearest_flops(self, device: Device, num_parameters: int) -> float | None:
+    def nearest_flops(self, device: Device, precision: Precision, num_parameters: int) -> float | None:
         """FLOPs per second and device of the measured size that is nearest in ratio; None if none was
         measured."""
-        found = self.flops.get(device)
+        found = self.flops.get((device, precision))
         if not found:
             return None
         return found[min(found, key=lambda size: abs(math.log(size / max(num_parameters, 1))))]
@@ -74,7 +76,7 @@ class Speeds:
         training: dict[SpeedKey, _Ratio] = defaultdict(_Ratio)
         evaluation: dict[SpeedKey, _Ratio] = defaultdict(_Ratio)
         overhead_seconds: dict[SpeedKey, _Ratio] = defaultdict(_Ratio)
-        flops: dict[tuple[Device, int], _Ratio] = defaultdict(_Ratio)
+        flops: dict[tuple[Device, Precision, int], _Ratio] = defaultdict(_Ratio)
         for run_id, key, info in _finished(store):
             devices = num_devices(Resources(**info["resources"]))
             trained = info["seconds_training"]
@@ -84,13 +86,13 @@ class Speeds:
             if run_id in evaluated:
                 evaluation[key].add(evaluated[run_id], info["seconds_evaluation"] * devices)
             if info.get("num_parameters") and key.tuning != "HeadOnly":
-                flops[key.device, info["num_parameters"]].add(
+                flops[key.device, key.precision, info["num_parameters"]].add(
                     6 * info["num_parameters"] * info["num_tokens"], trained * devices
                 )
-        by_size: dict[Device, dict[int, float]] = defaultdict(dict)
-        for (device, size), ratio in flops.items():
+        by_size: dict[tuple[Device, Precision], dict[int, float]] = defaultdict(dict)
+        for (device, precision, size), ratio in flops.items():
             if ratio.value:
-                by_size[device][size] = ratio.value
+                by_size[device, precision][size] = ratio.value
         return cls(_values(training), _values(evaluation), _values(overhead_seconds), by_size)
 
 
@@ -135,8 +137,10 @@ def _finished(store: Store) -> list[tuple[str, SpeedKey, dict[str, Any]]]:
     found = []
     for run_id, info in newest_infos(store):
         try:
-            model = json.loads(store.run(run_id).spec.read_text())["fields"]["model"]
-            key = SpeedKey(model["name"], model["tuning"]["type"], device_of(Resources(**info["resources"])))
+            fields = json.loads(store.run(run_id).spec.read_text())["fields"]
+            model, precision = fields["model"], fields["optimization"]["precision"]
+            device = device_of(Resources(**info["resources"]))
+            key = SpeedKey(model["name"], model["tuning"]["type"], device, precision)
             if info["resumed_at_step"] == 0 and info["seconds_total"] > 0:
                 found.append((run_id, key, info))
         except (OSError, ValueError, KeyError, TypeError):

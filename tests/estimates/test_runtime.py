@@ -2,6 +2,7 @@
 goes first."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from raysweep.cli.exit_codes import BAD_INPUT, SUCCESS
 from raysweep.cli.main import main
 from raysweep.data.examples import read_split
 from raysweep.estimates.forecast import forecast
-from raysweep.estimates.runtime import ASSUMED_FLOPS, RunCost, estimate_costs, remaining_seconds
+from raysweep.estimates.runtime import RunCost, estimate_costs, remaining_seconds
 from raysweep.planning.graph import PlannedRun
 from raysweep.planning.plan import Plan, make_plan
 from raysweep.store import Store
@@ -84,13 +85,24 @@ def test_a_linear_probe_is_not_trained_backwards_through_its_model(store: Store)
     assert probe.flops == 2 * probe.num_parameters * (probe.tokens_trained + probe.tokens_evaluated)
 
 
+def in_bfloat16(run: PlannedRun) -> PlannedRun:
+    optimization = replace(run.spec.optimization, precision="bfloat16")
+    return replace(run, spec=replace(run.spec, optimization=optimization))
+
+
 def test_without_a_measurement_seconds_are_assumed(plan: Plan, store: Store) -> None:
     for cost in estimate_costs(plan, store).values():
         assert cost.basis == "assumed"
-        assert cost.seconds == pytest.approx(cost.flops / ASSUMED_FLOPS["CPU"] + 1.0)
+        assert cost.seconds == pytest.approx(cost.flops / 10e9 + 1.0)
     wide = make_plan(small_sweep(resources=Resources(num_workers=2, gpus_per_worker=1)), store)
     cost = estimate_costs(wide, store)[find(wide, "supervisor").id]
-    assert cost.seconds == pytest.approx(cost.flops / (2 * ASSUMED_FLOPS["GPU"]) + 1.0)
+    assert cost.seconds == pytest.approx(cost.flops / (2 * 0.9 * 67e12) + 1.0)
+    low = find(wide, "supervisor")
+    low = replace(
+        low, spec=replace(low.spec, optimization=replace(low.spec.optimization, precision="bfloat16"))
+    )
+    cost = estimate_costs(replace(wide, runs={low.id: low}), store)[low.id]
+    assert cost.seconds == pytest.approx(cost.flops / (2 * 0.4 * 989e12) + 1.0)
 
 
 def test_seconds_follow_from_finished_runs_of_the_same_model_else_of_the_nearest(
@@ -107,6 +119,11 @@ def test_seconds_follow_from_finished_runs_of_the_same_model_else_of_the_nearest
     # Of the strong model nothing is known but what the weak one's FLOPs say: 6·N·tokens in 2 s.
     speed = 6 * before.num_parameters * (before.tokens_trained // 2) / 2.0
     student = costs[find(plan, "student").id]
+    low = find(plan, "student")
+    low = replace(
+        low, spec=replace(low.spec, optimization=replace(low.spec.optimization, precision="bfloat16"))
+    )
+    assert estimate_costs(replace(plan, runs={low.id: low}), store)[low.id].basis == "assumed"
     assert student.basis == "scaled" and student.seconds == pytest.approx(student.flops / speed + 0.5)
 
 
