@@ -60,7 +60,7 @@ class ForwardInputs:
         # Without a mask, torch shares keys among heads in its kernel, and sums their gradients in another
         # order than on a copy for each head. On CPU, numbers stay the same to the last bit.
         has_own_keys = getattr(config, "num_key_value_heads", None) in (None, heads)
-        self._needs_mask = config.model_type not in CAUSAL or (device.type == "cpu" and not has_own_keys)
+        self._needs_mask = base.config.model_type not in CAUSAL or (device.type == "cpu" and not has_own_keys)
 
     def __call__(self, inputs: dict[str, Tensor]) -> dict[str, Tensor | bool]:
         """The inputs without what isn't needed.
