@@ -17,7 +17,7 @@ class StateFiles:
     """
 
     def __init__(self, classes: Sequence[type]) -> None:
-        self._classes = list(classes)
+        self._classes: list[Any] = list(classes)
         self.checksums: dict[Path, str] = {}
         """SHA-256 of each file that this process has written since the last `clear`."""
 
@@ -27,7 +27,7 @@ class StateFiles:
 
         with Path(path).open("wb") as file:
             hashing = _Hashing(file)
-            torch.save(state_dict, hashing)
+            torch.save(state_dict, hashing)  # type: ignore[arg-type]  # it only writes
         self.checksums[Path(path)] = hashing.digest.hexdigest()
 
     def load(self, path: str, map_location: Any = None) -> Any:
