@@ -1,5 +1,7 @@
-"""What a worker group is told and counts, and who ends when a run leaves something behind in a worker. Without
-Ray's processes; with them: tests/ray/test_real_path.py."""
+"""What a worker group is told and counts, and who ends when a run leaves something behind in a worker.
+
+Without Ray's processes; with them: tests/ray/test_real_path.py.
+"""
 
 from __future__ import annotations
 
