@@ -56,9 +56,9 @@ def test_a_model_that_is_whole_in_the_cache_is_loaded_without_a_request(
     assert source.name == str(cache)
     AutoModelForSequenceClassification.from_pretrained(source.name, **source.keywords)
     assert asked == []
-    with pytest.raises(OSError):  # what isn't there is asked for
+    with pytest.raises(Exception, match="no network"):  # so that a request would have been seen
         HfApi().model_info("org/tiny")
-    assert asked == ["huggingface.co"]
+    assert set(asked) == {"huggingface.co"}
 
 
 @pytest.mark.parametrize(
