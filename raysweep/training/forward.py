@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
@@ -53,7 +53,7 @@ class ForwardInputs:
     """Prepares the inputs of a model's forward passes over texts that are padded on the right."""
 
     def __init__(self, model: PreTrainedModel, device: torch.device) -> None:
-        base = model.get_base_model() if hasattr(model, "get_base_model") else model
+        base: Any = model.get_base_model() if hasattr(model, "get_base_model") else model
         config = base.config.get_text_config()
         self._takes_cache = "use_cache" in inspect.signature(base.forward).parameters
         heads = getattr(config, "num_attention_heads", None)
