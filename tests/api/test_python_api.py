@@ -69,6 +69,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_database: Path)
 
 
 def test_the_ten_lines_of_the_readme_work(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    assert TEN_LINES in (Path(__file__).parents[2] / "README.md").read_text()
     found: dict[str, Any] = {}
     exec(TEN_LINES, found)
     assert "need 8 trainings" in capsys.readouterr().out
