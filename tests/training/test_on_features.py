@@ -197,8 +197,8 @@ def test_workers_stages_and_batches_give_the_same_features(
     reference = computed(spec, tiny_world.copy(tmp_path / "one"), evaluation_batch_size=64)
     alone = computed(spec, tiny_world.copy(tmp_path / "alone"), evaluation_batch_size=1)
     divisions = {
-        "ZeRO 0": Resources(num_workers=2, evaluation_batch_size=7),
-        "ZeRO 3": Resources(num_workers=2, zero_stage=3, evaluation_batch_size=16),
+        "ZeRO 0": Resources(num_workers=2, evaluation_batch_size=24),
+        "ZeRO 3": Resources(num_workers=2, zero_stage=3, evaluation_batch_size=40),
     }
     stores = {name: tiny_world.copy(tmp_path / name) for name in divisions}
     calls: list[tuple[str, tuple[Any, ...]]] = [
