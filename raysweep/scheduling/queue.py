@@ -66,7 +66,6 @@ class RunQueue:
                 run = plan.runs[queued.run.id]
                 if not run.may_be_stopped:  # a cell needs it now
                     queued.run = replace(run, resources=queued.run.resources)
-                    queued.reason = ""
                     self._ready.put_back(run.id)
                     self._move(queued, RunStatus.WAITING)
             self.order_by(self._remaining)
@@ -209,15 +208,14 @@ class RunQueue:
             failed = list(self._by_status[RunStatus.FAILED].values())
         return sorted(failed, key=lambda queued: self._ready.place(queued.run.id))
 
-    def _move(self, queued: QueuedRun, status: RunStatus) -> None:
+    def _move(self, queued: QueuedRun, status: RunStatus, reason: str = "") -> None:
         del self._by_status[queued.status][queued.run.id]
-        queued.status = status
+        queued.status, queued.reason = status, reason
         self._by_status[status][queued.run.id] = queued
 
     def _leave(self, queued: QueuedRun, holder: Holder) -> None:
         with self._lock:
-            self._move(queued, RunStatus.WAITING)
-            queued.reason = f"another sweep executes it: {holder}"
+            self._move(queued, RunStatus.WAITING, f"another sweep executes it: {holder}")
         self._tell(queued)
 
     def start(self, run: PlannedRun) -> bool:
@@ -264,8 +262,8 @@ class RunQueue:
         if is_lost and self._tries.again(run.id):
             self.ownership.lose(run)
             with self._lock:
-                self._move(queued, RunStatus.WAITING)
-                queued.reason = f"{self._tries.of(run.id)} was lost, another follows: {cause}"
+                reason = f"{self._tries.of(run.id)} was lost, another follows: {cause}"
+                self._move(queued, RunStatus.WAITING, reason)
             self._tell(queued)
             return
         self.ownership.release(run, is_over=not is_lost)
@@ -279,7 +277,6 @@ class RunQueue:
         with self._lock:
             self._ready.take(queued.run.id)
             self._move(queued, status)
-            queued.reason = ""
             if status is RunStatus.STOPPED:
                 queued.reason = str(self.store.run(queued.run.id).read_stopped()["reason"])
             for dependent in self._dependents.get(queued.run.id, []) if status.is_finished else []:
@@ -294,7 +291,6 @@ class RunQueue:
             queued.run = replace(queued.run, resources=resources or queued.run.resources)
             self._ready.put_back(queued.run.id)
             self._move(queued, RunStatus.WAITING)
-            queued.reason = ""
             self.order_by(self._remaining)
         self._tell(queued)
 
@@ -310,8 +306,7 @@ class RunQueue:
         with self._lock:
             queued.is_dependent = is_dependent
             self._ready.take(queued.run.id)
-            self._move(queued, RunStatus.FAILED)
-            queued.reason = reason
+            self._move(queued, RunStatus.FAILED, reason)
         self._tell(queued)
         for dependent in self._dependents.get(queued.run.id, []):
             waiting = self._queued[dependent]

@@ -316,6 +316,5 @@ def _dataset(task: TaskSpec, context: str, store: Store) -> Dataset:
         "training_seed": task.training_seed,
         "folder": str(folder),
     }
-    return Dataset(
-        name=task.label, digest=task.content or "", source=source, num_examples=counts, context=context
-    )
+    digest = task.content or ""
+    return Dataset(name=task.label, digest=digest, source=source, num_examples=counts, context=context)

@@ -164,6 +164,13 @@ def views(varied: Sequence[str]) -> tuple[View, ...]:
             group_by=rows,
             charts=tuple(map(_line, _CURVES)),
         ),
+        *_views_of_runs(),
+    )
+
+
+def _views_of_runs() -> tuple[View, ...]:
+    """Those whose rows are trainings."""
+    return (
         View(
             id="raysweep-trainings",
             name="Trainings",
