@@ -20,7 +20,7 @@ from raysweep.cli.terminal import path
 Add = Callable[..., argparse.ArgumentParser]
 FORMATS = ("table", "markdown", "latex", "csv", "json")
 SHELLS = ("bash", "zsh", "fish")
-KINDS = ("tasks", "families", "models", "methods", "objectives", "transforms", "metrics", "runners")
+KINDS = ("tasks", "families", "models", "methods", "objectives", "transforms", "probes", "metrics", "runners")
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -117,12 +117,12 @@ def answer_numbers(rows: Sequence[Row], leads: Sequence[Lead]) -> dict[str, dict
     elif len(rows) == 1:
         record = _row(rows[0])
         found[rows[0].group.method] = _numbers(
-            {name: record[name] for name in ("pgr", "pgr_low", "pgr_high")}
+            {name: record.get(name) for name in ("pgr", "pgr_low", "pgr_high")}
         )
     names = ("pgr", "pgr_low", "pgr_high", *_OF_COMPARISON, "num_ahead", "num_compared")
     for lead in leads:
         record = _lead(lead)
-        found[lead.method] = _numbers({name: record[name] for name in names})
+        found[lead.method] = _numbers({name: record.get(name) for name in names})
     return found
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
+from raysweep.training.pooling import pools_for_head
+
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
@@ -60,7 +62,8 @@ class ForwardInputs:
         # Without a mask, torch shares keys among heads in its kernel, and sums their gradients in another
         # order than on a copy for each head. On CPU, numbers stay the same to the last bit.
         has_own_keys = getattr(config, "num_key_value_heads", None) in (None, heads)
-        self._needs_mask = base.config.model_type not in CAUSAL or (device.type == "cpu" and not has_own_keys)
+        is_masked_alike = base.config.model_type in CAUSAL and (device.type != "cpu" or has_own_keys)
+        self._needs_mask = not is_masked_alike or pools_for_head(base)
 
     def __call__(self, inputs: dict[str, Tensor]) -> dict[str, Tensor | bool]:
         """The inputs without what isn't needed.

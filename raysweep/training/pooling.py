@@ -32,12 +32,21 @@ def pooled(states: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
     return kept.sum(dim=1) / counts[:, None]
 
 
+_POOLS = "_raysweep_pools"
+
+
+def pools_for_head(model: PreTrainedModel) -> bool:
+    """Whether `pool_for_head` was called with a model, which then reads the mask of its inputs."""
+    return hasattr(model, _POOLS)
+
+
 def pool_for_head(model: PreTrainedModel, pooling: Pooling) -> None:
     """Have a model's own head read pooled hidden states, whichever token's it takes by itself.
 
     The head stays as it is, with layers that come before the last one, so that what is saved is a model of
     its architecture. Every position of what it is given holds the same vector.
     """
+    setattr(model, _POOLS, True)
     body: torch.nn.Module = model.base_model
     masks: list[Tensor] = []
 

@@ -101,10 +101,11 @@ def test_failures_are_told_by_cause_with_their_last_words(
         queue.start(run)
         if run.role == "student":
             log = log_of(store.run(run.id))
-            log.parent.mkdir(parents=True)
+            log.parent.mkdir(parents=True, exist_ok=True)
             trace = "Traceback (most recent call last):\n  a line\nValueError: no such label\n"
             log.write_text(f"{own_line('run')}\n1\n2\n3\nlabels are {{0, 1}}\n{trace}")
-            queue.end(run, cause)
+            store.run(run.id).tell_failure(cause)
+            queue.end(run)
         else:
             finish(run.spec, store)
             queue.end(run)

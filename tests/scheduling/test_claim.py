@@ -16,6 +16,7 @@ from raysweep.planning.plan import make_plan
 from raysweep.scheduling.claim import claimed
 from raysweep.scheduling.jobs import Jobs
 from raysweep.store import Store
+from raysweep.tracking.mlflow.tags import KEY_TAGS
 from raysweep.training.run import Job
 
 ROOT = Path(__file__).parents[2]
@@ -86,6 +87,6 @@ def test_the_same_sweep_twice_at_once_trains_each_run_once_and_writes_it_once(tm
     assert not [*folder.glob("runs/*/.*")] and not [*folder.glob("runs/.*.lock")]
     client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
     runs = client.search_runs([item.experiment_id for item in client.search_experiments()])
-    keys = [run.data.tags.get("raysweep.run_id") or run.data.tags.get("raysweep.cell") for run in runs]
-    assert len(keys) == len(set(keys)) == 5 + 1 + 1  # runs, the cell, the sweep itself
+    keys = [next(run.data.tags[tag] for tag in KEY_TAGS.values() if tag in run.data.tags) for run in runs]
+    assert len(keys) == len(set(keys)) == 5 + 1 + 1 + 1  # runs, the cell, its row of results, the sweep
     assert {run.info.status for run in runs} == {"FINISHED"}

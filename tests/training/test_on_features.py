@@ -123,8 +123,8 @@ def test_a_head_resumes_from_its_checkpoint_to_the_same_numbers(
     expected = whole.losses, whole.probabilities()
     whole.paths.result.unlink()
 
-    def report(progress: Any) -> None:
-        if progress["step"] >= 10:
+    def report(step: int, num_steps: int, history: object) -> None:
+        if step >= 10:
             raise Killed
 
     with pytest.raises(Killed):
