@@ -258,7 +258,7 @@ class TestReadme:
             assert (ROOT / path).exists(), f"README.md names {path}"
         commands = set(re.findall(r"\braysweep ([a-z]+)\b(?= +[\w./-]*\.py| FILE)", text))
         known = ("plan", "run", "status", "logs", "results", "report", "ui", "figures", "export", "measure")
-        assert commands <= {*known, "sync", "list"}, commands
+        assert commands <= {*known, "submit", "sync", "list"}, commands
         makefile = (ROOT / "Makefile").read_text() if (ROOT / "Makefile").exists() else ""
         for target in set(re.findall(r"^(?:\$ )?make ([\w-]+)", text, re.MULTILINE)):
             assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"README.md names make {target}"
