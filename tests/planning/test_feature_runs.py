@@ -165,7 +165,7 @@ def test_damaged_features_are_told_and_computed_again(store: Store) -> None:
     file.write_bytes(good[:-4] + b"\0\0\0\1")
     student = next(run for run in plan.runs.values() if run.roles == ("student",))
     store.run(student.id).result.unlink()
-    assert "isn't what raysweep wrote" in next(iter(run_plan(plan, store).failures.values())).reason
+    assert "isn't what raysweep wrote" in run_plan(plan, store).failures[0].reason
     assert not run_plan(plan, store).failures
     assert file.read_bytes() == good
 
@@ -186,7 +186,7 @@ REFUSED = [
     (HeadOnly(layer=-3), {}, {}, "has no layer -3"),
     (Features(), {}, {}, "use HeadOnly(layer=…) or Probe(…)"),
     (Probe(Call("contrast_consistent")), {}, {}, "is for tasks of kind preference"),
-    (Probe(Call("ridge", {"l2": 0})), {}, {}, "probe 'ridge': l2 is 0; it must be a number above 0"),
+    (Probe(Call("ridge", {"l2": 0})), {}, {}, "probe 'ridge': l2 is 0; it must be a finite number above 0"),
     (
         HeadOnly(layer=1),
         {"head_init": Unembedding(words=("a", "b"))},

@@ -274,7 +274,7 @@ def test_a_recipe_of_ones_own(store: Store, tmp_path: Path, monkeypatch: pytest.
         (
             "bootstrap",
             {"step": 2},
-            "method 'mine': recipe .* unexpected keyword argument 'step'; its parameters: steps",
+            "method 'mine': recipe .* unexpected keyword argument 'step' .*; its parameters: steps",
         ),
         (
             "bootstrap",
@@ -322,7 +322,7 @@ REFUSED: dict[str, tuple[Callable[[], Sweep], str]] = {
     ),
     "task parameter": (
         lambda: small_sweep(tasks=[TaskSpec(name="sandbox", params={"attribut": 1})]),
-        "task 'sandbox': got an unexpected keyword argument 'attribut'; its parameters are attribute=0",
+        "task 'sandbox': got an unexpected keyword argument 'attribut' .*; its parameters are attribute=0",
     ),
     "task parameter's range": (
         lambda: small_sweep(tasks=[small_task(attribute=7)]),
@@ -347,11 +347,11 @@ REFUSED: dict[str, tuple[Callable[[], Sweep], str]] = {
     ),
     "method": (
         lambda: small_sweep(methods=["naiv"]),
-        "unknown method 'naiv' \\(did you mean 'naive'\\?\\); known: .*confidence, .*naive",
+        "unknown method 'naiv' \\(did you mean 'naive'\\?\\); known: .*confidence, .*and 12 more",
     ),
     "method parameter": (
         lambda: small_sweep(methods=[Method(name="m", recipe="confidence", params={"alpha": 1})]),
-        "method 'm': recipe 'confidence': .*'alpha'; its parameters: alpha_max, warmup_fraction, threshold",
+        "method 'm': recipe 'confidence': .*'alpha' .*; its parameters: alpha_max, warmup_fraction",
     ),
     "method parameter's range": (
         lambda: small_sweep(methods=[Method(name="m", recipe="confidence", params={"alpha_max": 2})]),

@@ -79,8 +79,8 @@ def test_every_declared_bound_holds(
         return
     with pytest.raises(InvalidInput) as refused:
         planned(store, what, call)
-    run = "student run of 'strong' on task 'sandbox'"
-    assert str(refused.value).startswith(f"{run}: {what} '{name}': {parameter} is {value!r}; it must be a ")
+    told = f"method 'mine': Call(\"{name}\"): {parameter} is {value!r}; it must be a "
+    assert str(refused.value).startswith(told)
 
 
 def test_the_bounds_are_those_that_the_losses_and_transforms_are_defined_for() -> None:
@@ -134,29 +134,29 @@ def test_the_bounds_are_those_that_the_losses_and_transforms_are_defined_for() -
         (
             "objective",
             Call("confidence", {"alpha_max": 2}),
-            "objective 'confidence': alpha_max is 2; it must be a number in [0, 1]",
+            "alpha_max is 2; it must be a number in [0, 1]",
         ),
         (
             "objective",
             Call("confidence", {"alpha": 0.5}),
-            "objective 'confidence': got an unexpected keyword argument 'alpha'; its parameters: alpha_max, "
-            "warmup_fraction, threshold",
+            "got an unexpected keyword argument 'alpha' (did you mean 'alpha_max'?); its parameters: "
+            "alpha_max, warmup_fraction, threshold",
         ),
         (
             "objective",
             Call("validate_mine:OBJECTIVE", {"low": 3}),
-            "objective 'validate_mine:OBJECTIVE': low is 3, above high, 2",
+            "low is 3, above high, 2",
         ),
         (
             "transform",
             Call("part", {"number": 2, "of": 2}),
-            "transform 'part': number is 2; with of=2 it must be one of 0 to 1",
+            "number is 2; with of=2 it must be one of 0 to 1",
         ),
-        ("transform", Call("easiest"), "transform 'easiest': give exactly one of share and at_most"),
+        ("transform", Call("easiest"), "give exactly one of share and at_most"),
         (
             "transform",
             Call("constant"),
-            "transform 'constant': missing a required argument: 'class_index'; its parameters: class_index",
+            "missing a required argument: 'class_index'; its parameters: class_index",
         ),
     ],
 )
@@ -174,4 +174,4 @@ def test_the_whole_message(
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(InvalidInput) as refused:
         planned(store, what, call)
-    assert str(refused.value) == f"student run of 'strong' on task 'sandbox': {told}"
+    assert str(refused.value) == f"method 'mine': Call(\"{call.name}\"): {told}"

@@ -52,7 +52,7 @@ def write(num_samples: int, third: str = "1e30") -> str:
 
 def test_a_search_trains_stops_chooses_shows_and_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
     file = write(1)
-    assert main(["plan", file, "--gpus", "2"]) == SUCCESS
+    assert main(["plan", file, "--gpus", "2", "--runs"]) == SUCCESS
     out = capsys.readouterr().out
     assert (
         "cross_entropy (learning_rate=0.001)" in out and "2 cells of the grid wait for what is chosen" in out

@@ -51,8 +51,11 @@ def test_a_run_is_running_while_it_trains_and_each_point_is_there_once(
     forget(ceiling, store)
 
     def found() -> Run:
-        (run,) = (run for run in shown(uri).values() if run.data.tags.get("raysweep.run_id") == ceiling.id)
+        (run,) = those_found()
         return run
+
+    def those_found() -> list[Run]:
+        return [run for run in shown(uri).values() if run.data.tags.get("raysweep.run_id") == ceiling.id]
 
     progress = store.run(ceiling.id).progress
     for _ in range(2):  # the second time in another process, which knows nothing of the first
@@ -60,7 +63,7 @@ def test_a_run_is_running_while_it_trains_and_each_point_is_there_once(
         background.run_started(ceiling.id)
         append_line(progress, {"step": losses[1].step + 1, "num_steps": 300, "loss": losses[1].value})
         append_line(progress, {"step": 5, "num_steps": 300, "loss": 0.125})
-        wait_until(lambda: "curve/training_loss" in found().data.metrics)
+        wait_until(lambda: any("curve/training_loss" in run.data.metrics for run in those_found()))
         (sweep,) = of_kind(shown(uri), "sweep")
         assert found().info.status == "RUNNING"
         assert found().data.tags["mlflow.parentRunId"] == sweep.info.run_id

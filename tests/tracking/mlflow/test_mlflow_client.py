@@ -291,7 +291,7 @@ def test_cells_of_a_changed_sweep_of_the_same_name_are_told_and_stay_findable(
 ) -> None:
     plan, store = copied
     assert sync(uri, plan, store).replaced == ""
-    before = {run.info.run_id for run in of_kind(shown(uri), "cell")}
+    before = {run.info.run_id for kind in ("cell", "group") for run in of_kind(shown(uri), kind)}
     changed = tiny_plan(store, learning_rate=2e-3)
     for run in changed.runs.values():
         if run.status(store) is not RunStatus.DONE:

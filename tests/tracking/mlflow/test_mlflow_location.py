@@ -30,7 +30,7 @@ def test_a_tracking_uri_that_cant_be_used_is_refused_with_the_allowed_ones(wrong
 @pytest.mark.parametrize(
     ("path", "why"),
     [
-        ("/proc/nowhere/mlflow.db", "can't be written"),
+        ("/proc/nowhere/mlflow.db", "there is no folder /proc/nowhere; make it"),
         ("/proc/mlflow.db", "can't be written"),
         ("/dev/null", "no ordinary file"),
         ("{tmp}", "a folder"),

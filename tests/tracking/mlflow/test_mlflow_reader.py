@@ -23,8 +23,6 @@ from raysweep.store import Store
 from raysweep.tracking import sync
 from raysweep.tracking.mlflow.reader import read_mlflow
 
-TABLES = Path(__file__).parents[3] / "analysis" / "tables.py"
-
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Store]:
@@ -195,11 +193,12 @@ def test_what_cant_be_read_is_told_in_one_line(tmp_path: Path) -> None:
         read_mlflow(address, "small")
 
 
-def test_the_script_writes_the_tables_and_says_what_is_missing(
+def test_the_command_writes_the_tables_and_says_what_is_missing(
     swept: tuple[Plan, Store], uri: str, tmp_path: Path
 ) -> None:
-    command = [sys.executable, TABLES, "--tracking-uri", uri, "--out", tmp_path / "tables", "--sweep"]
-    done = subprocess.run([*command, "small"], capture_output=True, text=True, check=False)
+    options = ["--tracking-uri", uri, "--out", tmp_path / "tables"]
+    command = [sys.executable, "-m", "raysweep.cli", "export"]
+    done = subprocess.run([*command, "small", *options], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "small: 4 cells: 1 done, 1 missing, 2 failed" in done.stdout
     assert "the loss became nan at step 2" in done.stdout
@@ -211,6 +210,6 @@ def test_the_script_writes_the_tables_and_says_what_is_missing(
     assert runs["num_parameters"].to_list() == data.runs["num_parameters"].to_list()
     curves = pd.read_csv(tmp_path / "tables" / "curves.csv", float_precision="round_trip")
     pd.testing.assert_frame_equal(curves, data.curves)
-    refused = subprocess.run([*command, "large"], capture_output=True, text=True, check=False)
+    refused = subprocess.run([*command, "large", *options], capture_output=True, text=True, check=False)
     assert refused.returncode == 2
     assert "no sweep 'large'; it has small" in refused.stderr and "Traceback" not in refused.stderr
