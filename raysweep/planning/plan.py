@@ -139,7 +139,9 @@ def make_plan(
             when_open()
         for run in runs.values():
             _make_tokens(run, pinner)
-        runs = with_features(runs, store, all_layers=sweep.search is not None)
+        runs = with_features(
+            runs, store, all_layers=sweep.search is not None and sweep.search.varies_features
+        )
         if sweep.search is None:
             return Plan(sweep=sweep, runs=runs, cells=tuple(cells), tasks=facts)
         check_search_space(sweep.search, runs.values(), lambda run: _prepare(run, validator, pinner))
@@ -179,7 +181,9 @@ class SearchDriver:
             if run.id not in self._prepared:
                 _prepare(run, self._validator, self._pinner)
                 self._prepared.add(run.id)
-        runs = with_features(runs, self.studies.store, all_layers=True)
+        search = self._sweep.search
+        varies = search is not None and search.varies_features
+        runs = with_features(runs, self.studies.store, all_layers=varies)
         return Plan(sweep=self._sweep, runs=runs, cells=tuple(cells), tasks=self._facts, driver=self)
 
     def after(self, run_id: str, *, has_failed: bool) -> Plan | None:

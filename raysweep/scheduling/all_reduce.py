@@ -53,15 +53,21 @@ def _speed(where: str, node_ids: list[str], on_gpus: bool) -> Speed:
     address = ray.remote(num_cpus=0)(_free_address).options(
         scheduling_strategy=NodeAffinitySchedulingStrategy(node_ids[0], soft=False)
     )
+    members: list[Any] = []
     try:
         meeting = ray.get(address.remote(), timeout=_TIMEOUT_SECONDS)
-        members = [
+        members += [
             remote.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(
                 meeting, rank, len(node_ids), backend
             )
             for rank, node in enumerate(node_ids)
         ]
         seconds = max(ray.get(members, timeout=_TIMEOUT_SECONDS))
+    except ray.exceptions.GetTimeoutError:
+        for member in members:
+            ray.cancel(member, force=True)
+        told = f"not done after {_TIMEOUT_SECONDS} s; the processes may not have found free CPUs or GPUs"
+        return Speed(where, len(node_ids), backend, None, told)
     except Exception as error:  # whatever fails in a task, Ray itself among it, is what a doctor reports
         last = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
         return Speed(where, len(node_ids), backend, None, last[:300])

@@ -55,8 +55,8 @@ def why_idle(queue: RunQueue) -> str:
     """Why none of a queue's runs is being executed."""
     import ray
 
-    waiting = queue.first(RunStatus.WAITING, 1)
-    first = (queue.ready() or [queued.run for queued in waiting])[:1]
+    # Another thread asks: one that only reads the queue.
+    first = [queued.run for queued in queue.first(RunStatus.WAITING, 1)]
     if not first:
         return "no run is ready"
     try:

@@ -6,8 +6,9 @@ import re
 import time
 from collections import Counter
 
-from raysweep.estimates.out_of_memory import with_more_memory
+from raysweep.estimates.out_of_memory import is_out_of_memory, with_more_memory
 from raysweep.planning.graph import PlannedRun
+from raysweep.spec import Features
 from raysweep.spec.resources import Resources
 from raysweep.store import RunFolder
 
@@ -41,6 +42,11 @@ def is_infrastructure(cause: str) -> bool:
     return bool(_INFRASTRUCTURE.search(cause))
 
 
+def may_be_tried_again(cause: str) -> bool:
+    """Whether a failure isn't the run's own error: with other resources or elsewhere it may succeed."""
+    return is_infrastructure(cause) or is_out_of_memory(cause)
+
+
 def cause_of_death(told: str) -> str:
     """Why a slot failed, in one line, from the error that Ray has of it: which process, where, how it ended.
     Ray doesn't know by which signal."""
@@ -68,7 +74,9 @@ class Tries:
         """What a run that ran out of memory is tried with again; None for any other."""
         if not folder.error.exists():
             return None
-        return with_more_memory(run.resources, folder.failure(), run.spec.optimization.batch_size)
+        trains = not isinstance(run.spec.model.tuning, Features)
+        batch_size = run.spec.optimization.batch_size if trains else None
+        return with_more_memory(run.resources, folder.failure(), batch_size)
 
     def again(self, run_id: str) -> bool:
         """A try was lost. Whether there is another; after a pause, `due` names the run."""

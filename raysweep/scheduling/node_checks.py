@@ -5,7 +5,9 @@ Everything here runs in a Ray task on the node, or in the driver's own process, 
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import http.client
 import os
 import platform
 import resource
@@ -14,6 +16,7 @@ import socket
 import subprocess
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from importlib.metadata import distributions
@@ -126,11 +129,17 @@ def mount_of(folder: Path) -> str:
 def _answers(address: str) -> dict[str, Any]:
     """Seconds until an address answers, or why it doesn't."""
     begun = time.monotonic()
+    parts = urllib.parse.urlsplit(address)
+    who, _, where = parts.netloc.rpartition("@")
+    request = urllib.request.Request(parts._replace(netloc=where).geturl())
+    if who:  # which urllib would take for a part of the host's name
+        encoded = base64.b64encode(urllib.parse.unquote(who).encode()).decode()
+        request.add_header("Authorization", f"Basic {encoded}")
     try:
-        urllib.request.urlopen(address, timeout=10).close()
+        urllib.request.urlopen(request, timeout=10).close()
     except urllib.error.HTTPError as error:
         return {"seconds": time.monotonic() - begun, "status": error.code}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         return {"error": str(reason)}
     return {"seconds": time.monotonic() - begun, "status": 200}

@@ -13,7 +13,7 @@ from dataclasses import replace
 from raysweep.errors import RaysweepError
 from raysweep.planning.graph import PlannedRun
 from raysweep.planning.plan import Plan
-from raysweep.scheduling.endings import DIED, Tries, is_infrastructure
+from raysweep.scheduling.endings import DIED, Tries, is_infrastructure, may_be_tried_again
 from raysweep.scheduling.ownership import Ownership
 from raysweep.scheduling.queued_run import QueuedRun
 from raysweep.scheduling.ready import ReadyRuns
@@ -152,7 +152,7 @@ class RunQueue:
             queued = self._queued[run_id]
             if status in (RunStatus.DONE, RunStatus.STOPPED):
                 self._settle(queued, RunStatus.CACHED if status is RunStatus.DONE else status)
-            elif status is RunStatus.FAILED:
+            elif status is RunStatus.FAILED and not may_be_tried_again(self.store.run(run_id).failure()):
                 cause = self.store.run(run_id).failure()
                 self._fail(queued, f"in another sweep, which executed it: {cause}")
             else:
@@ -242,7 +242,7 @@ class RunQueue:
         queued.seconds = time.monotonic() - (queued.started or time.monotonic())
         folder = self.store.run(run.id)
         if larger := self._tries.larger(run, folder):
-            self.ownership.release(run, is_over=True)
+            self.ownership.lose(run)
             self._wait_again(queued, larger)
             return
         try:

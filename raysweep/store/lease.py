@@ -296,11 +296,11 @@ class Leases:
 
     def _age(self, path: Path) -> float:
         """The seconds since a file was touched, by the clock of the store; infinite if there is none."""
-        probe = self._folder / f".probe-{self._holder.name}.tmp"
+        probe = self._folder / f".probe-{uuid.uuid4().hex}.tmp"  # of this look alone: threads look, too
+        probe.touch()
+        now = probe.stat().st_mtime
+        probe.unlink()
         try:
-            probe.touch()
-            now = probe.stat().st_mtime
-            probe.unlink()
             with path.open("rb") as file:  # to open it has a network file system look anew
                 return now - os.fstat(file.fileno()).st_mtime
         except FileNotFoundError:

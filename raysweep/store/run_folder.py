@@ -204,7 +204,7 @@ class RunFolder:
             path.relative_to(self.folder).as_posix(): file_checksum(path) for path in parts if path.exists()
         }
         require_current(self.folder, self.fence)
-        fence = {"fence": self.fence.number} if self.fence else {}
+        fence = {"fence": self.fence.number, "nonce": self.fence.nonce} if self.fence else {}
         self._write_result(
             {"id": spec.id, "metrics": dict(metrics), "info": dict(info), "files": checksums, **fence}
         )

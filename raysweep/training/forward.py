@@ -51,6 +51,15 @@ CAUSAL = frozenset(
 nothing before it. Mixtures of experts aren't named: padding takes places of an expert's batch."""
 
 
+def _is_causal(model: Any) -> bool:
+    """Whether no token of a model sees a later one: its configuration may say otherwise than its name."""
+    configs = (model.config, model.config.get_text_config())
+    return model.config.model_type in CAUSAL and not any(
+        getattr(config, "is_causal", True) is False or getattr(config, "use_bidirectional_attention", False)
+        for config in configs
+    )
+
+
 class ForwardInputs:
     """Prepares the inputs of a model's forward passes over texts that are padded on the right."""
 
@@ -62,7 +71,7 @@ class ForwardInputs:
         # Without a mask, torch shares keys among heads in its kernel, and sums their gradients in another
         # order than on a copy for each head. On CPU, numbers stay the same to the last bit.
         has_own_keys = getattr(config, "num_key_value_heads", None) in (None, heads)
-        is_masked_alike = base.config.model_type in CAUSAL and (device.type != "cpu" or has_own_keys)
+        is_masked_alike = _is_causal(base) and (device.type != "cpu" or has_own_keys)
         self._needs_mask = not is_masked_alike or pools_for_head(base)
 
     def __call__(self, inputs: dict[str, Tensor]) -> dict[str, Tensor | bool]:

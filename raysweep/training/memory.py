@@ -126,7 +126,7 @@ class Footprint:
 
     def evaluation_bytes(self) -> float:
         """Activations of one layer and logits of one evaluation batch, and keys and values of all layers if
-        it generates answers."""
+        it generates answers, or hidden states of all if they are kept."""
         texts = self.evaluation_texts
         tokens = self.evaluation_tokens
         places = tokens
@@ -135,7 +135,11 @@ class Footprint:
         elif self.tuning == "Prompting":
             places = min(texts, tokens)  # where texts end
         logits = texts * places * self.vocabulary * (8 if self.size == 4 else 10)
-        cache = 2 * self.num_layers * texts * tokens * self.width if self.is_generative else 0
+        cache = (
+            2 * self.num_layers * texts * tokens * self.width
+            if self.is_generative or self.tuning == "Features"
+            else 0
+        )
         return (self._layer(texts, tokens) + cache) * self.size + logits
 
     def _layer(self, texts: int, tokens: int) -> int:

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from raysweep.data.inputs import RunInputs
+from raysweep.errors import StorageFailed
 from raysweep.results.measure import point_measurer
 from raysweep.store.progress import append_line
 
@@ -72,7 +74,8 @@ class ProgressWriter:
             self._append({"sign": what})
 
     def _append(self, content: Mapping[str, Any]) -> None:
-        append_line(self._path, content)
+        with suppress(StorageFailed):  # a line for who watches ends no run
+            append_line(self._path, content)
         self._written = time.monotonic()
 
     def _measured(self, history: History) -> dict[str, float]:

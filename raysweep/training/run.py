@@ -76,7 +76,7 @@ class Job:
         if self.fence is None or not self.folder.result.exists():
             return False
         try:
-            return bool(self.folder.read_result().get("fence") == self.fence.number)
+            return bool(self.folder.read_result().get("nonce") == self.fence.nonce)
         except CorruptFile:
             return False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 from rich.console import Console
@@ -60,7 +61,7 @@ def submit(
             f"job {job}: {len(submission.package.files)} files of {here} at {shown_address(address)}",
             markup=False,
         )
-    again = f"raysweep submit {file} --address {shown_address(address)}"
+    again = _command(file, address, folder, tracking_uri)
     if leave:
         console.print(f"it goes on by itself; follow it: {again}", markup=False)
         return SUCCESS
@@ -69,6 +70,15 @@ def submit(
     except KeyboardInterrupt:
         tell(f"left job {job}, which goes on; follow it again: {again}; end it: {again} --cancel")
         raise
+
+
+def _command(file: str, address: str, folder: str | None, tracking_uri: str | None) -> str:
+    """The command that finds this submission again, without secrets of addresses."""
+    given = (("--address", shown_address(address)), ("--store", folder))
+    options = [text for name, value in given if value is not None for text in (name, value)]
+    if tracking_uri is not None:
+        options += ["--tracking-uri", shown_address(tracking_uri)]
+    return shlex.join(["raysweep", "submit", file, *options])
 
 
 def _cancel(server: JobServer, job: str | None) -> int:

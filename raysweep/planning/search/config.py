@@ -107,6 +107,12 @@ class Search:
                 f"tune.grid_search goes with searcher 'random', not with {searcher!r}; use tune.choice"
             )
 
+    @property
+    def varies_features(self) -> bool:
+        """Whether a trial may read another layer or pooling of a frozen model than the next one."""
+        spaces = (self.supervisor, self.student, self.ceiling)
+        return any(path.startswith("model.tuning") for space in spaces for path in space)
+
     def space(self, role: SearchedRole) -> Mapping[str, Any]:
         """The space of a role, by path."""
         return dict(getattr(self, role))
