@@ -6,10 +6,17 @@ BIN := .venv/bin
 # One thread a process: the sweep itself runs as many processes as there are cores.
 export OMP_NUM_THREADS := 1
 
-.PHONY: quickstart check lint docs test test-ray test-lowest fuzz soak benchmark dist constraints clean
+.PHONY: quickstart real check lint docs test test-ray test-lowest fuzz soak benchmark dist constraints clean
 
 quickstart: .venv/.installed
 	$(BIN)/raysweep run experiments/quickstart.py
+
+# Real pretrained models on real sentences; the first time, 179 MB are downloaded. RAYSWEEP_REAL names another
+# folder than real/.
+real: .venv/.installed
+	$(BIN)/python experiments/real
+	$(BIN)/raysweep run experiments/real_models.py:small
+	$(BIN)/raysweep run experiments/real_models.py:finetuned
 
 check: lint docs test test-ray test-lowest
 
@@ -17,6 +24,7 @@ lint: .venv/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy experiments/real
 
 # The pages of docs/ with a reference made from the code, into site/; any warning is an error.
 docs: .venv/.installed-docs
