@@ -9,12 +9,13 @@ sweep(): Anthropic HH, harmless and helpful × 16 pairs (four GPT-2 → Qwen2.5 
     H100 hours: 6·N·tokens of training and 2·N·tokens of evaluation (N parameters) at 40 % of the 989 TFLOP/s
     of bfloat16, with 10,000 pairs of 2 × 220 tokens in each half. Floors will be near 0.5: GPT-2 is at chance
     on HH in the table of openai/weak-to-strong.
-small(): up to 4 tasks × 1 pair × 3 methods × 2 seeds = 24 cells, on models that two CPU cores can train, in 6
-    minutes. Models this small learn nothing on HH. "sst2_pairs" asks which of two film reviews is the
-    positive one, which they can learn. It has no hypothesis about PGR.
+small(): up to 4 tasks × 1 pair × 2 methods × 5 seeds = 40 cells: heads on frozen features of real models, as
+    in nlp.py. "sst2_pairs" asks which of two film reviews is the positive one, which frozen models know; what
+    people prefer in answers and dialogs they hardly do. A frozen model can't be finetuned generatively: for
+    that, RAYSWEEP_TEXT or RAYSWEEP_MODELS names models to train, and there is a third method.
 
-Data and models of small() come from RAYSWEEP_DATASETS, RAYSWEEP_TEXT and RAYSWEEP_MODELS as in nlp.py, and
-from RAYSWEEP_PREFERENCES=<folder>: human judgements of answers by two models, in
+Data and models of small() come from RAYSWEEP_DATASETS, RAYSWEEP_REAL, RAYSWEEP_TEXT and RAYSWEEP_MODELS as in
+nlp.py, and from RAYSWEEP_PREFERENCES=<folder>: human judgements of answers by two models, in
 preference_pandalm/testset-v1.json (of github.com/WeOpenML/PandaLM) and
 preference_autoj/testdata_pairwise.jsonl.gz (of GAIR-NLP/auto-j). Without it, there are only 2 tasks.
 """
@@ -26,7 +27,18 @@ from pathlib import Path
 
 import nlp  # the neighbouring experiment: its models
 
-from raysweep import Evaluation, Model, Resources, RunSpec, Sweep, TaskSpec, Unlabelled, families, grid
+from raysweep import (
+    Evaluation,
+    HeadOnly,
+    Model,
+    Resources,
+    RunSpec,
+    Sweep,
+    TaskSpec,
+    Unlabelled,
+    families,
+    grid,
+)
 from raysweep.tasks import Example, Task, preference_task, tasks
 from raysweep.tasks.examples import Row, Rows, examples_of, normalized
 from raysweep.tasks.hub_tasks import preference
@@ -77,13 +89,14 @@ def small() -> Sweep:
             TaskSpec(name=f"reward_model:{name}", label=name, num_train=160, num_validation=40)
             for name in files
         ]
+    weak, strong = nlp.small_models()
     return Sweep(
         name="reward_model_small",
         tasks=[TaskSpec(name="anthropic_hh", num_train=240, num_validation=40, num_test=240), *own],
-        pairs=[nlp.small_models()],
-        methods=METHODS,
-        seeds=[0, 1],
-        evaluation=Evaluation(every=50, num_examples=100),
+        pairs=[(weak, strong)],
+        methods=METHODS[:2] if isinstance(strong.spec.tuning, HeadOnly) else METHODS,
+        seeds=range(5),
+        evaluation=Evaluation(every=0),
         resources=Resources(num_workers=0, cpus_per_worker=1, micro_batch_size=32),
     )
 

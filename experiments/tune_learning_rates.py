@@ -6,8 +6,9 @@ trains a grid of both for every model, on ground truth of half A, and prints for
 best mean accuracy on validation, beside those that the family has now. Nothing is tuned towards a PGR, and
 nothing on what tables report: seeds start at 100 and the split seed is 1, where experiments have seeds from 0
 and the split seed 0. (Test pools of a task are the same; they aren't looked at.) `sandbox`, `text`, `chess`,
-`gpt2` and `qwen` are larger grids. Options of `raysweep run` (--store, --tracking-uri, --local) may follow.
-`raysweep run experiments/tune_learning_rates.py:small` trains the same without the table.
+`gpt2` and `qwen` are larger grids, and `own` is for models of no family. Options of `raysweep run` (--store,
+--tracking-uri, --local) may follow. `raysweep run experiments/tune_learning_rates.py:small` trains the same
+without the table.
 
 Each model is both weak and strong in its own cell, and the student also trains on ground truth of half A, so
 the supervisor, the ceiling and the student of a cell are the same run.
@@ -16,6 +17,9 @@ small(): 1 task × 2 models × 3 rates × 2 seeds = 12 trainings.
 sandbox(): 1 task × 4 models × 12 values × 5 seeds = 240 trainings, 10 minutes on two CPU cores.
 text(): 2 tasks × 4 models × 4 rates × 1 seed = 32 trainings. Needs RAYSWEEP_TEXT, see nlp.py.
 chess(): 1 task × 4 models × 3 rates × 1 seed = 12 trainings. Needs RAYSWEEP_GAMES, see chess_bootstrap.py.
+own(): 1 task × the models of RAYSWEEP_MODELS (hub ids or folders, with commas between) × 5 rates × 1 seed:
+    film reviews of real_models.py, or another task in RAYSWEEP_TASK. For the MiniLMs of 1 and 6 layers that
+    it names by default, these are 10 trainings.
 gpt2(): 4 tasks × 4 models × 6 rates × 3 seeds = 288 trainings, about 1.2 GPU hours on H100s.
 qwen(): 4 tasks × 3 models × 6 rates × 3 seeds = 216 trainings, about 2.2 GPU hours on H100s.
 
@@ -26,6 +30,8 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
+import nlp  # the neighbouring experiments: models by their location, and rated sentences
+import real_models
 from ray import tune
 
 from raysweep import Evaluation, InvalidInput, Method, Resources, Search, Sweep, TaskSpec, families
@@ -84,6 +90,21 @@ def chess() -> Sweep:
     )
     family = chess_family(_folder("RAYSWEEP_GAMES", "games in PGN files"))
     return _supervisors(family, None, [task], [1e-3, 3e-3, 1e-2], 1, ONE_CORE)
+
+
+def own() -> Sweep:
+    """Models of no family, whose names in the table are the last parts of their ids or paths."""
+    named = os.environ.get("RAYSWEEP_MODELS", f"{real_models.REAL}/minilm-1,{real_models.REAL}/minilm-6")
+    models = [nlp.pretrained(location) for location in named.split(",")]
+    task = TaskSpec(
+        name=os.environ.get("RAYSWEEP_TASK", "real_models:movies"),
+        num_train=1_000,
+        num_validation=400,
+        num_test=40,
+        split_seed=SPLIT_SEED,
+    )
+    family = Family(name="own", summary="", models=tuple(models))
+    return _supervisors(family, None, [task], [3e-5, 1e-4, 3e-4, 1e-3, 3e-3], 1, ONE_CORE)
 
 
 def gpt2() -> Sweep:
@@ -183,7 +204,7 @@ def _words(values: Mapping[str, float]) -> str:
     return rate if EPOCHS not in values else f"{rate}, {values[EPOCHS]:g} epochs"
 
 
-EXPERIMENTS = ("small", "sandbox", "text", "chess", "gpt2", "qwen")
+EXPERIMENTS = ("small", "sandbox", "text", "chess", "own", "gpt2", "qwen")
 
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in EXPERIMENTS:

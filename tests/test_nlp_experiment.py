@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 from grid_helpers import small_model, small_task
 
-from raysweep import Model, RunSpec, Sweep, TaskSpec
+from raysweep import Hub, Model, RunSpec, Sweep, TaskSpec
 from raysweep.cli.main import main
 from raysweep.planning.plan import Plan, make_plan
 from raysweep.planning.sweep import load_sweep
@@ -30,7 +30,7 @@ needs_rows = pytest.mark.skipif(
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Only the models and rows that a test names, and experiments that are imported anew for each test."""
-    for name in ("RAYSWEEP_MODELS", "RAYSWEEP_TEXT", "RAYSWEEP_PREFERENCES"):
+    for name in ("RAYSWEEP_MODELS", "RAYSWEEP_TEXT", "RAYSWEEP_PREFERENCES", "RAYSWEEP_REAL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("RAYSWEEP_DATASETS", str(SHARED / "hub"))
     monkeypatch.syspath_prepend(str(EXPERIMENTS))
@@ -41,7 +41,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def _forget() -> None:
     import sys
 
-    for name in ("nlp", "reward_model"):
+    for name in ("nlp", "reward_model", "real_models"):
         sys.modules.pop(name, None)
 
 
@@ -157,7 +157,9 @@ def test_small_sizes_are_within_what_the_mirror_has(store: Store, books: Path) -
 
 def test_models_come_from_where_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     nlp = experiment("nlp")
-    assert [model.name for model in nlp.small_models()] == ["pythia-14m", "pythia-70m"]
+    models = nlp.small_models()
+    assert [model.name for model in models] == ["minilm-1", "smollm2-20"]
+    assert [type(model.spec.base) for model in models] == [Hub, Hub]
     monkeypatch.setenv("RAYSWEEP_TEXT", str(tmp_path))
     assert [model.name for model in nlp.small_models()] == ["text-16", "text-64"]
     monkeypatch.setenv("RAYSWEEP_MODELS", f"org/small,{tmp_path}")

@@ -18,6 +18,8 @@ class Optimization:
     openai/weak-to-strong."""
 
     learning_rate: float
+    """There is no default, since it depends on a model's size and depth. The families of models have their
+    own; for other models, `experiments/tune_learning_rates.py own` finds it on ground truth."""
     batch_size: int = 32
     """Examples in one optimizer step, over all workers and micro batches."""
     epochs: float = 2.0
