@@ -10,8 +10,8 @@ what the models may have read before) and runs small() and finetuned().
 small(): 3 tasks × 3 pairs × 5 methods × 5 seeds = 225 cells. Heads on features of frozen models, which are
     computed once for each text.
 finetuned(): one of its pairs with all weights trained: 1 task × 1 pair × 2 methods × 2 seeds = 4 cells.
-choices(): which layer and pooling a head should read, by accuracy on validation, and on another division of
-    the sentences than small()'s. small() reads what it chose.
+choices(): which layer and pooling a head should read, by ground truth on validation, on fewer sentences of
+    another division. Those of small() were chosen in this way on its own validation split.
 sweep(): the same sentences with Qwen2.5 of 0.5 to 7 billion parameters as frozen students, on GPUs: 3 tasks ×
     4 pairs × 5 methods × 5 seeds = 300 cells.
 
