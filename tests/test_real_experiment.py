@@ -44,6 +44,7 @@ def experiment(real: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("real_models")
 
 
+@pytest.mark.timeout(1_800)  # models are loaded whole, however few the rows
 def test_a_few_rows_of_every_table_and_model(
     experiment: ModuleType,
     tmp_path: Path,
@@ -55,7 +56,7 @@ def test_a_few_rows_of_every_table_and_model(
     capsys.readouterr()
     assert main(["results", FEW_ROWS, "--json"]) == 0
     cells = json.loads(capsys.readouterr().out)["cells"]
-    assert len(cells) == 3 * 3 * 5
+    assert len(cells) == 3 * 2 * 2
     assert {cell["task"] for cell in cells} == {"movies", "tweets", "products"}
     assert {cell["strong"] for cell in cells} == {"minilm-4", "smollm2-20"}
     # 60 labelled sentences say little, but a frozen model of sentences is above chance with them.

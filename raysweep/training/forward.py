@@ -64,7 +64,8 @@ class ForwardInputs:
     """Prepares the inputs of a model's forward passes over texts that are padded on the right."""
 
     def __init__(self, model: PreTrainedModel, device: torch.device) -> None:
-        base: Any = model.get_base_model() if hasattr(model, "get_base_model") else model
+        body: Any = model
+        base = body.get_base_model() if hasattr(body, "get_base_model") else body
         config = base.config.get_text_config()
         self._takes_cache = "use_cache" in inspect.signature(base.forward).parameters
         heads = getattr(config, "num_attention_heads", None)
