@@ -150,7 +150,8 @@ def logistic_regression(features: Numbers, labels: Numbers, weights: Numbers, l2
         found = problem.polished(found)
     gradient = float(np.abs(problem.loss_and_gradient(found)[1]).max())
     coefficients = problem.coefficients(found)
-    if not gradient <= allowed or np.abs(problem.matrix @ coefficients).max() > _LARGEST_LOGIT:
+    has_run_away = l2 == 0 and np.abs(problem.matrix @ coefficients).max() > _LARGEST_LOGIT
+    if not gradient <= allowed or has_run_away:
         raise InvalidInput(
             "logistic regression has no minimum here, or wasn't found to have one (its gradient is "
             f"{gradient:.1g}): classes that a line separates need a penalty; give a larger l2, such as 0.001"

@@ -75,7 +75,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
         client = MlflowClient(address)
         experiment = client.get_experiment_by_name("small").experiment_id
         runs = client.search_runs([experiment], max_results=1000)
-        assert len(runs) == NUM_RUNS + NUM_CELLS + 1 >= 40
+        num_rows = NUM_CELLS // len(SEEDS)
+        assert len(runs) == NUM_RUNS + NUM_CELLS + num_rows + 1 >= 40
         yield Recorded(address, experiment, {run.info.run_name: run for run in runs})
 
 

@@ -104,10 +104,10 @@ def test_a_choice_is_in_the_address_and_what_it_does_not_move_says_so(page: Page
     choose(page, "Pairs").get_by_role("checkbox", name="small → huge").uncheck()
     choose(page, "Tasks").get_by_role("checkbox", name="sciq").uncheck()
     assert len(rows(page)) == 3 and all("small → large" in row for row in rows(page))
-    expect(page.locator("#figure-methods_pgr .fixed")).to_have_text(
+    expect(page.locator("#figure-methods_pgr .fixed:visible")).to_have_text(
         "This figure is of all tasks: the choice doesn't change it."
     )
-    expect(page.locator("#figure-accuracy_by_task .fixed")).to_have_text(
+    expect(page.locator("#figure-accuracy_by_task .fixed:visible")).to_have_text(
         "This figure is of all pairs: the choice doesn't change it."
     )
     address = page.url

@@ -225,7 +225,8 @@ def test_a_preference_is_the_other_one_if_texts_change_places(name: str) -> None
     predict = fit_probe(Call(name), data)
     found = predict(pairs)
     assert (found.argmax(axis=1) == second).mean() > 0.95
-    if name not in ("contrast_consistent", "mixture_of_heads"):  # which draw, or tell first texts from second
+    # Some draw, or tell first texts from second; topological breaks ties of neighbours by their order.
+    if name not in ("contrast_consistent", "mixture_of_heads", "topological"):
         np.testing.assert_allclose(predict(pairs[:, ::-1]), found[:, ::-1], rtol=0, atol=1e-8)
 
 

@@ -134,7 +134,7 @@ def test_a_long_value_is_cut() -> None:
 def test_unknown_and_missing_names_are_refused_with_those_that_there_are() -> None:
     listed = ", ".join(PARAMETERS.names)
     assert refusal(PARAMETERS, required=0, shares=1) == (
-        f"loss: got an unexpected keyword argument 'shares'; its parameters: {listed}"
+        f"loss: got an unexpected keyword argument 'shares' (did you mean 'share'?); its parameters: {listed}"
     )
     assert refusal(PARAMETERS) == f"loss: missing a required argument: 'required'; its parameters: {listed}"
     assert "multiple values for argument 'labels'" in refusal(PARAMETERS, required=0, labels=0)
