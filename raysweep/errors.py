@@ -85,7 +85,7 @@ def did_you_mean(name: object, known: Iterable[object]) -> str:
     """The known name that is nearest to one that isn't known, as " (did you mean 'naive'?)"; "" if none is
     near. The dashes of options are the same in all, and make none of them near."""
     bare = {str(item).lstrip("-"): str(item) for item in known}
-    near = difflib.get_close_matches(str(name).lstrip("-"), bare, n=1)
+    near = difflib.get_close_matches(str(name).lstrip("-"), bare, n=1, cutoff=0.5)
     return f" (did you mean {bare[near[0]]!r}?)" if near else ""
 
 

@@ -64,7 +64,7 @@ def test_the_file_of_the_guide_runs(
     assert "focal, smoothed" in told["run"] and "tickets" in told["run"]
     assert "margin" in told["measure"]
     assert "gamma" in told["list"] and "own.py, line " in told["list"]
-    assert main(["results", "own.py", "--json"]) == SUCCESS
+    assert main(["results", "own.py", "--format", "json"]) == SUCCESS
     cells = json.loads(capsys.readouterr().out)["cells"]
     assert {cell["method"] for cell in cells} == {"naive", "focal", "focal, smoothed"} and len(cells) == 6
     assert all(0 < cell["student_margin"] < 1 for cell in cells)

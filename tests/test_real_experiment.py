@@ -54,7 +54,7 @@ def test_a_few_rows_of_every_table_and_model(
     monkeypatch.chdir(tmp_path)
     assert main(["run", FEW_ROWS, "--local"]) == 0
     capsys.readouterr()
-    assert main(["results", FEW_ROWS, "--json"]) == 0
+    assert main(["results", FEW_ROWS, "--format", "json"]) == 0
     cells = json.loads(capsys.readouterr().out)["cells"]
     assert len(cells) == 3 * 2 * 2
     assert {cell["task"] for cell in cells} == {"movies", "tweets", "products"}

@@ -33,7 +33,14 @@ def cluster(tmp_path: Path) -> Iterator[str]:
     address = f"127.0.0.1:{20_000 + os.getpid() % 10_000}"
     environment = os.environ | {"RAY_BACKEND_LOG_LEVEL": "error", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1"}
     head = [RAY, "start", "--head", "--port", address.rpartition(":")[2], "--num-cpus", "0"]
-    head += ["--include-dashboard", "false", "--temp-dir", str(scratch), "--ray-client-server-port", "0"]
+    head += [
+        "--include-dashboard",
+        "false",
+        "--temp-dir",
+        str(scratch),
+        "--ray-client-server-port",
+        str(31_000 + os.getpid() % 1_000),
+    ]
     node = f"mount -t tmpfs tmpfs {tmp_path}/store && exec {RAY} start --address {address} --num-cpus 1"
     (tmp_path / "store").mkdir()
     started = []

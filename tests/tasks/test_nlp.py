@@ -184,12 +184,12 @@ def test_one_draw_gives_one_answer_per_question(mirror: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "params", "message"),
     [
-        ("sciq", {"one_drawn": True}, r"task 'sciq': .*'one_drawn'; its parameters are one_draw=False"),
+        ("sciq", {"one_drawn": True}, r"task 'sciq': .*'one_drawn' .*; its parameters are one_draw=False"),
         ("sciq", {"one_draw": "yes"}, "one_draw is 'yes'; it must be True or False"),
         ("boolq", {"one_draw": True}, r"task 'boolq': .*'one_draw'; its parameters are \(none\)"),
         ("text_folder", {}, r"missing .*'path'; its parameters are path \(required\), num_characters=400"),
         ("sandbox", {"num_sentences": "many"}, "task 'sandbox': its loader refuses num_sentences='many'"),
-        ("sqic", {}, "unknown task 'sqic'; known: .*sciq"),
+        ("sqic", {}, r"unknown task 'sqic' \(did you mean 'sciq'\?\); known: "),
         ("pathlib:Path", {}, "'pathlib:Path' is a type; a task is a raysweep.tasks.base.Task"),
     ],
 )
