@@ -419,7 +419,7 @@ REFUSED: dict[str, tuple[Callable[[], Sweep], str]] = {
                 )
             )
         ),
-        "unknown tokenizer 'words'; known: byte_pair, word_level",
+        "unknown tokenizer 'words' .*; known: byte_pair, word_level",
     ),
     "text longer than the context": (
         lambda: small_sweep(

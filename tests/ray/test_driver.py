@@ -69,7 +69,7 @@ def test_ray_listens_on_the_loopback_interface_alone_and_sigterm_ends_a_sweep_in
 
 def test_a_sweep_whose_ray_dies_ends_in_one_line_and_goes_on_with_the_next_command(tmp_path: Path) -> None:
     process = start(tmp_path, "tiny_sweep.py")
-    wait_for(lambda: [*tmp_path.glob("raysweep-store/runs/*/progress.json")], process)
+    wait_for(lambda: [*tmp_path.glob("raysweep-store/runs/*/progress.jsonl")], process)
     (head,) = [
         one for one in psutil.Process(process.pid).children(recursive=True) if one.name() == "gcs_server"
     ]
