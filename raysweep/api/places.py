@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from raysweep.cli.defaults import default_store, default_uri
 from raysweep.planning.sweep import Sweep, load_sweep
 
 
@@ -15,12 +16,12 @@ def sweep_of(sweep: Sweep | str | Path) -> Sweep:
 
 def store_folder(store: str | Path | None) -> str:
     """A store's folder; None for that of $RAYSWEEP_STORE, or ./raysweep-store."""
-    return _expanded(store or os.environ.get("RAYSWEEP_STORE") or "raysweep-store")
+    return _expanded(store or default_store())
 
 
 def tracking_address(uri: str | None) -> str:
     """A tracking URI; None for $MLFLOW_TRACKING_URI, or sqlite:///…/mlflow.db in this folder."""
-    return uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('mlflow.db').absolute()}"
+    return uri or default_uri()
 
 
 def _expanded(path: str | Path) -> str:

@@ -10,10 +10,10 @@ import argparse
 import os
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from raysweep import __version__
+from raysweep.cli.defaults import default_store, default_uri
 from raysweep.cli.parser import Parser, ShowCompletion
 from raysweep.cli.terminal import path
 
@@ -291,7 +291,7 @@ def _add(
         command.add_argument(
             "--tracking-uri",
             type=path,
-            default=os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('mlflow.db').absolute()}",
+            default=default_uri(),
             metavar="URI",
             help=(
                 "where MLflow keeps its runs (default: $MLFLOW_TRACKING_URI, or sqlite:///…/mlflow.db in "
@@ -307,7 +307,7 @@ def _add_store(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--store",
         type=path,
-        default=os.environ.get("RAYSWEEP_STORE") or "raysweep-store",
+        default=default_store(),
         dest="folder",
         metavar="FOLDER",
         help="folder of all runs, the record (default: $RAYSWEEP_STORE, or ./raysweep-store)",

@@ -15,8 +15,10 @@ from pathlib import Path
 
 from rich.console import Console
 
+from raysweep.cli.defaults import default_uri
 from raysweep.cli.exit_codes import FAILED, SUCCESS
 from raysweep.cli.terminal import tell
+from raysweep.errors import shown_address
 from raysweep.tracking.mlflow.location import locate_mlflow
 from raysweep.tracking.mlflow.page import sweep_page
 
@@ -25,15 +27,21 @@ _PATIENCE_SECONDS = 120.0
 _END_SECONDS = 10.0
 
 
-def ui_command(file: str) -> str:
-    """The command that opens a sweep's pages, as it can be pasted where this one was given."""
-    return f"{shlex.quote(_program())} ui {shlex.quote(file)}"
+def ui_command(file: str, uri: str) -> str:
+    """The command that opens a sweep's pages, as it can be pasted where this one was given.
+
+    Args:
+        file: the experiment.
+        uri: the tracking URI, which is named unless it is the one by default.
+    """
+    named = [] if uri == default_uri() else ["--tracking-uri", shown_address(uri)]
+    return shlex.join([_program(), "ui", file, *named])
 
 
 def _program() -> str:
     """This program as it was called; `python -m` calls it by its file."""
     called = Path(sys.argv[0])
-    return "raysweep" if called.suffix == ".py" or not called.name else sys.argv[0]
+    return "raysweep" if called.suffix == ".py" or called.name in ("", "-c") else sys.argv[0]
 
 
 def open_ui(uri: str, sweep: str, console: Console, *, opens_browser: bool) -> int:

@@ -998,7 +998,7 @@ def test_a_sweep_is_run_and_run_again(raysweep: Command, empty_database: Path) -
     assert "naive" in table and "confidence" in table
     assert (
         "MLflow: sqlite:///" in table
-        and "mlflow ui --backend-store-uri sqlite:///" in table
+        and "raysweep ui experiment.py --tracking-uri sqlite:///tracking.db" in table
         and "tracking.db" in table
     )
     with sqlite3.connect("tracking.db") as database:

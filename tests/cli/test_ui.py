@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from grid_helpers import small_sweep
 
+from raysweep.cli.defaults import default_uri
 from raysweep.cli.ui import ui_command
 from raysweep.errors import InvalidInput
 from raysweep.planning.plan import make_plan
@@ -37,7 +38,8 @@ def test_the_command_is_the_one_that_was_called(
     called: str, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", [called, "run"])
-    assert ui_command("mine.py:s") == command
+    assert ui_command("mine.py:s", default_uri()) == command
+    assert ui_command("mine.py:s", "http://me:secret1@host") == f"{command} --tracking-uri 'http://***@host'"
 
 
 def test_what_has_no_page_is_told(tmp_path: Path, store: Store) -> None:

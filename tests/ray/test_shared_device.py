@@ -66,7 +66,7 @@ def test_runs_share_a_device_and_the_one_that_overran_is_tried_again(
             if (
                 job.spec.train_split == "train"
             ):  # the two pretrainings, which nothing comes before, wait for each other
-                paths.folder.mkdir(parents=True)
+                paths.folder.mkdir(parents=True, exist_ok=True)
                 (paths.folder / "begun").touch()
                 while len([*paths.folder.parent.glob("*/begun")]) < 2:
                     time.sleep(0.05)
@@ -85,7 +85,9 @@ def test_runs_share_a_device_and_the_one_that_overran_is_tried_again(
             pass
 
     class IdleTrial(tune.SlotTrial):
-        def setup(self, config: dict[str, Any], import_path: Sequence[str]) -> None:  # type: ignore[override]
+        def setup(  # type: ignore[override]
+            self, config: dict[str, Any], import_path: Sequence[str], folder: Path
+        ) -> None:
             self._slot = Idle()  # type: ignore[assignment]
 
     monkeypatch.setattr(tune, "SlotTrial", IdleTrial)

@@ -111,7 +111,9 @@ def execute(
         unsaved = unsaved or unwritten
     location = locate(tracking_uri)
     lines = [f"Report: {page}"] if page.exists() else []
-    lines += [f"{location.system}: {location.shown}", f"Open its UI: {ui_command(file)}"]
+    lines.append(f"{location.system}: {location.shown}")
+    if file:
+        lines.append(f"Open its UI: {ui_command(file, tracking_uri)}")
     console.print("", *lines, sep="\n", markup=False)
     if unsaved:
         tell(unsaved)
