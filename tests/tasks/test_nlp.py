@@ -189,7 +189,7 @@ def test_one_draw_gives_one_answer_per_question(mirror: Path) -> None:
         ("boolq", {"one_draw": True}, r"task 'boolq': .*'one_draw'; its parameters are \(none\)"),
         ("text_folder", {}, r"missing .*'path'; its parameters are path \(required\), num_characters=400"),
         ("sandbox", {"num_sentences": "many"}, "task 'sandbox': its loader refuses num_sentences='many'"),
-        ("sqic", {}, r"unknown task 'sqic' \(did you mean 'sciq'\?\); known: "),
+        ("scik", {}, r"unknown task 'scik' \(did you mean 'sciq'\?\); known: "),
         ("pathlib:Path", {}, "'pathlib:Path' is a type; a task is a raysweep.tasks.base.Task"),
     ],
 )
