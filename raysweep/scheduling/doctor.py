@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from raysweep.scheduling.all_reduce import Speed, speeds
 from raysweep.scheduling.node_checks import node_facts
+from raysweep.scheduling.shared_store import REMEDY, not_shared
 
 _LEAST_SHM = 2 * 2**30
 _LEAST_OPEN_FILES = 4_096
@@ -78,21 +79,18 @@ def diagnose(store: Path, tracking: str, say: Callable[[str], None]) -> Diagnosi
 
     alive = [node for node in ray.nodes() if node["Alive"]]
     say(f"asking {len(alive)} node{'s' * (len(alive) > 1)}")
-    nonce = secrets.token_hex(8)
-    store.mkdir(parents=True, exist_ok=True)
+    lock = f".doctor-{secrets.token_hex(8)}"
     server = tracking if tracking.startswith(("http://", "https://")) else None
-    mark = store / f"doctor-{nonce}.driver"
-    mark.write_text(nonce)
     try:
         remote = ray.remote(num_cpus=0, max_retries=0)(node_facts)
         begun = time.time()
         tasks = [
             remote.options(
                 scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            ).remote(str(store), nonce, None)
+            ).remote(str(store), lock, None)
             for node in alive
         ]
-        driver = node_facts(str(store), nonce, server) | {"name": "driver"}
+        driver = node_facts(str(store), lock, server) | {"name": "driver"}
         found: list[dict[str, Any]] = []
         for node, task in zip(alive, tasks, strict=True):
             name = node["NodeManagerHostname"]
@@ -105,23 +103,27 @@ def diagnose(store: Path, tracking: str, say: Callable[[str], None]) -> Diagnosi
                 continue
             # A right clock shows a time between the two moments of this one.
             facts["skew_seconds"] = max(begun - facts["time"], facts["time"] - time.time(), 0.0)
-            facts["is_seen_by_driver"] = _is_seen(store, facts["store"].get("wrote"), nonce)
             found.append(facts | {"name": name})
         say("timing all-reduces")
         measured = speeds(alive)
     finally:
-        for path in store.glob(f"doctor-{nonce}.*"):
-            path.unlink(missing_ok=True)
-    return Diagnosis([driver, *found], measured, findings([driver, *found], measured))
+        (store / lock).unlink(missing_ok=True)
+    unshared = not_shared(store)
+    return Diagnosis([driver, *found], measured, findings([driver, *found], measured, unshared))
 
 
-def findings(nodes: Sequence[dict[str, Any]], measured: Sequence[Speed]) -> list[Finding]:
-    """What is wrong with the facts of the driver (the first) and of the nodes.
+def findings(
+    nodes: Sequence[dict[str, Any]], measured: Sequence[Speed], unshared: Sequence[tuple[str, str]] = ()
+) -> list[Finding]:
+    """What is wrong, worst first; a node that couldn't be asked has a finding of its own and no other.
 
-    Worst first; a node that couldn't be asked has a finding of its own and no other.
+    Args:
+        nodes: the facts of the driver (the first) and of the nodes.
+        measured: the all-reduces.
+        unshared: nodes that don't share the store, and why.
     """
     driver = nodes[0]
-    found: list[Finding] = []
+    found = [Finding("error", node, f"it doesn't share the store: {why}", REMEDY) for node, why in unshared]
     for node in nodes:
         if "error" in node:
             remedy = "look at `ray status` and at the logs of its raylet; a dead node must leave the cluster"
@@ -184,13 +186,8 @@ def _of_machine(node: dict[str, Any]) -> list[Finding]:
 
 def _of_store(node: dict[str, Any]) -> list[Finding]:
     store, name = node["store"], node["name"]
-    shared = "mount one folder at the same path on all nodes, and name it in --store or RAYSWEEP_STORE"
     if "error" in store:
-        return [Finding("error", name, f"the store can't be used: {store['error']}", shared)]
-    if not store["sees_driver"]:
-        return [Finding("error", name, "it doesn't see what the driver writes into the store", shared)]
-    if not node.get("is_seen_by_driver", True):
-        return [Finding("error", name, "the driver doesn't see what it writes into the store", shared)]
+        return [Finding("error", name, f"the store can't be used: {store['error']}", REMEDY)]
     found = []
     if store["write_bytes_per_second"] < _LEAST_WRITE:
         what = f"the store takes {store['write_bytes_per_second'] / 1e6:.0f} MB/s ({store['mount']})"
@@ -214,16 +211,3 @@ def _of_network(node: dict[str, Any]) -> list[Finding]:
         remedy = "start the server, or name it in --tracking-uri or MLFLOW_TRACKING_URI"
         found.append(Finding("error", node["name"], f"MLflow doesn't answer: {reason}", remedy))
     return found
-
-
-def _is_seen(store: Path, name: str | None, nonce: str) -> bool:
-    """Whether a node's file is here, or comes within the time that NFS may hide it."""
-    deadline = time.monotonic() + 65
-    while name is not None and time.monotonic() < deadline:
-        try:
-            if (store / name).read_bytes() == nonce.encode():
-                return True
-        except FileNotFoundError:
-            pass
-        time.sleep(0.2)
-    return False

@@ -6,6 +6,7 @@ Everything here runs in a Ray task on the node, or in the driver's own process, 
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import http.client
 import os
@@ -27,12 +28,12 @@ _MEASURED_BYTES = 64 * 2**20
 _OUTER_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 
-def node_facts(store: str, nonce: str, tracking: str | None) -> dict[str, Any]:
+def node_facts(store: str, lock: str, tracking: str | None) -> dict[str, Any]:
     """All facts of the node on which this runs.
 
     Args:
         store: the folder of the store.
-        nonce: text that the driver has written into the store's `doctor-<nonce>.driver`.
+        lock: the name of a file in it that only one of all nodes may make.
         tracking: address of MLflow, where it is a server; only the driver talks to it in a sweep.
     """
     packages = {
@@ -49,7 +50,7 @@ def node_facts(store: str, nonce: str, tracking: str | None) -> dict[str, Any]:
         "shm_bytes": shutil.disk_usage("/dev/shm").total if Path("/dev/shm").is_dir() else 0,
         "open_files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         "scratch_free_bytes": shutil.disk_usage("/tmp").free,
-        "store": _store(Path(store), nonce),
+        "store": _store(Path(store), lock),
         "outer_variables": [name for name in _OUTER_VARIABLES if name in os.environ],
         "hub": _answers("https://huggingface.co/api/models/gpt2"),
         "mlflow": _answers(f"{tracking.rstrip('/')}/health") if tracking else None,
@@ -67,39 +68,25 @@ def _gpus() -> list[dict[str, str]]:
     return [dict(zip(("name", "driver", "memory"), row, strict=True)) for row in rows]
 
 
-def _store(folder: Path, nonce: str) -> Mapping[str, Any]:
-    """Whether what the driver wrote is seen here, whether a lock holds, and how fast files are."""
+def _store(folder: Path, lock: str) -> Mapping[str, Any]:
+    """Whether a lock holds, and how fast files are."""
     facts: dict[str, Any] = {"mount": mount_of(folder)}
+    mine = folder / f"{lock}-{socket.gethostname()}-{os.getpid()}.tmp"
     try:
-        facts["sees_driver"] = _appears(folder / f"doctor-{nonce}.driver", nonce)
-        mine = folder / f"doctor-{nonce}.{socket.gethostname()}-{os.getpid()}"
         begun = time.monotonic()
         with mine.open("wb") as file:
             file.write(os.urandom(_MEASURED_BYTES))
             file.flush()
             os.fsync(file.fileno())
         facts["write_bytes_per_second"] = _MEASURED_BYTES / (time.monotonic() - begun)
-        mine.write_text(nonce)  # what the driver looks for
-        facts["wrote"] = mine.name
-        facts["has_lock"] = _locked(folder / f"doctor-{nonce}.lock")
+        facts["has_lock"] = _locked(folder / lock)
         facts["free_bytes"] = shutil.disk_usage(folder).free
     except OSError as error:
         facts["error"] = f"{type(error).__name__}: {error.strerror or error}"
+    finally:
+        with contextlib.suppress(OSError):
+            mine.unlink(missing_ok=True)
     return facts
-
-
-def _appears(path: Path, text: str, seconds: float = 65) -> bool:
-    """Whether a file with this text is here, or comes within the time that NFS may hide a new one."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            if path.read_text() == text:
-                return True
-        except FileNotFoundError:
-            if not path.parent.is_dir():
-                return False
-        time.sleep(0.2)
-    return False
 
 
 def _locked(path: Path) -> bool:

@@ -14,15 +14,22 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from raysweep.errors import InvalidInput
 
 _PATIENCE_SECONDS = 120
+REMEDY = "Mount the same folder on all nodes under the same path, and name it with --store or RAYSWEEP_STORE"
 
 
 def require_shared(store: Path) -> None:
-    """Check on every node that what the driver writes in the store can be read there, and the other way
-    round.
+    """Check that every node shares the store.
 
     Raises:
-        InvalidInput: a node doesn't share the store.
+        InvalidInput: a node doesn't.
     """
+    for node, why in not_shared(store):
+        raise InvalidInput(f"node {node} doesn't share the store {store}: {why}. {REMEDY}")
+
+
+def not_shared(store: Path) -> list[tuple[str, str]]:
+    """The nodes on which what the driver writes in the store can't be read, or from which what they write
+    doesn't come here, each with the reason."""
     nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
     nonce = uuid.uuid4().hex
     probe = store / f".probe-{nonce}.tmp"
@@ -35,6 +42,7 @@ def require_shared(store: Path) -> None:
             ).remote(probe, answer)
             for node, answer in zip(nodes, answers, strict=True)
         ]
+        found = []
         for node, answer, ref in zip(nodes, answers, asked, strict=True):
             try:
                 why = ray.get(ref, timeout=_PATIENCE_SECONDS)
@@ -43,11 +51,8 @@ def require_shared(store: Path) -> None:
             if not why and not (answer.exists() and answer.read_text() == nonce):
                 why = "what it writes there doesn't come here"
             if why:
-                where = f"{node['NodeManagerAddress']} ({node['NodeManagerHostname']})"
-                raise InvalidInput(
-                    f"node {where} doesn't share the store {store}: {why}. Mount the same folder on all "
-                    "nodes under the same path, and name it with --store or RAYSWEEP_STORE"
-                )
+                found.append((f"{node['NodeManagerAddress']} ({node['NodeManagerHostname']})", why))
+        return found
     finally:
         _remove([probe, *answers])
 

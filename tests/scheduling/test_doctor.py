@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import copy
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +13,7 @@ import pytest
 
 from raysweep.scheduling.all_reduce import Speed
 from raysweep.scheduling.doctor import Diagnosis, findings
-from raysweep.scheduling.node_checks import mount_of, node_facts
+from raysweep.scheduling.node_checks import _answers, mount_of, node_facts
 
 GOOD: dict[str, Any] = {
     "python": "3.11.7",
@@ -22,9 +25,7 @@ GOOD: dict[str, Any] = {
     "scratch_free_bytes": 500 * 2**30,
     "store": {
         "mount": "nfs4 rw,hard on /shared",
-        "sees_driver": True,
         "write_bytes_per_second": 1e9,
-        "wrote": "doctor-x.n-1",
         "has_lock": False,
         "free_bytes": 10 * 2**40,
     },
@@ -32,7 +33,6 @@ GOOD: dict[str, Any] = {
     "hub": {"seconds": 0.1, "status": 200},
     "mlflow": None,
     "skew_seconds": 0.0,
-    "is_seen_by_driver": True,
 }
 FAST = [Speed("within a", 8, "nccl", 3e11)]
 
@@ -68,9 +68,7 @@ def test_a_good_cluster_has_no_finding() -> None:
         ({"skew_seconds": 31.0}, "warning", "its clock is 31 s off", "NTP"),
         ({"outer_variables": ["RANK", "WORLD_SIZE"]}, "warning", "RANK, WORLD_SIZE are set", "unset"),
         ({"gpus": [GOOD["gpus"][0], GOOD["gpus"][0] | {"name": "A100"}]}, "warning", "A100, H100", "slowest"),
-        ({"store": {"error": "PermissionError: denied"}}, "error", "PermissionError: denied", "mount one"),
-        ({"store": {"sees_driver": False}}, "error", "doesn't see what the driver writes", "same path"),
-        ({"is_seen_by_driver": False}, "error", "the driver doesn't see what it writes", "same path"),
+        ({"store": {"error": "PermissionError: denied"}}, "error", "PermissionError: denied", "same path"),
         ({"store": {"write_bytes_per_second": 5e6}}, "warning", "takes 5 MB/s (nfs4", "faster storage"),
         ({"store": {"free_bytes": 2**30}}, "warning", "the store has 1.0 GiB left", "exit code 1"),
         ({"hub": {"error": "no route"}}, "warning", "huggingface.co doesn't answer: no route", "HF_HOME"),
@@ -98,6 +96,11 @@ def test_a_failed_all_reduce_is_an_error() -> None:
     assert (found.severity, found.where) == ("error", "between 2 nodes") and "timed out" in found.what
 
 
+def test_a_node_that_does_not_share_the_store_is_an_error() -> None:
+    (found,) = findings(nodes(), FAST, [("10.0.0.2 (b)", "it has another folder there, or none")])
+    assert (found.severity, found.where) == ("error", "10.0.0.2 (b)") and "same path" in found.remedy
+
+
 def test_errors_come_first() -> None:
     found = findings(nodes(open_files=10, shm_bytes=0), FAST)
     assert [item.severity for item in found] == ["error", "warning"]
@@ -109,29 +112,48 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("offline")
-def test_a_node_sees_the_driver_s_file_and_the_first_one_gets_the_lock(tmp_path: Path) -> None:
-    (tmp_path / "doctor-n.driver").write_text("n")
-    first, second = (node_facts(str(tmp_path), "n", None)["store"] for _ in range(2))
-    assert first["sees_driver"] and second["sees_driver"]
+def test_the_first_node_gets_the_lock_and_nothing_else_is_left(tmp_path: Path) -> None:
+    first, second = (node_facts(str(tmp_path), "lock", None)["store"] for _ in range(2))
     assert (first["has_lock"], second["has_lock"]) == (True, False)
-    assert (tmp_path / first["wrote"]).read_text() == "n" and first["write_bytes_per_second"] > 0
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"] and first["write_bytes_per_second"] > 0
 
 
 @pytest.mark.usefixtures("offline")
 def test_a_folder_that_a_node_doesn_t_have_is_told(tmp_path: Path) -> None:
-    facts = node_facts(str(tmp_path / "gone"), "n", None)
-    assert not facts["store"]["sees_driver"] and "FileNotFoundError" in facts["store"]["error"]
+    facts = node_facts(str(tmp_path / "gone"), "lock", None)
+    assert "FileNotFoundError" in facts["store"]["error"]
     driver, *_ = nodes()
     node = copy.deepcopy(GOOD) | {"name": "a", "store": facts["store"]}
     (found,) = findings([driver, node], FAST)
     assert "the store can't be used: FileNotFoundError" in found.what
 
 
+def test_a_server_is_asked_with_the_password_of_its_address_which_no_answer_shows() -> None:
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append((self.path, self.headers["Authorization"]))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.handle_request, daemon=True).start()
+    answer = _answers(f"http://me:hunter2@127.0.0.1:{server.server_port}/health")
+    server.server_close()
+    assert answer["status"] == 200
+    assert asked == [("/health", "Basic " + base64.b64encode(b"me:hunter2").decode())]
+    assert "hunter2" not in str(_answers("http://me:hunter2@127.0.0.1:1/health"))
+    assert "hunter2" not in str(_answers("http://me:hunter2@host:port/"))
+
+
 @pytest.mark.usefixtures("offline")
 def test_variables_of_another_launcher_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "doctor-n.driver").write_text("n")
     monkeypatch.setenv("MASTER_ADDR", "10.0.0.1")
-    assert "MASTER_ADDR" in node_facts(str(tmp_path), "n", None)["outer_variables"]
+    assert "MASTER_ADDR" in node_facts(str(tmp_path), "lock", None)["outer_variables"]
 
 
 def test_the_mount_of_a_folder_is_the_nearest_around_it() -> None:
