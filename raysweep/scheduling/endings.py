@@ -42,6 +42,18 @@ def is_infrastructure(cause: str) -> bool:
     return bool(_INFRASTRUCTURE.search(cause))
 
 
+def cause_of_end(folder: RunFolder, reason: str) -> tuple[str, bool]:
+    """Why a run that isn't done ended, and whether it was lost, so that the same run may succeed if it is
+    tried again. `reason` is what is known if the run itself has left no error.txt; it is written there.
+
+    Raises:
+        RaysweepError: the store can't be written.
+    """
+    is_lost = not folder.error.exists() or is_infrastructure(folder.failure())
+    folder.tell_failure(reason or DIED)
+    return folder.failure(), is_lost
+
+
 def may_be_tried_again(cause: str) -> bool:
     """Whether a failure isn't the run's own error: with other resources or elsewhere it may succeed."""
     return is_infrastructure(cause) or is_out_of_memory(cause)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from raysweep.errors import RaysweepError
 from raysweep.planning.graph import PlannedRun
 from raysweep.planning.plan import Plan
-from raysweep.scheduling.endings import DIED, Tries, is_infrastructure, may_be_tried_again
+from raysweep.scheduling.endings import Tries, cause_of_end, may_be_tried_again
 from raysweep.scheduling.ownership import Ownership
 from raysweep.scheduling.queued_run import QueuedRun
 from raysweep.scheduling.ready import ReadyRuns
@@ -250,16 +250,16 @@ class RunQueue:
                 self._leave(queued, holder)
                 return
             status = self.ownership.status_at_end(run, has_succeeded=has_succeeded)
-            is_lost = False
-            if status not in (RunStatus.STOPPED, RunStatus.DONE):
-                is_lost = not folder.error.exists() or is_infrastructure(folder.failure())
-                folder.tell_failure(reason or DIED)
-                cause = folder.failure()
+            is_over = status in (RunStatus.STOPPED, RunStatus.DONE)
+            cause, is_lost = ("", False) if is_over else cause_of_end(folder, reason)
+            # Of a queue that was closed, as when the cluster is lost, the next command tries again.
+            if has_another := is_lost and (self.problem is not None or self._tries.again(run.id)):
+                folder.forget_earlier_try()
         except RaysweepError as error:  # the store can't be trusted; raised in here, Ray Tune would bury it
             self._fail(queued, str(error))
             self.close(error)
             return
-        if is_lost and self._tries.again(run.id):
+        if has_another:
             self.ownership.lose(run)
             with self._lock:
                 reason = f"{self._tries.of(run.id)} was lost, another follows: {cause}"
@@ -267,7 +267,7 @@ class RunQueue:
             self._tell(queued)
             return
         self.ownership.release(run, is_over=not is_lost)
-        if status in (RunStatus.STOPPED, RunStatus.DONE):
+        if is_over:
             self._settle(queued, status)
         else:
             self._fail(queued, f"{cause} ({self._tries.of(run.id)})" if is_lost else cause)

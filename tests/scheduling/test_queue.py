@@ -10,7 +10,7 @@ import pytest
 from grid_helpers import finish, finish_all, small_model, small_sweep
 
 from raysweep import Method, Resources, RunSpec, grid
-from raysweep.errors import ForeignFolder, StorageFailed
+from raysweep.errors import ClusterLost, ForeignFolder, StorageFailed
 from raysweep.planning.graph import PlannedRun
 from raysweep.planning.plan import Plan, make_plan
 from raysweep.scheduling import endings
@@ -314,9 +314,21 @@ def test_what_the_machine_did_is_tried_again_and_the_run_s_own_error_is_final(
         assert queue.runs[run.id].status is RunStatus.FAILED and queue.runs[run.id].reason == cause
         return
     assert queue.runs[run.id].reason == f"try 1 of 3 was lost, another follows: {cause}"
+    assert not store.run(run.id).error.exists()  # for whoever looks meanwhile, it hasn't failed
     assert find(plan, "supervisor", "weak-2").id not in [failed.run.id for failed in queue.failures]
     complete(queue, queue.runs[run.id].run)
     assert queue.runs[run.id].status is RunStatus.DONE and not store.run(run.id).error.exists()
+
+
+def test_no_run_of_a_lost_cluster_fails(plan: Plan, store: Store) -> None:
+    queue = RunQueue(plan, store)
+    run = find(plan, "pretrain", "weak-2")
+    queue.start(run)
+    queue.close(ClusterLost("the cluster is lost"))
+    for _ in range(4):  # however often it was lost before
+        queue._tries.again(run.id)
+    queue.end(run, "its worker died")
+    assert queue.is_complete and not queue.failures and run.status(store) is RunStatus.MISSING
 
 
 def test_a_lost_run_pauses_and_what_is_left_of_its_try_is_shut_out(
