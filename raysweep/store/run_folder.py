@@ -12,7 +12,7 @@ from typing import Any
 from raysweep.errors import CorruptFile, ForeignFolder, InvalidInput, StorageFailed, redacted
 from raysweep.files import FileLock, is_temporary, read_json, remove, storage, write_json, written_atomically
 from raysweep.predictions import Predictions
-from raysweep.spec import RunSpec
+from raysweep.spec import Features, RunSpec
 from raysweep.spec.identity import canonical, digest, file_checksum, has_checksum
 from raysweep.spec.tuning import Feature
 from raysweep.store.lease import Fence, is_overtaken, require_current
@@ -158,8 +158,9 @@ class RunFolder:
             )
 
     def claim(self, spec: RunSpec) -> None:
-        """Make the folder this run's own, and delete what an earlier attempt left in it except checkpoints.
-        The caller, or who called it, holds the run's lock.
+        """Make the folder this run's own, and delete what an earlier attempt left in it except checkpoints;
+        of a features run nothing that is finished, since others read it while more is added to it. The
+        caller, or who called it, holds the run's lock.
 
         Raises:
             ForeignFolder, CorruptFile: see `require_own`. StorageFailed: the folder can't be written.
@@ -170,7 +171,8 @@ class RunFolder:
         self.require_own(spec)
         with storage(self.folder):
             self.remove_temporary_files()
-            for path in (self.result, self.stopped, self._damaged, *self._computed):
+            finished = () if isinstance(spec.model.tuning, Features) else (self.result, *self._computed)
+            for path in (*finished, self.stopped, self._damaged):
                 remove(path)
         if not self.spec.exists():
             fields = canonical(spec.content, labels=True)

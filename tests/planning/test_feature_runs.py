@@ -170,6 +170,16 @@ def test_damaged_features_are_told_and_computed_again(store: Store) -> None:
     assert file.read_bytes() == good
 
 
+def test_others_can_read_what_is_finished_while_more_is_added_to_it(store: Store) -> None:
+    plan = make_plan(probing_sweep(methods=["naive"], seeds=[0]), store)
+    assert not run_plan(plan, store).failures
+    run = next(run for run in plan.runs.values() if run.features)
+    student = next(run for run in plan.runs.values() if run.roles == ("student",))
+    store.run(run.id).claim(run.spec)
+    store.run(student.id).claim(student.spec)
+    assert run.status(store) is RunStatus.DONE and student.status(store) is RunStatus.MISSING
+
+
 def test_the_plan_tells_of_features(store: Store) -> None:
     plan = make_plan(probing_sweep(), store)
     content = plan.to_json(store)
