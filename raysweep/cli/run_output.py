@@ -13,6 +13,7 @@ from raysweep.files import read_json
 from raysweep.scheduling.queue import RunQueue
 from raysweep.store import RunFolder, RunStatus, Store
 from raysweep.store.logs import logs_of
+from raysweep.store.progress import read_on
 
 _LOOK_SECONDS = 0.5
 _SHOWN_LETTERS = 8
@@ -28,17 +29,8 @@ class LogReader:
 
     def lines(self) -> list[str]:
         """The lines since the last call. Of a log that was shortened meanwhile, all that is left."""
-        try:
-            with self._log.open("rb") as file:
-                end = file.seek(0, 2)
-                self._offset = self._offset if self._offset <= end else 0
-                file.seek(self._offset)
-                whole = file.read().rpartition(b"\n")
-        except OSError:
-            return []
-        self._offset += len(whole[0]) + len(whole[1])
-        text = redacted(whole[0].decode("utf-8", errors="replace"))
-        return text.splitlines() if whole[1] else []
+        whole, self._offset = read_on(self._log, self._offset)
+        return redacted(whole.decode("utf-8", errors="replace")).splitlines()
 
 
 class OutputFollower:

@@ -39,18 +39,24 @@ def append_line(path: Path, content: Mapping[str, Any]) -> None:
             os.close(descriptor)
 
 
-def read_lines(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
-    """The whole lines from an offset on, and the offset after them; none if there is no such file. A file
-    that has become shorter is another one, and read from its beginning."""
+def read_on(path: Path, offset: int) -> tuple[bytes, int]:
+    """The whole lines of a growing file from an offset on, and the offset after them; none if there is no
+    such file. A file that has become shorter is another one, and read from its beginning."""
     try:
         with path.open("rb") as file:
             end = file.seek(0, os.SEEK_END)
             offset = offset if offset <= end else 0
             file.seek(offset)
-            whole = file.read().rpartition(b"\n")[0]
+            whole, newline, _ = file.read().rpartition(b"\n")
     except OSError:  # not there yet, or not any more
-        return [], 0
-    return _parsed(whole), offset + len(whole) + bool(whole)
+        return b"", 0
+    return whole, offset + len(whole) + len(newline)
+
+
+def read_lines(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+    """The content of the lines of `read_on`, and the offset after them."""
+    whole, offset = read_on(path, offset)
+    return _parsed(whole), offset
 
 
 def latest(path: Path) -> dict[str, Any]:
