@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from raysweep.errors import is_interrupt
+from raysweep.errors import is_interrupt, redacted
 from raysweep.files import storage
 from raysweep.store.logs import own_line
 
@@ -65,6 +65,8 @@ class RunLog:
         self.write(f"{own_line(what)}\n")
 
     def write(self, text: str) -> None:
+        """Add what raysweep itself writes, without the secrets of addresses in it."""
+        text = redacted(text)
         with contextlib.suppress(OSError):  # a full disk: what a run computes fails there, not what it says
             self._file.write(text)
 
