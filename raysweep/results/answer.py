@@ -123,13 +123,13 @@ def _of_one(row: Row) -> str:
     group = row.group
     seeds = f"{len(row.seeds)} seed{'s' * (len(row.seeds) != 1)}"
     ends = (
-        f"supervisor {gap.weak_accuracy:.3f}, student {gap.student_accuracy:.3f}, ceiling "
+        f"weak model {gap.weak_accuracy:.3f}, student {gap.student_accuracy:.3f}, ceiling "
         f"{gap.ceiling_accuracy:.3f}; {seeds}"
     )
     if gap.pgr is None or gap.interval is None:
         return (
             f"How much {group.method} students of {group.strong} recover on {group.task} can't be said: "
-            "their supervisor and the ceiling can't be told apart over these seeds and examples (accuracy: "
+            "the weak model and the ceiling can't be told apart over these seeds and examples (accuracy: "
             f"{ends})."
         )
     low, high = gap.interval
@@ -154,7 +154,7 @@ def _of_several(rows: Sequence[Row]) -> str:
     pgrs = [row.gap.pgr for row in rows if row.gap is not None and row.gap.pgr is not None]
     if not pgrs:
         return (
-            f"How much {method} students recover can't be said: on none of {count} {kind} can supervisor and "
+            f"How much {method} students recover can't be said: on none of {count} {kind} can weak model and "
             "ceiling be told apart over these seeds and examples."
         )
     rest = count - len(pgrs)

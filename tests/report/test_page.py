@@ -155,7 +155,7 @@ def test_a_sweep_with_one_answer() -> None:
         r"int",
         lead,
     )
-    assert "supervisor 0.600, student 0.700, ceiling 0.800; 3 seeds" in lead
+    assert "weak model 0.600, student 0.700, ceiling 0.800; 3 seeds" in lead
     (row,) = rows(section(root, "answer"))
     assert row[:3] == ["boolq", "small → large", "naive"] and row[4:8] == ["3", "0.600", "0.700", "0.800"]
     low, high = map(float, re.findall(r"\d\.\d+", row[3])[1:])
@@ -280,7 +280,7 @@ def test_no_gap_is_no_answer_and_one_seed_is_told() -> None:
     root = tree(made_up_sweep(no_gap, seeds=[0]))
     lead, seeds = told(root)[:2]
     assert (
-        "can't be said: their supervisor and the ceiling can't be told apart over these seeds and examples"
+        "can't be said: the weak model and the ceiling can't be told apart over these seeds and examples"
         in lead
     )
     assert "the noise of training is unknown" in seeds
