@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from raysweep.estimates.out_of_memory import is_out_of_memory, with_more_memory
@@ -71,3 +73,12 @@ def test_whole_devices_halve_the_micro_batch_and_keep_the_global_one(
     assert [item.micro_batch_size for item in tried][: len(micro_batches)] == micro_batches
     assert [item.evaluation_batch_size for item in tried] == [32, 16, 8, 4, 2, 1]
     assert {item.gpus_per_worker for item in tried} == {resources.gpus_per_worker}
+
+
+def test_a_run_that_trains_on_nothing_gets_smaller_batches_of_evaluation_alone() -> None:
+    """Features of frozen models: their batches needn't divide a global batch."""
+    given = Resources(num_workers=3, gpus_per_worker=1, micro_batch_size=12, evaluation_batch_size=3)
+    smaller = with_more_memory(given, CAUSE, None)
+    assert smaller == replace(given, evaluation_batch_size=2)
+    least = with_more_memory(smaller, CAUSE, None)
+    assert least == replace(given, evaluation_batch_size=1) and with_more_memory(least, CAUSE, None) is None

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,6 +25,7 @@ from raysweep.scheduling.jobs import Jobs
 from raysweep.scheduling.ownership import Ownership
 from raysweep.scheduling.worker_group import _JobQueue, _no_retries
 from raysweep.store import Store
+from raysweep.store.lease import Fence
 from raysweep.training.process import ProcessNotClean
 from raysweep.training.run import Job, execute
 
@@ -56,6 +58,9 @@ def test_a_job_that_is_done_is_left_as_it_is(job: Job, store: Store) -> None:
     job.folder.claim(job.spec)
     job.folder.finish(job.spec, {}, {})
     assert job.is_done
+    assert job.fence is not None
+    later = replace(job, fence=Fence(job.fence.number, "another taking of a lease that left nothing"))
+    assert not later.is_done
     written = job.folder.result.stat().st_mtime_ns
     execute(job)
     assert job.folder.result.stat().st_mtime_ns == written

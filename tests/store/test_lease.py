@@ -145,3 +145,12 @@ def test_the_result_of_who_was_passed_over_is_not_taken(store: Store) -> None:
     assert taken(other, folder).number == 3 and store.status(spec) is RunStatus.DONE
     other.release(folder)
     assert store.status(spec) is RunStatus.DONE
+
+
+def test_looks_from_two_threads_do_not_take_a_holder_that_lives_for_dead(store: Store, folder: Path) -> None:
+    taken(on_another_machine(store), folder)
+    here = store.leases()
+    here.take(store.run("f" * 16).folder)  # a process that holds something looks
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: here.holder(folder), range(400)))
+    assert all(found)

@@ -12,6 +12,7 @@ from folders import ARCHITECTURES, ENCODERS, tiny_config
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from raysweep.training.forward import CAUSAL, ForwardInputs
+from raysweep.training.pooling import pool_for_head
 
 CPU = torch.device("cpu")
 SIZES: Mapping[str, Any] = {
@@ -112,3 +113,22 @@ def test_adapters_are_looked_through() -> None:
     model = AutoModelForSequenceClassification.from_config(config)
     adapted = get_peft_model(model, LoraConfig(task_type="SEQ_CLS", r=2, target_modules=["c_attn"]))
     assert ForwardInputs(adapted, CPU)({"attention_mask": MASK}) == {"use_cache": False}
+
+
+@pytest.mark.parametrize(
+    ("architecture", "change"),
+    [("llama", {"is_causal": False}), ("gemma3_text", {"use_bidirectional_attention": True})],
+)
+def test_a_model_that_is_causal_by_name_only_keeps_the_mask(
+    architecture: str, change: Mapping[str, Any]
+) -> None:
+    model = decoder(architecture, **change)
+    assert "attention_mask" in ForwardInputs(model, CPU)({"attention_mask": MASK})
+    without, masked = (computed(model, inputs)[0] for inputs in ({}, {"attention_mask": MASK}))
+    assert not torch.allclose(without, masked, atol=1e-4), "here the mask matters"
+
+
+def test_a_model_whose_head_reads_pooled_states_keeps_the_mask() -> None:
+    model = decoder("gpt2")
+    pool_for_head(model, "mean")
+    assert "attention_mask" in ForwardInputs(model, CPU)({"attention_mask": MASK})

@@ -126,6 +126,8 @@ def test_logits_of_a_vocabulary_and_answers_count() -> None:
     writes = replace(reads, is_generative=True)  # one token of each text at a time
     cache = 2 * 12 * 16 * 100 * 768 * 4  # keys and values of all layers
     assert writes.evaluation_bytes() - GPT2.evaluation_bytes() == 16 * 50_257 * 8 + cache
+    kept = replace(GPT2, tuning="Features")  # hidden states of all layers, counted as keys and values are
+    assert kept.evaluation_bytes() - GPT2.evaluation_bytes() == cache
     low = replace(reads, precision="bfloat16", zero_stage=2)
     assert low.training_bytes() == GPT2.training_bytes() / 2 + 6 * 124_441_344 + 800 * 50_257 * 16
 

@@ -60,3 +60,10 @@ def test_a_probe_has_the_fields_of_its_model_alone(store: Store) -> None:
     assert has_field(run.spec, "model.tuning.layer")
     assert not has_field(run.spec, "model.tuning.call.k")
     assert not has_field(run.spec, "optimization.learning_rate")
+
+
+def test_only_a_search_of_layers_or_poolings_keeps_them_all(store: Store) -> None:
+    rates = Search(student={"optimization.learning_rate": tune.grid_search([1e-3, 1e-2])}, num_samples=1)
+    plan = make_plan(replace(searched([0, 1]), search=rates), store)
+    (kept,) = {run.features for run in plan.runs.values() if run.spec.model.name == "strong" and run.features}
+    assert {(item.layer, item.pooling) for item in kept} == {(1, "mean")}
