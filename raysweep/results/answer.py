@@ -66,6 +66,13 @@ def _of_best(leads: Sequence[Lead]) -> list[str]:
         if further:
             sentences.append(f"The lead of {_names(further)} is larger, and isn't told from noise.")
         return sentences
+    noise = f" ({', '.join(_noise(best))})" if _noise(best) else ""
+    recover = f"its students recover {_recovered(best)}{_over(best)}."
+    if round(best.difference, 3) == 0:
+        level = (
+            f"{_sentence(best.method)} is level with {baseline}: they differ by less than 0.001 of accuracy"
+        )
+        return [f"{level}{noise}; {recover}"]
     if best.p_value_corrected is None:
         verdict = f"One seed can't tell a lead over {baseline} from noise"
     elif len(leads) == 1:
@@ -73,11 +80,7 @@ def _of_best(leads: Sequence[Lead]) -> list[str]:
     else:
         verdict = f"No method's lead over {baseline} is told from noise"
     which = "is ahead" if len(ahead) == 1 else "is furthest ahead"
-    noise = f" ({', '.join(_noise(best))})" if _noise(best) else ""
-    return [
-        f"{verdict}; {best.method} {which}, by {best.difference:.3f} of accuracy{noise}, and its students "
-        f"recover {_recovered(best)}{_over(best)}."
-    ]
+    return [f"{verdict}; {best.method} {which}, by {best.difference:.3f} of accuracy{noise}, and {recover}"]
 
 
 def _is_told(lead: Lead) -> bool:
