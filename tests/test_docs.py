@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,7 @@ def test_an_experiment_can_be_planned(block: str, tmp_path: Path, monkeypatch: p
     rows = [f"title {number},a body of {number} words,{number % 5 + 1}" for number in range(400)]
     (tmp_path / "reviews.csv").write_text("\n".join(["title,body,stars", *rows]))
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "mine", raising=False)  # another page's
     sweep = load_sweep("mine.py")
     assert isinstance(sweep, Sweep)
     assert make_plan(sweep, Store(tmp_path / "store")).runs

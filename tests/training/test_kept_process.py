@@ -264,6 +264,8 @@ def test_a_run_on_cpu_sees_no_gpu_of_its_machine(
         raise AssertionError("a CUDA context would be made")
 
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    # DeepSpeed sets it where it is imported, so maybe in an earlier test
+    monkeypatch.delenv("PYTORCH_NVML_BASED_CUDA_CHECK", raising=False)
     for name in ("_lazy_init", "get_device_properties", "reset_peak_memory_stats", "empty_cache"):
         monkeypatch.setattr(torch.cuda, name, touched)
     # what NVML would say of two GPUs
