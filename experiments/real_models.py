@@ -90,7 +90,7 @@ def head(name: str, base: Folder | Hub, layer: int | str, pooling: str) -> Model
         spec=ModelSpec(
             name=name, base=base, tuning=HeadOnly(layer=layer, pooling=pooling), max_tokens=MAX_TOKENS
         ),
-        optimization=Optimization(learning_rate=1e-3, batch_size=100, steps=150, precision="bfloat16"),
+        optimization=Optimization(learning_rate=1e-3, batch_size=100, steps=150),
     )
 
 

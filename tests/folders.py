@@ -31,6 +31,8 @@ DECODERS: Mapping[str, Mapping[str, Any]] = {
     "llama": SIZE | CONTEXT | {"num_key_value_heads": 1, "attention_dropout": 0.2},
     "gpt_neox": SIZE | CONTEXT | {"attention_dropout": 0.2, "hidden_dropout": 0.2},
     "qwen2": SIZE | CONTEXT | {"num_key_value_heads": 1, "attention_dropout": 0.2},
+    # transformers has no classifier of it
+    "granite": SIZE | CONTEXT | {"num_key_value_heads": 1, "attention_dropout": 0.2},
 }
 ENCODERS: Mapping[str, Mapping[str, Any]] = {
     "bert": SIZE | CONTEXT,

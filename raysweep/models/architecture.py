@@ -8,6 +8,7 @@ import math
 from typing import TYPE_CHECKING, Any, Literal
 
 from raysweep.errors import InvalidInput
+from raysweep.models.classifiers import ensure_classifier
 from raysweep.models.sizes import MOST_PARAMETERS
 from raysweep.spec import Features, Prompting, RunSpec
 
@@ -31,13 +32,16 @@ def use_of(spec: RunSpec) -> Use:
     return "words" if isinstance(spec.model.tuning, Prompting) else "classes"
 
 
-def auto_class(use: Use) -> Any:
-    """The class of transformers that makes a model for a use."""
+def auto_class(use: Use, config: PretrainedConfig) -> Any:
+    """The class of transformers that makes a model of an architecture for a use."""
     from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSequenceClassification
 
     if use == "features":
         return AutoModel
-    return AutoModelForSequenceClassification if use == "classes" else AutoModelForCausalLM
+    if use != "classes":
+        return AutoModelForCausalLM
+    ensure_classifier(config)
+    return AutoModelForSequenceClassification
 
 
 def adapted(

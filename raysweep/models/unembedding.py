@@ -6,6 +6,7 @@ import copy
 from typing import TYPE_CHECKING
 
 from raysweep.errors import InvalidInput
+from raysweep.models.architecture import auto_class
 from raysweep.spec import RunSpec, Scratch, Unembedding
 
 if TYPE_CHECKING:
@@ -74,15 +75,14 @@ def _require_fitting_head(inputs: ModelInputs, what: str) -> None:
     """Refuse a head that isn't one matrix on the last hidden state, as encoders have, or that has another
     width than the output layer. The modules are laid out without memory."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
     config = copy.deepcopy(inputs.config)
     trust = inputs.origin.trust_remote_code
     kind = f"a {config.model_type}"
     with torch.device("meta"):
         try:
-            classifier = AutoModelForSequenceClassification.from_config(config, trust_remote_code=trust)
-            language_model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust)
+            classifier = auto_class("classes", config).from_config(config, trust_remote_code=trust)
+            language_model = auto_class("tokens", config).from_config(config, trust_remote_code=trust)
         except (ValueError, KeyError, ImportError) as error:
             raise InvalidInput(
                 f"{what}, and {kind} can't be both a classifier and a language model: {error}"

@@ -66,7 +66,7 @@ def require_usable(inputs: ModelInputs, use: Use) -> None:
             "such as GPT-2 or Llama"
         )
     with _quiet():
-        inputs.on_meta(auto_class(use), config)
+        inputs.on_meta(auto_class(use, config), config)
         problem = _problem(inputs, config, use)
     if problem:
         raise InvalidInput(f"{what}: {problem}")
@@ -191,7 +191,9 @@ def _cut(
 
 
 def _num_parameters(inputs: ModelInputs, config: PretrainedConfig, use: Use) -> int:
-    return sum(parameter.numel() for parameter in inputs.on_meta(auto_class(use), config).parameters())
+    return sum(
+        parameter.numel() for parameter in inputs.on_meta(auto_class(use, config), config).parameters()
+    )
 
 
 def _drawn(inputs: ModelInputs, config: PretrainedConfig, use: Use) -> PreTrainedModel:
@@ -199,7 +201,7 @@ def _drawn(inputs: ModelInputs, config: PretrainedConfig, use: Use) -> PreTraine
     draws as zeros."""
     import torch
 
-    model: PreTrainedModel = auto_class(use).from_config(
+    model: PreTrainedModel = auto_class(use, config).from_config(
         config, dtype=torch.float32, trust_remote_code=inputs.origin.trust_remote_code
     )
     generator = torch.Generator().manual_seed(0)

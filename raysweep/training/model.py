@@ -75,7 +75,7 @@ def _architecture(inputs: RunInputs) -> tuple[Any, PretrainedConfig]:
     )
     if use == "features":
         config.get_text_config().use_cache = False  # keys and values that nobody reads
-    return auto_class(use), config
+    return auto_class(use, config), config
 
 
 def meta_model(inputs: RunInputs) -> PreTrainedModel:

@@ -147,7 +147,7 @@ def test_texts_may_be_as_long_as_the_limit(
     inputs = inputs_of(architecture, tiny_world, tiny_store)
     assert inputs.context_length == usable
     config = adapted(inputs.config, 0, 2, dropout=False)
-    model = auto_class("classes").from_config(config).eval()
+    model = auto_class("classes", config).from_config(config).eval()
 
     def logits(length: int) -> torch.Tensor:
         tokens = torch.randint(2, 40, (2, length), generator=torch.Generator().manual_seed(0))

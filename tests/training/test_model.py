@@ -248,7 +248,7 @@ def predicted_by(model: torch.nn.Module, folder: Path, spec: RunSpec, store: Sto
     return torch.stack(rows).double().numpy()
 
 
-@pytest.mark.parametrize("architecture", ["llama", "bert", "distilbert"])
+@pytest.mark.parametrize("architecture", ["llama", "granite", "bert", "distilbert"])
 def test_full_tuning_trains_everything_and_what_it_saves_predicts_the_same(
     architecture: str,
     folders: Callable[[str], Path],
@@ -265,7 +265,7 @@ def test_full_tuning_trains_everything_and_what_it_saves_predicts_the_same(
     np.testing.assert_allclose(run.probabilities("test"), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("architecture", ["llama", "bert", "distilbert", "roberta"])
+@pytest.mark.parametrize("architecture", ["llama", "granite", "bert", "distilbert", "roberta"])
 def test_head_only_trains_the_head(
     architecture: str,
     folders: Callable[[str], Path],
@@ -277,6 +277,7 @@ def test_head_only_trains_the_head(
     changed, _ = changed_by_training(spec, tiny_store, trained)
     heads = {
         "llama": {"score.weight"},
+        "granite": {"score.weight"},
         "bert": {
             f"{part}.{kind}" for part in ("bert.pooler.dense", "classifier") for kind in ("weight", "bias")
         },
