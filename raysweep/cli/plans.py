@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+from raysweep.estimates.cpu_precision import precision_warnings
 from raysweep.estimates.gpu_sharing import GpuShares
 from raysweep.planning.graph import PlannedRun
 from raysweep.planning.plan import Plan
@@ -110,10 +111,11 @@ def plan_remarks(plan: Plan, most: int | None = _MOST_REMARKS) -> list[str]:
     return [*shown, *filter(None, [_and_more(len(remarks) - len(shown), "remarks")]), _covered(plan.sweep)]
 
 
-def memory_warnings(plan: Plan, store: Store) -> list[str]:
-    """A line for each model whose runs may not fit the memory of their GPUs."""
-    waiting = [run for run in plan.runs.values() if run.resources.num_gpus]
-    return GpuShares(store).warnings(waiting) if waiting else []
+def resource_warnings(plan: Plan, store: Store) -> list[str]:
+    """A line for each model whose runs may not fit the memory of their GPUs, and one if CPUs would compute in
+    a precision that they haven't."""
+    on_gpus = [run for run in plan.runs.values() if run.resources.num_gpus]
+    return [*(GpuShares(store).warnings(on_gpus) if on_gpus else []), *precision_warnings(plan.runs.values())]
 
 
 def _covered(sweep: Sweep) -> str:

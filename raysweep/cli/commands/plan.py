@@ -6,7 +6,7 @@ from rich.console import Console
 
 from raysweep.cli.console import print_json, to_rich
 from raysweep.cli.exit_codes import SUCCESS
-from raysweep.cli.plans import memory_warnings, plan_overview, plan_remarks, plan_summary, plan_table
+from raysweep.cli.plans import plan_overview, plan_remarks, plan_summary, plan_table, resource_warnings
 from raysweep.estimates.forecast import forecast
 from raysweep.planning.plan import make_plan
 from raysweep.planning.sweep import load_sweep
@@ -29,7 +29,7 @@ def show_plan(
     lines += (
         plan_remarks(plan, None) if every_run else [*plan_remarks(plan), "Each run: raysweep plan --runs"]
     )
-    console.print("\n".join([*lines, *memory_warnings(plan, store)]), markup=False)
+    console.print("\n".join([*lines, *resource_warnings(plan, store)]), markup=False)
     if predicted:
         console.print(predicted.lines(), markup=False)
         if plan.num_open_cells:

@@ -11,7 +11,7 @@ from rich.console import Console
 from raysweep.cli.commands.results import print_search
 from raysweep.cli.console import to_rich
 from raysweep.cli.exit_codes import SUCCESS, UNFINISHED
-from raysweep.cli.plans import memory_warnings, plan_summary
+from raysweep.cli.plans import plan_summary, resource_warnings
 from raysweep.cli.progress import Progress, ShowsProgress
 from raysweep.cli.sweep_end import tell_end
 from raysweep.cli.terminal import tell
@@ -89,7 +89,8 @@ def execute(
         if not was_complete:
             _tell_place(executing, console, is_quiet=is_quiet)
         if not is_quiet:
-            lines = [plan_summary(plan, num_cached), *memory_warnings(plan, store)]
+            warnings = [] if was_complete else resource_warnings(plan, store)
+            lines = [plan_summary(plan, num_cached), *warnings]
             console.print("\n".join(lines), markup=False)
         with nullcontext() if was_complete else progress:
             code = code_state(Path.cwd()) | {"command": f"raysweep run {file}" if file else "raysweep.run"}
