@@ -43,7 +43,7 @@ from raysweep.results.measure import curve_points, example_table, measure_curve
 from raysweep.results.noise import Groups
 from raysweep.results.provenance import num_devices, provenance
 from raysweep.results.statistics import Outcomes, gap_recovered
-from raysweep.spec import RunSpec, WeakLabels
+from raysweep.spec import GroundTruth, RunSpec, WeakLabels
 from raysweep.store import RunFolder, RunStatus, Store
 
 
@@ -167,8 +167,9 @@ class CellReader:
         `weak_`, `student_` and `ceiling_` with each number of the supervisor, student and ceiling alone:
         accuracy, expected_calibration_error, auroc…; those of `raysweep.results.cells.gap_numbers`;
         agreement, misfit and gain, of the student against the cell's supervisor; `ceiling_agreement…`, of the
-        ceiling against it; and the student's readings at
-        early stops, see `raysweep.metrics.gap.stop_readings`.
+        ceiling against it; `layer`, whose features the student reads, if it reads some; of a read-out
+        `read_out_validation_accuracy`; and the student's readings at early stops, see
+        `raysweep.metrics.gap.stop_readings`.
         """
         return self.final_numbers(cell) | self._stops(cell)
 
@@ -183,6 +184,7 @@ class CellReader:
         outcomes = {role: self.outcomes(run) for role, run in _runs_of(cell).items()}
         values |= gap_numbers(outcomes, self._split_of(cell.runs.student).majority_share)
         values |= self._compare(cell.runs.student, cell.runs.supervisor, "student")
+        values |= self._read_out(cell.runs.student)
         ceiling = self._compare(cell.runs.ceiling, cell.runs.supervisor, "ceiling")
         return values | {f"ceiling_{name}": value for name, value in ceiling.items()}
 
@@ -229,6 +231,20 @@ class CellReader:
                 if name.startswith("test_") and name not in comparing
             }
         return self._own[run.id]
+
+    def _read_out(self, student: RunSpec) -> dict[str, float]:
+        """The layer that a student on features reads; and, if it is a read-out, its accuracy on validation,
+        by which read-outs are chosen among. A read-out has learnt the truth of half A alone, from features of
+        a model that no supervisor taught."""
+        if student.features is None:
+            return {}
+        result = self._store.run(student.id).read_result()
+        found = {"layer": float(result["info"]["layer"])} if "layer" in result["info"] else {}
+        base = student.model.base
+        is_taught = isinstance(base, RunSpec) and isinstance(base.labels, WeakLabels)
+        if student.labels != GroundTruth() or student.train_split != "supervisor" or is_taught:
+            return found
+        return found | {"read_out_validation_accuracy": result["metrics"]["validation_accuracy"]}
 
     def _compare(self, run: RunSpec, supervisor: RunSpec, role: Compared) -> dict[str, float]:
         """The numbers of a run that compare it with the cell's supervisor."""

@@ -14,6 +14,7 @@ from grid_helpers import small_model, small_sweep, small_task
 
 from raysweep import Call, HeadOnly, InvalidInput, Method, Model, Probe, Resources, Unembedding
 from raysweep.planning.plan import Plan, make_plan
+from raysweep.results.from_store import read_store
 from raysweep.scheduling.run import run_plan
 from raysweep.spec import Features
 from raysweep.spec.tuning import Feature
@@ -81,6 +82,15 @@ def test_each_text_goes_once_through_each_frozen_model(
     # Weak: both halves, validation, test; strong: also both, since the read-out learns from half A.
     every = num_texts(plan, store, "supervisor", "transfer", "validation", "test")
     assert by_width == {4: every, 6: every}
+
+    cells = read_store(plan, store).cells.set_index("method")
+    assert set(cells["layer"]) == {1}
+    judged = cells["read_out_validation_accuracy"].dropna()
+    assert set(judged.index) == {"read-out"}
+    naive = cells.loc["naive"].set_index("seed")
+    known = cells.loc["read-out"].set_index("seed")["known_given_weak_wrong"]
+    expected = (naive["known_given_weak_wrong"] / known).to_dict()
+    assert naive["elicited_share"].to_dict() == pytest.approx(expected, nan_ok=True)
 
     ridge = Method(name="ridge", recipe="probe", params={"layer": 1, "probe": Call("ridge")})
     more = make_plan(probing_sweep(methods=["naive", ridge], seeds=[0, 2]), store)

@@ -1,0 +1,47 @@
+"""The elicited share: how much of what the strong model knows beyond its supervisor its students have learnt
+to tell."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+KNOWN = "known_given_weak_wrong"
+KNOWN_BY_READ_OUT = "known_by_read_out"
+SHARE = "elicited_share"
+_JUDGE = "read_out_validation_accuracy"
+
+
+def with_elicited_share(cells: pd.DataFrame) -> pd.DataFrame:
+    """A cells frame with `known_by_read_out` and `elicited_share`, if there are read-outs.
+
+    On the test examples that the supervisor gets wrong, its own accuracy is 0, so that (student −
+    supervisor) / (read-out − supervisor) is the quotient of `known_given_weak_wrong` of the student and of
+    the read-out of the same task, pair and seed. Of several read-outs (layers, probes) the one of the best
+    mean accuracy on validation is taken. Defined for students that a supervisor taught; NaN elsewhere, and
+    where the read-out knows nothing.
+    """
+    if KNOWN not in cells or _JUDGE not in cells:
+        return cells
+    known = pd.Series(np.nan, index=cells.index)
+    for _, of_pair in cells.groupby(["task", "weak", "strong"], sort=False):
+        judged = of_pair.groupby("method", sort=False)[_JUDGE].mean().dropna()
+        if judged.empty:
+            continue
+        chosen = of_pair[of_pair["method"] == judged.idxmax()].set_index("seed")[KNOWN]
+        taught = of_pair[of_pair["chain"] != of_pair["student"]]
+        known[taught.index] = taught["seed"].map(chosen).where(taught[KNOWN].notna())
+    return cells.assign(**{KNOWN_BY_READ_OUT: known, SHARE: cells[KNOWN] / known.where(known > 0)})
+
+
+def elicited_share(numbers: pd.DataFrame) -> float | None:
+    """The share of several cells, from their means over those that have both numbers; None if none has.
+
+    Args:
+        numbers: cells of one group.
+    """
+    if KNOWN_BY_READ_OUT not in numbers:
+        return None
+    both = numbers.dropna(subset=[KNOWN, KNOWN_BY_READ_OUT])
+    there = both[KNOWN_BY_READ_OUT].mean()
+    return float(both[KNOWN].mean() / there) if there > 0 else None
