@@ -6,10 +6,32 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from raysweep.data.inputs import RunInputs
+from raysweep.spec import GroundTruth, RunSpec, WeakLabels
+
 KNOWN = "known_given_weak_wrong"
 KNOWN_BY_READ_OUT = "known_by_read_out"
 SHARE = "elicited_share"
 _JUDGE = "read_out_validation_accuracy"
+
+
+def layer_numbers(inputs: RunInputs) -> dict[str, float]:
+    """`layer`, whose features a finished run reads, if it reads some; and, if it is a read-out,
+    `read_out_validation_accuracy`, by which read-outs are chosen among.
+
+    A read-out has learnt the truth of half A alone, from features of a model that no supervisor taught.
+    Raises as `RunFolder.read_result`.
+    """
+    student = inputs.spec
+    if student.features is None:
+        return {}
+    result = inputs.store.run(student.id).read_result()
+    found = {"layer": float(result["info"]["layer"])} if "layer" in result["info"] else {}
+    base = student.model.base
+    is_taught = isinstance(base, RunSpec) and isinstance(base.labels, WeakLabels)
+    if student.labels != GroundTruth() or student.train_split != "supervisor" or is_taught:
+        return found
+    return found | {_JUDGE: result["metrics"]["validation_accuracy"]}
 
 
 def with_elicited_share(cells: pd.DataFrame) -> pd.DataFrame:

@@ -27,6 +27,7 @@ from raysweep.predictions import Predictions
 from raysweep.results.cells import CELL, gap_numbers
 from raysweep.results.choices import choices
 from raysweep.results.disagreements import disagreements
+from raysweep.results.elicited import layer_numbers
 from raysweep.results.frames import (
     COUNTS,
     SECONDS,
@@ -43,7 +44,7 @@ from raysweep.results.measure import curve_points, example_table, measure_curve
 from raysweep.results.noise import Groups
 from raysweep.results.provenance import num_devices, provenance
 from raysweep.results.statistics import Outcomes, gap_recovered
-from raysweep.spec import GroundTruth, RunSpec, WeakLabels
+from raysweep.spec import RunSpec, WeakLabels
 from raysweep.store import RunFolder, RunStatus, Store
 
 
@@ -184,7 +185,7 @@ class CellReader:
         outcomes = {role: self.outcomes(run) for role, run in _runs_of(cell).items()}
         values |= gap_numbers(outcomes, self._split_of(cell.runs.student).majority_share)
         values |= self._compare(cell.runs.student, cell.runs.supervisor, "student")
-        values |= self._read_out(cell.runs.student)
+        values |= layer_numbers(RunInputs(cell.runs.student, self._store))
         ceiling = self._compare(cell.runs.ceiling, cell.runs.supervisor, "ceiling")
         return values | {f"ceiling_{name}": value for name, value in ceiling.items()}
 
@@ -231,20 +232,6 @@ class CellReader:
                 if name.startswith("test_") and name not in comparing
             }
         return self._own[run.id]
-
-    def _read_out(self, student: RunSpec) -> dict[str, float]:
-        """The layer that a student on features reads; and, if it is a read-out, its accuracy on validation,
-        by which read-outs are chosen among. A read-out has learnt the truth of half A alone, from features of
-        a model that no supervisor taught."""
-        if student.features is None:
-            return {}
-        result = self._store.run(student.id).read_result()
-        found = {"layer": float(result["info"]["layer"])} if "layer" in result["info"] else {}
-        base = student.model.base
-        is_taught = isinstance(base, RunSpec) and isinstance(base.labels, WeakLabels)
-        if student.labels != GroundTruth() or student.train_split != "supervisor" or is_taught:
-            return found
-        return found | {"read_out_validation_accuracy": result["metrics"]["validation_accuracy"]}
 
     def _compare(self, run: RunSpec, supervisor: RunSpec, role: Compared) -> dict[str, float]:
         """The numbers of a run that compare it with the cell's supervisor."""

@@ -36,6 +36,8 @@ def probing_sweep(**fields: Any) -> Any:
         Method(name="probe", recipe="probe", params={"layer": 1}),
         Method(name="relabel", recipe="probe", params={"use": "relabel", "layer": 0}),
         Method(name="read-out", recipe="read_out", params={"probe": Call("difference_in_means")}),
+        Method(name="trust", recipe="trust", params={"folds": 2}),
+        Method(name="overlap", recipe="overlap_density"),
         Method(name="theory", recipe="linear_theory", params={"num_features": 2}),
     ]
     return small_sweep(**{"pairs": [(weak, strong)], "methods": methods, "seeds": [0, 1]} | fields)
@@ -227,6 +229,13 @@ def test_what_cannot_be_read_is_refused_when_planning(
         make_plan(small_sweep(pairs=[(weak, small_model("strong", 6))], **fields), store)
     assert message in str(refused.value)
     assert "'weak'" in str(refused.value)
+
+
+def test_a_read_out_does_not_learn_from_a_supervisor(store: Store) -> None:
+    method = Method(name="sparse", recipe="probe", params={"probe": Call("sparse_code")})
+    with pytest.raises(InvalidInput, match=r"it would learn from a supervisor\. Use it in recipe 'read_out'"):
+        make_plan(probing_sweep(methods=[method]), store)
+    make_plan(probing_sweep(methods=[replace(method, recipe="read_out")]), store)
 
 
 def test_an_unknown_probe_is_told(store: Store) -> None:
