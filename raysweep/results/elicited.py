@@ -39,9 +39,9 @@ def with_elicited_share(cells: pd.DataFrame) -> pd.DataFrame:
 
     On the test examples that the supervisor gets wrong, its own accuracy is 0, so that (student −
     supervisor) / (read-out − supervisor) is the quotient of `known_given_weak_wrong` of the student and of
-    the read-out of the same task, pair and seed. Of several read-outs (layers, probes) the one of the best
-    mean accuracy on validation is taken. Defined for students that a supervisor taught; NaN elsewhere, and
-    where the read-out knows nothing.
+    the read-out of the same task, pair and supervisor. Of several read-outs (layers, probes) the one of the
+    best mean accuracy on validation is taken. Defined for students that a supervisor taught; NaN elsewhere,
+    and where the read-out knows nothing.
     """
     if KNOWN not in cells or _JUDGE not in cells:
         return cells
@@ -50,9 +50,10 @@ def with_elicited_share(cells: pd.DataFrame) -> pd.DataFrame:
         judged = of_pair.groupby("method", sort=False)[_JUDGE].mean().dropna()
         if judged.empty:
             continue
-        chosen = of_pair[of_pair["method"] == judged.idxmax()].set_index("seed")[KNOWN]
+        # By supervisor, which tells seeds apart too: of another one, other examples are wrong.
+        chosen = of_pair[of_pair["method"] == judged.idxmax()].set_index("supervisor")[KNOWN]
         taught = of_pair[of_pair["chain"] != of_pair["student"]]
-        known[taught.index] = taught["seed"].map(chosen).where(taught[KNOWN].notna())
+        known[taught.index] = taught["supervisor"].map(chosen).where(taught[KNOWN].notna())
     return cells.assign(**{KNOWN_BY_READ_OUT: known, SHARE: cells[KNOWN] / known.where(known > 0)})
 
 

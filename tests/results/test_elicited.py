@@ -20,6 +20,9 @@ def cells(*rows: tuple[str, int, float, float | None]) -> pd.DataFrame:
             "strong": "large",
             "method": [method for method, *_ in rows],
             "seed": [seed for _, seed, *_ in rows],
+            "supervisor": [
+                f"{'other' if method == 'linear' else 'weak'} {seed}" for method, seed, *_ in rows
+            ],
             "student": [f"{method} {seed}" for method, seed, *_ in rows],
             "chain": [f"{'' if judge else 'weak > '}{method} {seed}" for method, seed, _, judge in rows],
             "known_given_weak_wrong": [known for *_, known, _ in rows],
@@ -51,6 +54,7 @@ def test_the_share_is_of_the_read_out_that_is_best_on_validation() -> None:
     "rows",
     [
         [("naive", 0, 0.3, None), ("layer 3", 1, 0.9, 0.7)],  # no seed in common
+        [("linear", 0, 0.3, None), ("layer 3", 0, 0.9, 0.7)],  # another supervisor errs on others
         [("naive", 0, 0.3, None), ("layer 3", 0, 0.0, 0.7)],  # the read-out knows nothing
         [("naive", 0, math.nan, None), ("layer 3", 0, 0.5, 0.7)],  # the supervisor is never wrong
     ],
@@ -58,7 +62,7 @@ def test_the_share_is_of_the_read_out_that_is_best_on_validation() -> None:
 def test_without_anything_to_compare_with_there_is_no_share(rows: list[Any]) -> None:
     frame = with_elicited_share(cells(*rows))
     assert frame["elicited_share"].isna().all()
-    assert elicited_share(frame[frame["method"] == "naive"]) is None
+    assert elicited_share(frame.head(1)) is None
 
 
 def test_without_read_outs_nothing_is_added() -> None:
