@@ -11,7 +11,7 @@ of its numbers. The package imports `predictions`, `registry` and `errors`. Star
 """
 
 from raysweep.metrics.base import Measurement, correct, declaration, measured, metric, metrics
-from raysweep.metrics.decisions import accuracy, accuracy_by_difficulty, agreement, legality
+from raysweep.metrics.decisions import accuracy, accuracy_by_difficulty, agreement, known, legality
 from raysweep.metrics.gap import performance_gap_recovered, stop_readings
 from raysweep.metrics.probabilities import auroc, calibration, misfit
 
@@ -24,6 +24,7 @@ __all__ = [
     "calibration",
     "correct",
     "declaration",
+    "known",
     "legality",
     "measured",
     "metric",

@@ -75,6 +75,23 @@ def agreement(measurement: Measurement) -> dict[str, float]:
     return values
 
 
+@metrics.register("known")
+@metric(columns={"known_given_weak_wrong": "right when weak is wrong"}, compares_with_supervisor=("student",))
+def known(measurement: Measurement) -> dict[str, float]:
+    """What is known beyond the supervisor: mean[ŷ = y | ŷ_w ≠ y], left out if the supervisor is never wrong.
+
+    Of a read-out, what the strong model's features hold that the weak model doesn't know; of a student, what
+    of it came out. A guess counts as much as knowledge: on two classes the number is 1 − A⁻ of `agreement`.
+    """
+    if measurement.supervisor is None:
+        return {}
+    wrong = ~correct(measurement.supervisor, measurement.truth)
+    if not wrong.any():
+        return {}
+    right = correct(measurement.predicted, measurement.truth)
+    return {"known_given_weak_wrong": float(right[wrong].mean())}
+
+
 @metrics.register("difficulty")
 @metric(columns={_in_quarter(number): "" for number in range(1, NUM_QUARTERS + 1)})
 def accuracy_by_difficulty(measurement: Measurement) -> dict[str, float]:

@@ -144,6 +144,12 @@ class RunValidator:
                 f"one is of kind {spec.kind!r}; use {' or '.join(fitting)}"
             )
 
+        if probe.only_reads and isinstance(spec.labels, WeakLabels):
+            raise InvalidInput(
+                f"{where}: probe {tuning.call.name!r} reads out what features hold, fitted to ground truth; "
+                "here it would learn from a supervisor. Use it in recipe 'read_out'"
+            )
+
     def _check_call(self, parameters: Parameters, call: Call, what: str) -> None:
         key = (parameters, repr(call.params))
         if key not in self._passed:

@@ -52,6 +52,10 @@ class ProbeFit:
     _: KW_ONLY
     kinds: tuple[TaskKind, ...] = ("classification", "preference")
     """The kinds of tasks that it is for."""
+    check: Callable[..., None] | None = None
+    """Only for a rule that its parameters have to keep: see `Parameters.rule`."""
+    only_reads: bool = False
+    """Whether it is there to read out what features hold, so that it is fitted to ground truth alone."""
     takes_pairs: bool = False
     """Whether it is given preferences as pairs. Other probes are given the difference between the features of
     the two texts, in both orders, as an example of two classes."""
@@ -59,7 +63,7 @@ class ProbeFit:
     @property
     def parameters(self) -> Parameters:
         """The parameters of the probe: those after the data."""
-        return Parameters(self.fit, num_leading=1)
+        return Parameters(self.fit, num_leading=1, rule=self.check)
 
 
 probes: Registry[ProbeFit] = Registry("probe", ProbeFit)
@@ -90,6 +94,18 @@ def fit_probe(call: Call, data: LabelledFeatures) -> Fitted:
         return found / found.sum(axis=1, keepdims=True)
 
     return predict
+
+
+def require_fit(call: Call, kind: TaskKind) -> None:
+    """Check a probe that is a parameter of another one.
+
+    Raises:
+        InvalidInput: it is unknown, doesn't take its parameters, or is for other kinds of tasks.
+    """
+    entry = probes.get(call.name)
+    entry.parameters.check(call.params, f"probe {call.name!r}")
+    if kind not in entry.kinds:
+        raise InvalidInput(f"probe {call.name!r} is for tasks of kind {' or '.join(entry.kinds)}")
 
 
 def _difference(pairs: Numbers) -> Numbers:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from raysweep.probes.base import Fitted, LabelledFeatures, Numbers, ProbeFit, probes
+from raysweep.probes.geometry import overlap
 from raysweep.spec.parameters import AtLeast, Between
 
 
@@ -75,5 +76,26 @@ def _topological(
     return _nearest_neighbours(rest, k)
 
 
+def _overlap(data: LabelledFeatures, part: Literal["overlap", "easy"] = "overlap") -> Fitted:
+    """The label of the nearest example if that is in the overlap, else none: all classes alike (2412.03881).
+
+    The overlap are examples that the supervisor is sure of and that look like ones it isn't sure of;
+    part="easy" is the rest of those it is sure of. See `raysweep.probes.geometry.overlap`.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    found = overlap(data.labels, data.features)
+    is_in = found.overlap if part == "overlap" else ~(found.hard | found.overlap)
+    labels = np.where(is_in[:, None], data.labels, 1 / data.labels.shape[1])
+    index = NearestNeighbors(n_neighbors=1, n_jobs=1).fit(data.features)
+
+    def predict(features: Numbers) -> Numbers:
+        nearest: Numbers = labels[index.kneighbors(features, return_distance=False)[:, 0]]
+        return nearest
+
+    return predict
+
+
+probes.add("overlap", ProbeFit(_overlap, kinds=("classification",)))
 probes.add("topological", ProbeFit(_topological))
 probes.add("nearest_neighbours", ProbeFit(_nearest_neighbours))

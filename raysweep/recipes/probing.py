@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Annotated, Literal
 
 from raysweep.models.families import Model
 from raysweep.recipes.cell import Cell, CellRuns, LabelSource, recipes
 from raysweep.spec import Call, Optimization, Probe
+from raysweep.spec.parameters import Above
 from raysweep.spec.tuning import Pooling
+
+_ROUNDING = 1e-6
+"""By which probabilities that are alike may differ in single precision."""
 
 
 @recipes.register("probe")
@@ -38,6 +42,57 @@ def probe(
         else cell.on_ground_truth(fitted, "transfer", transforms)
     )
     return cell.runs(run if use == "predict" else cell.student(run, objective), supervisor)
+
+
+@recipes.register("trust")
+def trust(
+    cell: Cell,
+    keep: Annotated[float, Above(0, 1)] = 0.5,
+    probe: Call | None = None,
+    judge: Call | None = None,
+    folds: int = 5,
+    layer: int | Literal["middle"] = -1,
+    pooling: Pooling = "mean",
+    objective: Call | None = None,
+) -> CellRuns:
+    """The student learns from the weak labels that a probe trusts most (Trust functions, 2606.01000).
+
+    The supervisor is `probe` on the weak model's features. The probe "correctness" learns on half A, out of
+    fold, where such labels are right; of half B the share `keep` that it trusts most is what the strong model
+    is finetuned on, each label as probable as it is trusted. With keep=1 all are. `objective` is the
+    student's.
+    """
+    of = probe or Call("logistic")
+    judged = {"of": of, "folds": folds} | ({} if judge is None else {"judge": judge})
+    supervisor = Probe(of, layer=layer, pooling=pooling)
+    trusted = replace(supervisor, call=Call("correctness", judged))
+    labels = cell.on_ground_truth(on_features(cell.weak, trusted), "supervisor")
+    kept = [] if keep == 1 else [Call("filter_confidence", {"keep": keep})]
+    return cell.runs(
+        cell.student(labels, objective, kept),
+        cell.on_ground_truth(on_features(cell.weak, supervisor), "supervisor"),
+    )
+
+
+@recipes.register("overlap_density")
+def overlap_density(
+    cell: Cell,
+    part: Literal["overlap", "easy"] = "overlap",
+    layer: int | Literal["middle"] = -1,
+    pooling: Pooling = "mean",
+    objective: Call | None = None,
+) -> CellRuns:
+    """Training on the overlap alone: sure weak labels of what looks hard (Shin et al. 2024, 2412.03881).
+
+    Which examples of half B these are is told by the weak labels' confidence and the strong model's features.
+    part="easy" are the other ones that the supervisor is sure of, the comparison. `objective` is the
+    student's.
+    """
+    supervisor = cell.supervisor()
+    tuning = Probe(Call("overlap", {"part": part}), layer=layer, pooling=pooling)
+    labels = cell.student(supervisor, model=on_features(cell.strong, tuning))
+    named = Call("filter_confidence", {"at_least": 1 / (cell.task.num_classes or 2) + _ROUNDING})
+    return cell.runs(cell.student(labels, objective, [named]), supervisor)
 
 
 @recipes.register("read_out")

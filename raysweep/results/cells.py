@@ -12,6 +12,7 @@ import pandas as pd
 from raysweep.metrics import performance_gap_recovered
 from raysweep.metrics.gap import STOPS
 from raysweep.planning.graph import CellGroup
+from raysweep.results.elicited import SHARE, elicited_share
 from raysweep.results.seeds import OddSeed, doubt, odd_seeds
 from raysweep.results.statistics import GapRecovered, Outcomes, gap_recovered, stacked
 
@@ -139,8 +140,8 @@ class RowMeans:
 
     row: Row
     means: dict[str, float]
-    """By name; undefined numbers are left out. PGRs are those of the mean accuracies, and left out where the
-    row's gap is inside the noise."""
+    """By name; undefined numbers are left out. PGRs and elicited shares are those of the mean accuracies;
+    PGRs are left out where the row's gap is inside the noise."""
 
 
 def row_means(rows: Sequence[Row], cells: pd.DataFrame) -> list[RowMeans]:
@@ -155,9 +156,12 @@ def row_means(rows: Sequence[Row], cells: pd.DataFrame) -> list[RowMeans]:
 
 
 def _means(row: Row, numbers: pd.DataFrame) -> dict[str, float]:
-    known = [name for name in numbers if name != "pgr" and not str(name).startswith("pgr_at_")]
+    quotients = ("pgr", SHARE)
+    known = [name for name in numbers if name not in quotients and not str(name).startswith("pgr_at_")]
     means = numbers[known].mean().dropna()
     found = {str(name): float(value) for name, value in means.items()}
+    share = elicited_share(numbers)
+    found |= {} if share is None else {SHARE: share}
     if row.gap is None or row.gap.pgr is None:
         return found
     found["pgr"] = row.gap.pgr

@@ -21,6 +21,7 @@ from raysweep.files import written_atomically
 from raysweep.results.cells import CELL, CELL_RUNS, GROUP, Row, RowMeans, result_rows, row_means
 from raysweep.results.comparisons import Comparison, compare_methods
 from raysweep.results.disagreements import no_texts
+from raysweep.results.elicited import with_elicited_share
 from raysweep.results.leads import Lead, leads
 from raysweep.results.noise import Groups
 from raysweep.results.over_tasks import OverTasks, over_tasks
@@ -102,8 +103,8 @@ class SweepData:
     @cached_property
     def cells(self) -> pd.DataFrame:
         """`planned`, then by name every number of `raysweep.results.from_store.CellReader.numbers`, NaN where
-        it is undefined or missing."""
-        return self.read_cells()
+        it is undefined or missing, and those of `raysweep.results.elicited`."""
+        return with_elicited_share(self.read_cells())
 
     @cached_property
     def final_cells(self) -> pd.DataFrame:

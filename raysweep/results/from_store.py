@@ -27,6 +27,7 @@ from raysweep.predictions import Predictions
 from raysweep.results.cells import CELL, gap_numbers
 from raysweep.results.choices import choices
 from raysweep.results.disagreements import disagreements
+from raysweep.results.elicited import layer_numbers
 from raysweep.results.frames import (
     COUNTS,
     SECONDS,
@@ -167,8 +168,9 @@ class CellReader:
         `weak_`, `student_` and `ceiling_` with each number of the supervisor, student and ceiling alone:
         accuracy, expected_calibration_error, auroc…; those of `raysweep.results.cells.gap_numbers`;
         agreement, misfit and gain, of the student against the cell's supervisor; `ceiling_agreement…`, of the
-        ceiling against it; and the student's readings at
-        early stops, see `raysweep.metrics.gap.stop_readings`.
+        ceiling against it; `layer`, whose features the student reads, if it reads some; of a read-out
+        `read_out_validation_accuracy`; and the student's readings at early stops, see
+        `raysweep.metrics.gap.stop_readings`.
         """
         return self.final_numbers(cell) | self._stops(cell)
 
@@ -183,6 +185,7 @@ class CellReader:
         outcomes = {role: self.outcomes(run) for role, run in _runs_of(cell).items()}
         values |= gap_numbers(outcomes, self._split_of(cell.runs.student).majority_share)
         values |= self._compare(cell.runs.student, cell.runs.supervisor, "student")
+        values |= layer_numbers(RunInputs(cell.runs.student, self._store))
         ceiling = self._compare(cell.runs.ceiling, cell.runs.supervisor, "ceiling")
         return values | {f"ceiling_{name}": value for name, value in ceiling.items()}
 

@@ -11,6 +11,7 @@ from raysweep.planning.graph import CellGroup
 from raysweep.planning.search.studies import CHOICES
 from raysweep.results.cells import CELL_RUNS, Row, RowMeans
 from raysweep.results.choices import Choice
+from raysweep.results.elicited import SHARE
 from raysweep.results.notes import ODD, note_on_bias, note_on_groups, note_on_odd_seeds, note_on_seeds
 from raysweep.results.over_tasks import OverTasks
 
@@ -152,6 +153,7 @@ def metrics_table(rows: Sequence[RowMeans], added: Iterable[str] = ()) -> Table:
         for number, title in (own.columns or {}).items():
             if title:
                 columns |= _columns_of(number, title, own.compares_with_supervisor)
+    columns[SHARE] = "elicited share"
     known = {number for own in declared for number in own.columns or {}}
     for number in _numbers_of_runs(rows):
         if number not in known:

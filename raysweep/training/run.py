@@ -168,8 +168,10 @@ def _info(job: Job, inputs: RunInputs, history: History | None, started: float) 
     """What a run took: counts, seconds and memory. `started` is a time of the monotonic clock, as others may
     jump while it runs."""
     counts: dict[str, Any] = {}
+    if inputs.features_read:  # of each split, all from one layer
+        counts["layer"] = inputs.features_read[0].layer
     if history is not None:
-        counts = {
+        counts |= {
             "num_steps": len(history.training["step"]),
             "resumed_at_step": history.resumed_at_step,
             "num_tokens": history.num_tokens,

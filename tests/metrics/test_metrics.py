@@ -24,6 +24,7 @@ from raysweep.metrics import (
     calibration,
     correct,
     declaration,
+    known,
     legality,
     measured,
     metric,
@@ -331,6 +332,18 @@ def test_of_a_projection_of_the_supervisor_the_gain_is_the_misfit() -> None:
     )
 
 
+def test_what_is_known_where_the_supervisor_is_wrong() -> None:
+    """It is wrong on the first three, of which the last two are right."""
+    case = Measurement(
+        predicted=binary([0.1, 0.9, 0.8, 0.2]),
+        truth=binary([1, 1, 1, 1]),
+        supervisor=binary([0.2, 0.3, 0.4, 0.9], "supervisor"),
+    )
+    assert known(case) == pytest.approx({"known_given_weak_wrong": 2 / 3})
+    assert known(replace(case, supervisor=binary([0.9] * 4, "supervisor"))) == {}
+    assert known(replace(case, supervisor=None)) == {}
+
+
 def test_a_probability_of_zero_is_no_infinite_loss() -> None:
     found = misfit(
         Measurement(
@@ -356,6 +369,7 @@ def test_of_answers_only_decisions_are_measured() -> None:
             "agreement": 0.5,  # both wrong with another answer, as on the last example, is no agreement
             "agreement_supervisor_right": 1.0,
             "agreement_supervisor_wrong": 1 / 3,
+            "known_given_weak_wrong": 1 / 3,  # of the last three
             "misfit_error_rate": 0.5,
             "gain_error_rate": 0.25,
         }
@@ -380,6 +394,7 @@ def test_all_metrics_are_registered_and_say_what_they_are() -> None:
         "auroc",
         "calibration",
         "difficulty",
+        "known",
         "legality",
         "misfit",
     ]

@@ -14,6 +14,7 @@ from grid_helpers import small_model, small_sweep, small_task
 
 from raysweep import Call, HeadOnly, InvalidInput, Method, Model, Probe, Resources, Unembedding
 from raysweep.planning.plan import Plan, make_plan
+from raysweep.results.from_store import read_store
 from raysweep.scheduling.run import run_plan
 from raysweep.spec import Features
 from raysweep.spec.tuning import Feature
@@ -35,6 +36,8 @@ def probing_sweep(**fields: Any) -> Any:
         Method(name="probe", recipe="probe", params={"layer": 1}),
         Method(name="relabel", recipe="probe", params={"use": "relabel", "layer": 0}),
         Method(name="read-out", recipe="read_out", params={"probe": Call("difference_in_means")}),
+        Method(name="trust", recipe="trust", params={"folds": 2}),
+        Method(name="overlap", recipe="overlap_density"),
         Method(name="theory", recipe="linear_theory", params={"num_features": 2}),
     ]
     return small_sweep(**{"pairs": [(weak, strong)], "methods": methods, "seeds": [0, 1]} | fields)
@@ -81,6 +84,15 @@ def test_each_text_goes_once_through_each_frozen_model(
     # Weak: both halves, validation, test; strong: also both, since the read-out learns from half A.
     every = num_texts(plan, store, "supervisor", "transfer", "validation", "test")
     assert by_width == {4: every, 6: every}
+
+    cells = read_store(plan, store).cells.set_index("method")
+    assert set(cells["layer"]) == {1}
+    judged = cells["read_out_validation_accuracy"].dropna()
+    assert set(judged.index) == {"read-out"}
+    naive = cells.loc["naive"].set_index("seed")
+    known = cells.loc["read-out"].set_index("seed")["known_given_weak_wrong"]
+    expected = (naive["known_given_weak_wrong"] / known).to_dict()
+    assert naive["elicited_share"].to_dict() == pytest.approx(expected, nan_ok=True)
 
     ridge = Method(name="ridge", recipe="probe", params={"layer": 1, "probe": Call("ridge")})
     more = make_plan(probing_sweep(methods=["naive", ridge], seeds=[0, 2]), store)
@@ -217,6 +229,13 @@ def test_what_cannot_be_read_is_refused_when_planning(
         make_plan(small_sweep(pairs=[(weak, small_model("strong", 6))], **fields), store)
     assert message in str(refused.value)
     assert "'weak'" in str(refused.value)
+
+
+def test_a_read_out_does_not_learn_from_a_supervisor(store: Store) -> None:
+    method = Method(name="sparse", recipe="probe", params={"probe": Call("sparse_code")})
+    with pytest.raises(InvalidInput, match=r"it would learn from a supervisor\. Use it in recipe 'read_out'"):
+        make_plan(probing_sweep(methods=[method]), store)
+    make_plan(probing_sweep(methods=[replace(method, recipe="read_out")]), store)
 
 
 def test_an_unknown_probe_is_told(store: Store) -> None:

@@ -16,6 +16,7 @@ from raysweep import (
     InvalidInput,
     Method,
     Model,
+    Probe,
     Prompting,
     RunSpec,
     Unlabelled,
@@ -126,6 +127,27 @@ def test_baselines(store: Store) -> None:
     assert supervisor(weak_shots.student) == naive.supervisor and weak_shots.student.train_split == "transfer"
 
 
+def test_trust_and_overlap_choose_among_weak_labels_by_features(store: Store) -> None:
+    found = runs(store, "trust", keep=0.25, layer=1, folds=3)
+    trusted = supervisor(found.student)
+    tunings = [run.model.tuning for run in (found.supervisor, trusted)]
+    logistic = Call("logistic")
+    judged = Call("correctness", {"of": logistic, "folds": 3})
+    assert tunings == [Probe(logistic, layer=1), Probe(judged, layer=1)]
+    assert {run.model.name for run in (found.supervisor, trusted)} == {"weak"}
+    assert {run.train_split for run in (found.supervisor, trusted)} == {"supervisor"}
+    assert applied(found.student) == ["filter_confidence(keep=0.25)"]
+    assert applied(runs(store, "trust", keep=1.0).student) == []
+
+    naive = runs(store, "naive")
+    kept = runs(store, "overlap_density", part="easy")
+    chosen = supervisor(kept.student)
+    assert chosen.model.tuning == Probe(Call("overlap", {"part": "easy"}))
+    assert supervisor(chosen) == kept.supervisor == naive.supervisor
+    assert chosen.train_split == "transfer" and chosen.model.name == "strong"
+    assert applied(kept.student) == ["filter_confidence(at_least=0.500001)"]
+
+
 def test_controls(store: Store) -> None:
     naive = runs(store, "naive")
     for recipe, transforms in {
@@ -185,6 +207,8 @@ def test_transfer_takes_any_objective_and_transforms(store: Store) -> None:
         ("bootstrapping", {"middle": "gpt2"}, "middle is 'gpt2'; it must be a list, each item a Model"),
         ("bootstrapping", {"data": "new"}, "data is 'new'; it must be 'same' or 'fresh'"),
         ("easy_to_hard", {"labels": "none"}, "labels is 'none'; it must be 'ground_truth' or 'weak'"),
+        ("trust", {"keep": 0}, "keep is 0; it must be a number in (0, 1]"),
+        ("overlap_density", {"part": "hard"}, "part is 'hard'; it must be 'overlap' or 'easy'"),
         ("linear_probe", {"labels": None}, "labels is None; it must be 'ground_truth' or 'weak'"),
         ("prompting", {"labels": "strong"}, "labels is 'strong'; it must be 'ground_truth' or 'weak'"),
         ("prompting", {"words": "no yes"}, "words is 'no yes'; it must be a list, each item a string"),

@@ -27,6 +27,7 @@ def made_up_sweep(
     failed: Callable[[dict[str, Any]], bool] = lambda cell: False,
     middle: dict[str, Sequence[str]] | None = None,
     texts: bool = False,
+    layers: dict[str, int] | None = None,
 ) -> SweepData:
     """A sweep whose run of accuracy a is right on the last a·N of N examples, which are the easier the later
     they come.
@@ -35,6 +36,7 @@ def made_up_sweep(
         sizes: parameters by model; None if the runs don't tell.
         failed: whether a cell's student failed.
         middle: models between by method.
+        layers: by method, which layer its student reads.
         texts: answers instead of class probabilities: no confidence, no squared errors.
     """
     cells = []
@@ -108,7 +110,9 @@ def made_up_sweep(
                                 "chain": " > ".join(chain),
                             }
                         )
-                        metrics.append(None if failed(cell) else _metrics(ends, texts))
+                        metrics.append(
+                            None if failed(cell) else _metrics(ends, texts, (layers or {}).get(method))
+                        )
                         if not failed(cell):
                             curves.append((cell, _curves(ends)))
     return SweepData.of_frames(
@@ -121,12 +125,14 @@ def made_up_sweep(
     )
 
 
-def _metrics(ends: dict[str, float], texts: bool) -> dict[str, float]:
+def _metrics(ends: dict[str, float], texts: bool, layer: int | None) -> dict[str, float]:
     roles = {"weak": ends["supervisor"], "student": ends["student"], "ceiling": ends["ceiling"]}
     gap = ends["ceiling"] - ends["supervisor"]
     values = {f"{role}_accuracy": value for role, value in roles.items()}
     values |= {"pgr": (ends["student"] - ends["supervisor"]) / gap} if gap > 0 else {}
     values |= {"agreement_supervisor_right": 0.9, "agreement_supervisor_wrong": 0.5, "agreement": 0.8}
+    values |= {"known_given_weak_wrong": ends["student"] - 0.2}
+    values |= {} if layer is None else {"layer": float(layer)}
     values |= {"misfit_error_rate": 0.2, "gain_error_rate": ends["student"] - ends["supervisor"]}
     if not texts:
         values |= {"misfit_squared_error": 0.06, "gain_squared_error": 0.05}

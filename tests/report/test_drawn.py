@@ -17,6 +17,7 @@ from raysweep.report.page.pictures import follows
 from raysweep.report.page.tables import CHOICES
 
 SIZES = {"small": 100, "medium": 1_000, "large": 10_000, "huge": 100_000}
+LAYERS = {f"read-out, layer {layer}": layer for layer in (0, 3, 6)}
 VALUES = {
     "task": ["boolq", "sci_q"],
     "method": ["naive", "confidence", "shuffled_labels"],
@@ -31,12 +32,19 @@ def noisy(end: str, cell: dict[str, Any]) -> float:
     ends = {"supervisor": 0.6, "ceiling": 0.8 + 0.05 * (cell["strong"] == "huge")}
     if end != "student":
         return ends[end] + 0.1 * (cell["task"] == "sci_q")
-    student = {"naive": 0.66, "confidence": 0.7, "shuffled_labels": 0.35}[cell["method"]]
+    student = {"naive": 0.66, "confidence": 0.7, "shuffled_labels": 0.35} | {
+        name: 0.6 + 0.02 * layer for name, layer in LAYERS.items()
+    }
+    return _seeds_apart(student[cell["method"]], cell)
+
+
+def _seeds_apart(student: float, cell: dict[str, Any]) -> float:
     return student + (0.06 if cell["task"] == "boolq" else 0.002) * (cell["seed"] - 1)
 
 
 SWEEPS = {
     "two seeds": {"methods": VALUES["method"][:2], "seeds": [0, 2], "middle": {"confidence": ["medium"]}},
+    "layers": {"methods": ["naive", *LAYERS], "seeds": [0, 2], "layers": LAYERS, "strong": ["large"]},
     "one pair": {"methods": VALUES["method"], "strong": ["large"], "weak": ["small"], "tasks": ["boolq"]},
 }
 Drawn = tuple[str, dict[str, Figure]]
@@ -63,7 +71,7 @@ def test_bars_end_where_the_csv_says_or_in_an_arrow(drawn: Drawn) -> None:
                 num_bars += 1
         num_cut += is_cut
         assert (CUT in figure.caption) == is_cut, figure.name
-    assert num_bars > 20 and bool(num_cut) == (drawn[0] == "two seeds"), "else nothing was tested"
+    assert num_bars > 20 and bool(num_cut) == (drawn[0] != "one pair"), "else nothing was tested"
 
 
 def check_bar(figure: Figure, panel: Panel, first: float, last: float, low: float, high: float) -> bool:

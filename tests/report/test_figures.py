@@ -12,6 +12,7 @@ import pytest
 from report.made_up import made_up_sweep
 
 from raysweep.report.figures import Figure, Figures, figures_of
+from raysweep.report.figures.layers import line_of
 from raysweep.report.figures.save import FORMATS, captions, save
 from raysweep.report.figures.theme import COLOURS, COLUMN, DASHES, FONT_SIZE, PAGE, SHAPES
 from raysweep.results.frames import SweepData
@@ -79,7 +80,7 @@ def full() -> tuple[SweepData, Figures]:
 
 def test_a_full_sweep_has_every_figure(full: tuple[SweepData, Figures]) -> None:
     check(full[1])
-    assert reasons(full[1]) == {}
+    assert reasons(full[1]) == {"accuracy_by_layer": "no method reads features of a layer"}
     assert len(full[1].figures) == 16
 
 
@@ -99,6 +100,43 @@ def test_accuracies_against_size_are_means_over_seeds_with_t_intervals(
     lines = table.reset_index().groupby("line")["accuracy"].agg(["min", "max"])
     assert lines.loc["ceiling"].to_list() == pytest.approx([0.8, 0.9])
     assert lines.loc["weak model"].to_list() == pytest.approx([0.6, 0.6])
+
+
+def test_accuracies_by_layer_are_means_over_seeds_of_methods_that_differ_in_the_layer() -> None:
+    methods = {f"read-out, layer {layer}": layer for layer in (0, 3, 12)} | {"probe-3": 3, "odd": 3}
+
+    def by_layer(end: str, cell: dict[str, Any]) -> float:
+        return accuracy(end, cell) + 0.005 * methods.get(cell["method"], 0) * (end == "student")
+
+    data = made_up_sweep(by_layer, methods=["naive", *methods], layers=methods)
+    found = figures_of(data)
+    check(found)
+    figure = by_name(found)["accuracy_by_layer"]
+    table = figure.data.set_index(["line", "examples", "layer"])
+    half = T_3 * 0.01 / math.sqrt(3)
+    names = ["accuracy", "interval low", "interval high"]
+    for layer in (0, 3, 12):
+        mean = 0.7 + 0.005 * layer
+        for examples, value in {"all test examples": mean, "weak model wrong": mean - 0.2}.items():
+            numbers = table.loc[("read-out", examples, layer), names].to_list()
+            assert numbers == pytest.approx([value, value - half, value + half], abs=1e-6)
+    levels = figure.data[figure.data["layer"].isna()].set_index("line")["accuracy"]
+    assert levels.to_dict() == pytest.approx({"weak model": 0.6, "ceiling": 0.8})
+    assert set(figure.data["line"]) == {"read-out", "weak model", "ceiling"}
+    assert "odd and probe read one layer only" in figure.caption
+    assert "read-out 0.760 at layer 12" in figure.alt
+
+
+def test_methods_whose_names_do_not_tell_their_layer_are_told_how_to() -> None:
+    data = made_up_sweep(accuracy, methods=["low", "high"], layers={"low": 1, "high": 2})
+    assert "such as 'read-out, layer 3'" in reasons(figures_of(data))["accuracy_by_layer"]
+
+
+@pytest.mark.parametrize(
+    "name", ["read-out, layer 3", "read-out 12", "read-out_layer_0", "read-out@middle", "read-out layer=7"]
+)
+def test_a_line_is_named_by_its_methods_without_the_layer(name: str) -> None:
+    assert line_of(name) == "read-out" and line_of("3") == "3" and line_of("naive") == "naive"
 
 
 def test_compute_is_six_times_parameters_times_tokens(full: tuple[SweepData, Figures]) -> None:
@@ -238,7 +276,7 @@ def test_without_any_gap_there_are_no_figures_of_pgr() -> None:
 def test_a_sweep_of_which_nothing_is_finished_has_reasons_only() -> None:
     found = figures_of(made_up_sweep(accuracy, strong=["large", "huge"], failed=lambda cell: True))
     assert found.figures == ()
-    assert len(found.omitted) == 16 and all(omitted.reason for omitted in found.omitted)
+    assert len(found.omitted) == 17 and all(omitted.reason for omitted in found.omitted)
 
 
 def test_failed_cells_are_counted_in_captions_and_means_are_of_the_same_tasks() -> None:

@@ -18,7 +18,7 @@ __all__ = ["Figure", "Figures", "Omitted", "figures_of"]
 
 def figures_of(data: SweepData) -> Figures:
     """All figures for which a sweep has numbers, and why the others are left out. Loads altair."""
-    from raysweep.report.figures import by_size, chains, examples, grids, methods, misfit, stopping
+    from raysweep.report.figures import by_size, chains, examples, grids, layers, methods, misfit, stopping
     from raysweep.report.figures.summary import Summary
 
     drawn: list[Callable[[Summary], Figure | Omitted]] = [
@@ -38,6 +38,7 @@ def figures_of(data: SweepData) -> Figures:
         examples.difficulty,
         misfit.misfit_against_gain,
         misfit.seeds_spread,
+        layers.accuracy_by_layer,
     ]
     summary = Summary(data)
     found = [draw(summary) for draw in drawn]

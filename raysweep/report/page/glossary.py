@@ -27,6 +27,17 @@ WORDS: tuple[tuple[str, str], ...] = (
         "repeats.",
     ),
     (
+        "right when weak is wrong",
+        "The share of the test examples that the weak model gets wrong on which the student is right. Of a "
+        "read-out, a probe fitted to ground truth of half A: what the strong model knows and its supervisor "
+        "doesn't.",
+    ),
+    (
+        "elicited share",
+        "What of the read-out's knowledge the student shows: the quotient of their shares of right answers "
+        "where the weak model is wrong. Guessing counts in both.",
+    ),
+    (
         "90 % interval",
         "Holds the true value in nine of ten such sweeps: of the noise of training and of the test set, or "
         "of the test set alone with one seed.",
