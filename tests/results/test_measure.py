@@ -52,6 +52,7 @@ def test_metrics_are_those_of_the_saved_predictions(plan: Plan, store: Store) ->
         == {f"{split}_{name}" for split in ("transfer", "validation", "test") for name in numbers} | own
     )
     compared = {"agreement", "agreement_supervisor_right", "agreement_supervisor_wrong"}
+    compared |= {"known_given_weak_wrong"}
     compared |= {
         f"{what}_{form}"
         for what in ("misfit", "gain")
