@@ -28,6 +28,7 @@ SCRIPTS = {
     "Packing": ("packing.py",),
     "The planner": ("planner.py",),
     "The driver": ("driver.py",),
+    "A large store": ("store_at_scale.py", "4000"),
     "Critical path": ("critical_path.py",),
     "Data": ("data.py",),
 }
