@@ -513,9 +513,9 @@ ARCHITECTURES = [
         ("'nystromformer'", "padding changes", "0.001"),
     ),
     Case(
-        "Mamba with a class",
+        "Mamba with a class and no length",
         architecture("mamba", hidden_size=8, num_hidden_layers=1),
-        ("'mamba'", "SequenceClassification"),
+        ("no context length", "max_tokens"),
     ),
     *(
         case

@@ -347,7 +347,7 @@ REFUSED: dict[str, tuple[Callable[[], Sweep], str]] = {
     ),
     "method": (
         lambda: small_sweep(methods=["naiv"]),
-        "unknown method 'naiv' \\(did you mean 'naive'\\?\\); known: .*confidence, .*and 12 more",
+        "unknown method 'naiv' \\(did you mean 'naive'\\?\\); known: .*confidence, .*and 14 more",
     ),
     "method parameter": (
         lambda: small_sweep(methods=[Method(name="m", recipe="confidence", params={"alpha": 1})]),

@@ -11,10 +11,12 @@ import torch
 from folders import ARCHITECTURES, ENCODERS, tiny_config
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification
 
+from raysweep.models.architecture import auto_class
 from raysweep.training.forward import CAUSAL, ForwardInputs
 from raysweep.training.pooling import pool_for_head
 
 CPU = torch.device("cpu")
+GPU: Any = SimpleNamespace(type="cuda")
 SIZES: Mapping[str, Any] = {
     "hidden_size": 16,
     "num_hidden_layers": 2,
@@ -63,31 +65,30 @@ def computed(model: torch.nn.Module, inputs: Mapping[str, Any]) -> list[torch.Te
 
 
 @pytest.mark.parametrize("architecture", sorted(CAUSAL))
-def test_a_causal_model_computes_the_same_bits_without_mask_and_cache(architecture: str) -> None:
+def test_a_causal_model_computes_the_same_without_mask_and_cache(architecture: str) -> None:
     model = decoder(architecture)
-    chosen = ForwardInputs(model, CPU)({"attention_mask": MASK})
+    chosen = ForwardInputs(model, GPU)({"attention_mask": MASK})
     assert "attention_mask" not in chosen
     assert not chosen.get("use_cache")
     for ours, masked in zip(computed(model, chosen), computed(model, {"attention_mask": MASK}), strict=True):
-        assert torch.equal(ours, masked)
+        torch.testing.assert_close(ours, masked, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
-def test_a_classifier_with_dropout_computes_the_same_bits(dropout: float) -> None:
+def test_a_classifier_with_dropout_computes_the_same(dropout: float) -> None:
     rates = {"attn_pdrop": dropout, "resid_pdrop": dropout, "embd_pdrop": dropout}
     config = AutoConfig.for_model("gpt2", **SIZES, **{**OWN_NAMES["gpt2"], **rates})
     model = AutoModelForSequenceClassification.from_config(config).train()
-    chosen = ForwardInputs(model, CPU)({"attention_mask": MASK})
+    chosen = ForwardInputs(model, GPU)({"attention_mask": MASK})
     for ours, masked in zip(computed(model, chosen), computed(model, {"attention_mask": MASK}), strict=True):
-        assert torch.equal(ours, masked)
+        torch.testing.assert_close(ours, masked, rtol=1e-4, atol=1e-6)
 
 
-def test_keys_shared_by_heads_keep_the_mask_on_cpu_alone() -> None:
+def test_the_mask_is_kept_on_cpu() -> None:
     model = decoder("llama", num_key_value_heads=1)
     inputs = {"attention_mask": MASK}
     assert ForwardInputs(model, CPU)(inputs).keys() == {"attention_mask", "use_cache"}
-    gpu: Any = SimpleNamespace(type="cuda")
-    spared = ForwardInputs(model, gpu)(inputs)
+    spared = ForwardInputs(model, GPU)(inputs)
     assert spared == {"use_cache": False} and inputs.keys() == {"attention_mask"}
     for ours, masked in zip(computed(model, spared), computed(model, inputs), strict=True):
         torch.testing.assert_close(ours, masked, rtol=1e-4, atol=1e-6)
@@ -97,13 +98,11 @@ def test_keys_shared_by_heads_keep_the_mask_on_cpu_alone() -> None:
 def test_every_architecture_takes_what_it_is_given(architecture: str) -> None:
     config = tiny_config(architecture)
     config.num_labels = 2
-    model = AutoModelForSequenceClassification.from_config(config)
-    chosen = ForwardInputs(model, CPU)({"input_ids": IDS * MASK, "attention_mask": MASK})
+    model = auto_class("classes", config).from_config(config)
+    chosen = ForwardInputs(model, GPU)({"input_ids": IDS * MASK, "attention_mask": MASK})
     returned = model(**chosen)
     assert returned.logits.shape == (4, 2) and getattr(returned, "past_key_values", None) is None
-    assert ("attention_mask" in chosen) == (
-        architecture in ENCODERS or getattr(config, "num_key_value_heads", 2) == 1
-    )
+    assert ("attention_mask" in chosen) == (architecture in ENCODERS)
 
 
 def test_adapters_are_looked_through() -> None:
@@ -112,7 +111,7 @@ def test_adapters_are_looked_through() -> None:
     config = AutoConfig.for_model("gpt2", **SIZES, **OWN_NAMES["gpt2"])
     model = AutoModelForSequenceClassification.from_config(config)
     adapted = get_peft_model(model, LoraConfig(task_type="SEQ_CLS", r=2, target_modules=["c_attn"]))
-    assert ForwardInputs(adapted, CPU)({"attention_mask": MASK}) == {"use_cache": False}
+    assert ForwardInputs(adapted, GPU)({"attention_mask": MASK}) == {"use_cache": False}
 
 
 @pytest.mark.parametrize(
@@ -123,7 +122,7 @@ def test_a_model_that_is_causal_by_name_only_keeps_the_mask(
     architecture: str, change: Mapping[str, Any]
 ) -> None:
     model = decoder(architecture, **change)
-    assert "attention_mask" in ForwardInputs(model, CPU)({"attention_mask": MASK})
+    assert "attention_mask" in ForwardInputs(model, GPU)({"attention_mask": MASK})
     without, masked = (computed(model, inputs)[0] for inputs in ({}, {"attention_mask": MASK}))
     assert not torch.allclose(without, masked, atol=1e-4), "here the mask matters"
 
@@ -131,4 +130,4 @@ def test_a_model_that_is_causal_by_name_only_keeps_the_mask(
 def test_a_model_whose_head_reads_pooled_states_keeps_the_mask() -> None:
     model = decoder("gpt2")
     pool_for_head(model, "mean")
-    assert "attention_mask" in ForwardInputs(model, CPU)({"attention_mask": MASK})
+    assert "attention_mask" in ForwardInputs(model, GPU)({"attention_mask": MASK})

@@ -88,9 +88,12 @@ def test_an_earlier_database_is_brought_up_to_date(earlier: tuple[Plan, Store], 
         tags = run.data.tags
         assert tags["raysweep.result"] == old["tags"]["raysweep.result"]
         if tags["kind"] != "sweep":  # which has the answer now
-            assert run.data.metrics == pytest.approx(
-                {key: points[-1][1] for key, points in old["metrics"].items()}
-            )
+            metrics = {
+                key: value
+                for key, value in run.data.metrics.items()
+                if "known_given_weak_wrong" not in key  # which the raysweep of then didn't measure
+            }
+            assert metrics == pytest.approx({key: points[-1][1] for key, points in old["metrics"].items()})
         assert old["params"].items() <= run.data.params.items()
         if tags["kind"] == "run":
             assert tags["raysweep.run_id"] == old["tags"]["raysweep.run_id"]
