@@ -13,6 +13,7 @@ from raysweep.planning.search.config import Search
 from raysweep.planning.sweep import Method, Sweep, grid
 from raysweep.spec import (
     Call,
+    Combination,
     Evaluation,
     Folder,
     Full,
@@ -40,6 +41,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Call",
+    "Combination",
     "Evaluation",
     "Family",
     "Folder",

@@ -59,7 +59,7 @@ def importers(package: str, *, at_import_time: bool = False) -> set[str]:
 
 LAYERS = (
     "errors, gc_control < files, registry, spec < tasks, objectives, predictions < store, metrics, "
-    "transforms, probes < models < data, recipes < planning < results < training, tracking, report < "
+    "transforms, probes < models, rules < data, recipes < planning < results < training, tracking, report < "
     "estimates < scheduling < cli < api"
 )
 """A package imports only packages before it, for its types too."""

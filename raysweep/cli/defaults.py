@@ -5,6 +5,20 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+KINDS = (
+    "tasks",
+    "families",
+    "models",
+    "methods",
+    "objectives",
+    "transforms",
+    "rules",
+    "probes",
+    "metrics",
+    "runners",
+)
+"""Of what an experiment can name."""
+
 
 def default_store() -> str:
     """The folder of the store."""

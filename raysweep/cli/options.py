@@ -13,14 +13,13 @@ from functools import partial
 from typing import Any
 
 from raysweep import __version__
-from raysweep.cli.defaults import default_store, default_uri
+from raysweep.cli.defaults import KINDS, default_store, default_uri
 from raysweep.cli.parser import Parser, ShowCompletion
 from raysweep.cli.terminal import path
 
 Add = Callable[..., argparse.ArgumentParser]
 FORMATS = ("table", "markdown", "latex", "csv", "json")
 SHELLS = ("bash", "zsh", "fish")
-KINDS = ("tasks", "families", "models", "methods", "objectives", "transforms", "probes", "metrics", "runners")
 
 
 def make_parser() -> argparse.ArgumentParser:

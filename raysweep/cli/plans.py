@@ -93,6 +93,8 @@ def _and_more(number: int, what: str) -> str:
 
 def _objective(run: PlannedRun) -> str:
     """A run's objective, or its probe; of a trial, with the values that are tried."""
+    if run.spec.combination is not None:
+        return str(run.spec.combination.rule)
     if isinstance(run.spec.model.tuning, Features):
         return ""
     if isinstance(run.spec.model.tuning, Probe):
@@ -134,6 +136,8 @@ def plan_summary(plan: Plan, num_cached: int) -> str:
     pretrainings = f" and {plan.num_pretrainings} pretrainings" if plan.num_pretrainings else ""
     if plan.num_feature_runs:
         pretrainings += f", features of {plan.num_feature_runs} frozen models"
+    if plan.num_combinations:
+        pretrainings += f", {plan.num_combinations} combinations"
     num_cells = f"{len(plan.cells)} cells{' so far' if plan.num_open_cells else ''}"
     lines = [
         f"{plan.sweep.name}: {num_cells} need {plan.num_trainings} trainings{pretrainings} "

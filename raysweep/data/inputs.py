@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -15,12 +16,15 @@ import pandas as pd
 from raysweep.data.examples import max_answer_tokens, read_split, split_sizes
 from raysweep.data.labels import require_usable, transformed, true_labels
 from raysweep.data.tokens import prepare_tokens
+from raysweep.errors import InvalidInput
 from raysweep.models.layers import layer_number
 from raysweep.models.source import ModelInputs
 from raysweep.predictions import Predictions
-from raysweep.spec import RunSpec, Unlabelled, WeakLabels
+from raysweep.rules import HALF_A, HalfA, RuleContext, combine, predicts_only_half_a, rules
+from raysweep.spec import GroundTruth, RunSpec, Unlabelled, WeakLabels
 from raysweep.spec.tuning import Feature, feature_choice
 from raysweep.store import Store
+from raysweep.tasks.base import TRAINING_SPLITS
 
 T = TypeVar("T")
 
@@ -55,11 +59,13 @@ class RunInputs(ModelInputs):
 
     Attributes:
         spec: the run.
+        also_predicts: splits that it predicts beside its own, since other runs of the plan read them.
     """
 
-    def __init__(self, spec: RunSpec, store: Store) -> None:
+    def __init__(self, spec: RunSpec, store: Store, also_predicts: Iterable[str] = ()) -> None:
         super().__init__(spec.model, spec.task, store)
         self.spec = spec
+        self.also_predicts = sorted(also_predicts)
         self._kept: dict[tuple[str, str], Any] = {}
 
     @cached_property
@@ -74,8 +80,10 @@ class RunInputs(ModelInputs):
 
     @property
     def evaluated_splits(self) -> list[str]:
-        """The splits on which the trained model is evaluated."""
-        return self.spec.evaluated_splits(self.split_sizes)
+        """The splits on which the trained model is evaluated, or the sources are combined."""
+        if predicts_only_half_a(self.spec):
+            return [HALF_A]
+        return list(dict.fromkeys([*self.spec.evaluated_splits(self.split_sizes), *self.also_predicts]))
 
     @cached_property
     def max_answer_tokens(self) -> int:
@@ -112,6 +120,11 @@ class RunInputs(ModelInputs):
         """
         source = self.spec.labels
         assert not isinstance(source, Unlabelled)
+        labels = self._labels_of(source, split)
+        require_usable(labels, self.task, split)
+        return labels
+
+    def _labels_of(self, source: GroundTruth | WeakLabels, split: str) -> Predictions:
         if isinstance(source, WeakLabels):
             labels = self.store.run(source.supervisor.id).read_predictions(split)
         else:
@@ -120,8 +133,36 @@ class RunInputs(ModelInputs):
             labels = transformed(
                 labels, call, self.spec.seed, self.difficulty(split), lambda: self.ground_truth(split)
             )
-        require_usable(labels, self.task, split)
         return labels
+
+    @_read_once
+    def combined(self, split: str) -> Predictions:
+        """What a combination says of a split.
+
+        Raises:
+            InvalidInput: its rule can't be applied to what the sources say, or gives no example a label that
+                could be trained on.
+            CorruptFile: also if a source's predictions aren't what was written.
+        """
+        combination = self.spec.combination
+        assert combination is not None
+        rule = rules.get(combination.rule.name)
+
+        def half_a() -> HalfA:
+            if not rule.reads_half_a:
+                raise InvalidInput(
+                    "a rule asked for half A; one that may must say so: Rule(reads_half_a=True)"
+                )
+            truth = self.ground_truth(HALF_A)
+            ids = np.sort(truth.ids)
+            sources = [self._labels_of(source, HALF_A).align(ids) for source in combination.sources]
+            return HalfA(sources, truth.align(ids))
+
+        sources = [self._labels_of(source, split) for source in combination.sources]
+        found = combine(combination.rule, sources, RuleContext(self.spec.seed, half_a))
+        if split in TRAINING_SPLITS:
+            require_usable(found, self.task, split)
+        return replace(found, source=self.spec.id)
 
     @_read_once
     def tokens(self, split: str) -> Tokens:

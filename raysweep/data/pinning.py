@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pandas as pd
 
@@ -26,7 +26,18 @@ from raysweep.models.source import ModelInputs
 from raysweep.models.tokenizers import check_tokenizer
 from raysweep.models.unembedding import require_unembedding
 from raysweep.models.usability import require_usable
-from raysweep.spec import Folder, Hub, ModelSpec, RunSpec, Scratch, TaskSpec, WeakLabels
+from raysweep.spec import (
+    Combination,
+    Folder,
+    GroundTruth,
+    Hub,
+    ModelSpec,
+    RunSpec,
+    Scratch,
+    TaskSpec,
+    Unlabelled,
+    WeakLabels,
+)
 from raysweep.spec.chains import check_chain
 from raysweep.spec.identity import canonical_json
 from raysweep.store import Store
@@ -35,6 +46,9 @@ from raysweep.tasks.base import Example, tasks
 
 if TYPE_CHECKING:
     from raysweep.tasks.base import TaskData
+
+
+_Labels = TypeVar("_Labels", GroundTruth | WeakLabels, GroundTruth | WeakLabels | Unlabelled)
 
 
 def _write(data: TaskData, folder: Path) -> None:
@@ -125,12 +139,14 @@ class Pinner:
 
     def run(self, spec: RunSpec) -> RunSpec:
         """The run with all that it reads identified: task, model and supervisor."""
-        labels = spec.labels
-        if isinstance(labels, WeakLabels):
-            labels = dataclasses.replace(labels, supervisor=self.run(labels.supervisor))
         return dataclasses.replace(
-            spec, task=self.task(spec.task), model=self.model(spec.model), labels=labels
+            spec, task=self.task(spec.task), model=self.model(spec.model), labels=self._labels(spec.labels)
         )
+
+    def _labels(self, labels: _Labels) -> _Labels:
+        if not isinstance(labels, WeakLabels):
+            return labels
+        return dataclasses.replace(labels, supervisor=self.run(labels.supervisor))
 
     def tokens(self, task: TaskSpec, model: ModelSpec) -> None:
         """Make a pinned task's tokens for a pinned model, and check the words that its head starts as; raises
@@ -152,7 +168,7 @@ class Pinner:
             require_usable(inputs, use)
             self._usable.add(key)
 
-    def _base(self, model: ModelSpec) -> Hub | Folder | Scratch | RunSpec:
+    def _base(self, model: ModelSpec) -> Hub | Folder | Scratch | RunSpec | Combination:
         base = model.base
         if isinstance(base, Hub):
             return dataclasses.replace(base, commit=base.commit or self._commit(base))
@@ -160,6 +176,8 @@ class Pinner:
             return self._folder(base, model.name)
         if isinstance(base, RunSpec):
             return self.run(base)
+        if isinstance(base, Combination):
+            return dataclasses.replace(base, sources=tuple(map(self._labels, base.sources)))
         check_tokenizer(base.tokenizer)
         return base
 

@@ -102,9 +102,10 @@ def _speed_key(run: PlannedRun) -> SpeedKey:
 
 def _cost(run: PlannedRun, workload: _Workload, speeds: Speeds) -> RunCost:
     num_parameters, trained, evaluated = workload
+    counted = max(num_parameters, 1)  # a combination has none
     key = _speed_key(run)
     resources = run.resources
-    training_flops = (2 if isinstance(run.spec.model.tuning, HeadOnly) else 6) * num_parameters
+    training_flops = (2 if isinstance(run.spec.model.tuning, HeadOnly) else 6) * counted
     devices = num_devices(resources)
     bases: list[Basis] = []
     assumed = ASSUMED_FLOPS[key.device, key.precision]
@@ -118,12 +119,13 @@ def _cost(run: PlannedRun, workload: _Workload, speeds: Speeds) -> RunCost:
     nearest = speeds.nearest_flops(key.device, key.precision, num_parameters)
     training_speed = speeds.training.get(key)
     training = seconds(trained, training_speed, nearest and nearest / training_flops, training_flops)
-    from_training = training_speed and training_speed * training_flops / (2 * num_parameters)
-    from_nearest = nearest and nearest / (2 * num_parameters)
+    evaluation_flops = 2 * counted
+    from_training = training_speed and training_speed * training_flops / evaluation_flops
+    from_nearest = nearest and nearest / evaluation_flops
     evaluation = seconds(
-        evaluated, speeds.evaluation.get(key), from_training or from_nearest, 2 * num_parameters
+        evaluated, speeds.evaluation.get(key), from_training or from_nearest, evaluation_flops
     )
-    loads_model = run.spec.features is None  # which is most of the others' overhead
+    loads_model = run.spec.loads_model  # which is most of the others' overhead
     mean_overhead = speeds.mean_overhead_seconds(key.device) if loads_model else None
     overhead_seconds = speeds.overhead_seconds.get(key, mean_overhead)
     if overhead_seconds is None:
@@ -173,6 +175,8 @@ class _Workloads:
         return self._workloads[key]
 
     def _count(self, spec: RunSpec) -> _Workload:
+        if spec.combination is not None:
+            return _Workload(0, 0, 0)
         num_parameters, splits = self._model(spec)
         if spec.features is not None:  # no text goes through the model again
             return _Workload(num_parameters, 0, 0)

@@ -38,7 +38,7 @@ def with_features(runs: Mapping[str, PlannedRun], store: Store, *, all_layers: b
         source = run.spec.features
         if source is None:
             continue
-        inputs = RunInputs(run.spec, store)
+        inputs = RunInputs(run.spec, store, run.also_predicts)
         wanted[source.id].update(features_read(run, store))
         if all_layers:
             layers = range(num_layers(inputs) + 1)
@@ -58,7 +58,7 @@ def features_read(run: PlannedRun, store: Store) -> list[Feature]:
         InvalidInput: it reads a layer that its model doesn't have; says which run.
     """
     try:
-        return RunInputs(run.spec, store).features_read
+        return RunInputs(run.spec, store, run.also_predicts).features_read
     except InvalidInput as error:
         raise InvalidInput(
             f"{run.role} run of {run.spec.model.name!r} on task {run.spec.task.label!r}: {error}"

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
+from raysweep.planning.half_a import half_a_readers
 from raysweep.planning.search.study import Study
 from raysweep.planning.sweep import Sweep
 from raysweep.recipes import CellRuns
@@ -15,12 +16,10 @@ from raysweep.spec.resources import Resources
 from raysweep.spec.tuning import Feature
 from raysweep.store import RunStatus, Store
 
-Role = Literal["pretrain", "features", "supervisor", "intermediate", "student", "ceiling"]
+Role = Literal["pretrain", "features", "combination", "supervisor", "intermediate", "student", "ceiling"]
 """What a run is for. Supervisor, student and ceiling are the three runs of a cell. Of the runs that these
 depend on, a new model's first training and training on texts alone are pretrainings; what computes features
-of a frozen model is a features run; all others are intermediate."""
-NOT_TRAINED_HERE: tuple[tuple[Role, ...], ...] = (("pretrain",), ("features",))
-"""Roles of runs that aren't finetunings."""
+of a frozen model is a features run, what combines predictions a combination; all others are intermediate."""
 
 
 class CellGroup(NamedTuple):
@@ -56,6 +55,8 @@ class PlannedRun:
     """The study that it is a trial of, if any."""
     features: frozenset[Feature] = frozenset()
     """What the runs of the plan read of it, if it is a features run."""
+    also_predicts: frozenset[str] = frozenset()
+    """Splits that it predicts beside its own, since others of the plan read them."""
 
     @property
     def id(self) -> str:
@@ -68,6 +69,12 @@ class PlannedRun:
         return "+".join(self.roles)
 
     @property
+    def is_finetuning(self) -> bool:
+        """Whether it finetunes a model: no pretraining, and nothing that only computes features or combines
+        predictions."""
+        return self.roles not in (("pretrain",), ("features",)) and self.spec.combination is None
+
+    @property
     def may_be_stopped(self) -> bool:
         """Whether a search may end it early: it is a trial, and no cell needs it."""
         return self.study is not None and self.num_cells == 0
@@ -76,7 +83,7 @@ class PlannedRun:
     def save_weights(self) -> bool:
         """Whether its weights are kept. Trials of a search keep them only if another run starts from them; a
         head or probe on features is fitted again sooner than it is found."""
-        if self.spec.features is not None or self.roles == ("features",):
+        if not self.spec.loads_model or self.roles == ("features",):
             return False
         is_kept = self.roles != ("student",) and self.study is None
         return self.needs_model or is_kept or self.resources.save_student_models
@@ -84,8 +91,8 @@ class PlannedRun:
     def status(self, store: Store) -> RunStatus:
         """The run's status in a store, as far as this plan is concerned: MISSING, DONE, STOPPED or FAILED.
 
-        A run counts as missing if its weights or features are needed but weren't kept, or if a search stopped
-        it early and a cell needs it now. Raises as `Store.status`.
+        A run counts as missing if its weights, features or predictions are needed but weren't kept, or if a
+        search stopped it early and a cell needs it now. Raises as `Store.status`.
         """
         status = store.status(self.spec)
         if status is RunStatus.STOPPED and not self.may_be_stopped:
@@ -93,6 +100,9 @@ class PlannedRun:
         if status is RunStatus.DONE and self.needs_model and not store.run(self.id).has_model:
             return RunStatus.MISSING
         if status is RunStatus.DONE and self.features and not store.run(self.id).has_features(self.features):
+            return RunStatus.MISSING
+        wanted = {f"predictions/{split}.parquet" for split in self.also_predicts}
+        if status is RunStatus.DONE and wanted and not wanted <= {*store.run(self.id).read_result()["files"]}:
             return RunStatus.MISSING
         return status
 
@@ -148,6 +158,7 @@ def distinct_runs(
         graph.roles[item.spec.id].add(item.role)
         if item.study is not None:
             graph.studies.setdefault(item.spec.id, item.study)
+    also_predicts = half_a_readers(graph.specs)
     return {
         run_id: PlannedRun(
             spec=spec,
@@ -157,16 +168,17 @@ def distinct_runs(
             resources=_resources(spec, sweep),
             needs_model=run_id in graph.bases,
             study=graph.studies.get(run_id),
+            also_predicts=also_predicts.get(run_id, frozenset()),
         )
         for run_id, spec in graph.specs.items()
     }
 
 
 def _resources(spec: RunSpec, sweep: Sweep) -> Resources:
-    """Those of the sweep; but a run on features, which trains a linear layer or less, takes one process on a
-    CPU."""
+    """Those of the sweep; but a run on features, which trains a linear layer or less, and a combination take
+    one process on a CPU."""
     chosen = sweep.resources_of(spec)
-    if spec.features is None:
+    if spec.loads_model:
         return chosen
     return Resources(
         cpus_per_worker=chosen.cpus_per_worker,
@@ -210,6 +222,8 @@ class _Graph:
         spec = self.specs[run_id]
         if isinstance(spec.model.tuning, Features):
             return ("features",)
+        if spec.combination is not None:
+            return ("combination",)
         is_pretraining = isinstance(spec.model.base, Scratch) or isinstance(spec.labels, Unlabelled)
         return ("pretrain",) if is_pretraining else ("intermediate",)
 

@@ -11,19 +11,17 @@ from raysweep.data.task_facts import TaskFacts
 from raysweep.errors import InvalidInput
 from raysweep.gc_control import gc_paused
 from raysweep.models.families import Model
-from raysweep.objectives import objectives
 from raysweep.planning.features import features_read, with_features
-from raysweep.planning.graph import NOT_TRAINED_HERE, PlannedCell, PlannedRun, distinct_runs
+from raysweep.planning.graph import PlannedCell, PlannedRun, distinct_runs
+from raysweep.planning.methods import checked_method, pinned_model
 from raysweep.planning.search.space_checks import check_search_space
 from raysweep.planning.search.studies import Studies
 from raysweep.planning.sweep import Method, Sweep
 from raysweep.planning.validate import RunValidator
 from raysweep.recipes import Cell, CellRuns, recipes
-from raysweep.spec import Call, Prompting, RunSpec, TaskSpec
+from raysweep.spec import Prompting, RunSpec, TaskSpec
 from raysweep.spec.chains import check_chain
-from raysweep.spec.parameters import Parameters
 from raysweep.store import Store
-from raysweep.transforms import transforms
 
 TaskBySeed = Mapping[int, TaskSpec]
 """A pinned task for each seed of a sweep; usually the same one."""
@@ -49,7 +47,7 @@ class Plan:
     @property
     def num_trainings(self) -> int:
         """The number of distinct finetunings."""
-        return sum(run.roles not in NOT_TRAINED_HERE for run in self.runs.values())
+        return sum(run.is_finetuning for run in self.runs.values())
 
     @property
     def num_feature_runs(self) -> int:
@@ -57,10 +55,15 @@ class Plan:
         return sum(run.roles == ("features",) for run in self.runs.values())
 
     @property
+    def num_combinations(self) -> int:
+        """The number of runs that combine predictions of others."""
+        return sum(run.spec.combination is not None for run in self.runs.values())
+
+    @property
     def num_trainings_without_sharing(self) -> int:
         """The number of finetunings if every cell trained its own supervisor, student, ceiling and
         intermediate models."""
-        return sum(max(1, run.num_cells) for run in self.runs.values() if run.roles not in NOT_TRAINED_HERE)
+        return sum(max(1, run.num_cells) for run in self.runs.values() if run.is_finetuning)
 
     @property
     def num_open_cells(self) -> int:
@@ -103,6 +106,7 @@ class Plan:
             "num_trainings": self.num_trainings,
             "num_pretrainings": self.num_pretrainings,
             "num_feature_runs": self.num_feature_runs,
+            "num_combinations": self.num_combinations,
             "num_trainings_without_sharing": self.num_trainings_without_sharing,
         }
 
@@ -124,9 +128,9 @@ def make_plan(
     """
     pinner = Pinner(store)
     validator = RunValidator(store)
-    methods = [_checked(method, pinner) for method in sweep.methods]
+    methods = [checked_method(method, pinner) for method in sweep.methods]
     tasks = [_pinned_task(task, sweep, pinner) for task in sweep.tasks]
-    pairs = [(_pinned_model(weak, pinner), _pinned_model(strong, pinner)) for weak, strong in sweep.pairs]
+    pairs = [(pinned_model(weak, pinner), pinned_model(strong, pinner)) for weak, strong in sweep.pairs]
     first_seeds = [by_seed[sweep.seeds[0]] for by_seed in tasks]
     _require_distinct_names([task.label for task in first_seeds], [model for pair in pairs for model in pair])
     facts = {task.label: pinner.facts[task.content or ""] for task in first_seeds}
@@ -200,6 +204,8 @@ def _prepare(run: PlannedRun, validator: RunValidator, pinner: Pinner) -> None:
 
 def _make_tokens(run: PlannedRun, pinner: Pinner) -> None:
     """Make a run's tokens, once its model can be used."""
+    if run.spec.combination is not None:
+        return
     pinner.check_model(run.spec)
     if run.spec.features is None and not isinstance(run.spec.model.tuning, Prompting):
         # Those of a run on features are made for the run that computes them, prompts when their run starts.
@@ -239,47 +245,6 @@ def _pinned_task(task: TaskSpec | str, sweep: Sweep, pinner: Pinner) -> TaskBySe
         seed: pinner.task(replace(spec, training_seed=seed) if sweep.seeds_draw_halves else spec)
         for seed in sweep.seeds
     }
-
-
-def _checked(method: Method | str, pinner: Pinner) -> Method:
-    """A method, once its recipe takes its parameters, with the models among them pinned."""
-    method = Method(name=method, recipe=method) if isinstance(method, str) else method
-    parameters = Parameters(recipes.get(method.recipe), num_leading=1)
-    is_named = method.name == method.recipe
-    parameters.check(
-        method.params, f"method {method.name!r}" + ("" if is_named else f": recipe {method.recipe!r}")
-    )
-    _check_calls(method)
-    return replace(method, params={name: _pinned(value, pinner) for name, value in method.params.items()})
-
-
-def _check_calls(method: Method) -> None:
-    """Check the losses and transforms among a method's parameters, and tell what is wrong by what the user
-    wrote; a recipe may make others, which are checked with their runs."""
-    params = method.params
-    losses = [params.get("objective")]
-    listed = params.get("transforms")
-    relabelled = listed if isinstance(listed, list | tuple) else []
-    for registry, calls in ((objectives, losses), (transforms, relabelled)):
-        for call in calls:
-            if isinstance(call, Call):
-                try:
-                    parameters: Parameters = registry.get(call.name).parameters
-                except InvalidInput as error:
-                    raise InvalidInput(f"method {method.name!r}: {error}") from error
-                parameters.check(call.params, f'method {method.name!r}: Call("{call.name}")')
-
-
-def _pinned_model(model: Model, pinner: Pinner) -> Model:
-    return replace(model, spec=pinner.model(model.spec))
-
-
-def _pinned(value: object, pinner: Pinner) -> object:
-    if isinstance(value, Model):
-        return _pinned_model(value, pinner)
-    if isinstance(value, tuple | list):
-        return [_pinned(item, pinner) for item in value]
-    return value
 
 
 def _runs(method: Method, cell: Cell) -> CellRuns:

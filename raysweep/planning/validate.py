@@ -5,12 +5,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from raysweep.data.examples import split_sizes
+import numpy as np
+
+from raysweep.data.examples import read_split, split_sizes
 from raysweep.errors import InvalidInput
 from raysweep.objectives import objectives
+from raysweep.predictions import Predictions
 from raysweep.probes import probes
+from raysweep.rules import HALF_A, predicts_only_half_a, rules
 from raysweep.spec import (
     Call,
+    Combination,
     Features,
     GroundTruth,
     Probe,
@@ -24,7 +29,7 @@ from raysweep.spec import (
 from raysweep.spec.parameters import Parameters
 from raysweep.store import Store
 from raysweep.tasks.base import TRAINING_SPLITS
-from raysweep.transforms import transforms
+from raysweep.transforms import TransformContext, apply_transform, transforms
 
 if TYPE_CHECKING:
     from raysweep.planning.graph import PlannedRun
@@ -50,21 +55,93 @@ class RunValidator:
         where = f"{run.role} run of {spec.model.name!r} on task {spec.task.label!r}"
         self._check_size(spec, where)
         self._check_objective(spec, where)
-        if isinstance(spec.labels, WeakLabels) and spec.train_split == "supervisor":
+        self._check_labels(spec, where)
+        if spec.combination is not None:
+            self._check_combination(spec, spec.combination, where)
+            return
+        _check_prompting(spec, where)
+        self._check_features(spec, where)
+        if spec.features is None and not isinstance(spec.model.tuning, Features):
+            run.resources.micro_batch(spec.optimization.batch_size)
+
+    def _check_labels(self, spec: RunSpec, where: str) -> None:
+        labels = spec.labels
+        if isinstance(labels, Unlabelled):
+            return
+        if isinstance(labels, WeakLabels):
+            self._check_supervisor(labels.supervisor, spec.train_split, where)
+        self._check_transforms(labels, spec, where)
+
+    def _check_supervisor(self, supervisor: RunSpec, split: str, where: str) -> None:
+        if split == HALF_A and supervisor.combination is None:
             raise InvalidInput(
                 f"{where}: its supervisor learnt from the split 'supervisor' and labels 'transfer' only"
             )
-        for call in spec.labels.transforms if isinstance(spec.labels, WeakLabels | GroundTruth) else ():
+        if split != HALF_A and predicts_only_half_a(supervisor):
+            raise InvalidInput(
+                f"{where}: {supervisor.combination} gives labels of the split 'supervisor' only, and it "
+                f"is trained on {split!r}; train on 'supervisor'"
+            )
+
+    def _check_transforms(self, labels: GroundTruth | WeakLabels, spec: RunSpec, where: str) -> None:
+        for call in labels.transforms:
             transform = transforms.get(call.name)
             self._check_call(transform.parameters, call, f"{where}: transform")
             if transform.needs_probabilities and spec.kind == "generative":
                 raise InvalidInput(
                     f"{where}: transform {call.name!r} needs class probabilities; the labels here are answers"
                 )
-        _check_prompting(spec, where)
-        self._check_features(spec, where)
-        if spec.features is None and not isinstance(spec.model.tuning, Features):
-            run.resources.micro_batch(spec.optimization.batch_size)
+
+    def _check_combination(self, spec: RunSpec, combination: Combination, where: str) -> None:
+        """Refuse a combination whose sources don't go together."""
+        rule = rules.get(combination.rule.name)
+        what = f"{where}: rule {combination.rule.name!r}"
+        rule.require_fit(combination.rule, len(combination.sources), spec.kind, what)
+        for source in combination.sources:
+            self._check_transforms(source, spec, what)
+        for run in combination.runs:
+            name = f"{what}: its source {run.model.name!r}"
+            if run.task.content != spec.task.content:
+                raise InvalidInput(
+                    f"{name} is on task {run.task.label!r}, whose examples, classes or splits aren't "
+                    f"those of {spec.task.label!r}; combine runs on one task"
+                )
+            if run.kind != spec.kind or isinstance(run.model.tuning, Features):
+                raise InvalidInput(f"{name} predicts no label of task {spec.task.label!r}; leave it out")
+            if predicts_only_half_a(run):
+                raise InvalidInput(
+                    f"{name} gives labels of the split 'supervisor' only, to train on; it can't be combined"
+                )
+        self._require_coverage(combination, spec.task, what)
+
+    def _require_coverage(self, combination: Combination, task: TaskSpec, what: str) -> None:
+        """Refuse a rule over parts that have no example in common. What other transforms leave is known only
+        when the sources have predicted."""
+        rule = rules.get(combination.rule.name)
+        chains = [
+            [call for call in source.transforms if transforms.get(call.name).is_by_id]
+            for source in combination.sources
+        ]
+        if rule.only_half_a or not any(chains):
+            return
+        key = (task.content, combination.rule.name, repr(chains))
+        if key in self._passed:
+            return
+        ids = read_split(task, "transfer", self.store, ["id"])["id"].tolist()
+        everything = Predictions.of(ids, np.full((len(ids), 2), 0.5), "any")
+        unknown = TransformContext(0, np.full(len(ids), np.nan), lambda: everything)
+        covered = []
+        for chain in chains:
+            source = everything
+            for call in chain:
+                source = apply_transform(call, source, unknown)
+            covered.append(source.covered)
+        if not (np.all(covered, axis=0) if rule.covers == "all" else np.any(covered, axis=0)).any():
+            raise InvalidInput(
+                f"{what}: it gives no example a label, since its sources are parts without one in common; "
+                "use 'first' for the union of parts, or other parts"
+            )
+        self._passed.add(key)
 
     def split_sizes(self, task: TaskSpec) -> dict[str, int]:
         """The number of examples in each split of a pinned task."""

@@ -9,10 +9,25 @@ from typing import Literal
 
 from raysweep.models.families import Model
 from raysweep.registry import Registry
-from raysweep.spec import Call, Evaluation, GroundTruth, RunSpec, TaskSpec, Unlabelled, WeakLabels
+from raysweep.spec import (
+    Call,
+    Combination,
+    Evaluation,
+    GroundTruth,
+    ModelSpec,
+    Optimization,
+    RunSpec,
+    TaskSpec,
+    Unlabelled,
+    WeakLabels,
+)
+from raysweep.spec.validation import MAX_NAME_LENGTH
 
 LabelSource = Literal["ground_truth", "weak"]
 """Where a recipe's labels come from: the task, or the supervisor."""
+
+
+_SEEDS_APART = 1_000_003
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +68,46 @@ class Cell:
         """The ceiling: the strong model finetuned on ground truth of the sweep's `ceiling_split`."""
         return self._ceiling
 
+    def member(self, number: int, transforms: Sequence[Call] = ()) -> RunSpec:
+        """One of several supervisors: the weak model finetuned on ground truth of half A with another seed.
+
+        Args:
+            number: from 0, the cell's own supervisor. The seeds of the others are far from those of a sweep,
+                so that cells of different seeds share none.
+            transforms: applied to the labels, in this order.
+        """
+        supervisor = self.on_ground_truth(self.weak, "supervisor", transforms)
+        return replace(supervisor, seed=self.seed + _SEEDS_APART * number)
+
+    def combine(
+        self, rule: Call | str, *sources: RunSpec | WeakLabels | GroundTruth, name: str = ""
+    ) -> RunSpec:
+        """What a rule makes of several sources, as a run that trains nothing.
+
+        Args:
+            rule: one of `raysweep list rules`, or `module:object`.
+            sources: runs, or labels with transforms of their own (see `labels`).
+            name: in tables; made of the rule and the sources, if not given.
+        """
+        labels = tuple(
+            WeakLabels(supervisor=source) if isinstance(source, RunSpec) else source for source in sources
+        )
+        combination = Combination(rule=Call(rule) if isinstance(rule, str) else rule, sources=labels)
+        return RunSpec(
+            task=self.task,
+            model=ModelSpec(name=name or str(combination)[:MAX_NAME_LENGTH], base=combination),
+            optimization=Optimization(learning_rate=1, steps=1),
+            train_split="transfer",
+            labels=Unlabelled(),
+            evaluation=Evaluation(every=0),
+            seed=self.seed,
+        )
+
+    @staticmethod
+    def labels(run: RunSpec, transforms: Sequence[Call] = ()) -> WeakLabels:
+        """A run's labels after transforms, as a source of `combine`."""
+        return WeakLabels(supervisor=run, transforms=tuple(transforms))
+
     # Cached, since every method of a cell asks for the same two.
     @cached_property
     def _supervisor(self) -> RunSpec:
@@ -68,17 +123,19 @@ class Cell:
         objective: Call | None = None,
         transforms: Sequence[Call] = (),
         model: Model | None = None,
+        split: str = "transfer",
     ) -> RunSpec:
         """A model finetuned on a supervisor's labels of half B.
 
         Args:
-            supervisor: the run that labels.
+            supervisor: the run that labels, or a combination.
             objective: cross-entropy, if not given.
             transforms: applied to the labels, in this order.
             model: what is finetuned; the strong model, if not given.
+            split: the half; "supervisor", half A, only for the labels of a combination.
         """
         labels = WeakLabels(supervisor=supervisor, transforms=tuple(transforms))
-        return self._run(model or self.strong, "transfer", labels, objective or Call("cross_entropy"))
+        return self._run(model or self.strong, split, labels, objective or Call("cross_entropy"))
 
     def language_modelling(
         self, model: Model, split: str, epochs: float, learning_rate: float | None

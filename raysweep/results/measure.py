@@ -17,6 +17,7 @@ from raysweep.data.inputs import RunInputs
 from raysweep.errors import CorruptFile, InvalidInput
 from raysweep.metrics import Measurement, correct, measured, metrics
 from raysweep.predictions import Predictions
+from raysweep.rules import HALF_A, predicts_only_half_a
 from raysweep.spec import Features, RunSpec, WeakLabels
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ def measure_run(inputs: RunInputs, names: Iterable[str] | None = None) -> dict[s
     chosen = [name for name, _ in metrics] if names is None else list(names)
     values: dict[str, float] = {}
     for path in sorted(paths.predictions("").parent.glob("*.parquet")):
+        if path.stem == HALF_A:
+            continue  # there because another run of the plan reads it; what was learnt from measures nothing
         values |= _Reference.of(inputs, path.stem).measure(Predictions.read(path), chosen)
     return values
 
@@ -163,12 +166,15 @@ class _Reference:
         labels = inputs.spec.labels
         if supervisor is None and isinstance(labels, WeakLabels):
             supervisor = labels.supervisor
+        # Labels of half A only say nothing of what is measured on; a combination learns from none.
+        is_apart = supervisor is not None and predicts_only_half_a(supervisor)
+        has_labels = inputs.spec.combination is None and not is_apart
         return cls(
             split=split,
             truth=inputs.ground_truth(split),
-            own_labels=inputs.labels(split) if split == "validation" else None,
+            own_labels=inputs.labels(split) if split == "validation" and has_labels else None,
             supervisor=None
-            if supervisor is None or split != "test"
+            if supervisor is None or is_apart or split != "test"
             else inputs.store.run(supervisor.id).read_predictions(split),
             difficulty=inputs.difficulty(split).to_numpy(np.float64),
             allowed=inputs.allowed_answers(split) if inputs.spec.kind == "generative" else None,

@@ -8,12 +8,11 @@ from typing import Any
 
 from raysweep.data.examples import split_sizes
 from raysweep.files import read_json
-from raysweep.planning.graph import NOT_TRAINED_HERE
 from raysweep.planning.plan import Plan
 from raysweep.planning.search.studies import CHOICES
 from raysweep.planning.sweep import Method
 from raysweep.recipes import baselines, controls, recipes
-from raysweep.spec import Folder, Hub, ModelSpec, Scratch, TaskSpec
+from raysweep.spec import Combination, Folder, Hub, ModelSpec, Scratch, TaskSpec
 from raysweep.spec.identity import canonical
 from raysweep.store import RunStatus, Store
 
@@ -68,7 +67,7 @@ def provenance(
     tasks: dict[str, list[TaskSpec]] = {}
     for run in plan.runs.values():
         tasks.setdefault(run.spec.task.label, []).append(run.spec.task)
-    finetuned = (run.spec for run in plan.runs.values() if run.roles not in NOT_TRAINED_HERE)
+    finetuned = (run.spec for run in plan.runs.values() if run.is_finetuning)
     models = {spec.model.name: spec.model for spec in finetuned}
     return {
         "sweep": plan.sweep.name,
@@ -141,6 +140,8 @@ def _model(model: ModelSpec) -> dict[str, Any]:
         return {"base": base.id, "commit": base.commit, "tuning": tuning}
     if isinstance(base, Folder):
         return {"base": base.path, "content": base.content, "tuning": tuning}
+    if isinstance(base, Combination):
+        return {"base": str(base), "tuning": ""}
     if isinstance(base, Scratch):
         return {"base": f"new {base.architecture}", "tuning": tuning}
     return {"base": f"run {base.id}", "tuning": tuning}

@@ -57,4 +57,5 @@ class Jobs:
             may_kill,
             fence,
             run.features,
+            run.also_predicts,
         )

@@ -6,19 +6,20 @@ Specs know nothing of data, models or stores: this package imports only `errors`
 computes and is never part of its identity, `identity` makes ids, `validation` checks fields.
 """
 
+from raysweep.spec.bases import Folder as Folder
+from raysweep.spec.bases import Hub as Hub
+from raysweep.spec.bases import Scratch as Scratch
 from raysweep.spec.call import Call as Call
 from raysweep.spec.optimization import Evaluation as Evaluation
 from raysweep.spec.optimization import Optimization as Optimization
 from raysweep.spec.optimization import Order as Order
 from raysweep.spec.optimization import Precision as Precision
 from raysweep.spec.optimization import Schedule as Schedule
-from raysweep.spec.run import Folder as Folder
+from raysweep.spec.run import Combination as Combination
 from raysweep.spec.run import GroundTruth as GroundTruth
 from raysweep.spec.run import HeadInit as HeadInit
-from raysweep.spec.run import Hub as Hub
 from raysweep.spec.run import ModelSpec as ModelSpec
 from raysweep.spec.run import RunSpec as RunSpec
-from raysweep.spec.run import Scratch as Scratch
 from raysweep.spec.run import Truncation as Truncation
 from raysweep.spec.run import Unlabelled as Unlabelled
 from raysweep.spec.run import WeakLabels as WeakLabels

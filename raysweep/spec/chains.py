@@ -37,7 +37,7 @@ def check_chain(run: RunSpec, what: str) -> None:
         elif key in on_the_way:
             raise InvalidInput(
                 f"{what}: the run of {current.model.name!r} on split {current.train_split!r} depends on "
-                "itself, through its supervisor or the model that it starts from"
+                "itself, through its supervisor, its sources or the model that it starts from"
             )
         elif key not in lengths:
             on_the_way.add(key)

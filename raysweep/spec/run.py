@@ -13,13 +13,13 @@ files. Only a pinned spec has an id.
 from __future__ import annotations
 
 import dataclasses
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
 from raysweep.errors import InvalidInput
+from raysweep.spec.bases import Folder, Hub, Scratch
 from raysweep.spec.call import Call
 from raysweep.spec.identity import SCHEMA, canonical_json, digest, label_field, later_field
 from raysweep.spec.optimization import Evaluation, Optimization
@@ -41,58 +41,11 @@ from raysweep.spec.validation import (
     require_choice,
     require_int,
     require_name,
-    require_stable,
     require_type,
 )
 
 Truncation = Literal["left", "right", "off"]
 HeadInit = Literal["small", "zeros"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Hub:
-    """A model of the Hugging Face hub."""
-
-    id: str = label_field()
-    revision: str = label_field(default="main")
-    """A branch, tag or commit."""
-    commit: str | None = None
-    """The commit of the revision; filled in by pinning."""
-
-    def __post_init__(self) -> None:
-        require_name(self, "id", "a hub id such as openai-community/gpt2")
-        require_name(self, "revision", "a branch, tag or commit")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Folder:
-    """A model in a local folder, as written by `save_pretrained`: config, weights, tokenizer."""
-
-    path: str = label_field()
-    content: str | None = None
-    """Checksum of the folder's files; filled in by pinning."""
-
-    def __post_init__(self) -> None:
-        require_type(self, "path", (str, os.PathLike), "the path of a folder")
-        object.__setattr__(self, "path", os.fspath(self.path))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scratch:
-    """A new model with random weights, to be pretrained."""
-
-    architecture: str
-    """A `model_type` of transformers, such as "gpt2"."""
-    config: Mapping[str, Any]
-    """Values of the architecture's configuration; the vocabulary size comes from the tokenizer."""
-    tokenizer: Call
-    """How the tokenizer is made from the task's texts: see `raysweep.models.tokenizers`."""
-
-    def __post_init__(self) -> None:
-        require_name(self, "architecture", "a model_type of transformers, such as 'gpt2'")
-        require_type(self, "config", Mapping, "a dict of the architecture's configuration values")
-        require_stable(self, "config")
-        require_type(self, "tokenizer", Call, "a Call, such as Call('word_level')")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +55,7 @@ class ModelSpec:
 
     name: str = label_field()
     """The model's name in tables."""
-    base: Hub | Folder | Scratch | RunSpec
+    base: Hub | Folder | Scratch | RunSpec | Combination
     tuning: Full | Lora | HeadOnly | Prompting | Probe | Features = field(default_factory=Full)
     head_init: HeadInit | Unembedding = "small"
     """"small": normal with standard deviation 0.1/√width, so that the first logits are about 0.1; "zeros": as
@@ -120,11 +73,13 @@ class ModelSpec:
 
     def __post_init__(self) -> None:
         require_name(self, "name", "a non-empty name")
-        require_type(self, "base", (Hub, Folder, Scratch, RunSpec), "a Hub, Folder, Scratch or RunSpec")
+        bases = (Hub, Folder, Scratch, RunSpec, Combination)
+        require_type(self, "base", bases, "a Hub, Folder, Scratch, RunSpec or Combination")
         if isinstance(self.base, RunSpec) and not self.base.keeps_whole_model:
+            kept = self.base.combination or self.base.model.tuning
             raise InvalidInput(
                 f"model {self.name!r}: the run of {self.base.model.name!r} that it starts from keeps no "
-                f"whole model, since its tuning is {self.base.model.tuning}; start from one with Full()"
+                f"whole model, since it has {kept}; start from one with Full()"
             )
         kinds = (Full, Lora, HeadOnly, Prompting, Probe, Features)
         require_type(self, "tuning", kinds, "Full(), Lora(…), HeadOnly(…), Probe(…) or Prompting(…)")
@@ -166,6 +121,44 @@ class Unlabelled:
     """Train on the texts alone, as a language model."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Combination:
+    """In place of a model: a pure rule over what several sources say of each example. Nothing is trained.
+
+    The run that has it as its model's base predicts every split, and is used as any other run: as a
+    supervisor, a student, a source of another combination. `raysweep.recipes.Cell.combine` makes it.
+    """
+
+    rule: Call
+    """The rule and its parameters; `raysweep list rules` names them."""
+    sources: tuple[GroundTruth | WeakLabels, ...]
+    """What is combined, each after transforms of its own."""
+
+    def __post_init__(self) -> None:
+        require_type(self, "rule", Call, "a Call, such as Call('mean')")
+        is_list = isinstance(self.sources, tuple | list) and len(self.sources) > 0
+        fits = is_list and all(isinstance(source, GroundTruth | WeakLabels) for source in self.sources)
+        require(fits, self, "sources", "a tuple of at least one WeakLabels(…) or GroundTruth(…)")
+        object.__setattr__(self, "sources", tuple(self.sources))
+
+    @property
+    def runs(self) -> tuple[RunSpec, ...]:
+        """The runs among the sources, each once."""
+        supervisors = [source.supervisor for source in self.sources if isinstance(source, WeakLabels)]
+        return tuple({id(run): run for run in supervisors}.values())  # to compare them follows their chains
+
+    def __str__(self) -> str:
+        names = [
+            source.supervisor.model.name if isinstance(source, WeakLabels) else "ground truth"
+            for source in self.sources
+        ]
+        listed = ", ".join(
+            name if names.count(name) == 1 else f"{names.count(name)} × {name}"
+            for name in dict.fromkeys(names)
+        )
+        return f"{self.rule.name} of {listed}"
+
+
 def _require_calls(labels: GroundTruth | WeakLabels) -> None:
     are_calls = isinstance(labels.transforms, tuple | list) and all(
         isinstance(call, Call) for call in labels.transforms
@@ -203,14 +196,27 @@ class RunSpec:
 
     @property
     def kind(self) -> TaskKind | None:
-        """What is learnt: the kind of the pinned task, or "text" where its texts alone are learnt."""
-        return "text" if isinstance(self.labels, Unlabelled) else self.task.kind
+        """What is learnt or combined: the kind of the pinned task, or "text" where its texts alone are
+        learnt."""
+        is_text = isinstance(self.labels, Unlabelled) and self.combination is None
+        return "text" if is_text else self.task.kind
+
+    @property
+    def combination(self) -> Combination | None:
+        """What the run combines; None for one that has a model."""
+        return self.model.base if isinstance(self.model.base, Combination) else None
+
+    @property
+    def loads_model(self) -> bool:
+        """Whether the run reads a model's weights or texts itself: not if it reads only what other runs have
+        made of them, features or predictions."""
+        return self.features is None and self.combination is None
 
     @cached_property
     def is_pinned(self) -> bool:
         """Whether everything that this run reads is identified by content."""
         base = self.model.base
-        base_pinned = isinstance(base, Scratch | RunSpec) or (
+        base_pinned = isinstance(base, Scratch | RunSpec | Combination) or (
             base.commit if isinstance(base, Hub) else base.content
         )
         return bool(self.task.content and base_pinned) and all(run.is_pinned for run in self.dependencies)
@@ -218,7 +224,9 @@ class RunSpec:
     @property
     def dependencies(self) -> tuple[RunSpec, ...]:
         """The runs whose results this run reads: the pretraining of its model, or what computes its features,
-        and its supervisor."""
+        and its supervisor; of a combination, its sources."""
+        if self.combination is not None:
+            return self.combination.runs
         pretraining = (self.model.base,) if isinstance(self.model.base, RunSpec) else ()
         supervisor = (self.labels.supervisor,) if isinstance(self.labels, WeakLabels) else ()
         return ((self.features,) if self.features else pretraining) + supervisor
@@ -243,7 +251,7 @@ class RunSpec:
     def keeps_whole_model(self) -> bool:
         """Whether another run can start from the model that this run trains."""
         tuning = self.model.tuning
-        return isinstance(tuning, Full | HeadOnly) and feature_choice(tuning) is None
+        return isinstance(tuning, Full | HeadOnly) and self.loads_model
 
     @cached_property
     def id(self) -> str:

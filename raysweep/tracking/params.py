@@ -5,7 +5,17 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from raysweep.spec import Call, Folder, GroundTruth, Hub, RunSpec, Scratch, Unlabelled, WeakLabels
+from raysweep.spec import (
+    Call,
+    Combination,
+    Folder,
+    GroundTruth,
+    Hub,
+    RunSpec,
+    Scratch,
+    Unlabelled,
+    WeakLabels,
+)
 
 
 def spec_params(spec: RunSpec) -> dict[str, str]:
@@ -40,11 +50,13 @@ def _labels_name(labels: GroundTruth | WeakLabels | Unlabelled) -> str:
     return "ground truth" if isinstance(labels, GroundTruth) else "none"
 
 
-def _base_name(base: Hub | Folder | Scratch | RunSpec) -> str:
+def _base_name(base: Hub | Folder | Scratch | RunSpec | Combination) -> str:
     if isinstance(base, Hub):
         return f"{base.id}@{base.commit}"
     if isinstance(base, Folder):
         return base.path
+    if isinstance(base, Combination):
+        return str(base)
     return f"run {base.id}" if isinstance(base, RunSpec) else f"new {base.architecture}"
 
 

@@ -31,6 +31,7 @@ from raysweep.store import RunFolder, Store
 from raysweep.store.lease import Fence, Overtaken
 from raysweep.store.logs import log_of
 from raysweep.training.checkpoint import Checkpoints
+from raysweep.training.combining import combine_sources
 from raysweep.training.early_stopping import TrialContext, TrialMonitor
 from raysweep.training.engine import hide_gpus, process_group
 from raysweep.training.features import extract
@@ -63,6 +64,8 @@ class Job:
     """By which it may write into the run's folder, if other sweeps might want to."""
     features: frozenset[Feature] = frozenset()
     """What the runs of the plan read of it, if it is a features run."""
+    also_predicts: frozenset[str] = frozenset()
+    """Splits that it predicts beside its own, since other runs of the plan read them."""
 
     @property
     def folder(self) -> RunFolder:
@@ -121,7 +124,7 @@ def execute(job: Job) -> None:
 def _execute(job: Job) -> None:
     started = time.monotonic()
     store = Store(job.store_folder)
-    inputs = RunInputs(job.spec, store)
+    inputs = RunInputs(job.spec, store, job.also_predicts)
     paths = job.folder
     on_gpu = job.resources.num_gpus > 0
     if not on_gpu:
@@ -130,7 +133,7 @@ def _execute(job: Job) -> None:
     if rank == 0:
         paths.claim(job.spec)
         write_json(paths.environment, environment(job))
-    needs_group = job.spec.features is None  # a head on features is trained without DeepSpeed
+    needs_group = job.spec.loads_model  # all others need no DeepSpeed
     progress = ProgressWriter(inputs) if rank == 0 else None
     report: Report = progress.report if progress else lambda step, num_steps, history: None
     what = f"run {job.spec.id}: {job.spec.model.name} on {job.spec.task.label}, seed {job.spec.seed}"
@@ -147,7 +150,9 @@ def _execute(job: Job) -> None:
         if job.trial:  # rank 0 decides, but all ranks must ask
             should_stop = monitor.should_stop if monitor else lambda step, num_steps, history: False
         try:
-            if isinstance(job.spec.model.tuning, Features):
+            if job.spec.combination is not None:
+                history = combine_sources(inputs)
+            elif isinstance(job.spec.model.tuning, Features):
                 history = extract(inputs, job.resources, paths, job.features, report)
             else:
                 history = train(inputs, job.resources, job.save_weights, report, should_stop)

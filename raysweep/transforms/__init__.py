@@ -9,7 +9,7 @@ Imports `errors`, `registry`, `spec` and `predictions` only. Start with `base` a
 modules are the transforms, by purpose.
 """
 
-from raysweep.transforms import controls, probabilities, subsets, supervisors
+from raysweep.transforms import complements, controls, probabilities, subsets, supervisors
 from raysweep.transforms.base import Transform, TransformContext, transforms
 from raysweep.transforms.calling import apply_transform
 
@@ -17,6 +17,7 @@ __all__ = [
     "Transform",
     "TransformContext",
     "apply_transform",
+    "complements",
     "controls",
     "probabilities",
     "subsets",

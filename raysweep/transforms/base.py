@@ -46,6 +46,8 @@ class Transform:
     check: Callable[..., None] | None = None
     """Only for a rule that binds several parameters: see `Parameters.rule`."""
     reads_ground_truth: bool = False
+    is_by_id: bool = False
+    """Whether what it covers depends on the ids alone, and so is known before there are any labels."""
     needs_probabilities: bool = False
     """Whether it works on class probabilities only, and so not on the answers of generative tasks."""
 

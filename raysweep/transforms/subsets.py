@@ -103,9 +103,11 @@ def easiest(
     return keep_rows(labels, rows[: round(share * len(rows))], "easiest")
 
 
-def _require_number_below_of(*, number: int, of: int) -> None:
+def _require_number_below_of(*, number: int, of: int, complement: bool) -> None:
     if number >= of:
         raise InvalidInput(f"number is {number}; with of={of} it must be one of 0 to {of - 1}")
+    if complement and of == 1:
+        raise InvalidInput("complement=True of a single slice is nothing; give of=2 or more")
 
 
 def part(
@@ -114,18 +116,24 @@ def part(
     *,
     number: Annotated[int, AtLeast(0)],
     of: Annotated[int, AtLeast(1)],
+    complement: bool = False,
 ) -> Predictions:
     """One of several equal random slices: fresh data for each step of bootstrapping (Burns et al. 2023).
 
     Slice `number` (from 0) of `of`. The slices are disjoint, cover all ids and differ in size by at most one.
     They depend on a hash of the ids alone, over all rows, covered or not: the seed, the labels and earlier
-    filters change nothing. Examples of one group may fall into two slices. Answers or probabilities.
+    filters change nothing. Examples of one group may fall into two slices. Answers or probabilities. With
+    complement=True it is all other slices, for cross-fitting: what learnt from these labels the rest.
     """
-    return keep_rows(labels, np.array_split(scattered_rows(labels, "part"), of)[number], "part")
+    slices = np.array_split(scattered_rows(labels, "part"), of)
+    others = [rows for place, rows in enumerate(slices) if place != number]
+    return keep_rows(
+        labels, np.concatenate([[], *others]).astype(int) if complement else slices[number], "part"
+    )
 
 
 transforms.add(
     "filter_confidence", Transform(filter_confidence, check=_require_one_filter, needs_probabilities=True)
 )
 transforms.add("easiest", Transform(easiest, check=_require_one_cut))
-transforms.add("part", Transform(part, check=_require_number_below_of))
+transforms.add("part", Transform(part, check=_require_number_below_of, is_by_id=True))

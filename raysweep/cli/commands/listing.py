@@ -18,6 +18,7 @@ from raysweep.objectives import objectives
 from raysweep.probes import probes
 from raysweep.recipes import recipes
 from raysweep.registry import Registry, summary
+from raysweep.rules import rules
 from raysweep.scheduling.runners import runners
 from raysweep.tasks.base import tasks
 from raysweep.transforms import transforms
@@ -39,6 +40,7 @@ def catalogue() -> dict[str, dict[str, str]]:
         "methods": _named(recipes, summary),
         "objectives": _named(objectives, lambda objective: summary(objective.loss)),
         "transforms": _named(transforms, lambda transform: summary(transform.apply)),
+        "rules": _named(rules, lambda rule: summary(rule.apply)),
         "probes": _named(probes, lambda probe: summary(probe.fit)),
         "metrics": _named(metrics, summary),
         "runners": _named(runners, summary),

@@ -31,10 +31,14 @@ def require_path(path: object, where: str) -> None:
 
 
 def has_field(spec: RunSpec, path: str) -> bool:
-    """Whether a run has the field that a path names. A model that is only prompted has none, since nothing is
-    trained; a probe has those of its model alone."""
+    """Whether a run has the field that a path names. A model that is only prompted and a combination have
+    none, since nothing is trained; a probe has those of its model alone."""
     tuning = spec.model.tuning
-    if isinstance(tuning, Prompting) or (isinstance(tuning, Probe) and not path.startswith("model.")):
+    if (
+        spec.combination
+        or isinstance(tuning, Prompting)
+        or (isinstance(tuning, Probe) and not path.startswith("model."))
+    ):
         return False
     try:
         with_overrides(spec, {path: None})

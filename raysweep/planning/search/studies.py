@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 from raysweep.files import read_json
 from raysweep.planning.graph import CellGroup, PlannedCell, SearchedRun
 from raysweep.planning.search.config import METRICS, Search, SearchedRole, Signal
 from raysweep.planning.search.overrides import with_overrides
 from raysweep.planning.search.study import RunOutcome, Study, StudyScope, searched_space
-from raysweep.spec import RunSpec, WeakLabels
+from raysweep.spec import Combination, GroundTruth, RunSpec, Unlabelled, WeakLabels
 from raysweep.store import RunStatus, Store
 
+_Labels = TypeVar("_Labels", GroundTruth | WeakLabels, GroundTruth | WeakLabels | Unlabelled)
 CHOICES: Mapping[Signal, str] = {
     "weak_validation": "weak_validation",
     "ground_truth_validation": "ground_truth_validation, an oracle",
@@ -213,8 +214,14 @@ def _taught(spec: RunSpec, changed: Mapping[str, RunSpec]) -> RunSpec:
     if spec.id in changed:
         return changed[spec.id]
     base = spec.model.base
-    labels = spec.labels
-    if isinstance(labels, WeakLabels):
-        labels = replace(labels, supervisor=_taught(labels.supervisor, changed))
-    model = replace(spec.model, base=_taught(base, changed)) if isinstance(base, RunSpec) else spec.model
-    return replace(spec, model=model, labels=labels)
+    if isinstance(base, RunSpec):
+        base = _taught(base, changed)
+    elif isinstance(base, Combination):
+        base = replace(base, sources=tuple(_from(source, changed) for source in base.sources))
+    return replace(spec, model=replace(spec.model, base=base), labels=_from(spec.labels, changed))
+
+
+def _from(labels: _Labels, changed: Mapping[str, RunSpec]) -> _Labels:
+    if not isinstance(labels, WeakLabels):
+        return labels
+    return replace(labels, supervisor=_taught(labels.supervisor, changed))
