@@ -22,6 +22,7 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "mix_ground_truth": {"share": 0.5},
     "errors": {"rate": 0.5},
     "part": {"number": 0, "of": 1},
+    "complement": {"of": []},
 }
 """Of the transforms that have parameters without a default."""
 

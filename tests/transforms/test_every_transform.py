@@ -10,6 +10,7 @@ from label_tables import context, forbidden, names
 from raysweep.errors import InvalidInput
 from raysweep.predictions import Predictions
 from raysweep.registry import summary
+from raysweep.spec import Call
 from raysweep.transforms import TransformContext, transforms
 
 CALLS: dict[str, list[dict[str, Any]]] = {
@@ -23,7 +24,8 @@ CALLS: dict[str, list[dict[str, Any]]] = {
     "errors": [{"rate": 0.3}, {"rate": 0.3, "where": "hard"}],
     "simulated_supervisor": [{}, {"where": "hard"}],
     "easiest": [{"share": 0.5}, {"at_most": 2.0}],
-    "part": [{"number": 1, "of": 3}],
+    "part": [{"number": 1, "of": 3}, {"number": 1, "of": 3, "complement": True}],
+    "complement": [{"of": [Call("part", {"number": 1, "of": 3}), Call("harden")]}],
 }
 RANDOM = {"shuffle", "random_labels", "mix_ground_truth", "errors", "simulated_supervisor"}
 SIZE = 60

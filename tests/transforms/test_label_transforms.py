@@ -9,6 +9,7 @@ from label_tables import apply, context, hard, kept, names, soft, spoken, withou
 
 from raysweep.errors import InvalidInput
 from raysweep.predictions import Predictions
+from raysweep.spec import Call
 
 # How sure a label is
 # ------------------------------------------------------------------------------------------------------
@@ -299,3 +300,22 @@ def test_a_simulated_supervisor_that_answers() -> None:
     labels = spoken(["1", "2", "3", "nonsense"])
     found = apply("simulated_supervisor", labels, context(labels, truth=truth)).decisions
     assert (found != truth.decisions).sum() == 1 and set(found) < {"1", "2", "3", "4"}
+
+
+def test_a_complement_is_what_a_chain_drops() -> None:
+    labels = without(soft([[0.9, 0.1], [0.6, 0.4], [0.8, 0.2], [0.7, 0.3]]), 3)
+    sure = Call("filter_confidence", {"at_least": 0.7})
+    assert kept(apply("complement", labels, of=[sure])) == [1]
+    assert kept(apply("complement", labels, of=[])) == []
+    with pytest.raises(InvalidInput, match="reads ground truth"):
+        apply("complement", labels, of=[Call("mix_ground_truth", {"share": 0.5})])
+
+
+def test_a_slice_and_its_complement_are_everything() -> None:
+    labels = hard([0, 1] * 10)
+    for number in range(3):
+        own = kept(apply("part", labels, number=number, of=3))
+        others = kept(apply("part", labels, number=number, of=3, complement=True))
+        assert sorted(own + others) == list(range(20)) and own
+    with pytest.raises(InvalidInput, match="single slice"):
+        apply("part", labels, number=0, of=1, complement=True)
