@@ -64,7 +64,7 @@ def require_usable(labels: Predictions, task: TaskSpec, split: str) -> None:
     """
     if not labels.covered.any():
         raise InvalidInput(
-            f"no example of split {split!r} has a label after the transforms and rules; loosen the filter"
+            f"no example of split {split!r} has a weak label after transforms and rules; loosen the filter"
         )
     if labels.answers is None and labels.probabilities.shape[1] != task.num_classes:
         raise InvalidInput(

@@ -24,11 +24,11 @@ def several(
     data: Literal["same", "parts"] = "same",
     objective: Call | None = None,
 ) -> CellRuns:
-    """Several supervisors of other seeds, combined: bagging (Sang et al. 2402.00667), by their mean if no
-    rule is given.
+    """Several supervisors of other seeds, combined: bagging (Sang et al. 2402.00667).
 
-    With data="same" all learn from the whole of half A; with data="parts" each learns from all but one of as
-    many parts as there are members. With members=1 and the mean it is naive finetuning.
+    They are combined by `rule`, their mean if not given. With data="same" all learn from the whole of half A;
+    with data="parts" each learns from all but one of as many parts as there are members. With members=1 and
+    the mean it is naive finetuning.
     """
     weak = [cell.member(number, _all_but(number, members, data)) for number in range(members)]
     return cell.runs(cell.student(cell.combine(rule or Call("mean"), *weak), objective), weak[0])
@@ -41,7 +41,7 @@ def _all_but(number: int, members: int, data: str) -> list[Call]:
 
 @recipes.register("agree")
 def agree(cell: Cell, members: Members = 2, objective: Call | None = None) -> CellRuns:
-    """The student learns only what several supervisors of other seeds agree on (co-labelling).
+    """The student learns only what several supervisors of other seeds agree on.
 
     With members=1 it is naive finetuning.
     """
@@ -50,11 +50,10 @@ def agree(cell: Cell, members: Members = 2, objective: Call | None = None) -> Ce
 
 @recipes.register("adaboost")
 def adaboost(cell: Cell, members: Members = 4, objective: Call | None = None) -> CellRuns:
-    """Boosted supervisors: each learns half A with weights on what those before it got wrong (Sang et al.
-    2402.00667; EnsemW2S 2505.21959).
+    """Boosted supervisors (AdaBoost: Sang et al. 2402.00667; EnsemW2S 2505.21959).
 
-    The student learns their probabilities, mixed by AdaBoost's weights. With members=1 it is naive
-    finetuning.
+    Each learns half A with weights on what those before it got wrong. The student learns their probabilities,
+    mixed by AdaBoost's weights. With members=1 it is naive finetuning.
     """
     weak = [cell.supervisor()]
     while len(weak) < members:
@@ -88,12 +87,12 @@ def co_supervised(
     keep: Annotated[float, Between(0, 1)] = 1.0,
     objective: Call | None = None,
 ) -> CellRuns:
-    """Co-supervised learning: each example's teacher is the specialist nearest to an earlier student (Liu &
-    Alahi 2402.15505).
+    """Co-supervised learning: for each example the nearest specialist (Liu & Alahi 2402.15505).
 
-    Specialists are the weak model finetuned on parts of half A, as many as there are `members`; the earlier
-    student learns from the generalist, the cell's supervisor. Of the labels the share `keep` that the earlier
-    student contradicts least stays. With members=1 and keep=1 it is naive finetuning.
+    It is the one whose label an earlier student is nearest to. Specialists are the weak model finetuned on
+    parts of half A, as many as there are `members`; the earlier student learns from the generalist, the
+    cell's supervisor. Of the labels the share `keep` that the earlier student contradicts least stays. With
+    members=1 and keep=1 it is naive finetuning.
     """
     teachers = [cell.supervisor()]
     if members > 1:

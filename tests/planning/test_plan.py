@@ -192,7 +192,8 @@ def test_the_json_of_a_plan(store: Store, tmp_path: Path) -> None:
     content = json.loads(json.dumps(plan.to_json(own), allow_nan=False))
     assert set(content) == {
         "sweep", "tasks", "runs", "cells",
-        "num_trainings", "num_pretrainings", "num_feature_runs", "num_trainings_without_sharing",
+        "num_trainings", "num_pretrainings", "num_feature_runs", "num_combinations",
+        "num_trainings_without_sharing",
     }  # fmt: skip
     assert (
         content["num_trainings"],
@@ -347,7 +348,7 @@ REFUSED: dict[str, tuple[Callable[[], Sweep], str]] = {
     ),
     "method": (
         lambda: small_sweep(methods=["naiv"]),
-        "unknown method 'naiv' \\(did you mean 'naive'\\?\\); known: .*confidence, .*and 12 more",
+        "unknown method 'naiv' \\(did you mean 'naive'\\?\\); known: .*confidence, .*and 17 more",
     ),
     "method parameter": (
         lambda: small_sweep(methods=[Method(name="m", recipe="confidence", params={"alpha": 1})]),

@@ -82,7 +82,7 @@ BAD: list[tuple[Callable[..., Any], str, list[Any], str]] = [
     (Evaluation, "every", [-1, 1.0], "a whole number of at least 0"),
     (Evaluation, "num_examples", [0], "a whole number of at least 1"),
     (model, "name", ["", "  ", 3], "a non-empty name"),
-    (model, "base", ["gpt2", None], "a Hub, Folder, Scratch or RunSpec"),
+    (model, "base", ["gpt2", None], "a Hub, Folder, Scratch, RunSpec or Combination"),
     (model, "tuning", ["lora", Lora], "Full(), Lora(…), HeadOnly(…), Probe(…) or Prompting(…)"),
     (model, "head_init", ["ones", ("0", "1")], "one of small, zeros, Unembedding(words=…)"),
     (Unembedding, "words", [(), ("",), "01", 3], "a tuple of words, one for each class"),
@@ -213,7 +213,17 @@ def test_a_family_names_its_models() -> None:
 
 def test_the_catalogue_describes_everything() -> None:
     entries = catalogue()
-    kinds = {"tasks", "families", "models", "methods", "objectives", "transforms", "probes", "metrics"}
+    kinds = {
+        "tasks",
+        "families",
+        "models",
+        "methods",
+        "objectives",
+        "transforms",
+        "rules",
+        "probes",
+        "metrics",
+    }
     assert set(entries) == kinds | {"runners"}
     assert {"naive", "confidence", "confidence_openai"} <= set(entries["methods"])
     assert {"sandbox", "sciq", "boolq", "cosmos_qa", "sst2"} <= set(entries["tasks"])
