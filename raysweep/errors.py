@@ -63,6 +63,10 @@ class ClusterLost(RaysweepError):
     """The cluster on which runs are executed is gone."""
 
 
+class NodesMissing(RaysweepError):
+    """The cluster lacks nodes for what is left, and was waited for long enough."""
+
+
 class TrainingDiverged(RaysweepError):
     """The loss became NaN or infinite."""
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from raysweep.estimates.backfill import _TOLERANCE, blocks_backfill
 from raysweep.planning.graph import PlannedRun
+from raysweep.scheduling.cluster_size import ClusterSize, fits
 from raysweep.spec.resources import Resources
 
 
@@ -17,13 +18,20 @@ class ClusterCapacity:
     although it fits by the sum; until it has started, nothing narrower may reserve anything. A worker group
     is started by Ray Train, out of sight of this class, so it may only reserve GPUs if enough whole devices
     are free wherever the fractions lie.
+
+    What is given away may be more than the nodes that are there have: up to what the cluster may grow to.
     """
 
-    def __init__(self, total: Mapping[str, float]) -> None:
-        self._total = {name: total.get(name, 0.0) for name in ("CPU", "GPU")}
+    def __init__(self, size: ClusterSize) -> None:
+        self.resize(size)
         self._running: Counter[Resources] = Counter()
         self._waiting: Counter[Resources] = Counter()
         """Given, and not yet started."""
+
+    def resize(self, size: ClusterSize) -> None:
+        """The cluster has another size now: nodes have joined it, or are lost."""
+        self._nodes = size.nodes
+        self._total = size.limit()
 
     def choose(self, candidates: Sequence[PlannedRun]) -> PlannedRun | None:
         """The run that may reserve its resources next; None if there is none.
@@ -59,11 +67,12 @@ class ClusterCapacity:
 
     def is_reserved_for_wider(self, shape: Resources) -> bool:
         """Whether a slot of other resources, as wide or wider, has reserved them, can't start, and can't take
-        the place of a slot like itself."""
+        the place of a slot like itself. One for which a node has to join holds nothing back."""
         own = shape.total()
         for other, count in self._waiting.items():
             scarce = "GPU" if other.num_gpus else "CPU"
-            if other != shape and count > self._running[other] and other.total()[scarce] >= own[scarce] > 0:
+            is_wider = other != shape and other.total()[scarce] >= own[scarce] > 0
+            if is_wider and count > self._running[other] and fits(other, self._nodes):
                 return True
         return False
 

@@ -12,6 +12,7 @@ from raysweep.estimates.gpu_sharing import GpuShares, is_open
 from raysweep.estimates.runtime import estimate_costs, remaining_seconds
 from raysweep.planning.graph import PlannedRun
 from raysweep.planning.plan import Plan
+from raysweep.scheduling.cluster_size import WAIT_VARIABLE, fits
 from raysweep.scheduling.jobs import Jobs
 from raysweep.scheduling.queue import RunQueue
 from raysweep.scheduling.queued_run import ENDED, QueuedRun
@@ -135,19 +136,16 @@ def require_fit(run: PlannedRun, nodes: Sequence[Mapping[str, float]] | None) ->
     Raises:
         InvalidInput: says what it asks for and what there is.
     """
-    if nodes is None:
+    if nodes is None or fits(run.resources, nodes):
         return
     wanted = run.resources.total()
     one: dict[str, Any] = {"CPU": run.resources.cpus_per_worker, "GPU": run.resources.num_gpus}
     total = {name: sum(node.get(name, 0) for node in nodes) for name in wanted}
-    fits_a_node = any(all(node.get(name, 0) >= amount for name, amount in one.items()) for node in nodes)
-    short = [name for name, amount in wanted.items() if amount > total[name]]
-    if short or not fits_a_node:
-        there = ", ".join(f"{amount:g} {name}" for name, amount in total.items())
-        asked = ", ".join(f"{amount:g} {name}" for name, amount in wanted.items() if amount)
-        raise InvalidInput(
-            f"the {run.role} run of {run.spec.model.name!r} asks for {asked} ({run.resources.world_size} "
-            f"process(es) of {one['CPU']:g} CPU and {one['GPU']:g} GPU each); the cluster has {there} on "
-            f"{len(nodes)} node(s) and can never fit it. Change the sweep's Resources, or start more nodes "
-            "first"
-        )
+    there = ", ".join(f"{amount:g} {name}" for name, amount in total.items())
+    asked = ", ".join(f"{amount:g} {name}" for name, amount in wanted.items() if amount)
+    raise InvalidInput(
+        f"the {run.role} run of {run.spec.model.name!r} asks for {asked} ({run.resources.world_size} "
+        f"process(es) of {one['CPU']:g} CPU and {one['GPU']:g} GPU each); the cluster has at most {there} on "
+        f"{len(nodes)} node(s) and can never fit it. Change the sweep's Resources, or start more nodes "
+        f"first; if they are still to come, set {WAIT_VARIABLE} to the number of minutes to wait for them"
+    )

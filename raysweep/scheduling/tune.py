@@ -6,8 +6,9 @@ Tune is a scheduler here, never the record: what became of a run is read from th
 from __future__ import annotations
 
 import sys
+import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from raysweep.errors import ClusterLost
 from raysweep.planning.shadows import require_no_shadows
 from raysweep.scheduling.capacity import ClusterCapacity
 from raysweep.scheduling.cluster import describe_cluster, why_idle
+from raysweep.scheduling.cluster_size import NodeWait, cluster_size, wait_minutes
 from raysweep.scheduling.cluster_watch import ClusterWatch
 from raysweep.scheduling.endings import cause_of_death
 from raysweep.scheduling.gpu_memory import smallest_gpu_bytes
@@ -35,6 +37,8 @@ from raysweep.scheduling.slot import JobBoard, SlotTrial
 from raysweep.scheduling.stopper import ActorStopper, make_stopper
 from raysweep.scheduling.worker_group import DRIVER_CPUS
 
+_PAUSE_SECONDS = 0.5
+
 
 class RayRunner(Runner):
     """Executes runs on the Ray cluster that `RAY_ADDRESS` names, or on this machine. Tune is only the
@@ -42,6 +46,7 @@ class RayRunner(Runner):
 
     def check(self) -> None:
         """See `Runner.check`."""
+        wait_minutes()
         require_no_shadows(Path.cwd())  # from which Ray's processes import before all else
         if not ray.is_initialized():
             require_ray()
@@ -59,15 +64,17 @@ class RayRunner(Runner):
         """See `Runner.why_idle`."""
         return why_idle(queue)
 
-    def nodes(self) -> list[Mapping[str, float]]:
+    def nodes(self) -> Sequence[Mapping[str, float]] | None:
         """See `Runner.nodes`."""
         start_ray()
-        return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        return cluster_size().most
 
-    def smallest_gpu_bytes(self) -> int:
+    def smallest_gpu_bytes(self) -> int | None:
         """See `Runner.smallest_gpu_bytes`."""
         start_ray()
-        return smallest_gpu_bytes()
+        size = cluster_size()
+        is_to_come = size.may_grow and not any(node.get("GPU") for node in size.nodes)
+        return None if is_to_come else smallest_gpu_bytes()
 
     def run(self, queue: RunQueue, jobs: Jobs) -> None:
         """See `Runner.run`."""
@@ -82,26 +89,31 @@ class RayRunner(Runner):
                 raise
 
     def _run_all(self, queue: RunQueue, jobs: Jobs) -> None:
+        wait = NodeWait(wait_minutes())
         while not queue.is_complete:
             queue.wait()  # not within Tune, which would look for an interrupt every ten minutes
+            _wait_for_room(queue, wait)
+            if queue.problem:
+                break
             with queue.store.scratch() as folder:
-                has_finished = self._run(queue, jobs, folder)
+                has_finished = self._run(queue, jobs, folder, wait)
             if not has_finished:  # Tune catches the signal of an interrupt and returns
                 raise KeyboardInterrupt
 
-    def _run(self, queue: RunQueue, jobs: Jobs, folder: Path) -> bool:
-        """Execute runs until none is left, or the queue is held up. Returns whether it came so far."""
+    def _run(self, queue: RunQueue, jobs: Jobs, folder: Path, wait: NodeWait) -> bool:
+        """Execute runs until none is left, or the queue is held up, or no node has room. Returns whether it
+        came so far."""
         local_stopper = make_stopper(queue.plan)
         stopper = ActorStopper(local_stopper, f"raysweep-stopper-{folder.name}") if local_stopper else None
         board = JobBoard(jobs, stopper, folder.name)
-        searcher = QueueSearcher(queue, ClusterCapacity(ray.cluster_resources()), board)
+        searcher = QueueSearcher(queue, wait, board)
         trainable = tune.with_resources(
             tune.with_parameters(SlotTrial, import_path=tuple(sys.path), folder=folder / "train"),
             lambda config: _slot_resources(config["num_workers"], config["cpus"], config["gpus"]),
         )
         tuner = tune.Tuner(
             trainable,
-            tune_config=tune.TuneConfig(search_alg=searcher, scheduler=_InOrder(), num_samples=-1),
+            tune_config=tune.TuneConfig(search_alg=searcher, scheduler=_InOrder(searcher), num_samples=-1),
             run_config=tune.RunConfig(
                 name=folder.name,
                 storage_path=str(folder.parent),
@@ -119,6 +131,19 @@ class RayRunner(Runner):
         return searcher.has_finished or queue.is_complete
 
 
+def _wait_for_room(queue: RunQueue, wait: NodeWait) -> None:
+    """Wait until a run may be given a slot: as long as the cluster's nodes, and those that are sure to be
+    started for it, hold none of them."""
+    while candidates := queue.candidates():
+        wait.refresh()
+        if ClusterCapacity(wait.size).choose(candidates) is not None:
+            return
+        if problem := wait.problem([run.resources for run in candidates]):
+            queue.close(problem)
+            return
+        time.sleep(_PAUSE_SECONDS)
+
+
 def _slot_resources(num_workers: int, cpus: float, gpus: float) -> PlacementGroupFactory:
     if num_workers == 0:
         return PlacementGroupFactory(
@@ -129,16 +154,22 @@ def _slot_resources(num_workers: int, cpus: float, gpus: float) -> PlacementGrou
 
 class _InOrder(FIFOScheduler):
     """Trials start in the order in which they were suggested, as by `FIFOScheduler`, which however looks
-    through all trials there have ever been, twice a run."""
+    through all trials there have ever been, twice a run. Those that needn't start any more are stopped."""
 
-    def __init__(self) -> None:
+    def __init__(self, searcher: QueueSearcher) -> None:
         super().__init__()
+        self._searcher = searcher
         self._waiting: deque[Trial] = deque()
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         self._waiting.append(trial)
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        if surplus := self._searcher.surplus():
+            for trial in [trial for trial in self._waiting if trial.trial_id in surplus]:
+                if trial.status == Trial.PENDING:
+                    # Tune lets schedulers pause trials, which wants them to run first, and has nothing else.
+                    tune_controller._tune_controller.stop_trial(trial)
         while self._waiting and self._waiting[0].status != Trial.PENDING:
             self._waiting.popleft()
         return self._waiting[0] if self._waiting else None

@@ -12,6 +12,7 @@ from grid_helpers import pinned_run
 from raysweep.estimates.backfill import blocks_backfill
 from raysweep.planning.graph import PlannedRun
 from raysweep.scheduling.capacity import ClusterCapacity
+from raysweep.scheduling.cluster_size import ClusterSize
 from raysweep.spec.resources import Resources
 
 
@@ -28,9 +29,15 @@ WHOLE = run("w", 1)
 PAIR = run("p", 1, workers=2)
 
 
+def size(gpus: float) -> ClusterSize:
+    """One node that is all of the cluster."""
+    nodes = [{"CPU": 64.0, "GPU": gpus}]
+    return ClusterSize(nodes, nodes)
+
+
 def started(total: float, *runs: tuple[PlannedRun, int]) -> ClusterCapacity:
     """A cluster of so many GPUs on which these runs run."""
-    capacity = ClusterCapacity({"CPU": 64, "GPU": total})
+    capacity = ClusterCapacity(size(total))
     for one, count in runs:
         for _ in range(count):
             capacity.reserve(one.resources)
@@ -39,7 +46,7 @@ def started(total: float, *runs: tuple[PlannedRun, int]) -> ClusterCapacity:
 
 
 def test_sixteen_share_a_device_and_the_next_takes_the_place_of_one_that_has_ended() -> None:
-    capacity = ClusterCapacity({"CPU": 64, "GPU": 1})
+    capacity = ClusterCapacity(size(1))
     for _ in range(16):
         assert capacity.choose([SIXTEENTH]) is SIXTEENTH
         capacity.reserve(SIXTEENTH.resources)
@@ -125,7 +132,7 @@ def test_who_holds_back(
 def test_on_a_board_of_narrow_runs_that_never_end_coming_a_wide_one_starts_after_the_longest() -> None:
     """Two devices full of sixteenths of 1 to 8 s, and always more of them; after 20 s a whole-device run is
     more urgent."""
-    capacity = ClusterCapacity({"CPU": 64, "GPU": 2})
+    capacity = ClusterCapacity(size(2))
     now = 0.0
     number = 0
     num_idle = 0
@@ -145,3 +152,26 @@ def test_on_a_board_of_narrow_runs_that_never_end_coming_a_wide_one_starts_after
         now = heapq.heappop(running)
         num_idle += 1
     assert now - 20 <= 8  # nothing narrow has started since
+
+
+def test_what_may_still_come_is_given_away_and_holds_nothing_back() -> None:
+    now, later = [{"CPU": 8.0, "GPU": 1.0}], [{"CPU": 8.0, "GPU": 4.0}]
+    capacity = ClusterCapacity(ClusterSize(now, [*now, *later]))
+    wide = run("wide", 4)
+    assert capacity.choose([wide]) is wide
+    capacity.reserve(wide.resources)
+    assert capacity.choose([wide]) is None  # a second one is above what the cluster may grow to
+    assert capacity.choose([SIXTEENTH]) is SIXTEENTH and not capacity.is_reserved_for_wider(HALF.resources)
+    capacity.resize(ClusterSize(both := [*now, *later], both))  # now it has the room, and takes it next
+    assert capacity.choose([SIXTEENTH]) is None and capacity.is_reserved_for_wider(HALF.resources)
+    capacity.resize(ClusterSize(now, None))
+    assert capacity.choose([wide]) is wide  # as many as are asked for
+
+
+def test_a_lost_node_is_counted_no_longer() -> None:
+    capacity = started(2, (WHOLE, 1))
+    assert capacity.choose([WHOLE]) is WHOLE
+    capacity.resize(size(1))
+    assert capacity.choose([WHOLE]) is None
+    capacity.release(WHOLE.resources, has_started=True)
+    assert capacity.choose([WHOLE]) is WHOLE

@@ -14,7 +14,7 @@ from raysweep.errors import InvalidInput
 from raysweep.planning.graph import PlannedRun
 from raysweep.planning.plan import make_plan
 from raysweep.scheduling import endings, searcher
-from raysweep.scheduling.capacity import ClusterCapacity
+from raysweep.scheduling.cluster_size import ClusterSize, NodeWait
 from raysweep.scheduling.jobs import Jobs
 from raysweep.scheduling.queue import RunQueue
 from raysweep.scheduling.searcher import QueueSearcher
@@ -49,13 +49,20 @@ class Stage:
     """The searcher on a queue of two pretrainings, a floor, a ceiling and a student, and what its slots
     do."""
 
+    most: list[dict[str, float]] | None = None
+    """The nodes that the cluster may have, if it may grow."""
+
     def __init__(self, store: Store, tmp_path: Path, cpus: float, **sweep: Any) -> None:
         self.store = store
         self.queue = RunQueue(make_plan(small_sweep(**sweep), store), store)
+        self.nodes = [{"CPU": cpus}]
         self.searcher = QueueSearcher(
-            self.queue, ClusterCapacity({"CPU": cpus}), JobBoard(Jobs(store, {}), None, "test")
+            self.queue, NodeWait(None, self.size), JobBoard(Jobs(store, {}), None, "test")
         )
         self.steps: dict[str, int] = {}
+
+    def size(self) -> ClusterSize:
+        return ClusterSize(self.nodes, self.most or self.nodes)
 
     def open(self, slot: str) -> str:
         """What a new slot is to do; it has started."""
