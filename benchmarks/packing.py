@@ -37,7 +37,7 @@ from raysweep.estimates.gpu_sharing import ASSUMED_DEVICE_BYTES, SHARES_PER_GPU
 from raysweep.estimates.simulation import simulate
 from raysweep.planning.graph import PlannedRun
 from raysweep.planning.plan import make_plan
-from raysweep.scheduling import tune
+from raysweep.scheduling import searcher, tune
 from raysweep.scheduling.capacity import ClusterCapacity
 from raysweep.scheduling.jobs import Jobs
 from raysweep.scheduling.queue import RunQueue
@@ -195,7 +195,7 @@ def waited() -> None:
 
     waits = {}
     for name, capacity in (("rule", ClusterCapacity), ("none", FirstFit)):
-        tune.ClusterCapacity = capacity
+        searcher.ClusterCapacity = tune.ClusterCapacity = capacity
         waits[name] = max(run(sweep(24, mixed)))
     what = "narrow runs that start while a whole-device run waits, at most, with Ray Tune"
     ours = waits["rule"]

@@ -16,9 +16,10 @@ from raysweep.cli.exit_codes import (
     OUTPUT_CLOSED,
     SUCCESS,
     TERMINATED,
+    TRY_AGAIN,
 )
 from raysweep.cli.terminal import OutputClosed, Termination, flush_output, show_all_characters, tell
-from raysweep.errors import ClusterLost, RaysweepError, StorageFailed, redacted
+from raysweep.errors import ClusterLost, NodesMissing, RaysweepError, StorageFailed, redacted
 
 _OF_A_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
 """Also told without the name of a file."""
@@ -41,6 +42,7 @@ def exit_code(work: Callable[[], int]) -> int:
             tell(str(error))
             code = FAILED if isinstance(error, StorageFailed) else BAD_INPUT
             code = INTERNAL_ERROR if isinstance(error, ClusterLost) else code
+            code = TRY_AGAIN if isinstance(error, NodesMissing) else code
         except KeyboardInterrupt:
             how = "ended by SIGTERM" if termination.happened else "interrupted"
             tell(f"{how}; run the same command again to go on")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from raysweep.cli.exit_codes import FAILED, SUCCESS
+from raysweep.cli.exit_codes import FAILED, SUCCESS, TRY_AGAIN
 from raysweep.cli.terminal import tell
 from raysweep.planning.plan import Plan
 from raysweep.results.frames import SweepData
@@ -47,7 +47,7 @@ def _tell_failures(queue: RunQueue) -> int:
         "run the same command again to retry them."
     )
     tell("\n".join(lines))
-    return FAILED
+    return TRY_AGAIN if all(queued.is_lost for queued in queue.failures) else FAILED
 
 
 def _by_cause(failures: list[QueuedRun]) -> dict[str, list[QueuedRun]]:

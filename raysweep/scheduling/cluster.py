@@ -82,4 +82,6 @@ def idle_line(run: PlannedRun, total: Mapping[str, Any], free: Mapping[str, Any]
         plural = "s" if amount > 1 else ""
         there = f"{free.get(name, 0.0):g} of {total.get(name, 0.0):g} free"
         listed.append(f"{amount:g} {name}{plural} ({there})")
-    return f"waiting for {' and '.join(listed)}; what is starting, or other jobs, have the rest"
+    lacks_nodes = any(amount > total.get(name, 0.0) + 1e-9 for name, amount in short.items())
+    why = "nodes have to join" if lacks_nodes else "what is starting, or other jobs, have the rest"
+    return f"waiting for {' and '.join(listed)}; {why}"

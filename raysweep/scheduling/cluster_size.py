@@ -78,9 +78,7 @@ def cluster_size() -> ClusterSize:
     from ray._private.state import state
 
     draining = state.get_draining_nodes()
-    nodes = [
-        node["Resources"] for node in ray.nodes() if node["Alive"] and node["NodeID"] not in draining
-    ]
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"] and node["NodeID"] not in draining]
     configured = _configured(ray.get_runtime_context().gcs_address)
     if configured is None:
         return ClusterSize(nodes, nodes if wait_minutes() is None else None)
@@ -95,7 +93,8 @@ def _configured(gcs_address: str) -> Nodes | None:
 
     reported = state.get_cluster_config()
     groups: Iterable[tuple[Mapping[str, float], int]] = [
-        (dict(group.resources), group.max_count) for group in (reported.node_group_configs if reported else ())
+        (dict(group.resources), group.max_count)
+        for group in (reported.node_group_configs if reported else ())
     ]
     groups = groups or _groups_in(_autoscaler_file(gcs_address))
     nodes: list[Mapping[str, float]] = []
@@ -154,9 +153,7 @@ class NodeWait:
         look: the size of the cluster.
     """
 
-    def __init__(
-        self, limit_minutes: float | None, look: Callable[[], ClusterSize] = cluster_size
-    ) -> None:
+    def __init__(self, limit_minutes: float | None, look: Callable[[], ClusterSize] = cluster_size) -> None:
         self._limit_minutes = limit_minutes
         self._look = look
         self._looked = float("-inf")
@@ -181,7 +178,9 @@ class NodeWait:
         if not shapes or any(fits(shape, self.size.nodes) for shape in shapes):
             self._since = None
             return None
-        self._since = self._since or time.monotonic()
+        if self._since is None:
+            self._since = time.monotonic()
+            return None
         minutes = self._limit_minutes
         if minutes is None:
             minutes = float("inf") if self.size.may_grow else _DEFAULT_MINUTES
@@ -189,9 +188,7 @@ class NodeWait:
             return None
         asked = {name: amount for name, amount in shapes[0].total().items() if amount}
         wanted = " and ".join(f"{amount:g} {name}{'s' * (amount > 1)}" for name, amount in asked.items())
-        there = " and ".join(
-            f"{sum(node.get(name, 0.0) for node in self.size.nodes):g}" for name in asked
-        )
+        there = " and ".join(f"{sum(node.get(name, 0.0) for node in self.size.nodes):g}" for name in asked)
         return NodesMissing(
             f"waited {minutes:g} minutes for {wanted}, of which the {len(self.size.nodes)} node(s) of the "
             f"cluster have {there}. What is done is kept; start nodes and run the same command again to go "

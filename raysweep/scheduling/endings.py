@@ -59,9 +59,13 @@ def may_be_tried_again(cause: str) -> bool:
     return is_infrastructure(cause) or is_out_of_memory(cause)
 
 
-def cause_of_death(told: str) -> str:
+def cause_of_death(told: str, where: str = "") -> str:
     """Why a slot failed, in one line, from the error that Ray has of it: which process, where, how it ended.
-    Ray doesn't know by which signal."""
+    Ray doesn't know by which signal. `where` is the process and its node, as the slot itself has said."""
+    if re.search(r"actor \w+ is unavailable", told, re.IGNORECASE):  # told before Ray knows what died
+        return (
+            f"{where or 'the process'}, which trained it, doesn't answer any more: it died, or its node did"
+        )
     process, node = re.search(r"^\s*pid: (\d+)$", told, re.MULTILINE), re.search(r"\bip: ([\w.:]+)", told)
     if not re.search(r"actor (?:is dead|died)|worker died|node has died", told, re.IGNORECASE):
         lines = [line for line in told.splitlines() if line.strip()]

@@ -30,8 +30,7 @@ class RunQueue:
     Args:
         plan: the runs; `extend` adds those of a larger plan.
         store: where their files are.
-        on_change: called after each change with the run that changed. A `RaysweepError` that it raises closes
-        the queue.
+        on_change: called after each change with the run. A `RaysweepError` that it raises closes the queue.
     """
 
     def __init__(
@@ -72,8 +71,8 @@ class RunQueue:
         for queued in added:
             lost = [item for item in queued.waits_for if self._queued[item].status is RunStatus.FAILED]
             if lost and queued.status is RunStatus.WAITING:
-                cause = self._queued[lost[0]].reason
-                reason = f"run {lost[0]}, which it depends on, failed: {cause}"
+                queued.is_lost = (of := self._queued[lost[0]]).is_lost
+                reason = f"run {lost[0]}, which it depends on, failed: {of.reason}"
                 self._fail_all(queued, reason, reason, is_dependent=True)
 
     def _add(self, run: PlannedRun) -> QueuedRun:
@@ -270,7 +269,7 @@ class RunQueue:
         if is_over:
             self._settle(queued, status)
         else:
-            self._fail(queued, f"{cause} ({self._tries.of(run.id)})" if is_lost else cause)
+            self._fail(queued, f"{cause} ({self._tries.of(run.id)})" if is_lost else cause, is_lost=is_lost)
 
     def _settle(self, queued: QueuedRun, status: RunStatus) -> None:
         """A run is done, here or elsewhere, or was stopped."""
@@ -294,8 +293,8 @@ class RunQueue:
             self.order_by(self._remaining)
         self._tell(queued)
 
-    def _fail(self, queued: QueuedRun, cause: str) -> None:
-        run = queued.run
+    def _fail(self, queued: QueuedRun, cause: str, *, is_lost: bool = False) -> None:
+        run, queued.is_lost = queued.run, is_lost
         what = f"run {run.id} ({run.role}, {run.spec.model.name}), which it depends on, failed: {cause}"
         self._fail_all(queued, cause, what)
 
@@ -311,6 +310,7 @@ class RunQueue:
         for dependent in self._dependents.get(queued.run.id, []):
             waiting = self._queued[dependent]
             if waiting.status is RunStatus.WAITING:
+                waiting.is_lost = queued.is_lost
                 self._fail_all(waiting, for_dependents, for_dependents, is_dependent=True)
 
     def _tell(self, queued: QueuedRun) -> None:

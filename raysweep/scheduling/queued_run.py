@@ -23,6 +23,9 @@ class QueuedRun:
     """How long it took here."""
     is_dependent: bool = False
     """Whether it failed only since a run that it depends on did."""
+    is_lost: bool = False
+    """Whether it, or the run that it depends on, failed since processes, nodes, the network or a disk were
+    lost in all of its tries: the same run may succeed later."""
     waits_for: set[str] = field(default_factory=set)
     """Ids of the runs it depends on that aren't finished."""
 

@@ -15,6 +15,7 @@ from ray.tune.search import Searcher
 from raysweep.planning.graph import PlannedRun
 from raysweep.scheduling.capacity import ClusterCapacity
 from raysweep.scheduling.cluster_size import NodeWait
+from raysweep.scheduling.endings import cause_of_death
 from raysweep.scheduling.queue import RunQueue
 from raysweep.scheduling.slot import JobBoard
 from raysweep.spec.resources import Resources
@@ -110,6 +111,10 @@ class QueueSearcher(Searcher):
             self._jobs.write(trial_id, step, None)
         else:
             self._jobs.write(trial_id, step, max(_PAUSE_SECONDS, _PAUSE_SECONDS_PER_SLOT * len(idle)))
+
+    def cause(self, trial_id: str, told: str) -> str:
+        """Why a slot failed, in one line, from what Ray says of it."""
+        return cause_of_death(told, self._jobs.where(trial_id))
 
     def on_error(self, trial_id: str, cause: str) -> None:
         """A slot has failed, and its process with it; it is told after `on_trial_complete`."""

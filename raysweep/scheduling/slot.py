@@ -3,6 +3,7 @@ through Ray Train, and what tells it what to do."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,9 +54,27 @@ class JobBoard:
         internal_kv._internal_kv_del(f"{self.key(slot)}-{step - 1}", namespace=_NAMESPACE)
         internal_kv._internal_kv_put(f"{self.key(slot)}-{step}", cloudpickle.dumps(job), namespace=_NAMESPACE)
 
+    def where(self, slot: str) -> str:
+        """The process of a slot and its node, in words; "" if it hasn't said so."""
+        told = internal_kv._internal_kv_get(_where_key(self.key(slot)), namespace=_NAMESPACE)
+        return told.decode() if told else ""
+
     def clear(self) -> None:
         """Remove all entries."""
         internal_kv._internal_kv_del(f"{self._name}/", del_by_prefix=True, namespace=_NAMESPACE)
+
+
+def _where_key(key: str) -> str:
+    return f"{key}-where"
+
+
+def say_where(key: str) -> None:
+    """Tell the driver where this slot is, so that it can say so when nothing here can any more."""
+    import ray
+
+    address = ray.util.get_node_ip_address()
+    where = f"process {os.getpid()} on node {address} ({ray.get_runtime_context().get_node_id()[:8]})"
+    internal_kv._internal_kv_put(_where_key(key), where.encode(), namespace=_NAMESPACE)
 
 
 def read_job(key: str, step: int) -> Job | float | None:
@@ -136,6 +155,7 @@ class SlotTrial(tune.Trainable):
     def setup(  # type: ignore[override]
         self, config: dict[str, Any], import_path: Sequence[str], folder: Path
     ) -> None:
+        say_where(self.config["jobs"])
         require_store_here(folder)
         self._slot = Slot(import_path, folder)
 

@@ -24,7 +24,6 @@ from raysweep.scheduling.capacity import ClusterCapacity
 from raysweep.scheduling.cluster import describe_cluster, why_idle
 from raysweep.scheduling.cluster_size import NodeWait, cluster_size, wait_minutes
 from raysweep.scheduling.cluster_watch import ClusterWatch
-from raysweep.scheduling.endings import cause_of_death
 from raysweep.scheduling.gpu_memory import smallest_gpu_bytes
 from raysweep.scheduling.jobs import Jobs
 from raysweep.scheduling.queue import RunQueue
@@ -152,6 +151,12 @@ def _slot_resources(num_workers: int, cpus: float, gpus: float) -> PlacementGrou
     return PlacementGroupFactory([{"CPU": DRIVER_CPUS}])
 
 
+def _told_of(trial: Trial) -> str:
+    """What Ray says of a slot that failed. `Trial.get_error` looks in Tune's storage, where it isn't yet."""
+    file = trial.error_file
+    return Path(file).read_text() if file and Path(file).exists() else ""
+
+
 class _InOrder(FIFOScheduler):
     """Trials start in the order in which they were suggested, as by `FIFOScheduler`, which however looks
     through all trials there have ever been, twice a run. Those that needn't start any more are stopped."""
@@ -185,7 +190,7 @@ class _SlotWatcher(tune.Callback):
         self._searcher.on_start(trial.trial_id)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._searcher.on_error(trial.trial_id, cause_of_death(str(trial.get_error() or "")))
+        self._searcher.on_error(trial.trial_id, self._searcher.cause(trial.trial_id, _told_of(trial)))
 
     def __getstate__(self) -> dict[str, Any]:
         return {}

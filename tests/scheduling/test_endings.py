@@ -20,6 +20,10 @@ ray.exceptions.ActorDiedError: The actor died unexpectedly before finishing this
 \tpid: 311
 \tip: 10.0.0.8
 The actor died because its node has died. Node Id: 5a7c. the actor's node was terminated: received SIGTERM."""
+UNAVAILABLE = """\
+ray.exceptions.ActorUnavailableError: The actor 5e5397e514f5ba6b63ef713401000000 is unavailable: The actor \
+is temporarily unavailable: RpcError: RPC error: Socket closed rpc_code: 14.
+"""
 RAISED = """\
 ray::SlotTrial.train() (pid=20742, ip=10.0.0.7, actor_id=0fd1)
   File "ray/_private/node.py", line 1, in f
@@ -45,3 +49,11 @@ RuntimeError: the worker group ended before its run was done
 )
 def test_the_cause_names_process_node_and_what_ray_knows(told: str, cause: str) -> None:
     assert cause_of_death(told) == cause
+
+
+def test_a_slot_that_ray_only_finds_unavailable_is_named_as_it_named_itself() -> None:
+    where = "process 311 on node 10.0.0.8 (64bb889b)"
+    told = "which trained it, doesn't answer any more: it died, or its node did"
+    assert cause_of_death(UNAVAILABLE, where) == f"{where}, {told}"
+    assert cause_of_death(UNAVAILABLE) == f"the process, {told}"
+    assert cause_of_death(NODE_DIED) == "process 311 on node 10.0.0.8, which trained it, died with its node"

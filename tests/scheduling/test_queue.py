@@ -415,3 +415,16 @@ def test_a_result_that_a_file_system_shows_late_is_waited_for(
 def look_again(queue: RunQueue) -> None:
     queue.ownership._looked = 0.0
     queue.candidates()
+
+
+def test_a_failure_is_lost_with_its_dependents_only_where_the_machine_failed(
+    plan: Plan, store: Store
+) -> None:
+    queue = RunQueue(plan, store)
+    lose(queue, find(plan, "pretrain", "weak-2"), "its node is gone")
+    assert len(queue.failures) == 4 and all(failed.is_lost for failed in queue.failures)
+    final = find(plan, "pretrain", "weak-4")
+    queue.start(final)
+    store.run(final.id).tell_failure("ValueError: shapes differ")
+    queue.end(final)
+    assert {failed.is_lost for failed in queue.failures if "shapes differ" in failed.reason} == {False}

@@ -99,7 +99,8 @@ def test_the_longest_path_starts_first_and_jobs_say_what_was_planned(store: Stor
 def test_what_can_never_fit_is_refused_before_anything_starts(store: Store) -> None:
     plan = make_plan(small_sweep(resources=Resources(cpus_per_worker=4)), store)
     with pytest.raises(
-        InvalidInput, match=r"asks for 4 CPU .*; the cluster has at most 6 CPU, 0 GPU on 2 node\(s\) and can never"
+        InvalidInput,
+        match=r"asks for 4 CPU .*; the cluster has at most 6 CPU, 0 GPU on 2 node\(s\) and can never",
     ):
         run_plan(plan, store, Finisher([{"CPU": 3}, {"CPU": 3}]))
     assert all(run.status(store) is RunStatus.MISSING for run in plan.runs.values())

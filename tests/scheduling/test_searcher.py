@@ -10,7 +10,7 @@ from grid_helpers import finish, small_sweep
 from ray.experimental import internal_kv
 from ray.tune.search import Searcher
 
-from raysweep.errors import InvalidInput
+from raysweep.errors import InvalidInput, NodesMissing
 from raysweep.planning.graph import PlannedRun
 from raysweep.planning.plan import make_plan
 from raysweep.scheduling import endings, searcher
@@ -63,6 +63,11 @@ class Stage:
 
     def size(self) -> ClusterSize:
         return ClusterSize(self.nodes, self.most or self.nodes)
+
+    def look(self) -> None:
+        """Let the searcher see what the cluster is now, and be asked once."""
+        self.searcher._wait._looked = float("-inf")
+        self.searcher._look_at_cluster()
 
     def open(self, slot: str) -> str:
         """What a new slot is to do; it has started."""
@@ -216,3 +221,49 @@ def test_the_head_keeps_one_step_of_each_slot_and_nothing_afterwards(
     assert not head
     with pytest.raises(RuntimeError, match="Ray's head has no test/a-1"):
         read_job("test/a", 1)
+
+
+def test_a_slot_that_waits_takes_the_run_of_one_for_which_no_node_comes(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = Stage(store, tmp_path, cpus=1)
+    stage.most = [{"CPU": 2.0}]
+    stage.look()
+    stage.open("a")
+    assert isinstance(stage.searcher.suggest("b"), dict)  # the demand for another node
+    other = stage.running("b")
+    assert stage.queue.runs[other.id].status is RunStatus.WAITING and stage.searcher.surplus() == []
+    monkeypatch.setattr(searcher, "_PATIENCE_SECONDS", 0.0)
+    while stage.running("a").id != other.id:
+        stage.step("a")
+    assert stage.queue.runs[other.id].status is RunStatus.RUNNING
+    assert stage.searcher.surplus() == ["b"]
+    stage.searcher.on_trial_complete("b", {})  # as Ray Tune does when it is stopped
+    while stage.step("a") != "end":
+        pass
+    assert stage.queue.count(RunStatus.DONE) == 5 and stage.searcher.suggest("c") == Searcher.FINISHED
+
+
+def test_nodes_that_join_are_used_and_without_any_tune_ends(store: Store, tmp_path: Path) -> None:
+    stage = Stage(store, tmp_path, cpus=0)
+    assert stage.searcher.suggest("a") == Searcher.FINISHED and not stage.queue.is_complete
+    stage.nodes = [{"CPU": 1.0}]
+    stage.look()
+    stage.open("a")
+    assert stage.searcher.suggest("b") is None
+    stage.nodes = [{"CPU": 1.0}] * 2
+    stage.look()
+    stage.open("b")
+
+
+def test_slots_needn_t_start_when_nodes_were_waited_for_too_long(store: Store, tmp_path: Path) -> None:
+    stage = Stage(store, tmp_path, cpus=0)
+    stage.searcher._wait._limit_minutes = 0.0
+    stage.most = [{"CPU": 1.0}]
+    stage.look()
+    assert isinstance(stage.searcher.suggest("a"), dict)
+    stage.look()
+    stage.searcher.suggest("b")
+    assert isinstance(stage.queue.problem, NodesMissing) and stage.searcher.surplus() == ["a"]
+    stage.searcher.on_trial_complete("a", {})
+    assert stage.queue.failures == []

@@ -12,6 +12,7 @@ from raysweep.cli.exit_codes import FAILED, SUCCESS
 from raysweep.cli.terminal import tell
 from raysweep.errors import InvalidInput, shown_address
 from raysweep.planning.sweep import load_sweep
+from raysweep.scheduling.cluster_size import WAIT_VARIABLE
 from raysweep.scheduling.package import package
 from raysweep.scheduling.submission import JobServer, Submission
 from raysweep.store.code_state import code_state
@@ -27,7 +28,8 @@ def submit(
     leave: bool,
     cancel: bool,
 ) -> int:
-    """Run a sweep as a job of a cluster: start it or find it, and follow it."""
+    """Run a sweep as a job of a cluster: start it or find it, and follow it. The exit code is the job's: 1 if
+    runs failed for good, 75 if only lost ones are left, so that it may be queued again."""
     if address is None:
         raise InvalidInput(
             "no cluster is named; give --address the address of its dashboard, such as "
@@ -41,7 +43,11 @@ def submit(
         package=package(here),
         environment={
             name: value
-            for name, value in (("RAYSWEEP_STORE", folder), ("MLFLOW_TRACKING_URI", tracking_uri))
+            for name, value in (
+                ("RAYSWEEP_STORE", folder),
+                ("MLFLOW_TRACKING_URI", tracking_uri),
+                (WAIT_VARIABLE, os.environ.get(WAIT_VARIABLE)),
+            )
             if value is not None
         },
         commit=code_state(here)["commit"],
