@@ -9,7 +9,7 @@ probe trusts are purer than the rest, and those of the overlap teach more than t
 al. 2024, 2412.03881).
 
 sweep(): 2 tasks × 1 pair × 35 methods × 3 seeds = 210 cells on features of GPT-2 and GPT-2 medium; only the
-    students of naive, trust and overlap are finetuned. Not computed: a few H100 hours at most.
+    students of naive, trust and overlap are finetuned. Its H100 hours weren't computed.
 small(): 1 task × 1 pair × 12 methods × 3 seeds = 36 cells on the sandbox.
 
 README.md has the results of small().

@@ -16,7 +16,7 @@ _INSTRUCTIONS = {"avx512_bf16", "amx_bf16", "bf16"}
 
 def precision_warnings(runs: Iterable[PlannedRun]) -> list[str]:
     """A line if runs on CPUs compute in bfloat16 and this machine's CPU has no instructions for it: a frozen
-    SmolLM2 took six times as long as in float32 (AMD EPYC with AVX2, 2026-11-28)."""
+    SmolLM2 took 5.8 times as long as in float32 (AMD EPYC with AVX2, 2026-11-28)."""
     names = sorted(
         {
             run.spec.model.name

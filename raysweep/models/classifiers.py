@@ -17,13 +17,16 @@ def ensure_classifier(config: PretrainedConfig) -> None:
     The classifier keeps the names of the parameters below its head, so that it takes the weights of a
     language model of its architecture.
     """
-    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
-    from transformers.models.auto.modeling_auto import MODEL_MAPPING
+    from transformers import (
+        MODEL_FOR_CAUSAL_LM_MAPPING,
+        MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+        MODEL_MAPPING,
+        AutoModelForSequenceClassification,
+    )
 
     kind = type(config)
-    has_one = kind in AutoModelForSequenceClassification._model_mapping
-    is_decoder = kind in AutoModelForCausalLM._model_mapping and not config.is_encoder_decoder
-    if has_one or kind not in MODEL_MAPPING or not is_decoder:
+    is_decoder = kind in MODEL_FOR_CAUSAL_LM_MAPPING and not config.is_encoder_decoder
+    if kind in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING or kind not in MODEL_MAPPING or not is_decoder:
         return
     body = MODEL_MAPPING[kind]
     if isinstance(body, tuple):  # one of several by the configuration's values, of which none is meant here

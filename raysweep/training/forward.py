@@ -74,8 +74,9 @@ class ForwardInputs:
     def __call__(self, inputs: dict[str, Tensor]) -> dict[str, Tensor | bool]:
         """The inputs without what isn't needed.
 
-        - A causal model needs no mask for padding on the right, whose outputs nobody reads. Without one, the
-          fast kernels of attention apply, and none is made from it, for which a GPU waits for the host.
+        - On a GPU, a causal model needs no mask for padding on the right, whose outputs nobody reads. Without
+          one, the fast kernels of attention apply, and none is made from it, for which a GPU waits for the
+          host.
         - Keys and values of all layers, which models return by default, are only of use for generating.
         """
         chosen: dict[str, Tensor | bool] = dict(inputs)

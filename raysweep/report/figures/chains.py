@@ -11,9 +11,8 @@ from raysweep.report.figures.bars import bars, drawn_bars
 from raysweep.report.figures.base import Figure, Omitted, Records, records, sentences, tidy
 from raysweep.report.figures.summary import PAIR, Summary, interval_words, means
 from raysweep.report.figures.theme import (
-    BLACK,
-    GREY,
     MAX_PANELS,
+    level_rules,
     row_of_panels,
     series,
     small_multiples,
@@ -138,12 +137,7 @@ def _layers(rows: Records, names: list[str]) -> list[Any]:
     step = base.transform_filter("datum.what === 'step'").encode(x=x)
     level = base.transform_filter("datum.what === 'level'")
     return [
-        level.transform_filter("datum.method === 'weak model'")
-        .mark_rule(color=GREY, strokeDash=[1, 2])
-        .encode(y=y),
-        level.transform_filter("datum.method === 'ceiling'")
-        .mark_rule(color=BLACK, strokeDash=[4, 2])
-        .encode(y=y),
+        *level_rules(level.encode(y=y), "method"),
         step.mark_line(strokeWidth=1).encode(y=y, color=look["color"]),
         *bars(step, "y", scale, "test accuracy", color=look["color"]),
         step.mark_point(opacity=1, stroke="white").encode(y=y, **look),

@@ -15,9 +15,9 @@ from raysweep.report.figures.summary import PAIR, Summary, interval_words, means
 from raysweep.report.figures.theme import (
     BLACK,
     DASHES,
-    GREY,
     MAX_PANELS,
     legend,
+    level_rules,
     row_of_panels,
     series,
     small_multiples,
@@ -125,12 +125,7 @@ def _layers(rows: Records, names: Sequence[str], kinds: Sequence[str]) -> list[A
     line = base.transform_filter("isValid(datum.layer)").encode(x=x)
     detail = alt.Detail("rows:N")
     return [
-        base.transform_filter("datum.series === 'weak model'")
-        .mark_rule(color=GREY, strokeDash=[1, 2])
-        .encode(y=y),
-        base.transform_filter("datum.series === 'ceiling'")
-        .mark_rule(color=BLACK, strokeDash=[4, 2])
-        .encode(y=y),
+        *level_rules(base.encode(y=y), "series"),
         line.mark_line(strokeWidth=1).encode(y=y, color=look["color"], strokeDash=dash),
         *bars(line, "y", scale, title, color=look["color"]),
         line.mark_point(opacity=1, stroke="white").encode(y=y, detail=detail, **look),

@@ -15,10 +15,10 @@ from raysweep.report.figures.summary import PAIR, Summary, interval_words, means
 from raysweep.report.figures.theme import (
     BLACK,
     BLUE,
-    GREY,
     MAX_PANELS,
     ORANGE,
     legend,
+    level_rules,
     small_multiples,
     tooltips,
     worded,
@@ -233,8 +233,7 @@ def _layers(rows: Records) -> list[Any]:
     )
     level = base.transform_filter("datum.what === 'level'")
     return [
-        level.transform_filter("datum.line === 'weak model'").mark_rule(color=GREY, strokeDash=[1, 2]),
-        level.transform_filter("datum.line === 'ceiling'").mark_rule(color=BLACK, strokeDash=[4, 2]),
+        *level_rules(level, "line"),
         base.transform_filter("datum.what === 'curve'").mark_line().encode(x=x, **look),
         base.transform_filter("datum.what === 'stop'")
         .mark_point(fill=BLACK, stroke="white", opacity=1, size=30)

@@ -185,6 +185,23 @@ def tooltips(rows: Records, *fields: str) -> list[alt.Tooltip]:
     ]
 
 
+def level_rules(chart: alt.Chart, field: str) -> list[alt.Chart]:
+    """Rules at the accuracies of the weak model (grey, dotted) and the ceiling (black, dashed).
+
+    Args:
+        chart: whose rows these levels are among, with their encoding.
+        field: names the rows "weak model" and "ceiling".
+    """
+    looks: dict[str, dict[str, Any]] = {
+        "weak model": {"color": GREY, "strokeDash": [1, 2]},
+        "ceiling": {"color": BLACK, "strokeDash": [4, 2]},
+    }
+    return [
+        chart.transform_filter(f"datum.{field} === '{name}'").mark_rule(**look)
+        for name, look in looks.items()
+    ]
+
+
 def small_multiples(
     layers: Sequence[Any],
     rows: Records,
