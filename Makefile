@@ -51,7 +51,7 @@ MINUTES ?= 10
 soak: .venv/.installed-test
 	$(BIN)/python tests/soak.py --seed $(SEED) --minutes $(MINUTES)
 
-# Alone on the machine, or the numbers mean nothing; 17 minutes on two cores.
+# Alone on the machine, or the numbers mean nothing; about 20 minutes on two cores.
 benchmark: .venv/.installed
 	$(BIN)/python benchmarks
 
